@@ -1,0 +1,76 @@
+"""What every cost model returns, and the contract it fulfils."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol, TypeVar, runtime_checkable
+
+from accelgym.costmodels.arrays import Array
+
+__all__ = ["CostModel", "Costs", "Reason"]
+
+
+class Reason(IntEnum):
+    """Why a design is invalid; stored as a small integer code in ``Costs.reason``."""
+
+    OK = 0
+    BAD_VALUE = 1
+    """A dimension or parameter is below its smallest meaningful value."""
+    KERNEL_EXCEEDS_INPUT = 2
+    """The kernel is larger than the (padded) input: there is no output."""
+    DEGENERATE = 3
+    """The modelled tool skips every iteration of this design (runtime would be 0)."""
+    INT32_OVERFLOW = 4
+    """The modelled tool overflows a 32-bit iteration count on this design."""
+    OVERFLOW = 5
+    """A count does not fit the exact range of this model (2**53)."""
+    CAPACITY = 6
+    """A tile does not fit its memory."""
+    FANOUT = 7
+    """Spatial factors exceed the array."""
+    FACTORISATION = 8
+    """Tile factors do not multiply to the loop bound."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs of a batch of designs: arrays of one shape, units in the names.
+
+    Rows with ``valid == False`` carry a ``reason`` and no meaning in their numbers.
+    """
+
+    latency_cycles: Array
+    energy_pj: Array
+    area_um2: Array
+    power_mw: Array
+    valid: Array
+    """bool."""
+    reason: Array
+    """int8, values of :class:`Reason`."""
+    model: str
+    version: str
+    technology: str
+    breakdown: Mapping[str, Array] = field(default_factory=dict)
+    """Further arrays of the same leading shape, by name with unit."""
+
+
+DesignsT = TypeVar("DesignsT", contravariant=True)
+
+
+@runtime_checkable
+class CostModel(Protocol[DesignsT]):
+    """Evaluates batches of designs; one design is a batch of one.
+
+    ``evaluate`` is a pure function of its argument and of the options the model was built with. It accepts
+    NumPy arrays and torch tensors and returns the kind it was given.
+    """
+
+    name: str
+    version: str
+    technology: str
+
+    def evaluate(self, designs: DesignsT) -> Costs:
+        """Returns the costs of every design in the batch."""
+        ...

@@ -1,0 +1,46 @@
+"""Errors a user can cause, worded so that the user can mend them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["AccelGymError", "InputError", "MissingExtraError", "unknown_name"]
+
+
+class AccelGymError(Exception):
+    """Base class of every error AccelGym raises on purpose."""
+
+
+class InputError(AccelGymError, ValueError):
+    """Bad input: the message names the file, key or argument, its value and what is allowed.
+
+    The command line prints the message and exits with code 2.
+    """
+
+
+class MissingExtraError(AccelGymError, ImportError):
+    """An optional dependency is needed and not installed; the message says which extra brings it."""
+
+    def __init__(self, feature: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the package {package!r}, which is not installed: pip install 'accelgym[{extra}]'"
+        )
+
+
+def unknown_name(what: str, name: object, allowed: Iterable[str]) -> InputError:
+    """Builds the error for a name that does not exist, with the nearest valid names.
+
+    Args:
+        what: What the name stands for, for example ``"workload"``.
+        name: The value given.
+        allowed: All valid names.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
+    names = sorted(allowed)
+    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
+    shown = ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:40])}, ... ({len(names)} in all)"
+    return InputError(f"unknown {what} {name!r}: {hint}valid: {shown}")
