@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
-
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
 from accelgym.envs.task import Task, tasks
 
@@ -40,9 +39,7 @@ def register_all() -> None:
     """Registers every environment with Gymnasium; safe to call twice."""
     for entry in ENVIRONMENTS:
         if entry.id not in gym.registry:
-            gym.register(
-                entry.id, entry_point=entry.entry_point, vector_entry_point=entry.vector_entry_point
-            )
+            gym.register(entry.id, entry_point=entry.entry_point, vector_entry_point=entry.vector_entry_point)
         if entry.id not in tasks:
             tasks.register(entry.id, entry.task)
 

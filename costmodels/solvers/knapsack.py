@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
 from accelgym.costmodels.certificate import Certificate
 
 __all__ = ["CAPACITY_SLACK", "minimise_max", "minimise_sum"]
@@ -218,9 +217,7 @@ def _greedy(groups: list[_Group], limit: float) -> tuple[float, list[int], float
     return value, [int(g.options[i]) for g, i in zip(groups, at, strict=True)], price
 
 
-def _drop_by_reduced_cost(
-    groups: list[_Group], limit: float, incumbent: float, price: float
-) -> list[_Group]:
+def _drop_by_reduced_cost(groups: list[_Group], limit: float, incumbent: float, price: float) -> list[_Group]:
     """Removes options that no solution better than the incumbent can contain (Lagrangian bound)."""
     if not np.isfinite(limit):
         price = 0.0

@@ -7,15 +7,14 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
-
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.resource_assignment.observation import Observer
 from accelgym.envs.resource_assignment.render import draw_assignment, format_assignment
 from accelgym.envs.resource_assignment.rewards import reward_scheme
 from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
 
 __all__ = ["ResourceAssignmentEnv", "ResourceAssignmentVectorEnv"]
 
@@ -102,9 +101,7 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         self._options[self._lanes, slot] = actions
         self._valid &= allowed
         self._used = self._used + resource
-        self._objective = (
-            np.maximum(self._objective, cost) if table.aggregate_max else self._objective + cost
-        )
+        self._objective = np.maximum(self._objective, cost) if table.aggregate_max else self._objective + cost
         self._position = slot + 1
         over = self._used + table.reserve[self._position] > table.limit
         self._feasible &= allowed & ~over

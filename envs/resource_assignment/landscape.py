@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from accelgym.costmodels.solvers import allocate_greedily
 from accelgym.envs.resource_assignment.table import AssignmentTable
 from accelgym.envs.task import Audit
@@ -20,9 +19,7 @@ _TRIVIAL_REGRET = 0.02
 _MANY_TIES = 1e6
 
 
-def audit_table(
-    task: ResourceAssignmentTask, table: AssignmentTable, rng: np.random.Generator
-) -> Audit:
+def audit_table(task: ResourceAssignmentTask, table: AssignmentTable, rng: np.random.Generator) -> Audit:
     """Measures the landscape of a resource-assignment task.
 
     Args:

@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-
 from accelgym.costmodels.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
+    from matplotlib.figure import Figure
 
 __all__ = ["assignment_figure", "assignment_rows", "draw_assignment", "format_assignment"]
 
@@ -69,9 +67,7 @@ def format_assignment(task: ResourceAssignmentTask, options: npt.NDArray[np.inte
     return "\n".join(lines)
 
 
-def assignment_figure(
-    task: ResourceAssignmentTask, options: npt.NDArray[np.integer[Any]]
-) -> Figure:
+def assignment_figure(task: ResourceAssignmentTask, options: npt.NDArray[np.integer[Any]]) -> Figure:
     """Draws PEs and buffer per slot over the running budget (extra ``report``)."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -96,7 +92,9 @@ def assignment_figure(
     budget.set_xlabel("layer")
     budget.set_xlim(-0.5, table.slots - 0.5)
     budget.legend(loc="lower right")
-    figure.suptitle(f"{task.workload.name}: {task.spec.objective.value} under a {task.spec.constraint.value} budget")
+    figure.suptitle(
+        f"{task.workload.name}: {task.spec.objective.value} under a {task.spec.constraint.value} budget"
+    )
     return figure
 
 

@@ -7,7 +7,6 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-
 from accelgym.costmodels.errors import unknown_name
 from accelgym.envs.resource_assignment.table import AssignmentTable
 
@@ -89,9 +88,7 @@ class _Confuciux:
         self, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
     ) -> tuple[FloatArray, BoolArray]:
         fitness = -cost
-        self._worst_fitness = np.where(
-            allowed, np.minimum(self._worst_fitness, fitness), self._worst_fitness
-        )
+        self._worst_fitness = np.where(allowed, np.minimum(self._worst_fitness, fitness), self._worst_fitness)
         gain = np.where(allowed, fitness - self._worst_fitness, 0.0)
         over = used > self._table.limit
         reward = np.where(over, -self._earned * (used / self._table.capacity - 1), gain)

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
 from accelgym.costmodels.errors import InputError, unknown_name
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 __all__ = [
     "BUDGET_PRESETS",
@@ -115,9 +114,7 @@ class ResourceAssignmentSpec(BaseModel):
             except ValueError:
                 if value.lower() in BUDGET_PRESETS:
                     return BUDGET_PRESETS[value.lower()]
-                raise ValueError(
-                    f"allowed a number >= 0 or a preset: {', '.join(BUDGET_PRESETS)}"
-                ) from None
+                raise ValueError(f"allowed a number >= 0 or a preset: {', '.join(BUDGET_PRESETS)}") from None
         return value
 
     @field_validator("budget")

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
@@ -102,7 +101,9 @@ class ResourceAssignmentTask(Task):
     @cached_property
     def space(self) -> Space:
         return Space(
-            tuple(replace(knob, name=f"{slot}.{knob.name}") for slot in self.slot_names for knob in self.knobs)
+            tuple(
+                replace(knob, name=f"{slot}.{knob.name}") for slot in self.slot_names for knob in self.knobs
+            )
         )
 
     def describe(self) -> dict[str, Any]:
@@ -110,9 +111,7 @@ class ResourceAssignmentTask(Task):
             "env": self.env_id,
             "spec": self.spec.model_dump(mode="json"),
             "workload": self.workload.name,
-            "layers": [
-                [x.N, x.K, x.C, x.P, x.Q, x.R, x.S, x.groups, x.is_depthwise] for x in self.layers
-            ],
+            "layers": [[x.N, x.K, x.C, x.P, x.Q, x.R, x.S, x.groups, x.is_depthwise] for x in self.layers],
             "model": [self.model.name, self.model.version, self.model.technology],
         }
 
@@ -228,7 +227,9 @@ class ResourceAssignmentTask(Task):
     def _evaluate_options(self) -> tuple[Costs, FloatArray]:
         """Costs of every (layer, option), and the PEs of each, shape ``(layers, options)``."""
         shapes = LayerShapes.from_layers(self.layers)
-        columns = {name: getattr(shapes, name)[:, None] for name in ("K", "C", "Y", "X", "R", "S", "depthwise")}
+        columns = {
+            name: getattr(shapes, name)[:, None] for name in ("K", "C", "Y", "X", "R", "S", "depthwise")
+        }
         flows = np.array([Dataflow[name.upper()] for name in self.dataflow_values], dtype=np.int64)
         flow, pes, buffer = (
             grid.ravel()[None]
@@ -240,7 +241,9 @@ class ResourceAssignmentTask(Task):
 
     def _resource_range(self, resource: FloatArray) -> tuple[float, float]:
         """Cheapest and dearest of the corner assignments, all slots alike."""
-        grid = resource.reshape(len(resource), len(self.dataflow_values), len(self.pe_values), len(BUFFER_LEVELS))
+        grid = resource.reshape(
+            len(resource), len(self.dataflow_values), len(self.pe_values), len(BUFFER_LEVELS)
+        )
         corners = grid[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].sum(axis=0)
         return float(corners.min()), float(corners.max())
 
@@ -257,12 +260,12 @@ class ResourceAssignmentTask(Task):
         need = float(table.reserve[0])
         if need > table.limit:
             if target:
-                raise InputError(f"target={self.spec.target}: nothing is that fast; the least is {need:.6g} cycles")
+                raise InputError(
+                    f"target={self.spec.target}: nothing is that fast; the least is {need:.6g} cycles"
+                )
             low, high = self._resource_range(table.resource)
             least = max(0.0, (need - low) / (high - low)) if high > low else 0.0
             raise InputError(
                 f"budget={self.spec.budget}: nothing fits {table.capacity:.6g}; the cheapest design needs "
                 f"{need:.6g}, the smallest feasible budget is {np.nextafter(least, 2):.6g}"
             )
-
-
