@@ -128,9 +128,7 @@ class _Log:
             self.best = float(score[i])
             self._best_design = tuple(int(v) for v in batch.designs[i])
 
-    def trajectory(
-        self, agent: str, task: Task, seed: int, budget: int, options: dict[str, Any]
-    ) -> Trajectory:
+    def trajectory(self, agent: str, task: Task, seed: int, budget: int, options: dict[str, Any]) -> Trajectory:
         """Returns the whole search."""
         marks = np.array(self._marks, dtype=np.float64).reshape(-1, 4)
         return Trajectory(

@@ -8,6 +8,7 @@ non-negative reals; nothing is rounded.
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 
@@ -185,7 +186,7 @@ def _hull_steps(groups: list[_Group]) -> tuple[IntArray, IntArray, FloatArray, F
     rows: list[tuple[int, int, float, float]] = []
     for g, group in enumerate(groups):
         hull = _lower_hull(group.resource, group.cost)
-        for a, b in zip(hull, hull[1:], strict=False):
+        for a, b in itertools.pairwise(hull):
             rows.append((g, b, group.resource[b] - group.resource[a], group.cost[b] - group.cost[a]))
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     table = table[np.argsort(table[:, 3] / table[:, 2], kind="stable")]

@@ -86,9 +86,7 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
         return self._observe(), self._infos(everywhere)
 
-    def step(
-        self, actions: npt.NDArray[np.int64]
-    ) -> tuple[Obs, npt.NDArray[np.float64], BoolArray, BoolArray, Infos]:
+    def step(self, actions: npt.NDArray[np.int64]) -> tuple[Obs, npt.NDArray[np.float64], BoolArray, BoolArray, Infos]:
         """Assigns one option to the current slot of every lane."""
         actions = np.asarray(actions, dtype=np.int64)
         if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= self.table.options:
@@ -260,17 +258,13 @@ class ResourceAssignmentEnv(gym.Env[Obs, np.int64]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        self._lane = ResourceAssignmentVectorEnv(
-            1, reward=reward, task=task, render_mode=render_mode, **arguments
-        )
+        self._lane = ResourceAssignmentVectorEnv(1, reward=reward, task=task, render_mode=render_mode, **arguments)
         self.task = self._lane.task
         self.render_mode = render_mode
         self.observation_space = self._lane.single_observation_space
         self.action_space = self._lane.single_action_space
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Obs, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
         """Starts an episode."""
         super().reset(seed=seed)
         obs, infos = self._lane.reset(seed=seed)

@@ -78,6 +78,4 @@ def _layer_features(task: ResourceAssignmentTask) -> npt.NDArray[np.float64]:
     left = np.cumsum(macs[::-1])[::-1]
     heavier = np.array([(macs[i + 1 :] > macs[i]).sum() for i in range(count)]) / count
     state = np.zeros(count)
-    return np.column_stack(
-        (features, np.arange(count) / count, state, state, macs / left, macs / macs.sum(), heavier)
-    )
+    return np.column_stack((features, np.arange(count) / count, state, state, macs / left, macs / macs.sum(), heavier))

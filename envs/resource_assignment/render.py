@@ -18,9 +18,7 @@ _BAR = 24
 _UNITS = {"area": "um2", "power": "mW", "pes": "PEs"}
 
 
-def assignment_rows(
-    task: ResourceAssignmentTask, options: npt.NDArray[np.integer[Any]]
-) -> list[dict[str, Any]]:
+def assignment_rows(task: ResourceAssignmentTask, options: npt.NDArray[np.integer[Any]]) -> list[dict[str, Any]]:
     """Returns one row per decided slot: its choices, cost and resource.
 
     Args:
@@ -92,15 +90,11 @@ def assignment_figure(task: ResourceAssignmentTask, options: npt.NDArray[np.inte
     budget.set_xlabel("layer")
     budget.set_xlim(-0.5, table.slots - 0.5)
     budget.legend(loc="lower right")
-    figure.suptitle(
-        f"{task.workload.name}: {task.spec.objective.value} under a {task.spec.constraint.value} budget"
-    )
+    figure.suptitle(f"{task.workload.name}: {task.spec.objective.value} under a {task.spec.constraint.value} budget")
     return figure
 
 
-def draw_assignment(
-    task: ResourceAssignmentTask, options: npt.NDArray[np.integer[Any]]
-) -> npt.NDArray[np.uint8]:
+def draw_assignment(task: ResourceAssignmentTask, options: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
     """Returns the figure as an RGB image, shape ``(height, width, 3)``, uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 

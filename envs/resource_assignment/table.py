@@ -122,9 +122,7 @@ class AssignmentTable:
         rows = options[broken]
         closed = bad[broken]
         order = rng.permuted(np.tile(np.arange(self.slots), (len(broken), 1)), axis=1)
-        order = np.take_along_axis(
-            order, np.argsort(~np.take_along_axis(closed, order, 1), axis=1, kind="stable"), 1
-        )
+        order = np.take_along_axis(order, np.argsort(~np.take_along_axis(closed, order, 1), axis=1, kind="stable"), 1)
         spend = np.where(closed, 0.0, self.gather(self.resource, rows).astype(np.float64))
         floor = np.where(closed, self.cheapest, spend)
         # Slots are freed in that order until the kept ones, with the cheapest rest, fit.

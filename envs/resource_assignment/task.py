@@ -101,9 +101,7 @@ class ResourceAssignmentTask(Task):
     @cached_property
     def space(self) -> Space:
         return Space(
-            tuple(
-                replace(knob, name=f"{slot}.{knob.name}") for slot in self.slot_names for knob in self.knobs
-            )
+            tuple(replace(knob, name=f"{slot}.{knob.name}") for slot in self.slot_names for knob in self.knobs)
         )
 
     def describe(self) -> dict[str, Any]:
@@ -227,9 +225,7 @@ class ResourceAssignmentTask(Task):
     def _evaluate_options(self) -> tuple[Costs, FloatArray]:
         """Costs of every (layer, option), and the PEs of each, shape ``(layers, options)``."""
         shapes = LayerShapes.from_layers(self.layers)
-        columns = {
-            name: getattr(shapes, name)[:, None] for name in ("K", "C", "Y", "X", "R", "S", "depthwise")
-        }
+        columns = {name: getattr(shapes, name)[:, None] for name in ("K", "C", "Y", "X", "R", "S", "depthwise")}
         flows = np.array([Dataflow[name.upper()] for name in self.dataflow_values], dtype=np.int64)
         flow, pes, buffer = (
             grid.ravel()[None]
@@ -241,9 +237,7 @@ class ResourceAssignmentTask(Task):
 
     def _resource_range(self, resource: FloatArray) -> tuple[float, float]:
         """Cheapest and dearest of the corner assignments, all slots alike."""
-        grid = resource.reshape(
-            len(resource), len(self.dataflow_values), len(self.pe_values), len(BUFFER_LEVELS)
-        )
+        grid = resource.reshape(len(resource), len(self.dataflow_values), len(self.pe_values), len(BUFFER_LEVELS))
         corners = grid[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].sum(axis=0)
         return float(corners.min()), float(corners.max())
 
@@ -260,9 +254,7 @@ class ResourceAssignmentTask(Task):
         need = float(table.reserve[0])
         if need > table.limit:
             if target:
-                raise InputError(
-                    f"target={self.spec.target}: nothing is that fast; the least is {need:.6g} cycles"
-                )
+                raise InputError(f"target={self.spec.target}: nothing is that fast; the least is {need:.6g} cycles")
             low, high = self._resource_range(table.resource)
             least = max(0.0, (need - low) / (high - low)) if high > low else 0.0
             raise InputError(
