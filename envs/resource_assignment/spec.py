@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -114,21 +115,21 @@ class ResourceAssignmentSpec(BaseModel):
             except ValueError:
                 if value.lower() in BUDGET_PRESETS:
                     return BUDGET_PRESETS[value.lower()]
-                raise ValueError(f"allowed a number >= 0 or a preset: {', '.join(BUDGET_PRESETS)}") from None
+                raise ValueError(f"allowed a number or a preset: {', '.join(BUDGET_PRESETS)}") from None
         return value
 
     @field_validator("budget")
     @classmethod
-    def _budget_is_a_fraction(cls, value: float) -> float:
-        if not 0 <= value < float("inf"):
-            raise ValueError("allowed a finite number >= 0")
+    def _budget_is_finite(cls, value: float) -> float:
+        if not math.isfinite(value):
+            raise ValueError("allowed a finite number")
         return value
 
     @model_validator(mode="after")
     def _target_belongs_to_its_objective(self) -> ResourceAssignmentSpec:
         if (self.objective is Objective.TARGET) != (self.target is not None):
             raise ValueError("target (cycles) goes with objective=target, and only with it")
-        if self.target is not None and not 0 < self.target < float("inf"):
+        if self.target is not None and not 0 < self.target < math.inf:
             raise ValueError("target must be a positive number of cycles")
         return self
 

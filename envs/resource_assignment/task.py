@@ -256,8 +256,8 @@ class ResourceAssignmentTask(Task):
             if target:
                 raise InputError(f"target={self.spec.target}: nothing is that fast; the least is {need:.6g} cycles")
             low, high = self._resource_range(table.resource)
-            least = max(0.0, (need - low) / (high - low)) if high > low else 0.0
+            least = (need - low) / (high - low) if high > low else 0.0
             raise InputError(
                 f"budget={self.spec.budget}: nothing fits {table.capacity:.6g}; the cheapest design needs "
-                f"{need:.6g}, the smallest feasible budget is {np.nextafter(least, 2):.6g}"
+                f"{need:.6g}, the smallest feasible budget is {least:.6g}"
             )
