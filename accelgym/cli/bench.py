@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from accelgym.cli.console import errors, out, progress_bar
-
 __all__ = ["COMMANDS"]
+
+COMMANDS = ()
