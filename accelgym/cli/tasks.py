@@ -85,9 +85,7 @@ def search(
         def show(done: int, best: float) -> None:
             bar.update(row, completed=done, note=f"regret {best / reference - 1:.2%}" if reference else f"{best:.6g}")
 
-        found = run_search(
-            task, agent, budget=budget, seed=seed, options=choices, journal=journal, progress=show
-        )
+        found = run_search(task, agent, budget=budget, seed=seed, options=choices, journal=journal, progress=show)
     found.save(out_dir / "trajectory.npz")
     best = _summary(task, found.best, found.best_design, reference)
     best |= {"evaluations": found.evaluations, "distinct_designs": found.distinct_designs}

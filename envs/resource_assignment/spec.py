@@ -89,7 +89,7 @@ class ResourceAssignmentSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     workload: str = "confuciux/mobilenet_v2"
-    """Name in the workload zoo; its convolutions and GEMMs are assigned, vector layers are free."""
+    """Name in the workload zoo, or a network file; its convolutions and GEMMs are assigned, vector layers are free."""
     model: str = "maestro"
     """Cost model: ``maestro`` (as ConfuciuX uses it), ``physical``, or a plug-in."""
     model_options: dict[str, Any] = Field(default_factory=dict)

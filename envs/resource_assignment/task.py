@@ -14,8 +14,7 @@ from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.models import cost_models
 from accelgym.costmodels.solvers import minimise_max, minimise_sum
-from accelgym.costmodels.workloads import Workload
-from accelgym.costmodels.workloads.zoo import get_workload
+from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.resource_assignment.landscape import audit_table
 from accelgym.envs.resource_assignment.spec import (
     Aggregate,
@@ -56,7 +55,7 @@ class ResourceAssignmentTask(Task):
 
     def __init__(self, *, workload_object: Workload | None = None, **arguments: Any) -> None:
         self.spec = ResourceAssignmentSpec.parse(arguments)
-        self.workload = workload_object or get_workload(self.spec.workload)
+        self.workload = workload_object or load_workload(self.spec.workload)
         self.layers = self.workload.compute_layers
         if not self.layers:
             raise InputError(f"workload {self.workload.name!r} has no convolution or GEMM to assign")
