@@ -205,6 +205,16 @@ def my_net(width=5):
     return Workload("my_net", (Layer("x", LayerKind.NORM, K=width, C=width),), (), "a test")
 
 
+def test_importing_the_package_reads_no_description():
+    code = (
+        "import sys; from accelgym.costmodels.workloads import zoo\n"
+        "assert not zoo._registry.cache_info().currsize\n"
+        "assert 'accelgym.costmodels.workloads.spec' not in sys.modules\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 def test_listing_and_building_read_only_the_files_asked_for():
     code = (
         "from accelgym.costmodels.workloads import zoo\n"
