@@ -172,8 +172,9 @@ def load_config(path: Path | str) -> tuple[BenchConfig, YamlSource]:
 
 
 def _explain(error: ValidationError, source: YamlSource | None) -> InputError:
-    """Turns the first fault into a message that says where it is and what is allowed."""
-    first = error.errors(include_url=False)[0]
+    """Turns one fault into a message that says where it is and what is allowed."""
+    # A misspelt key is also a missing one: the misspelling is the news.
+    first = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
     key = first["loc"]
     if first["type"] == "extra_forbidden":
         known = {"tasks": TaskEntry.model_fields, "agents": AgentEntry.model_fields} if len(key) > 1 else {}

@@ -17,7 +17,7 @@ from accelgym.experiments.config import BenchConfig
 from accelgym.experiments.files import plain, read_json, write_json
 from accelgym.experiments.plan import PlannedTask
 
-__all__ = ["Manifest"]
+__all__ = ["Manifest", "run_environment"]
 
 _PACKAGES = (
     "accelgym",
@@ -63,13 +63,7 @@ class Manifest:
             "jobs": 0,
             "cpu_s": 0.0,
             "workers": workers,
-            "python": sys.version.split()[0],
-            "platform": platform.platform(),
-            "processor": _processor(),
-            "cores": os.cpu_count(),
-            "commit": _commit(),
-            "packages": _packages(),
-        }
+        } | run_environment()
         self.data["sessions"].append(self._session)
         write_json(self.path, self.data)
 
@@ -97,6 +91,18 @@ class Manifest:
                 f"{self.path.parent}: its tasks were {', '.join(self.data.get('tasks', {}))} and are now "
                 f"{', '.join(expected['tasks'])}: a workload or cost model has changed since; choose another folder"
             )
+
+
+def run_environment() -> dict[str, Any]:
+    """Returns what a result may depend on besides its seed: interpreter, machine, commit and packages."""
+    return {
+        "python": sys.version.split()[0],
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "commit": _commit(),
+        "packages": _packages(),
+    }
 
 
 def _short(value: Any) -> str:

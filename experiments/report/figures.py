@@ -44,7 +44,7 @@ def regret_exhibit(task: TaskResults, budget: int) -> Exhibit:
         x, value, low = grid[seen], on_axis(band.value[seen]), on_axis(band.low[seen])
         # A band that reaches to infinity, since some run has found nothing feasible, leaves the picture at its top.
         high = np.where(np.isfinite(band.high[seen]), on_axis(band.high[seen]), 1e9)
-        drawn.append(value)
+        drawn += [value, low]
         figure.add_scatter(
             x=np.concatenate((x, x[::-1])),
             y=np.concatenate((high, low[::-1])),
@@ -176,7 +176,7 @@ def cost_exhibit(task: TaskResults, budget: int) -> Exhibit:
             cliponaxis=False,
         )
     _fit_regret_axis(figure, drawn)
-    figure.update_xaxes(type="log", title="CPU seconds per run, agent and evaluation", dtick=1)
+    figure.update_xaxes(type="log", title="CPU seconds per run, agent and evaluation", dtick="D2")
     if times:  # room for the names on the right
         figure.update_xaxes(range=[np.log10(min(times)) - 0.25, np.log10(max(times)) + 0.5])
     return Exhibit(

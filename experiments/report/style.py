@@ -80,6 +80,7 @@ def finish(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=legend,
         hovermode="closest",
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK},
         legend={"itemclick": "toggle", "itemdoubleclick": "toggleothers"},
     )
     figure.update_xaxes(showgrid=True, gridcolor="#e7eaee")

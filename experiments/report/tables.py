@@ -156,4 +156,5 @@ def _rank(row: SummaryRow) -> tuple[bool, float]:
 
 def _winner(column: _Column, rows: Iterable[SummaryRow]) -> float | None:
     found = [key for key in map(column.key, rows) if key is not None]
-    return column.best(found) if column.best and found else None
+    # Where all are alike, none is best.
+    return column.best(found) if column.best and len(set(found)) > 1 else None
