@@ -141,7 +141,7 @@ def test_search_leaves_a_trajectory_a_design_and_a_manifest(tmp_path):
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["task_id"] == task.id
     assert manifest["seed"] == 0
-    assert "numpy" in manifest["versions"]
+    assert "numpy" in manifest["packages"]
     assert not (out / "journal.bin").exists()
 
 
