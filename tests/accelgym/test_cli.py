@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
-
-import accelgym.cli.app as cli
 from accelgym.agents import Trajectory
-from accelgym.cli.settings import parse_settings
 from accelgym.costmodels.errors import InputError
 from accelgym.envs import make_task
+from typer.testing import CliRunner
+
+from accelgym.cli import app
+from accelgym.cli.settings import parse_settings
 
 RESNET = ["--set", "workload=confuciux/resnet18", "--set", "model=maestro", "--set", "dataflow=dla"]
 DESIGNS = """layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level,note
@@ -27,7 +27,7 @@ CONV,999999999999999999999,64,56,56,3,3,dla,16,4,overflow
 
 
 def run(*arguments):
-    result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
