@@ -75,7 +75,7 @@ def test_evaluate_writes_costs_and_reasons(tmp_path):
     rows = list(csv.DictReader(target.open()))
     assert [row["valid"] for row in rows] == ["1", "0", "0", "1", "0"]
     assert [row["reason"] for row in rows] == ["", "kernel_exceeds_input", "degenerate", "", "overflow"]
-    assert [row["note"] for row in rows][0] == "first"
+    assert rows[0]["note"] == "first"
     # Closed form of the NVDLA-like dataflow: ceil(K/k) ceil(C/P) OY OX (k R S + 1) + 1.
     assert rows[0]["runtime_cycles"] == str(16 * 4 * 54 * 54 * (4 * 9 + 1) + 1)
     assert rows[1]["runtime_cycles"] == ""
