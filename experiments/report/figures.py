@@ -49,7 +49,7 @@ def regret_exhibit(task: TaskResults, budget: int) -> Exhibit:
             x=np.concatenate((x, x[::-1])),
             y=np.concatenate((high, low[::-1])),
             fill="toself",
-            fillcolor=transparent(colour, 0.14),
+            fillcolor=transparent(colour, 0.11),
             line={"width": 0},
             hoverinfo="skip",
             legendgroup=runs.agent.label,
@@ -107,25 +107,31 @@ def ecdf_exhibit(results: BenchResults) -> Exhibit:
     )
 
 
-def improvement_exhibit(results: BenchResults) -> Exhibit:
-    """Probability that a run of the agent in the row beats one of the agent in the column."""
+def improvement_exhibit(results: BenchResults) -> Exhibit | None:
+    """Probability that a run of the agent in the row beats one of the agent in the column.
+
+    Returns:
+        The figure, or ``None`` with fewer than two agents that have runs on every task.
+    """
     complete = [strata for strata in _by_agent(results) if all(runs.runs for runs in strata)]
+    if len(complete) < 2:
+        return None
     names = [strata[0].agent.label for strata in complete]
     regrets = [[runs.final_regret for runs in strata] for strata in complete]
-    size = len(names)
-    chance = np.full((size, size), np.nan)
-    text, hover = [[""] * size for _ in names], [[""] * size for _ in names]
-    for i, j in zip(*np.nonzero(~np.eye(size, dtype=bool)), strict=True):
+    chance = np.full((len(names), len(names)), np.nan)
+    hover = np.full(chance.shape, "", dtype=object)
+    for i, j in zip(*np.nonzero(~np.eye(len(names), dtype=bool)), strict=True):
         found = probability_of_improvement(regrets[i], regrets[j], repeats=500)
         chance[i, j] = found.value
-        text[i][j] = f"{found.value:.0%}"
-        hover[i][j] = f"{names[i]} beats {names[j]}: {found.value:.1%} [{found.low:.1%}, {found.high:.1%}]"
+        hover[i, j] = f"{names[i]} beats {names[j]}: {found.value:.1%} [{found.low:.1%}, {found.high:.1%}]"
+    order = np.argsort(-np.nansum(chance, axis=1), kind="stable")
+    names = [names[i] for i in order]
+    chance, hover = chance[np.ix_(order, order)], hover[np.ix_(order, order)]
     heat = go.Heatmap(
         z=chance,
         x=names,
         y=names,
-        text=text,
-        texttemplate="%{text}",
+        texttemplate="%{z:.0%}",
         customdata=hover,
         hovertemplate="%{customdata}<extra></extra>",
         # Orange to blue: told apart with every kind of colour vision.
@@ -136,7 +142,7 @@ def improvement_exhibit(results: BenchResults) -> Exhibit:
         ygap=2,
         colorbar={"title": "probability", "tickformat": ".0%", "thickness": 14},
     )
-    figure = finish(go.Figure(heat), height=130 + 36 * size, legend=False)
+    figure = finish(go.Figure(heat), height=130 + 36 * len(names), legend=False)
     figure.update_yaxes(autorange="reversed", title="this agent", showgrid=False)
     figure.update_xaxes(title="beats this one", showgrid=False)
     return Exhibit(
@@ -145,7 +151,8 @@ def improvement_exhibit(results: BenchResults) -> Exhibit:
         "Probability that a run of the row's agent ends with a smaller regret than a run of the column's agent on the "
         "same task, averaged over the tasks; ties count half. The interval on hover is the 95 % percentile interval "
         "of 500 bootstrap samples of the seeds within each task. Capped agents are compared at their own, smaller "
-        "budget. An agent without a finished run on some task is left out.",
+        "budget. Agents stand in the order of their average chance; one without a finished run on some task is left "
+        "out.",
     )
 
 

@@ -88,7 +88,8 @@ def _glance(results: BenchResults, rows: Sequence[SummaryRow]) -> str:
 def _comparison(results: BenchResults) -> str:
     if not any(agent.runs for task in results.tasks for agent in task.agents):
         return _card("", "<p>No search has finished yet.</p>")
-    return _exhibit(ecdf_exhibit(results), "ecdf") + _exhibit(improvement_exhibit(results), "improvement")
+    duels = improvement_exhibit(results)
+    return _exhibit(ecdf_exhibit(results), "ecdf") + (_exhibit(duels, "improvement") if duels else "")
 
 
 def _task(results: BenchResults, task: TaskResults, rows: Sequence[SummaryRow]) -> str:

@@ -56,12 +56,13 @@ def regret_axis(figure: go.Figure, bottom: float, top: float) -> None:
         top: Largest finite regret drawn.
     """
     low, high = np.log10(max(bottom, REGRET_FLOOR)), np.log10(max(top, 10 * REGRET_FLOOR))
-    steps = (1, 2, 5) if high - low < 1.7 else (1,)
+    span = high - low
+    steps = (1, 1.5, 2, 3, 4, 5, 7) if span < 0.8 else (1, 2, 5) if span < 1.7 else (1,)
     ticks = [step * 10.0**power for power in range(round(np.log10(REGRET_FLOOR)), 7) for step in steps]
     labels = [f"{100 * tick:,.6g} %" for tick in ticks]
     labels[0] = f"≤ {labels[0]}"
-    span = [low - 0.12, high + 0.12]
-    figure.update_yaxes(type="log", title="regret to the optimum", tickvals=ticks, ticktext=labels, range=span)
+    limits = [low - 0.12, high + 0.12]
+    figure.update_yaxes(type="log", title="regret to the optimum", tickvals=ticks, ticktext=labels, range=limits)
 
 
 def evaluation_axis(figure: go.Figure, budget: int) -> None:

@@ -65,7 +65,7 @@ def _split(row: SummaryRow) -> str:
     if row.agent_cpu_share is None:
         return NOTHING
     bar = f"<span class='split'><i style='width:{100 * row.agent_cpu_share:.0f}%'></i></span>"
-    return f"{bar}{quantity(row.agent_cpu_s)} + {quantity(row.evaluation_cpu_s)}"
+    return f"{quantity(row.agent_cpu_s)} + {quantity(row.evaluation_cpu_s)}{bar}"
 
 
 _COLUMNS = (
@@ -132,7 +132,7 @@ def _plain(value: Any) -> str:
     if value is None:
         return NOTHING
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.6g}"
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
