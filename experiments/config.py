@@ -163,7 +163,7 @@ def load_config(path: Path | str) -> tuple[BenchConfig, YamlSource]:
     """
     shipped = shipped_configs()
     place = Path(path)
-    if not place.exists():
+    if not place.is_file():  # a folder of that name is no config
         if str(path) not in shipped:
             raise InputError(f"{path}: no such file, and no shipped config; shipped: {', '.join(shipped)}")
         place = shipped[str(path)]
