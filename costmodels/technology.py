@@ -81,6 +81,8 @@ class PhysicalTechnology:
     """Per byte."""
     dram_pj: float
     """Per byte, read or write."""
+    wire_pj_per_mm: float
+    """Per byte and millimetre of bus."""
     mux2_area_um2: float
     """One-bit two-input multiplexer."""
     flop_area_um2: float
@@ -105,6 +107,9 @@ FREEPDK45 = PhysicalTechnology(
     sram_area_um2=53015 / 16384,
     # LPDDR4 in Accelergy: 8 pJ per bit.
     dram_pj=64.0,
+    # Keckler et al., "GPUs and the future of parallel computing", IEEE Micro 2011, table 1: 310 pJ for 256 bits over
+    # 10 mm in 40 nm.
+    wire_pj_per_mm=310 / 32 / 10,
     # Nangate FreePDK45 open cell library, typical corner: MUX2_X1, DFF_X1, and the leakage density of NAND2_X1
     # (17.4 nW on 0.798 um^2).
     mux2_area_um2=1.862,

@@ -8,18 +8,15 @@ takes in what is new along ``j``.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
 from accelgym.costmodels.maestro.mapping import coupled_dims
-from accelgym.costmodels.maestro.problem import Problem, ceil_div
+from accelgym.costmodels.maestro.problem import Problem
 
 __all__ = ["Traffic", "iterations", "latency", "traffic", "transfer_bound"]
-
-Mask = Any
-"""A bool array, or a plain bool where all designs share one dataflow."""
 
 
 @dataclass(frozen=True)
@@ -35,102 +32,98 @@ class Traffic:
     """``dpt`` only: MACs as the program counts them, over edge tiles as it sizes them."""
 
 
-def _masks(p: Problem, dataflow: Dataflow | None) -> tuple[Mask, Mask, Mask]:
-    flows = (Dataflow.DLA, Dataflow.EYE, Dataflow.DPT)
-    if dataflow is not None:
-        return tuple(dataflow is flow for flow in flows)
-    return tuple(p.is_flow(flow) for flow in flows)
+def _nowhere(p: Problem, mask: Array) -> bool:
+    """Whether work for a mask can be saved; torch is not asked, so that compiled code has no branches."""
+    return p.xp is np and not mask.any()
 
 
-def _select(xp: Any, mask: Mask, yes: Array, no: Array) -> Array:
-    if isinstance(mask, bool):
-        return yes if mask else no
-    return xp.where(mask, yes, no)
-
-
-def latency(p: Problem, faults: Faults, dataflow: Dataflow | None = None) -> Array:
-    """Cycles of each design, float64 of the columns' broadcast shape.
-
-    Args:
-        p: The designs.
-        faults: Which slips of the program to repeat.
-        dataflow: The dataflow of all designs; by default each design's own.
-    """
+def latency(p: Problem, faults: Faults) -> Array:
+    """Cycles of each design, float64 of the columns' broadcast shape."""
     xp = p.xp
-    dla, eye, dpt = _masks(p, dataflow)
+    dla, eye, dpt = (p.is_flow(flow) for flow in (Dataflow.DLA, Dataflow.EYE, Dataflow.DPT))
     kernel = p.R * p.S
     oy, ox = p.OY, p.OX
-    # Channels per PE: tiles of k, the last one partial.
-    channels = _select(xp, dpt, p.C, p.K)
-    whole = xp.floor(channels / p.k)
-    rest = channels - whole * p.k
-    k_tiles = xp.where(rest > 0.0, whole + 1.0, whole)
+    # Channels per PE in tiles of k, the last one partial.
+    channels = p.select(dpt, p.C, p.K)
+    tiles_of_k = channels / p.k
     # What the PEs divide among themselves, in rounds of P.
-    spread = _select(xp, dla, p.C, _select(xp, eye, oy, _select(xp, dpt, whole, ox)))
-    full_rounds = xp.floor(spread / p.P)
-    left = spread - full_rounds * p.P
-    rounds = xp.where(left > 0.0, full_rounds + 1.0, full_rounds)
-    if dpt is not True:
-        # A K tile takes its MACs; the program's slip is to charge a partial one like a full one.
-        macs_k = kernel * (k_tiles * xp.minimum(p.k, p.K) if faults.edge_tiles else p.K)
-        steps, starts = _inner_steps(p, faults, dla, eye, full_rounds, left, rounds)
-        cycles = steps * macs_k + starts * k_tiles
-        cycles = _select(xp, dla, oy, p.C) * cycles + 1.0
-        if dpt is False:
-            return cycles
+    spread = p.select(dla, p.C, p.select(eye, oy, p.select(dpt, xp.floor(tiles_of_k), ox)))
+    rounds_of_p = spread / p.P
+    if dpt is True:
+        return _depthwise_latency(p, faults, tiles_of_k, spread, rounds_of_p)
+    k_tiles, rounds = xp.ceil(tiles_of_k), xp.ceil(rounds_of_p)
+    # A tile of k channels takes its MACs; the program's slip is to charge a partial tile like a full one.
+    macs_k = kernel * (k_tiles * xp.minimum(p.k, p.K) if faults.edge_tiles else p.K)
+    if dla is True:
+        return oy * ox * rounds * (macs_k + k_tiles) + 1.0
+    extent, window = p.select(eye, ox, oy), p.select(eye, p.S, p.R)
+    windows = extent / window
+    steps, starts = oy, xp.ceil(windows)
+    if eye is not False:
+        along = _eye_columns(p, faults, spread, rounds_of_p, windows)
+        steps = p.select(eye, along, steps)
+    steps, starts = p.select(dla, ox, steps), p.select(dla, ox, starts)
+    if faults.eye_diagonal or eye is False:
+        cycles = rounds * (steps * macs_k + starts * k_tiles)
+    else:
+        # The columns of a partial row tile share PEs, so eye's steps are counted over all rounds.
+        cycles = p.select(eye, steps, rounds * steps) * macs_k + rounds * starts * k_tiles
+    cycles = p.select(dla, oy, p.C) * cycles + 1.0
+    if dpt is False:
+        return cycles
+    return xp.where(dpt, _depthwise_latency(p, faults, tiles_of_k, spread, rounds_of_p), cycles)
+
+
+def _eye_columns(p: Problem, faults: Faults, rows: Array, rounds_of_p: Array, windows: Array) -> Array:
+    """Steps of ``eye`` along its columns, in tiles of S: per tile of rows, or (mended) over all of them."""
+    xp, window = p.xp, p.S
+    full = xp.floor(windows)
+    rest = p.OX - full * window
+    if not faults.eye_diagonal:
+        full_rounds = xp.floor(rounds_of_p)
+        left = rows - full_rounds * p.P
+        at_once = xp.floor(p.P / xp.maximum(left, p.one))
+        partial = full * xp.ceil(window / at_once) + xp.ceil(rest / at_once)
+        return full_rounds * p.OX + xp.where(left > 0.0, partial, p.zero)
+    per_tile, per_rest = xp.ceil(window / p.P), xp.ceil(rest / p.P)
+    if faults.edge_tiles and not _nowhere(p, (rows == 1.0) & (window > p.P)):
+        # The slip: on a single row, the last columns of a tile that needs several rounds take S steps. (Selections
+        # are nested, since combined masks keep torch from vectorising the loop.)
+        extra = xp.where(rows == 1.0, xp.where(window > p.P, window - 1.0, p.zero), p.zero)
+        per_tile = per_tile + xp.where(per_tile * p.P > window, extra, p.zero)
+        per_rest = per_rest + xp.where(rest > p.P, xp.where(per_rest * p.P > rest, extra, p.zero), p.zero)
+    return full * per_tile + per_rest
+
+
+def _depthwise_latency(p: Problem, faults: Faults, tiles_of_k: Array, whole: Array, rounds_of_p: Array) -> Array:
+    """Cycles of ``dpt``: C in tiles of k over P PEs, for every output position."""
+    xp = p.xp
+    rest = p.C - xp.floor(tiles_of_k) * p.k
+    full_rounds = xp.floor(rounds_of_p)
+    left = whole - full_rounds * p.P
     last_round = xp.where(left > 0.0, p.k, rest)
     if faults.edge_tiles:
         # The slip: of one full PE and one partial one in the last round, the partial one is taken for the slowest.
-        last_round = xp.where((left == 1.0) & (rest > 0.0) & (full_rounds > 0.0), rest, last_round)
-    depthwise = oy * ox * kernel * (full_rounds * p.k + last_round) + 1.0
-    return depthwise if dpt is True else xp.where(dpt, depthwise, cycles)
-
-
-def _inner_steps(
-    p: Problem, faults: Faults, dla: Mask, eye: Mask, full_rounds: Array, left: Array, rounds: Array
-) -> tuple[Array, Array]:
-    """Output positions in sequence on a PE and starts of the inner level, per K tile and row (dla) or channel."""
-    xp, oy, ox = p.xp, p.OY, p.OX
-    if dla is True:
-        return rounds * ox, rounds * ox
-    extent, window = _select(xp, eye, ox, oy), _select(xp, eye, p.S, p.R)
-    full = xp.floor(extent / window)
-    rest = extent - full * window
-    tiles = xp.where(rest > 0.0, full + 1.0, full)
-    steps = rounds * oy
-    if eye is not False:
-        if faults.eye_diagonal:
-            per_tile, per_rest = ceil_div(xp, window, p.P), ceil_div(xp, rest, p.P)
-            if faults.edge_tiles:
-                # The slip: on a single row, the last columns of a tile that needs several rounds take S steps.
-                extra = xp.where((oy == 1.0) & (p.P > 1.0), window - 1.0, p.zero)
-                per_tile = per_tile + xp.where((window > p.P) & (per_tile * p.P > window), extra, p.zero)
-                per_rest = per_rest + xp.where((rest > p.P) & (per_rest * p.P > rest), extra, p.zero)
-            along = rounds * (full * per_tile + per_rest)
-        else:
-            at_once = xp.floor(p.P / xp.maximum(left, p.one))
-            partial = full * ceil_div(xp, window, at_once) + ceil_div(xp, rest, at_once)
-            along = full_rounds * ox + xp.where(left > 0.0, partial, p.zero)
-        steps = _select(xp, eye, along, steps)
-    starts = rounds * tiles
-    return _select(xp, dla, rounds * ox, steps), _select(xp, dla, rounds * ox, starts)
+        alone = xp.where(left == 1.0, xp.where(rest > 0.0, rest, last_round), last_round)
+        last_round = xp.where(full_rounds > 0.0, alone, last_round)
+    return p.OY * p.OX * p.R * p.S * (full_rounds * p.k + last_round) + 1.0
 
 
 def iterations(p: Problem) -> Array:
-    """Largest number of times a single case occurs: what the program keeps in a C++ ``int``."""
+    """Largest number of times a case of designs of one dataflow occurs: what the program keeps in an ``int``."""
     xp = p.xp
-    dla, eye, dpt = _masks(p, None)
-    oy, ox = p.OY, p.OX
+    dla, eye, dpt = (p.is_flow(flow) for flow in (Dataflow.DLA, Dataflow.EYE, Dataflow.DPT))
 
     def steady(extent: Array, tile: Array) -> Array:
         return xp.maximum(xp.floor(extent / tile) - 1.0, p.one)
 
-    spread = xp.where(dla, p.C, xp.where(eye, oy, xp.where(dpt, xp.floor(p.C / p.k), ox)))
-    k_steady = xp.where(dpt, p.one, steady(p.K, p.k))
-    by_one = xp.where(dla | dpt, steady(oy, p.one) * steady(ox, p.one), steady(p.C, p.one))
-    window = xp.where(eye, p.S, p.R)
-    tiled = xp.where(dla | dpt, p.one, steady(xp.where(eye, ox, oy), window))
-    return steady(spread, p.P) * k_steady * by_one * tiled
+    if dpt:
+        return steady(xp.floor(p.C / p.k), p.P) * steady(p.OY, p.one) * steady(p.OX, p.one)
+    k_steady = steady(p.K, p.k)
+    if dla:
+        return k_steady * steady(p.C, p.P) * steady(p.OY, p.one) * steady(p.OX, p.one)
+    rows, cols = (p.P, p.S) if eye else (p.R, p.P)
+    return k_steady * steady(p.C, p.one) * steady(p.OY, rows) * steady(p.OX, cols)
 
 
 def transfer_bound(p: Problem) -> Array:
@@ -148,21 +141,27 @@ class _Loop:
     """Elements in the first tile."""
     total: Array
     """Elements in all tiles, halos counted in each."""
-    new: Array
-    """Elements in the later tiles that their predecessors did not hold."""
+    new: Array | None = None
+    """Elements in the later tiles that their predecessors did not hold; all of them if ``None``."""
 
 
-def _tiled(
-    p: Problem, dim: str, extent: Array, tile: Array, faults: Faults, halo: Any = 0.0, spatial: bool = False
+def _tiled(p: Problem, dim: str, extent: Array, tile: Array, faults: Faults) -> _Loop:
+    """Tiles without overlap."""
+    trips, first = p.xp.ceil(extent / tile), p.xp.minimum(tile, extent)
+    # The program charges every tile like a full one.
+    return _Loop(dim, trips, first, trips * first if faults.edge_traffic else extent)
+
+
+def _overlapping(
+    p: Problem, dim: str, extent: Array, tile: Array, halo: Array, faults: Faults, *, spatial: bool = False
 ) -> _Loop:
-    """Tiles of ``tile`` outputs (or channels) with ``halo`` elements more, over ``extent`` outputs."""
-    trips = ceil_div(p.xp, extent, tile)
-    width = p.xp.minimum(tile, extent)
+    """Tiles of ``tile`` outputs, each with ``halo`` inputs more than outputs, over ``extent`` outputs."""
+    trips, width = p.xp.ceil(extent / tile), p.xp.minimum(tile, extent)
     first = width + halo
-    if faults.edge_traffic:
-        # The program charges every tile like a full one, and a spatial one its halo each time.
-        return _Loop(dim, trips, first, trips * first, (trips - 1.0) * (first if spatial else width))
-    return _Loop(dim, trips, first, extent + trips * halo, extent - width)
+    if not faults.edge_traffic:
+        return _Loop(dim, trips, first, extent + trips * halo, extent - width)
+    # The program charges every tile like a full one, and a spatial one its halo each time.
+    return _Loop(dim, trips, first, trips * first, None if spatial else (trips - 1.0) * width)
 
 
 def _sliding(dim: str, extent: Array, window: Array) -> _Loop:
@@ -174,20 +173,23 @@ def _fetched(p: Problem, loops: tuple[_Loop, ...], coupled: tuple[str, ...], fau
     """Elements of a tensor that enter over a whole nest (outermost loop first), kernel extents left out."""
     xp = p.xp
     # From the innermost loop outwards: the first tile, and what enters after it.
-    tile: Any = 1.0
-    later: Any = 0.0
-    restarts: Any = None
+    tile: Array | None = None
+    later: Array | None = None
+    restarts: Array | None = None
     for loop in reversed(loops):
         if loop.dim in coupled:
-            steps = loop.new if restarts is None else xp.where(restarts, loop.total - loop.tile, loop.new)
-            later = loop.total * later + steps * tile
-            tile = loop.tile * tile
+            steps = loop.total - loop.tile
+            if loop.new is not None:
+                steps = loop.new if restarts is None else xp.where(restarts, steps, loop.new)
+            later = steps if later is None else loop.total * later + steps * tile
+            tile = loop.tile if tile is None else loop.tile * tile
             again = loop.trips > 1.0
             restarts = again if restarts is None else restarts | again
-        else:
+        elif later is not None:
             later = loop.trips * later
-            if restarts is not None and not faults.missed_reloads:
+            if not faults.missed_reloads:
                 later = later + xp.where(restarts, (loop.trips - 1.0) * tile, p.zero)
+    assert tile is not None  # every tensor depends on some loop
     return tile + later
 
 
@@ -198,19 +200,18 @@ def traffic(p: Problem, dataflow: Dataflow, faults: Faults) -> Traffic:
         return _depthwise_traffic(p, faults)
     oy, ox, kernel = p.OY, p.OX, p.R * p.S
     k = xp.minimum(p.k, p.K)
-    spatial_k = dataflow is Dataflow.DLA
-    loop_k = _tiled(p, "K", p.K, p.k, faults, spatial=spatial_k)
+    loop_k = _tiled(p, "K", p.K, p.k, faults)
     if dataflow is Dataflow.DLA:
         loop_c = _tiled(p, "C", p.C, p.P, faults)
         loops: tuple[_Loop, ...] = (loop_k, loop_c, _sliding("Y", oy, p.R), _sliding("X", ox, p.S))
         out = p.K * oy * ox * loop_c.trips
         first = loop_c.tile * kernel * (1.0 + k) + k
     else:
-        loop_c = _Loop("C", p.C, 1.0, p.C, p.C - 1.0)
+        loop_c = _Loop("C", p.C, p.one, p.C)
         shi = dataflow is Dataflow.SHI
         rows, cols = (p.R, p.P) if shi else (p.P, p.S)
-        loop_y = _tiled(p, "Y", oy, rows, faults, halo=p.R - 1.0, spatial=True)
-        loop_x = _tiled(p, "X", ox, cols, faults, halo=p.S - 1.0)
+        loop_y = _overlapping(p, "Y", oy, rows, p.R - 1.0, faults, spatial=True)
+        loop_x = _overlapping(p, "X", ox, cols, p.S - 1.0, faults)
         loops = (loop_k, loop_y, loop_x, loop_c) if shi else (loop_c, loop_k, loop_y, loop_x)
         out_rows = oy
         if faults.edge_traffic:

@@ -11,20 +11,19 @@ from accelgym.costmodels.technology import MaestroTechnology
 __all__ = ["area_um2", "energy_nj", "l1_bytes", "power_mw"]
 
 
-def l1_bytes(p: Problem, dpt: Array, faults: Faults) -> Array:
+def l1_bytes(p: Problem, faults: Faults) -> Array:
     """Double buffer of one PE: a tile of input, filter and output; one byte per element."""
-    xp, kernel = p.xp, p.R * p.S
+    kernel, dpt = p.R * p.S, p.is_flow(Dataflow.DPT)
     if faults.l1_output_window:
-        per_tile = xp.where(dpt, 3.0 * p.k, 2.0 * p.k + 1.0)
+        per_tile = p.select(dpt, 3.0 * p.k, 2.0 * p.k + 1.0)
         return 2.0 * kernel * per_tile
-    k = xp.minimum(p.k, xp.where(dpt, p.C, p.K))
-    windows = xp.where(dpt, 2.0 * k, k + 1.0)
+    k = p.xp.minimum(p.k, p.select(dpt, p.C, p.K))
+    windows = p.select(dpt, 2.0 * k, k + 1.0)
     return 2.0 * (kernel * windows + k)
 
 
 def energy_nj(
     p: Problem,
-    dpt: Array,
     faults: Faults,
     tech: MaestroTechnology,
     macs: Array,
@@ -36,7 +35,6 @@ def energy_nj(
 
     Args:
         p: The designs.
-        dpt: Which of them are depthwise.
         faults: ``energy_l2_only`` selects what is counted.
         tech: The constants.
         macs: True MACs.
@@ -44,15 +42,15 @@ def energy_nj(
         reads: Elements read from L2, inputs and filters.
         writes: Elements written to L2, partial sums included.
     """
-    xp = p.xp
+    dpt = p.is_flow(Dataflow.DPT)
     inputs = p.C * p.Y * p.X
     filters = p.K * p.C * p.R * p.S
     l2 = reads + writes + (inputs + filters)
     if faults.energy_l2_only:
         # One level (dpt): its L1 counts survive. Two inputs and an output read, an output written per MAC.
-        l1 = xp.where(dpt, 4.0 * counted_macs + reads, p.zero)
+        l1 = p.select(dpt, 4.0 * counted_macs + reads, p.zero)
         return tech.mac_energy_nj * (tech.l2_access_per_mac * l2 + tech.l1_access_per_mac * l1)
-    outputs = xp.where(dpt, p.C, p.K) * p.OY * p.OX
+    outputs = p.select(dpt, p.C, p.K) * p.OY * p.OX
     l2 = l2 + (writes - outputs)
     l1 = 4.0 * macs + reads
     return tech.mac_energy_nj * (macs + tech.l2_access_per_mac * l2 + tech.l1_access_per_mac * l1)

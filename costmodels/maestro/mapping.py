@@ -53,7 +53,7 @@ def top_level(p: Problem, dataflow: Dataflow) -> Level:
     rows = Directive("Y", p.R, one, has_edge=False)
     cols = Directive("X", p.S, one, has_edge=False)
     if dataflow is Dataflow.DLA:
-        loops = (Directive("K", p.k, p.k, spatial=True), Directive("C", p.P, p.P), rows, cols)
+        loops: tuple[Directive, ...] = (Directive("K", p.k, p.k, spatial=True), Directive("C", p.P, p.P), rows, cols)
     elif dataflow is Dataflow.SHI:
         loops = (
             Directive("K", p.k, p.k),

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.designs import ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro import closed_form, hardware
-from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, counts_of, finish
+from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, counts_of
 from accelgym.costmodels.maestro.faults import FIXED, MAESTRO_FAULTS, Faults
-from accelgym.costmodels.maestro.problem import Problem, columns
+from accelgym.costmodels.maestro.problem import Batch, Problem
 from accelgym.costmodels.technology import MAESTRO_28NM
 
 __all__ = ["CONFUCIUX_NOC_BW", "MaestroModel"]
@@ -82,52 +80,72 @@ class MaestroModel:
         The breakdown holds ``energy_nj``, ``l1_bytes`` (per PE), ``l2_bytes``, ``input_l2_reads``,
         ``filter_l2_reads``, ``output_l2_writes`` (elements), ``macs`` and ``utilisation`` (MACs per cycle and PE).
         """
-        problem, depthwise, shape = columns(designs, self.noc_bw)
-        rows = blockwise(problem, depthwise, partial(_costs, faults=self.switches))
-        done = partial(finish, shape=shape, valid=rows["reason"] == 0.0)
-        macs = rows["macs"]
-        pes = problem.P
-        breakdown = LazyBreakdown(
-            {
-                "energy_nj": lambda: done(rows["energy_nj"]),
-                **{
-                    name: partial(done, rows[name], integer=True)
-                    for name in ("l1_bytes", "l2_bytes", "input_l2_reads", "filter_l2_reads", "output_l2_writes")
-                },
-                "macs": lambda: done(macs, integer=True),
-                "utilisation": lambda: done(macs / (rows["latency_cycles"] * pes)),
-            }
-        )
+        batch = Batch.of(designs, self.noc_bw)
+        columns = blockwise(batch, partial(_costs, faults=self.switches), _COLUMNS)
+        details = partial(blockwise, batch, partial(_details, faults=self.switches), _DETAILS)
         return Costs(
-            latency_cycles=done(rows["latency_cycles"], integer=True),
-            energy_pj=done(rows["energy_nj"] * 1000.0),
-            area_um2=done(rows["area_um2"]),
-            power_mw=done(rows["power_mw"]),
-            valid=(rows["reason"] == 0.0).reshape(shape),
-            reason=finish(rows["reason"], shape, integer=True, small=True),
+            **columns,
             model=self.name,
             version=self.version,
             technology=self.technology,
-            breakdown=breakdown,
+            breakdown=LazyBreakdown(tuple(_DETAILS), details),
         )
 
     def latency(self, designs: ResourceDesigns) -> Array:
         """Returns the cycles of every design for a NoC that never limits, float64; no validity is checked."""
-        problem, _, shape = columns(designs, None)
-        with np.errstate(all="ignore"):
-            return blockwise(problem, None, partial(_latency, faults=self.switches))["latency_cycles"].reshape(shape)
+        batch = Batch.of(designs, None)
+        return blockwise(batch, partial(_latency, faults=self.switches), {"cycles": "float64"})["cycles"]
+
+
+_COLUMNS = {
+    "latency_cycles": "int64",
+    "energy_pj": "float64",
+    "area_um2": "float64",
+    "power_mw": "float64",
+    "valid": "bool",
+    "reason": "int8",
+}
+_DETAILS = {
+    "energy_nj": "float64",
+    "l1_bytes": "int64",
+    "l2_bytes": "int64",
+    "input_l2_reads": "int64",
+    "filter_l2_reads": "int64",
+    "output_l2_writes": "int64",
+    "macs": "int64",
+    "utilisation": "float64",
+}
 
 
 def _latency(p: Problem, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
-    return {"latency_cycles": closed_form.latency(p, faults)}
+    return {"cycles": closed_form.latency(p, faults)}
 
 
 def _costs(p: Problem, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
     counts = counts_of(p, depthwise, faults)
-    dpt = p.flow == 3.0
-    energy = hardware.energy_nj(
+    l1, l2 = counts["l1_bytes"], counts["l2_bytes"]
+    return {
+        "latency_cycles": counts["latency_cycles"],
+        "energy_pj": _energy_nj(p, faults, counts) * 1000.0,
+        "area_um2": hardware.area_um2(p, MAESTRO_28NM, l1, l2),
+        "power_mw": hardware.power_mw(p, MAESTRO_28NM, l1, l2),
+        "valid": counts["reason"] == 0.0,
+        "reason": counts["reason"],
+    }
+
+
+def _details(p: Problem, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
+    counts = counts_of(p, depthwise, faults)
+    return counts | {
+        "energy_nj": _energy_nj(p, faults, counts),
+        "utilisation": counts["macs"] / (counts["latency_cycles"] * p.P),
+        "valid": counts["reason"] == 0.0,
+    }
+
+
+def _energy_nj(p: Problem, faults: Faults, counts: dict[str, Array]) -> Array:
+    return hardware.energy_nj(
         p,
-        dpt,
         faults,
         MAESTRO_28NM,
         macs=counts["macs"],
@@ -135,10 +153,3 @@ def _costs(p: Problem, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
         reads=counts["input_l2_reads"] + counts["filter_l2_reads"],
         writes=counts["output_l2_writes"],
     )
-    del counts["counted_macs"]
-    l1, l2 = counts["l1_bytes"], counts["l2_bytes"]
-    return counts | {
-        "energy_nj": energy,
-        "area_um2": hardware.area_um2(p, MAESTRO_28NM, l1, l2),
-        "power_mw": hardware.power_mw(p, MAESTRO_28NM, l1, l2),
-    }

@@ -55,7 +55,7 @@ class Tiles:
     @classmethod
     def of(cls, xp: Any, level: Level, sized: Level, faults: Faults) -> Tiles:
         """Cuts ``level``; tile sizes follow the dimensions of ``sized`` (the same loops)."""
-        names = ("whole", "step", "edge", "edge_step", "starts_as_edge", "unrolled")
+        names: tuple[str, ...] = ("whole", "step", "edge", "edge_step", "starts_as_edge", "unrolled")
         names += ("steady", "edges", "first", "last", "partial_unit")
         t: dict[str, dict[str, Array]] = {name: {} for name in names}
         active = None
@@ -137,12 +137,13 @@ def _counts(xp: Any, t: dict[str, dict[str, Array]], loop: Directive, level: Lev
         rounds = xp.floor(full_units / level.units) - 1.0
     else:
         rounds = xp.floor((extent - size) / loop.offset)
+    zero = 0.0 * rounds
     goes_on = covered < extent
     rest = extent - (rounds + 1.0) * stride
     t["starts_as_edge"][d] = extent < covered
     t["unrolled"][d] = extent <= covered
-    t["steady"][d] = xp.where(goes_on, rounds, 0.0 * rounds)
-    t["edges"][d] = xp.where(goes_on & (covered + rounds * stride < extent), 1.0 + 0.0 * rounds, 0.0 * rounds)
+    t["steady"][d] = xp.where(goes_on, rounds, zero)
+    t["edges"][d] = xp.where(goes_on & (covered + rounds * stride < extent), 1.0 + zero, zero)
     t["first"][d] = xp.minimum(covered, extent)
     t["last"][d] = rest
     return rest
