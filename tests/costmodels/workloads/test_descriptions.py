@@ -1,11 +1,14 @@
 """Broken network descriptions: the error names file, line, column and key."""
 
 import pytest
+import torch
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.cnn_table import CnnTable
 from accelgym.costmodels.workloads.spec import load_spec
 from accelgym.costmodels.workloads.transformer import DecoderSpec
 from accelgym.costmodels.workloads.zoo import _DATA
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 HEAD = "source: a test\ninput: [3, 8, 8]\n"
 
@@ -15,6 +18,29 @@ def build(tmp_path, text, model=CnnTable, variant=""):
     path.write_text(text)
     spec = load_spec(model, path)
     return spec.build("net", variant, spec.parameters(variant))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 12), st.integers(1, 4), st.integers(1, 4), st.integers(0, 2), st.booleans())
+def test_pooling_has_the_output_size_of_pytorch(image, kernel, stride, padding, ceil):
+    assume(2 * padding <= kernel <= image + 2 * padding)
+    row = {"name": "p", "op": "max_pool", "kernel": kernel, "stride": stride, "padding": padding, "ceil": ceil}
+    spec = CnnTable.model_validate({"source": "a test", "input": [3, image, image], "layers": [row]})
+    layer = spec.build("net", "", {"batch": 2, "image": image}).layers[0]
+    x = torch.zeros(2, 3, image, image)
+    out = torch.nn.functional.max_pool2d(x, kernel, stride, padding, ceil_mode=ceil)
+    assert tuple(out.shape) == (layer.N, layer.K, layer.P, layer.Q)
+
+
+@pytest.mark.parametrize(("image", "size"), [(7, 7), (13, 6), (5, 6), (1, 7), (6, 1)])
+def test_adaptive_pooling_has_the_output_size_of_pytorch(image, size):
+    row = {"name": "p", "op": "adaptive_avg_pool", "size": size}
+    last = {"name": "f", "op": "linear", "out": 2}
+    spec = CnnTable.model_validate({"source": "a test", "input": [3, image, image], "layers": [row, last]})
+    layers = spec.build("net", "", {"batch": 1, "image": image}).layers
+    out = torch.nn.functional.adaptive_avg_pool2d(torch.zeros(1, 3, image, image), size)
+    assert out.numel() == layers[-1].C
+    assert len(layers) == (1 if image == size else 2)
 
 
 @pytest.mark.parametrize(

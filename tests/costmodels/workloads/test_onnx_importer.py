@@ -188,6 +188,14 @@ def test_a_batch_norm_or_bias_behind_a_fork_is_not_folded(tmp_path):
     assert edges(import_onnx(path)) == {("conv", "bn"), ("conv", "add"), ("bn", "add")}
 
 
+def test_a_computed_scalar_is_an_operand_like_any_other(tmp_path):
+    nodes = [node("ReduceMean", "x", "mean", keepdims=0), node("Add", "x mean", "add")]
+    path = save(tmp_path / "m.onnx", nodes, {"x": (2, 3)}, {"add": (2, 3)})
+    workload = import_onnx(path)
+    assert edges(workload) == {("mean", "add")}
+    assert workload.layers[0].input_words == 6
+
+
 def test_shape_computations_are_constants(tmp_path):
     nodes = [
         node("Relu", "x", "relu"),

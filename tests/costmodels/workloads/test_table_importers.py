@@ -133,9 +133,9 @@ def test_timeloop_loops_are_recognised_whatever_their_names(tmp_path):
         "data-spaces": "data_spaces",
         "read-write": "read_write",
     }
-    instance = {"N": 2, "K": 5, "C": 7, "P": 11, "Q": 13, "R": 3, "S": 4, "Wdilation": 2}
+    instance = {"N": 2, "K": 5, "C": 7, "P": 11, "Q": 13, "R": 3, "S": 4, "Wdilation": 2, "Hstride": 3}
     path = problem(tmp_path, renamed(CNN_SHAPE, names), renamed(instance, names), version=0.4)
-    expected = Layer("CNN", LayerKind.CONV, N=2, K=5, C=7, P=11, Q=13, R=3, S=4, dilation=(1, 2))
+    expected = Layer("CNN", LayerKind.CONV, N=2, K=5, C=7, P=11, Q=13, R=3, S=4, stride=(3, 1), dilation=(1, 2))
     assert import_timeloop_problem(path).layers == (expected,)
 
 

@@ -207,6 +207,21 @@ def test_residual_edges_skip_and_pass_through_views():
     }
 
 
+def test_an_operation_in_place_changes_what_is_read_later():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            y = self.a(x)
+            F.relu_(y)
+            return self.b(y)
+
+    workload = import_torch(Net(), (torch.randn(3, 4),))
+    assert edges(workload) == {("a", "relu"), ("relu", "b")}
+
+
 def test_grouped_queries_are_rows_of_one_product():
     workload = import_torch(DecoderBlock().eval(), MODULES["decoder"][1])
     by_name = {layer.name: layer for layer in workload.layers}
