@@ -7,14 +7,15 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.resource_assignment.observation import Observer
 from accelgym.envs.resource_assignment.render import draw_assignment, format_assignment
 from accelgym.envs.resource_assignment.rewards import reward_scheme
 from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
 __all__ = ["ResourceAssignmentEnv", "ResourceAssignmentVectorEnv"]
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
     from matplotlib.figure import Figure
+
+    from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
 
 __all__ = ["assignment_figure", "assignment_rows", "draw_assignment", "format_assignment"]
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from accelgym.costmodels.errors import InputError, unknown_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from accelgym.costmodels.errors import InputError, unknown_name
 
 __all__ = [
     "BUDGET_PRESETS",

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.solvers.knapsack import CAPACITY_SLACK
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns

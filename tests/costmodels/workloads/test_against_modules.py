@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from accelgym.costmodels.workloads import get_workload
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+
+from accelgym.costmodels.workloads import get_workload
 
 
 def counted_macs(module, *inputs):

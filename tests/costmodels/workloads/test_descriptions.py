@@ -2,13 +2,14 @@
 
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.cnn_table import CnnTable
 from accelgym.costmodels.workloads.spec import load_spec
 from accelgym.costmodels.workloads.transformer import DecoderSpec
 from accelgym.costmodels.workloads.zoo import _DATA
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
 
 HEAD = "source: a test\ninput: [3, 8, 8]\n"
 

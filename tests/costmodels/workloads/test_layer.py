@@ -4,10 +4,11 @@ import itertools
 
 import pytest
 import torch
-from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.workloads import Layer, LayerKind, Workload
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.workloads import Layer, LayerKind, Workload
 
 small = st.integers(1, 3)
 

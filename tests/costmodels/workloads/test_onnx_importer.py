@@ -3,13 +3,14 @@
 import numpy as np
 import onnx
 import pytest
-from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.workloads import Layer, LayerKind
-from accelgym.costmodels.workloads.importers import import_file, import_onnx
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
+
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.workloads import Layer, LayerKind
+from accelgym.costmodels.workloads.importers import import_file, import_onnx
 
 
 def save(path, nodes, inputs, outputs, constants=None, opset=20):

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from accelgym.costmodels.workloads import LayerKind, get_workload, workload_info, workload_names
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "workloads"

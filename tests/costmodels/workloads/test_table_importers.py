@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Layer, LayerKind
 from accelgym.costmodels.workloads.importers import (
@@ -13,8 +16,6 @@ from accelgym.costmodels.workloads.importers import (
     import_scalesim_csv,
     import_timeloop_problem,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "workloads"
 MAESTRO = "K,C,Y,X,R,S,T\n"

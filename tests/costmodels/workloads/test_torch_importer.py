@@ -2,15 +2,16 @@
 
 import pytest
 import torch
-from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.workloads import LayerKind, Workload
-from accelgym.costmodels.workloads.importers import import_torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.workloads import LayerKind, Workload
+from accelgym.costmodels.workloads.importers import import_torch
 
 
 class SmallResNet(nn.Module):

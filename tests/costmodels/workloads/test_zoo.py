@@ -7,6 +7,7 @@ from collections import defaultdict
 from importlib.metadata import EntryPoint
 
 import pytest
+
 from accelgym.costmodels import registry
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import (
