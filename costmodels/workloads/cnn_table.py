@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field, TypeAdapter, ValidationError
+
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.cnn_rows import Feature, Row
 from accelgym.costmodels.workloads.graph import GraphBuilder
 from accelgym.costmodels.workloads.spec import Count, NetworkSpec, StrictModel, Triple, explain, key_of
 from accelgym.costmodels.workloads.workload import Workload
-from pydantic import Field, TypeAdapter, ValidationError
 
 __all__ = ["CnnTable"]
 

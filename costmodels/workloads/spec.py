@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
+
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.workload import Workload
 from accelgym.costmodels.workloads.yaml_source import read_yaml
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 __all__ = ["Count", "NetworkSpec", "Pair", "Published", "StrictModel", "Triple", "explain", "key_of", "load_spec"]
 

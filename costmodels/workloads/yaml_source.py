@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from accelgym.costmodels.errors import InputError
 
 __all__ = ["Key", "YamlSource", "read_yaml"]

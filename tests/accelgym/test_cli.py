@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from accelgym.agents import Trajectory
-from accelgym.costmodels.errors import InputError
-from accelgym.envs import make_task
 from typer.testing import CliRunner
 
+from accelgym.agents import Trajectory
 from accelgym.cli import app
 from accelgym.cli.settings import parse_settings
+from accelgym.costmodels.errors import InputError
+from accelgym.envs import make_task
 
 RESNET = ["--set", "workload=confuciux/resnet18", "--set", "model=maestro", "--set", "dataflow=dla"]
 DESIGNS = """layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level,note

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from accelgym.experiments import BenchConfig, run_bench
 
 TASK = {"workload": "confuciux/mobilenet_v2", "dataflow": "dla"}

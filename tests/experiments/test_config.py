@@ -3,6 +3,7 @@
 from itertools import product
 
 import pytest
+
 from accelgym.costmodels.errors import AccelGymError, InputError
 from accelgym.experiments import load_config, run_bench, shipped_configs
 from accelgym.experiments.config import BenchConfig, TaskEntry

@@ -9,10 +9,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from scipy.stats import trim_mean
+
 from accelgym.agents import Trajectory
 from accelgym.costmodels.errors import InputError
 from accelgym.experiments import build_report
-from scipy.stats import trim_mean
 
 
 class Page(HTMLParser):

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from accelgym.agents import Trajectory, search
 from accelgym.costmodels.errors import InputError
 from accelgym.envs import make_task

@@ -4,11 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
-from accelgym.experiments import statistics as st
 from hypothesis import given
 from hypothesis import strategies as hs
 from hypothesis.extra import numpy as hnp
 from scipy import stats
+
+from accelgym.experiments import statistics as st
 
 REGRETS = hs.floats(0, 100, allow_subnormal=False)
 
