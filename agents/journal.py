@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome

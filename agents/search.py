@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from accelgym.agents.base import Agent, make_agent
 from accelgym.agents.journal import Batch, Journal
 from accelgym.agents.trajectory import Trajectory

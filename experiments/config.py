@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.workloads.yaml_source import YamlSource, read_yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 __all__ = ["AgentEntry", "BenchConfig", "TaskEntry", "load_config", "shipped_configs"]
 

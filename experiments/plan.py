@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from accelgym.agents import make_agent
 from accelgym.costmodels.errors import AccelGymError, InputError
 from accelgym.costmodels.workloads.yaml_source import YamlSource

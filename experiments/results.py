@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.agents import Trajectory
 from accelgym.experiments.config import AgentEntry, BenchConfig
 from accelgym.experiments.files import read_json

@@ -7,6 +7,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.designs import Dataflow

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults

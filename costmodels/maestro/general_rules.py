@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.mapping import Level, coupled_dims, inner_level, top_level
+from accelgym.costmodels.maestro.mapping import Directive, coupled_dims, inner_level, top_level
 from accelgym.costmodels.maestro.problem import Problem
 from accelgym.costmodels.maestro.tiles import EDGE, INIT, STEADY, Tiles
 from accelgym.costmodels.maestro.unit_traffic import egress, ingress, macs_of_busiest_pe, macs_of_case
@@ -39,8 +39,8 @@ class LevelCounts:
     output_writes: Array
     first_case: Array
     """Elements that enter and leave in the first case: half of the double buffer that feeds the level."""
-    macs: Array
-    """MACs as the program counts them, over edge tiles as it sizes them."""
+    macs: Array | None
+    """``dpt`` only: MACs as the program counts them, over edge tiles as it sizes them."""
 
 
 def analyse(p: Problem, dataflow: Dataflow, faults: Faults) -> LevelCounts:
@@ -73,7 +73,7 @@ def analyse(p: Problem, dataflow: Dataflow, faults: Faults) -> LevelCounts:
             def busiest(inner_case: tuple[int, ...]) -> Array:
                 return macs_of_busiest_pe(below, dataflow, inner_case, faults)
 
-            runtimes[edges] = _run(p, dataflow, below, faults, busiest, count_macs=False).runtime
+            runtimes[edges] = _run(p, dataflow, below, faults, busiest).runtime
         return runtimes[edges]
 
     return _run(p, dataflow, tiles, faults, inner_runtime)
@@ -85,15 +85,15 @@ def _run(
     tiles: Tiles,
     faults: Faults,
     compute: Callable[[tuple[int, ...]], Array],
-    count_macs: bool = True,
 ) -> LevelCounts:
     """Adds up all cases of one level."""
     xp, level = p.xp, tiles.level
     zero = p.K * 0.0
-    totals = dict.fromkeys(("runtime", "input_reads", "filter_reads", "output_writes", "macs"), zero)
+    totals = dict.fromkeys(("runtime", "input_reads", "filter_reads", "output_writes"), zero)
+    macs = zero if dataflow is Dataflow.DPT else None
     first_case = zero
     coupled = coupled_dims(dataflow)
-    for case in itertools.product(*(_states(level, i) for i in range(len(level.loops)))):
+    for case in itertools.product(*(_states(tiles, loop) for loop in level.loops)):
         times = zero + 1.0
         for loop, state in zip(level.loops, case, strict=True):
             times = times * tiles.count(loop, state)
@@ -110,13 +110,15 @@ def _run(
         totals["input_reads"] = totals["input_reads"] + times * reads["input"]
         totals["filter_reads"] = totals["filter_reads"] + times * reads["filter"]
         totals["output_writes"] = totals["output_writes"] + times * writes
-        if count_macs:
-            totals["macs"] = totals["macs"] + times * macs_of_case(tiles, dataflow, case, faults)
-    return LevelCounts(**totals, first_case=first_case)
+        if macs is not None:
+            macs = macs + times * macs_of_case(tiles, dataflow, case, faults)
+    return LevelCounts(**totals, first_case=first_case, macs=macs)
 
 
-def _states(level: Level, i: int) -> tuple[int, ...]:
-    return (INIT, STEADY, EDGE) if level.loops[i].has_edge else (INIT, STEADY)
+def _states(tiles: Tiles, loop: Directive) -> tuple[int, ...]:
+    """States of a loop that any of the designs is ever in."""
+    later = (state for state in (STEADY, EDGE) if bool((tiles.count(loop, state) > 0.0).any()))
+    return (INIT, *later)
 
 
 def _transfer(p: Problem, elements: Array) -> Array:

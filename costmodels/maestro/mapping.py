@@ -21,8 +21,6 @@ class Directive:
     size: Array
     offset: Array
     spatial: bool = False
-    has_edge: bool = True
-    """Whether a partial last tile is possible; it is not where the offset is 1."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ def top_level(p: Problem, dataflow: Dataflow) -> Level:
     """Returns the loops over tiles; a single cluster runs them (``dpt``: the PEs themselves)."""
     one = p.K * 0.0 + 1.0
     dims = {"K": p.K, "C": p.C, "Y": p.Y, "X": p.X, "R": p.R, "S": p.S}
-    rows = Directive("Y", p.R, one, has_edge=False)
-    cols = Directive("X", p.S, one, has_edge=False)
+    rows = Directive("Y", p.R, one)
+    cols = Directive("X", p.S, one)
     if dataflow is Dataflow.DLA:
         loops: tuple[Directive, ...] = (Directive("K", p.k, p.k, spatial=True), Directive("C", p.P, p.P), rows, cols)
     elif dataflow is Dataflow.SHI:
@@ -59,11 +57,11 @@ def top_level(p: Problem, dataflow: Dataflow) -> Level:
             Directive("K", p.k, p.k),
             Directive("Y", 2.0 * p.R - 1.0, p.R, spatial=True),
             Directive("X", p.P + p.S - 1.0, p.P),
-            Directive("C", one, one, has_edge=False),
+            Directive("C", one, one),
         )
     elif dataflow is Dataflow.EYE:
         loops = (
-            Directive("C", one, one, has_edge=False),
+            Directive("C", one, one),
             Directive("K", p.k, p.k),
             Directive("Y", p.P + p.R - 1.0, p.P, spatial=True),
             Directive("X", 2.0 * p.S - 1.0, p.S),
@@ -80,11 +78,11 @@ def inner_level(p: Problem, dataflow: Dataflow, dims: Mapping[str, Array], fault
     channels = Directive("K", p.k, p.k)
     if dataflow is Dataflow.DLA:
         spatial_c = Directive("C", one, one, spatial=True)
-        rows, cols = Directive("Y", p.R, one, has_edge=False), Directive("X", p.S, one, has_edge=False)
+        rows, cols = Directive("Y", p.R, one), Directive("X", p.S, one)
         return Level((channels, spatial_c, rows, cols), dims, p.P)
-    c = Directive("C", one, one, has_edge=False)
+    c = Directive("C", one, one)
     if dataflow is Dataflow.SHI:
-        rows = Directive("Y", p.R, one, has_edge=False)
+        rows = Directive("Y", p.R, one)
         return Level((channels, c, rows, Directive("X", p.S, one, spatial=True)), dims, p.P)
     rows = Directive("Y", p.R, one, spatial=True)
     if faults.eye_diagonal:

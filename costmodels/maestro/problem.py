@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+
 from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.designs import Dataflow, ResourceDesigns

@@ -51,6 +51,10 @@ class Tiles:
     """Whether the last unit at work in ``EDGE`` holds a partial tile."""
     active: Array
     """Units at work in an edge, by the program's count, over the outermost spatial loop."""
+    zero: Array
+    """Zeros of the designs' shape."""
+    no: Array
+    """``False`` for every design."""
 
     @classmethod
     def of(cls, xp: Any, level: Level, sized: Level, faults: Faults) -> Tiles:
@@ -74,17 +78,8 @@ class Tiles:
                 t[name][OUT[dim]] = t[name][dim] - halo
             t["step"][OUT[dim]] = xp.minimum(loop.offset, loop.size)
             t["edge_step"][OUT[dim]] = xp.minimum(loop.offset, t["edge"][OUT[dim]])
-        return cls(xp, level, **t, active=active)
-
-    @property
-    def zero(self) -> Array:
-        """Zeros of the designs' shape."""
-        return self.level.units * 0.0
-
-    @property
-    def no(self) -> Array:
-        """``False`` for every design."""
-        return self.level.units < 0.0
+        zero = level.units * 0.0
+        return cls(xp, level, **t, active=active, zero=zero, no=zero > 0.0)
 
     def count(self, loop: Directive, state: int) -> Array | float:
         """Iterations a loop spends in a state."""
@@ -113,7 +108,7 @@ class Tiles:
 def _sizes(xp: Any, t: dict[str, dict[str, Array]], loop: Directive, extent: Array, faults: Faults) -> None:
     """Tile sizes along one dimension of one unit."""
     d, size, step = loop.dim, loop.size, loop.offset
-    steps = xp.maximum(xp.floor((extent - size) / step), 0.0)
+    steps = xp.floor(xp.maximum(extent - size, 0.0 * size) / step)
     rest = extent - (steps + 1.0) * step
     # The program's slip: for a tile larger than its dimension this is the dimension less a step.
     rest = xp.where(rest < 0.0, extent, rest)
@@ -123,7 +118,7 @@ def _sizes(xp: Any, t: dict[str, dict[str, Array]], loop: Directive, extent: Arr
     t["whole"][d] = size
     t["step"][d] = xp.minimum(size, step)
     t["edge"][d] = xp.where(ragged, rest, size)
-    t["edge_step"][d] = xp.maximum(step - size + rest, 0.0)
+    t["edge_step"][d] = xp.maximum(step - size + rest, 0.0 * rest)
 
 
 def _counts(xp: Any, t: dict[str, dict[str, Array]], loop: Directive, level: Level) -> Array:

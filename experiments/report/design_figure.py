@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
 from accelgym.experiments.report.style import MUTED, Exhibit, finish, style_of
 from accelgym.experiments.results import TaskResults
-from plotly.subplots import make_subplots
 
 __all__ = ["design_exhibit"]
 

@@ -8,13 +8,14 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from plotly.offline import get_plotlyjs
+
 from accelgym.experiments.report.design_figure import design_exhibit
 from accelgym.experiments.report.figures import cost_exhibit, ecdf_exhibit, improvement_exhibit, regret_exhibit
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
 from accelgym.experiments.report.tables import facts_table, matrix_table, quantity, summary_table
 from accelgym.experiments.results import BenchResults, TaskResults
-from plotly.offline import get_plotlyjs
 
 __all__ = ["render_page"]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.experiments.files import plain, write_json
 from accelgym.experiments.results import AgentRuns, BenchResults
 from accelgym.experiments.statistics import expected_running_time, hitting_times, iqm_interval
