@@ -117,7 +117,7 @@ def _run(
 
 def _states(tiles: Tiles, loop: Directive) -> tuple[int, ...]:
     """States of a loop that any of the designs is ever in."""
-    later = (state for state in (STEADY, EDGE) if bool((tiles.count(loop, state) > 0.0).any()))
+    later = (state for state in (STEADY, EDGE) if bool((tiles.zero + tiles.count(loop, state)).any()))
     return (INIT, *later)
 
 
