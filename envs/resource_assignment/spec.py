@@ -55,16 +55,16 @@ class Granularity(StrEnum):
 
 
 class Objective(StrEnum):
-    """What is minimised, per layer, before aggregation."""
+    """What is minimised: of every layer before aggregation when pipelined, of the whole chip when sequential."""
 
     LATENCY = "latency"
     """Cycles."""
     ENERGY = "energy"
     """pJ."""
     EDP = "edp"
-    """pJ x cycles of each layer."""
+    """pJ x cycles."""
     LAP = "lap"
-    """Cycles x um2 of each layer."""
+    """Cycles x um2."""
     TARGET = "target"
     """The constrained resource, subject to a latency target in place of the budget."""
 
