@@ -61,7 +61,8 @@ class SimulatedAnnealing(Agent):
         self.moves, self.restart, self.tries = moves, restart, tries
         self._mover = Mover(task, _MIX if mix is None else mix)
         self._designs: Designs = np.zeros((0, len(task.space)), dtype=np.int64)
-        self._score: npt.NDArray[np.float64] = np.zeros(0)
+        self.score: npt.NDArray[np.float64] = np.zeros(0)
+        """Objective of each chain's design, shape ``(chains,)``."""
         self._budget = 0
         self._spent = 0
 
@@ -76,13 +77,13 @@ class SimulatedAnnealing(Agent):
     def tell(self, designs: Designs, outcome: Outcome) -> None:
         score = outcome.score
         if len(self._designs) == 0:
-            self._designs, self._score = designs.copy(), score
+            self._designs, self.score = designs.copy(), score
         else:
-            taken = np.flatnonzero(self._accept(self._score[: len(score)], score))
-            self._designs[taken], self._score[taken] = designs[taken], score[taken]
-            best = int(self._score.argmin())
-            again = np.flatnonzero(self.rng.random(len(self._score)) < self.restart)
-            self._designs[again], self._score[again] = self._designs[best], self._score[best]
+            taken = np.flatnonzero(self.accept(self.score[: len(score)], score))
+            self._designs[taken], self.score[taken] = designs[taken], score[taken]
+            best = int(self.score.argmin())
+            again = np.flatnonzero(self.rng.random(len(self.score)) < self.restart)
+            self._designs[again], self.score[again] = self._designs[best], self.score[best]
         self._spent += len(designs)
 
     @property
@@ -90,8 +91,16 @@ class SimulatedAnnealing(Agent):
         """Of the next batch, as a fraction of the objective."""
         return float(self.hot * (self.cold / self.hot) ** min(1.0, self._spent / self._budget))
 
-    def _accept(self, old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Metropolis rule; an infeasible design never replaces a feasible one."""
+    def accept(self, old: npt.NDArray[np.float64], new: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Applies the Metropolis rule; an infeasible design never replaces a feasible one.
+
+        Args:
+            old: Objectives of the chains, ``inf`` where infeasible, shape ``(n,)``.
+            new: Objectives of their neighbours, likewise.
+
+        Returns:
+            Which chains move, shape ``(n,)``.
+        """
         draw = self.rng.random(len(old))
         accepted = np.isinf(old) | (new <= old)
         worse = ~accepted & np.isfinite(new)

@@ -45,12 +45,12 @@ class AntColony(Agent):
         task: Task,
         *,
         seed: int,
-        ants: int = 32,
-        evaporation: float = 0.1,
-        greediness: float = 0.5,
+        ants: int = 64,
+        evaporation: float = 0.2,
+        greediness: float = 0.0,
         elite: int = 4,
-        best_weight: float = 0.5,
-        floor: float = 0.01,
+        best_weight: float = 0.25,
+        floor: float = 0.003,
     ) -> None:
         super().__init__(task, seed=seed)
         require(self.name, 1, ants=ants, elite=elite)
@@ -60,7 +60,8 @@ class AntColony(Agent):
         self.best_weight, self.floor = best_weight, floor
         nvec = task.space.nvec
         self._exists = np.arange(int(nvec.max())) < nvec[:, None]
-        self._pheromone: FloatArray = self._exists / nvec[:, None]
+        self.pheromone: FloatArray = self._exists / nvec[:, None]
+        """Probability of every value, shape ``(parameters, most values)``, 0 beyond the last value."""
         self._best: Designs | None = None
         self._best_score = np.inf
 
@@ -77,18 +78,18 @@ class AntColony(Agent):
             self._best, self._best_score = designs[ranked[:1]], float(score[ranked[0]])
         elite = designs[ranked[: self.elite]]
         laid = (1 - self.best_weight) * self._frequency(elite) + self.best_weight * self._frequency(self._best)
-        mixed = (1 - self.evaporation) * self._pheromone + self.evaporation * laid
+        mixed = (1 - self.evaporation) * self.pheromone + self.evaporation * laid
         least = self.floor / self.task.space.nvec[:, None]
-        self._pheromone = np.where(self._exists, (1 - self.floor) * mixed + least, 0.0)
+        self.pheromone = np.where(self._exists, (1 - self.floor) * mixed + least, 0.0)
 
     def _construct(self, n: int) -> Designs:
         """Lets every ant choose all values, shape ``(n, parameters)``."""
         draw = self.rng.random((n, len(self.task.space)))
-        steps = np.cumsum(self._pheromone, axis=1)
+        steps = np.cumsum(self.pheromone, axis=1)
         drawn = (draw[:, :, None] >= steps[None, :, :-1]).sum(axis=2)
         drawn = np.minimum(drawn, self.task.space.nvec - 1)
         greedy = self.rng.random(drawn.shape) < self.greediness
-        strongest = self._pheromone.argmax(axis=1)
+        strongest = self.pheromone.argmax(axis=1)
         chosen: Designs = np.where(greedy, strongest, drawn).astype(np.int64)
         return chosen
 

@@ -103,6 +103,11 @@ class GeneticAlgorithm(Agent):
         keep = distinct[np.argsort(score[distinct], kind="stable")[: self.population]]
         self._designs, self._score, self._changed = pool[keep], score[keep], changed[keep]
 
+    @property
+    def survivors(self) -> tuple[Designs, npt.NDArray[np.float64]]:
+        """Designs ``(n, parameters)`` and objectives ``(n,)`` of the population, best first."""
+        return self._designs, self._score
+
     def _select(self, n: int) -> npt.NDArray[np.int64]:
         """Ranks of ``n`` tournament winners; survivors are sorted, so the least rank wins."""
         contestants = self.rng.integers(0, len(self._designs), (n, self.tournament))

@@ -68,35 +68,36 @@ class OptunaAgent(Agent):
         with _quiet():
             # Optuna's samplers take 32-bit seeds.
             drawn = int(self.rng.integers(2**31))
-            self._study = optuna.create_study(sampler=_SAMPLERS[sampler](drawn))
+            self.study = optuna.create_study(sampler=_SAMPLERS[sampler](drawn))
+            """Holds every evaluated design; for Optuna's plots and importances."""
 
     def ask(self, count: int) -> Designs:
         if self._first is None:
             self._first = self._start()
         with _quiet():
             if len(self._first):
-                design, self._first = self._first[0], self._first[1:]
-                self._trial = self._ask_for(design)
-                return design[None]
-            self._trial = self._study.ask(self._distributions)
+                first, self._first = self._first[:1], self._first[1:]
+                self._trial = self._ask_for(first[0])
+                return first
+            self._trial = self.study.ask(self._distributions)
             proposed = np.array([[self._trial.params[name] for name in self._distributions]], dtype=np.int64)
-            design = self.task.repair(proposed, self.rng)[0]
-            if not np.array_equal(design, proposed[0]):
-                self._study.tell(self._trial, state=TrialState.FAIL)
-                self._trial = self._ask_for(design) if self.sampler in _GENERATIONAL else None
-        return design[None]
+            repaired = self.task.repair(proposed, self.rng)
+            if not np.array_equal(repaired, proposed):
+                self.study.tell(self._trial, state=TrialState.FAIL)
+                self._trial = self._ask_for(repaired[0]) if self.sampler in _GENERATIONAL else None
+        return repaired
 
     def tell(self, designs: Designs, outcome: Outcome) -> None:
         value = float(outcome.score[0])
         with _quiet():
             if not np.isfinite(value):
                 if self._trial is not None:
-                    self._study.tell(self._trial, state=TrialState.FAIL)
+                    self.study.tell(self._trial, state=TrialState.FAIL)
             elif self._trial is not None:
-                self._study.tell(self._trial, value)
+                self.study.tell(self._trial, value)
             else:
                 params = self._params(designs[0])
-                self._study.add_trial(create_trial(params=params, distributions=self._distributions, value=value))
+                self.study.add_trial(create_trial(params=params, distributions=self._distributions, value=value))
         self._trial = None
 
     def _start(self) -> Designs:
@@ -107,8 +108,8 @@ class OptunaAgent(Agent):
 
     def _ask_for(self, design: Any) -> Trial:
         """Opens a trial of a given design."""
-        self._study.enqueue_trial(self._params(design))
-        return self._study.ask(self._distributions)
+        self.study.enqueue_trial(self._params(design))
+        return self.study.ask(self._distributions)
 
     def _params(self, design: Any) -> dict[str, int]:
         return {name: int(value) for name, value in zip(self._distributions, design, strict=True)}

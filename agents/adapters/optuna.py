@@ -3,15 +3,15 @@
 Example::
 
     counter = EvaluationCounter(task)
-    sampler = optuna.samplers.TPESampler(seed=0, constraints_func=trial_constraints)
-    study = optuna.create_study(sampler=sampler)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
     study.optimize(optuna_objective(task, counter), n_trials=300)
+    counter.best
 
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,11 +29,11 @@ except ImportError as error:
     raise MissingExtraError("the Optuna adapter", "optuna", "bo") from error
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import Trial
 
-__all__ = ["optuna_objective", "space_distributions", "suggest_design", "trial_constraints"]
+__all__ = ["optuna_objective", "space_distributions", "suggest_design"]
 
-_VIOLATION = "accelgym:violation"
+_CONSTRAINT = "budget"
 
 
 def space_distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -61,8 +61,8 @@ def suggest_design(trial: Trial, task: Task) -> npt.NDArray[np.int64]:
 def optuna_objective(task: Task, counter: EvaluationCounter | None = None) -> Callable[[Trial], float]:
     """Returns an objective for ``study.optimize`` (direction ``minimize``).
 
-    The value is the task's objective, also beyond the budget; give the sampler ``trial_constraints`` so that it
-    knows. Trials of invalid designs are pruned.
+    The value is the task's objective, also beyond the budget; the relative overshoot is set as the trial's
+    constraint, which Optuna's samplers and its best trial respect. Trials of invalid designs are pruned.
 
     Args:
         task: The task.
@@ -72,14 +72,9 @@ def optuna_objective(task: Task, counter: EvaluationCounter | None = None) -> Ca
 
     def objective(trial: Trial) -> float:
         outcome = counter.evaluate(suggest_design(trial, task)[None])
-        trial.set_user_attr(_VIOLATION, float(outcome.violation[0]))
+        trial.set_constraint(_CONSTRAINT, float(outcome.violation[0]))
         if not outcome.valid[0]:
             raise optuna.TrialPruned("invalid design")
         return float(outcome.objective[0])
 
     return objective
-
-
-def trial_constraints(trial: FrozenTrial) -> Sequence[float]:
-    """The samplers' ``constraints_func``: relative overshoot of the budget, 0 when feasible."""
-    return (float(trial.user_attrs[_VIOLATION]),)
