@@ -17,6 +17,10 @@ SHIPPED = {
     "ga": "accelgym.agents.genetic:GeneticAlgorithm",
     "annealing": "accelgym.agents.annealing:SimulatedAnnealing",
     "aco": "accelgym.agents.ant_colony:AntColony",
+    "ppo": "accelgym.agents.policy_gradient:PPOAgent",
+    "maskable_ppo": "accelgym.agents.policy_gradient:MaskablePPOAgent",
+    "a2c": "accelgym.agents.policy_gradient:A2CAgent",
+    "confuciux": "accelgym.agents.confuciux:ConfuciuX",
 }
 """Name to ``module:class``."""
 
