@@ -78,10 +78,11 @@ class PPOAgent(PolicyGradientAgent):
         self._epochs, self._clip = epochs, clip
 
     def _build(self, env: Sb3VecEnv, **shared: Any) -> OnPolicyAlgorithm:
+        parts = self._minibatches if env.num_envs % self._minibatches == 0 else 1
         model: OnPolicyAlgorithm = self._algorithm(
             self._policy,
             env,
-            batch_size=-(-env.num_envs * shared["n_steps"] // self._minibatches),
+            batch_size=env.num_envs * shared["n_steps"] // parts,
             n_epochs=self._epochs,
             clip_range=self._clip,
             normalize_advantage=False,
