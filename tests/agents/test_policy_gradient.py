@@ -59,7 +59,7 @@ def test_masked_designs_are_all_feasible(task):
 @each_agent
 def test_two_runs_are_equal_also_in_turns_and_global_generators_stay(task, name):
     alone, _ = drive(task, make_agent(name, task, seed=3), 3, 100)
-    np_before, torch_before = np.random.get_state()[1].copy(), torch.random.get_rng_state()
+    np_before, torch_before = np.random.get_state()[1].copy(), torch.random.get_rng_state()  # noqa: NPY002
     one, other = make_agent(name, task, seed=3), make_agent(name, task, seed=4)
     left = 100
     for expected in alone:
@@ -69,7 +69,7 @@ def test_two_runs_are_equal_also_in_turns_and_global_generators_stay(task, name)
         one.tell(rows, task.evaluate(rows))
         other.tell(others, task.evaluate(others))
         left -= len(rows)
-    np.testing.assert_array_equal(np.random.get_state()[1], np_before)
+    np.testing.assert_array_equal(np.random.get_state()[1], np_before)  # noqa: NPY002
     assert torch.equal(torch.random.get_rng_state(), torch_before)
 
 
@@ -159,7 +159,7 @@ def test_advantages_are_scaled_slot_by_slot(task):
 
 def test_a_private_stream_continues_where_it_was():
     def draw():
-        return torch.rand(2).tolist() + list(np.random.random(2))
+        return torch.rand(2).tolist() + list(np.random.random(2))  # noqa: NPY002
 
     whole = PrivateStream(5)
     with whole.active():
