@@ -39,6 +39,8 @@ class Greedy(Agent):
     When every probe fits, the largest resource seen is taken. It needs a task whose slots contribute separately
     and whose outcomes say so (``slot_cost``, ``slot_resource``, ``slot_valid``, ``resource``).
 
+    ``freed`` and ``patience`` are not tuned: the allocation alone is mostly optimal.
+
     Args:
         task: The task to search.
         seed: Seed of the improvement, and of the subset of probes when the budget is smaller than their number.

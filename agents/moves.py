@@ -18,9 +18,10 @@ from accelgym.envs.task import Task
 __all__ = ["MOVES", "Mover", "cross_one_point", "cross_uniform"]
 
 IntArray = npt.NDArray[np.int64]
-_MOST_PARTNERS = 4
-
 Change = Callable[[Layout, Designs, IntArray, IntArray, np.random.Generator], None]
+
+_LONGEST_JUMP = 3
+_MOST_PARTNERS = 4
 
 
 class Mover:
@@ -31,13 +32,15 @@ class Mover:
     ========  =========================================================================================
     step      an ordered parameter goes to a neighbouring value
     reset     a parameter takes any other value
-    transfer  a parameter rises by a step, the same knob of another slot falls by at least as much
+    transfer  a parameter rises, the same knob of another slot falls by at least as much
+    gather    a parameter rises, the same knob of a few other slots falls by a level each
+    spread    a parameter falls, the same knob of a few other slots rises by a level each for what that frees
     swap      two slots exchange their values of a knob
     copy      a parameter takes the value that its knob has in another slot
     ========  =========================================================================================
 
     A move that the drawn parameter does not admit (a step of an unordered one, a swap of equal values) becomes a
-    reset.
+    reset. Transfer, gather and spread keep the sum of a knob from growing, so that they work under a tight budget.
 
     Args:
         task: The task whose designs are changed.
@@ -134,56 +137,56 @@ def _partner(layout: Layout, column: IntArray, rng: np.random.Generator) -> IntA
     return np.where(count[column] > 0, drawn, column)
 
 
-def _transfer(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
-    donor = _partner(layout, column, rng)
-    level, given = designs[rows, column], designs[rows, donor]
-    can = (donor != column) & layout.space.ordered[column] & (level < layout.space.nvec[column] - 1) & (given > 0)
-    rows, column, donor, level, given = (a[can] for a in (rows, column, donor, level, given))
-    amounts = layout.amounts
-    up = _rise(layout, level, column, rng)
-    rise = amounts[column, up] - amounts[column, level]
-    affordable = amounts[donor] <= (amounts[donor, given] - rise)[:, None]
+def _jump(rng: np.random.Generator, count: int) -> IntArray:
+    """Levels to go at once: mostly one. Costs have plateaus (``ceil(C / PEs)``) that one level does not leave."""
+    return np.minimum(rng.geometric(0.7, count), _LONGEST_JUMP)
+
+
+def _climb(
+    layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator
+) -> tuple[IntArray, IntArray, npt.NDArray[np.float64]]:
+    """Raises parameters that can rise; returns their rows and columns and by how much they rose."""
+    level, top = designs[rows, column], layout.space.nvec[column] - 1
+    can = (layout.partners[1][column] > 0) & layout.space.ordered[column] & (level < top)
+    rows, column, level, top = rows[can], column[can], level[can], top[can]
+    up = np.minimum(level + _jump(rng, len(rows)), top)
     designs[rows, column] = up
-    designs[rows, donor] = np.clip(affordable.sum(axis=1) - 1, 0, given - 1)
+    return rows, column, layout.amounts[column, up] - layout.amounts[column, level]
 
 
-def _rise(layout: Layout, level: IntArray, column: IntArray, rng: np.random.Generator) -> IntArray:
-    """Mostly the next level, sometimes one further up; the last level at most."""
-    return np.minimum(level + np.minimum(rng.geometric(0.7, len(level)), 3), layout.space.nvec[column] - 1)
+def _transfer(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
+    rows, column, rise = _climb(layout, designs, rows, column, rng)
+    donor = _partner(layout, column, rng)
+    given = designs[rows, donor]
+    affordable = layout.amounts[donor] <= (layout.amounts[donor, given] - rise)[:, None]
+    designs[rows, donor] = np.maximum(affordable.sum(axis=1) - 1, 0)
 
 
 def _gather(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
-    level = designs[rows, column]
-    can = (layout.partners[1][column] > 0) & layout.space.ordered[column] & (level < layout.space.nvec[column] - 1)
-    rows, column, level = rows[can], column[can], level[can]
-    amounts = layout.amounts
-    up = _rise(layout, level, column, rng)
-    owed = amounts[column, up] - amounts[column, level]
-    designs[rows, column] = up
+    rows, column, owed = _climb(layout, designs, rows, column, rng)
     for _ in range(_MOST_PARTNERS):
         donor = _partner(layout, column, rng)
         given = designs[rows, donor]
-        gives = (owed > 0) & (given > 0)
-        designs[rows[gives], donor[gives]] -= 1
-        owed = owed - np.where(gives, amounts[donor, given] - amounts[donor, np.maximum(given - 1, 0)], 0.0)
+        lower = np.where(owed > 0, np.maximum(given - 1, 0), given)
+        designs[rows, donor] = lower
+        owed = owed - layout.amounts[donor, given] + layout.amounts[donor, lower]
 
 
 def _spread(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
     level = designs[rows, column]
     can = (layout.partners[1][column] > 0) & layout.space.ordered[column] & (level > 0)
     rows, column, level = rows[can], column[can], level[can]
-    amounts = layout.amounts
-    down = np.maximum(level - np.minimum(rng.geometric(0.7, len(level)), 3), 0)
-    left = amounts[column, level] - amounts[column, down]
+    down = np.maximum(level - _jump(rng, len(rows)), 0)
     designs[rows, column] = down
+    left = layout.amounts[column, level] - layout.amounts[column, down]
     for _ in range(_MOST_PARTNERS):
         taker = _partner(layout, column, rng)
         taken = designs[rows, taker]
         higher = np.minimum(taken + 1, layout.space.nvec[taker] - 1)
-        price = amounts[taker, higher] - amounts[taker, taken]
-        takes = (higher > taken) & (price <= left)
-        designs[rows[takes], taker[takes]] += 1
-        left = left - np.where(takes, price, 0.0)
+        price = layout.amounts[taker, higher] - layout.amounts[taker, taken]
+        higher = np.where(price <= left, higher, taken)
+        designs[rows, taker] = higher
+        left = left - layout.amounts[taker, higher] + layout.amounts[taker, taken]
 
 
 def _swap(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:

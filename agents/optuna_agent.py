@@ -46,6 +46,10 @@ class OptunaAgent(Agent):
     and the sampler learns the repaired design: under tight budgets hardly any design is feasible by chance, and a
     sampler that had to learn the constraint from violations would spend its few hundred trials on that.
 
+    Defaults: ``startup`` is the best of 10, 32, 64 and 128 for TPE with 300 evaluations on confuciux/mobilenet_v2 and
+    confuciux/resnet18 (MAESTRO, dla) at budget 0.1, seeds 100 and 101. The samplers keep Optuna's own settings. TPE
+    takes about 50 ms of CPU per evaluation at 104 parameters, ``gp`` nearly a second at 40.
+
     Args:
         task: The task to search.
         seed: Seed of the sampler, of the first designs and of the repairs.

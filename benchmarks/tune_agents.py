@@ -20,8 +20,9 @@ from accelgym.envs import make_task
 WORKLOADS = ("confuciux/mobilenet_v2", "confuciux/resnet18")
 SEEDS = (100, 101)
 MIXES = [
-    {"step": step, "reset": reset, "transfer": transfer, "swap": swap, "copy": copy}
+    {"step": step, "reset": reset, "transfer": transfer, "gather": few, "spread": few, "swap": swap, "copy": copy}
     for step in (0.1, 0.3)
+    for few in (0.0, 0.1)
     for reset in (0.05, 0.2, 0.4)
     for transfer in (0.1, 0.3, 0.6)
     for swap in (0.0, 0.2)

@@ -101,13 +101,32 @@ def test_a_transfer_gives_no_more_than_it_takes(seed):
         assert LAYOUT.knob[one] == LAYOUT.knob[two]
         assert SPACE.ordered[one]
         (up, down) = (one, two) if a[one] > b[one] else (two, one)
-        assert a[up] == b[up] + 1
-        assert a[down] < b[down]
+        assert b[up] < a[up] <= b[up] + 3
         value = LAYOUT.amounts
         rise, fall = value[up, a[up]] - value[up, b[up]], value[down, b[down]] - value[down, a[down]]
         assert fall >= rise or a[down] == 0
         # Nor does it take a level more than it must.
         assert a[down] == b[down] - 1 or value[down, b[down]] - value[down, a[down] + 1] < rise
+
+
+@pytest.mark.parametrize("name", ["gather", "spread"])
+@given(seed=seeds)
+def test_one_slot_trades_with_a_few_others(name, seed):
+    before, after = moved(name, seed)
+    traded = (before != after).sum(axis=1) > 1
+    assert traded.any()
+    for b, a in zip(before[traded], after[traded], strict=True):
+        changed = np.flatnonzero(a != b)
+        assert len(set(LAYOUT.knob[changed])) == 1
+        assert SPACE.ordered[changed].all()
+        rise = a[changed] - b[changed]
+        alone = rise > 0 if name == "gather" else rise < 0
+        assert alone.sum() == 1
+        assert np.abs(rise[alone]) <= 3
+        # The others: at most four turns of one level, several of which may fall on one slot.
+        assert np.abs(rise[~alone]).sum() <= 4
+        if name == "spread":
+            assert LAYOUT.amounts[changed, a[changed]].sum() <= LAYOUT.amounts[changed, b[changed]].sum()
 
 
 @given(seeds)
