@@ -91,7 +91,13 @@ class _Evaluation:
     """One pass over one batch; attributes are the shared sub-expressions."""
 
     def __init__(
-        self, k: Kernel, factors: Array, ranks: Array, keep: Array | None, residuals: Array | None, detail: bool
+        self,
+        k: Kernel,
+        factors: Array,
+        ranks: Array,
+        keep: Array | None,
+        residuals: Array | None,
+        detail: bool,
     ) -> None:
         self.k, self.xp, self.detail = k, array_namespace(factors), detail
         self.factors, self.ranks, self.keep, self.residuals = factors, ranks, keep, residuals
