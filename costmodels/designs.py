@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.workloads.layer import Layer
 

@@ -1,1 +1,24 @@
-"""To be filled."""
+"""Tasks, Gymnasium environments and their registration."""
+
+from accelgym.envs.registration import make_task, register_all
+from accelgym.envs.resource_assignment import (
+    ResourceAssignmentEnv,
+    ResourceAssignmentTask,
+    ResourceAssignmentVectorEnv,
+)
+from accelgym.envs.space import Designs, Parameter, Space
+from accelgym.envs.task import Audit, Outcome, Task
+
+__all__ = [
+    "Audit",
+    "Designs",
+    "Outcome",
+    "Parameter",
+    "ResourceAssignmentEnv",
+    "ResourceAssignmentTask",
+    "ResourceAssignmentVectorEnv",
+    "Space",
+    "Task",
+    "make_task",
+    "register_all",
+]

@@ -2,5 +2,6 @@
 
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 from accelgym.costmodels.workloads.workload import Workload
+from accelgym.costmodels.workloads.zoo import get_workload, workload_info, workload_names
 
-__all__ = ["Layer", "LayerKind", "Workload"]
+__all__ = ["Layer", "LayerKind", "Workload", "get_workload", "workload_info", "workload_names"]

@@ -1,0 +1,5 @@
+"""The ``accelgym`` command."""
+
+from accelgym.cli.app import app, main
+
+__all__ = ["app", "main"]

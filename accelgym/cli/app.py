@@ -1,0 +1,40 @@
+"""Assembles the commands and turns bad input into exit code 2."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from accelgym.cli import bench, catalogue, evaluate, tasks
+from accelgym.cli.console import errors
+from accelgym.costmodels.errors import AccelGymError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="accelgym",
+    help="DNN-accelerator design-space exploration with exact optima.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (catalogue, evaluate, tasks, bench):
+    for command in module.COMMANDS:
+        app.command()(command)
+
+
+def main() -> None:
+    """Runs the command line; exit code 2 means bad input, 130 an interruption."""
+    try:
+        app()
+    except AccelGymError as error:
+        errors.print(f"[bold red]error:[/] {_escape(str(error))}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("interrupted; the same command goes on from here")
+        sys.exit(130)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")

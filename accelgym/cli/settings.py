@@ -1,0 +1,50 @@
+"""``--set key=value`` arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from accelgym.costmodels.errors import InputError
+
+__all__ = ["EnvOption", "JsonOption", "SetOption", "parse_settings"]
+
+EnvOption = Annotated[str, typer.Option("--env", help="Environment id.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Argument of the environment; repeatable.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+
+
+def parse_settings(settings: Iterable[str] | None, option: str = "--set") -> dict[str, Any]:
+    """Parses ``key=value`` pairs; values are YAML scalars, dots in keys nest.
+
+    Args:
+        settings: For example ``["workload=resnet18", "budget=0.1", "model_options.noc_bw=64"]``.
+        option: Name of the command-line option, for error messages.
+
+    Raises:
+        InputError: No ``=``, no key, a value that is not YAML, or a key given twice.
+    """
+    parsed: dict[str, Any] = {}
+    for setting in settings or ():
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise InputError(f"{option} {setting!r}: expected KEY=VALUE")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        *path, last = key.split(".")
+        place = parsed
+        for part in path:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise InputError(f"{option} {key}: {part!r} has a value already")
+        if last in place:
+            raise InputError(f"{option} {key}: given twice")
+        place[last] = text if value is None else value
+    return parsed

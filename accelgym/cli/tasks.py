@@ -1,0 +1,113 @@
+"""``accelgym search``, ``oracle`` and ``audit``: one task at a time."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from accelgym.cli.console import out, print_json, progress_bar
+from accelgym.cli.settings import EnvOption, JsonOption, SetOption, parse_settings
+from accelgym.envs import Task, make_task
+
+__all__ = ["COMMANDS"]
+
+_DEFAULT_ENV = "accelgym/ResourceAssignment-v0"
+
+
+def oracle(env: EnvOption = _DEFAULT_ENV, settings: SetOption = None, as_json: JsonOption = False) -> None:
+    """Solves a task exactly, or bounds it."""
+    start = time.perf_counter()
+    task = make_task(env, **parse_settings(settings))
+    found = task.reference()
+    answer = found.to_json() | {
+        "design": None if found.design is None else task.space.decode(found.design),
+        "seconds": time.perf_counter() - start,
+        "task": task.id,
+    }
+    if as_json:
+        print_json(answer)
+        return
+    design = answer.pop("design")
+    table = Table("", "oracle", title=task.id)
+    for key, value in answer.items():
+        table.add_row(key, str(value))
+    out.print(table)
+    out.print(design)
+
+
+def audit(
+    env: EnvOption = _DEFAULT_ENV,
+    settings: SetOption = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random designs.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measures a task's landscape: how far simple rules are from the optimum."""
+    task = make_task(env, **parse_settings(settings))
+    figures = task.audit(seed=seed).to_json()
+    if as_json:
+        print_json(figures | {"task": task.id})
+        return
+    table = Table("", "audit", title=task.id)
+    for key, value in figures.items():
+        table.add_row(key.replace("_", " "), value if isinstance(value, str) else f"{value:.6g}")
+    out.print(table)
+
+
+def search(
+    agent: Annotated[str, typer.Option(help="Name of the agent.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results; the same command resumes.")],
+    env: EnvOption = _DEFAULT_ENV,
+    settings: SetOption = None,
+    budget: Annotated[int, typer.Option(help="Evaluations of complete designs.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the agent.")] = 0,
+    options: Annotated[
+        list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Hyperparameter; repeatable.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lets an agent search a task; leaves trajectory.npz, best.json and manifest.json."""
+    from accelgym.agents import search as run_search
+    from accelgym.experiments.manifest import write_manifest
+
+    task = make_task(env, **parse_settings(settings))
+    choices = parse_settings(options, "--option")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    reference = task.reference().value
+    journal = out_dir / "journal.bin"
+    with progress_bar() as bar:
+        row = bar.add_task(agent, total=budget, note="")
+
+        def show(done: int, best: float) -> None:
+            bar.update(row, completed=done, note=f"regret {best / reference - 1:.2%}" if reference else f"{best:.6g}")
+
+        found = run_search(
+            task, agent, budget=budget, seed=seed, options=choices, journal=journal, progress=show
+        )
+    found.save(out_dir / "trajectory.npz")
+    best = _summary(task, found.best, found.best_design, reference)
+    best |= {"evaluations": found.evaluations, "distinct_designs": found.distinct_designs}
+    (out_dir / "best.json").write_text(json.dumps(best, indent=2) + "\n")
+    run = {"env": env, "task": task.describe(), "task_id": task.id, "agent": agent, "options": choices}
+    write_manifest(out_dir / "manifest.json", {**run, "budget": budget, "seed": seed})
+    journal.unlink(missing_ok=True)
+    if as_json:
+        print_json(best)
+    elif found.best_design is None:
+        out.print(f"{agent} found nothing feasible in {found.evaluations} evaluations")
+    else:
+        out.print(f"{agent}: {found.best:.6g}, {best['regret']:.3%} above the optimum; see {out_dir}")
+
+
+def _summary(task: Task, best: float, design: tuple[int, ...] | None, reference: float) -> dict[str, Any]:
+    if design is None:
+        return {"objective": None, "regret": None, "design": None}
+    regret = best / reference - 1 if reference else None
+    return {"objective": best, "regret": regret, "design": task.space.decode(design)}
+
+
+COMMANDS = (search, oracle, audit)

@@ -1,0 +1,85 @@
+"""The ask/tell contract that every agent fulfils, and their registry."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.registry import Registry
+from accelgym.envs.space import Designs
+from accelgym.envs.task import Outcome, Task
+
+__all__ = ["Agent", "agents", "make_agent"]
+
+
+class Agent(ABC):
+    """Proposes designs and learns from their outcomes.
+
+    An agent is a deterministic function of its task, seed and options, so that a run can be replayed. It sees
+    outcomes through :meth:`tell` alone; the loop that evaluates and counts is :func:`accelgym.agents.search`.
+    Tuned defaults are stated in the class docstring.
+
+    Args:
+        task: The task to search.
+        seed: Seed of every random choice the agent makes.
+    """
+
+    name: ClassVar[str]
+    """Name in the registry, in configs and in reports."""
+
+    def __init__(self, task: Task, *, seed: int) -> None:
+        self.task = task
+        self.seed = seed
+        self.rng = np.random.default_rng(seed)
+
+    @abstractmethod
+    def ask(self, count: int) -> Designs:
+        """Returns between 1 and ``count`` designs, or none when the search is over.
+
+        Args:
+            count: Evaluations left in the budget.
+
+        Returns:
+            Value indices, shape ``(n, parameters)``, ``n <= count``.
+        """
+
+    @abstractmethod
+    def tell(self, designs: Designs, outcome: Outcome) -> None:
+        """Learns from what the designs of the last :meth:`ask` turned out to be worth.
+
+        Args:
+            designs: The designs, shape ``(n, parameters)``.
+            outcome: Their evaluation.
+        """
+
+
+agents: Registry[Agent] = Registry("agent", "accelgym.agents")
+"""Agent factories by name; called as ``factory(task, seed=..., **options)``."""
+
+
+def make_agent(name: str, task: Task, *, seed: int, **options: Any) -> Agent:
+    """Builds an agent by name.
+
+    Args:
+        name: Registered name, for example ``"ga"``.
+        task: The task to search.
+        seed: Seed of the agent.
+        **options: Hyperparameters; the agent's constructor lists them.
+
+    Raises:
+        InputError: Unknown agent or option, with the nearest valid names.
+    """
+    factory = agents.get(name)
+    parameters = inspect.signature(factory).parameters
+    if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        allowed = [key for key in parameters if key not in ("task", "seed", "self")]
+        for key in options:
+            if key not in allowed:
+                raise unknown_name(f"option of agent {name!r}", key, allowed)
+    try:
+        return factory(task, seed=seed, **options)
+    except TypeError as error:
+        raise InputError(f"agent {name!r}: {error}") from error

@@ -1,0 +1,297 @@
+"""The resource-assignment environment, scalar and vectorised."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from accelgym.costmodels.errors import InputError
+from accelgym.envs.resource_assignment.observation import Observer
+from accelgym.envs.resource_assignment.render import draw_assignment, format_assignment
+from accelgym.envs.resource_assignment.rewards import reward_scheme
+from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+__all__ = ["ResourceAssignmentEnv", "ResourceAssignmentVectorEnv"]
+
+Obs = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+Infos = dict[str, Any]
+
+
+class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDArray[Any]]):
+    """Thousands of lanes of :class:`ResourceAssignmentEnv`, stepped as arrays.
+
+    Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
+    of the episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks ``_final_obs`` and
+    ``_final_info``. Every row equals what the scalar environment returns, bit for bit.
+
+    Args:
+        num_envs: Number of lanes.
+        reward: ``"regret"`` or ``"confuciux"``, see :class:`ResourceAssignmentEnv`.
+        task: A task object in place of ``arguments``.
+        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
+        **arguments: Fields of ``ResourceAssignmentSpec``.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        reward: str = "regret",
+        task: ResourceAssignmentTask | None = None,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        **arguments: Any,
+    ) -> None:
+        if num_envs < 1:
+            raise InputError(f"num_envs is {num_envs}, allowed >= 1")
+        if task is not None and arguments:
+            raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+        self.task = task or ResourceAssignmentTask(**arguments)
+        self.table = self.task.table
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self._observer = Observer(self.task)
+        self._scheme = reward_scheme(reward, self.table, num_envs)
+        self.single_observation_space = spaces.Box(-1.0, 1.0, (self._observer.size,), np.float32)
+        self.single_action_space = spaces.Discrete(self.table.options)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._lanes = np.arange(num_envs)
+        self._begin(np.ones(num_envs, dtype=bool), fresh=True)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Obs, Infos]:
+        """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
+
+        The environment is deterministic; ``seed`` only seeds ``np_random``.
+        """
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        mask = (options or {}).get("reset_mask")
+        everywhere = np.ones(self.num_envs, dtype=bool)
+        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
+        return self._observe(), self._infos(everywhere)
+
+    def step(self, actions: npt.NDArray[np.int64]) -> tuple[Obs, npt.NDArray[np.float64], BoolArray, BoolArray, Infos]:
+        """Assigns one option to the current slot of every lane."""
+        actions = np.asarray(actions, dtype=np.int64)
+        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= self.table.options:
+            raise InputError(
+                f"actions must be {self.num_envs} integers in 0..{self.table.options - 1}, got {actions!r}"
+            )
+        table, slot = self.table, self._position
+        cost, resource = table.cost[slot, actions], table.resource[slot, actions]
+        allowed = table.allowed[slot, actions]
+        self._options[self._lanes, slot] = actions
+        self._valid &= allowed
+        self._used = self._used + resource
+        self._objective = np.maximum(self._objective, cost) if table.aggregate_max else self._objective + cost
+        self._position = slot + 1
+        over = self._used + table.reserve[self._position] > table.limit
+        self._feasible &= allowed & ~over
+        rewards, ended = self._scheme.step(slot, cost, allowed, self._used)
+        terminated = ended | (self._position == table.slots)
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        if not terminated.any():
+            return self._observe(), rewards, terminated, truncated, self._infos(np.ones_like(terminated))
+        final_obs, final_info = self._observe(), self._infos(terminated)
+        self._begin(terminated)
+        infos = self._infos(np.ones_like(terminated))
+        objects = np.full(self.num_envs, None, dtype=object)
+        for lane in np.flatnonzero(terminated):
+            objects[lane] = final_obs[lane]
+        infos |= {"final_obs": objects, "_final_obs": terminated.copy()}
+        infos |= {"final_info": final_info, "_final_info": terminated.copy()}
+        return self._observe(), rewards, terminated, truncated, infos
+
+    def action_masks(self) -> BoolArray:
+        """Options that keep each lane's design feasible, shape ``(num_envs, options)``; sound and tight.
+
+        A lane that is infeasible already has no such option; it gets every valid one.
+        """
+        mask = self.table.mask(self._position, self._used)
+        stuck = ~mask.any(axis=1)
+        mask[stuck] = self.table.allowed[self._position[stuck]]
+        return mask
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Returns one frame per lane, or ``None`` without a render mode."""
+        if self.render_mode is None:
+            return None
+        paint = format_assignment if self.render_mode == "ansi" else draw_assignment
+        return tuple(paint(self.task, row) for row in self._options)
+
+    def _begin(self, lanes: BoolArray, *, fresh: bool = False) -> None:
+        n = self.num_envs
+        if fresh:
+            self._position = np.zeros(n, dtype=np.int64)
+            self._used = np.zeros(n)
+            self._objective = np.zeros(n)
+            self._feasible = np.ones(n, dtype=bool)
+            self._valid = np.ones(n, dtype=bool)
+            self._options = np.full((n, self.table.slots), -1, dtype=np.int32)
+        self._position = np.where(lanes, 0, self._position)
+        self._used = np.where(lanes, 0.0, self._used)
+        self._objective = np.where(lanes, 0.0, self._objective)
+        self._feasible = self._feasible | lanes
+        self._valid = self._valid | lanes
+        self._options[lanes] = -1
+        self._scheme.begin(lanes)
+
+    def _observe(self) -> Obs:
+        done = self._position == self.table.slots
+        previous = self._options[self._lanes, np.maximum(self._position - 1, 0)]
+        return self._observer.observe(self._position, self._used, previous, done)
+
+    def _infos(self, present: BoolArray) -> Infos:
+        values = {
+            "objective": self._objective,
+            "resource": self._used,
+            "feasible": self._feasible.copy(),
+            "valid": self._valid.copy(),
+            "position": self._position,
+            "design": self._options.copy(),
+        }
+        return values | {f"_{key}": present.copy() for key in values}
+
+
+class ResourceAssignmentEnv(gym.Env[Obs, np.int64]):
+    """Assign PEs and buffer to every layer of a network under a chip budget.
+
+    ## Description
+    A network runs layer-pipelined: each layer gets its own partition of the chip, with a number of processing
+    elements, a buffer level (output channels tiled per PE) and, optionally, a dataflow. The partitions share a
+    budget of area, power or PEs. Minimise latency, energy, energy-delay product or latency-area product. This is
+    the problem of ConfuciuX (Kao, Jeong and Krishna, MICRO 2020). With ``deployment="sequential"`` one
+    configuration serves all layers and an episode has one step.
+
+    ## Action space
+    ``Discrete(options)``: the flat index over (dataflow if ``mix``), PEs, buffer of the current layer, the last
+    varying fastest; 144 for the 12 x 12 levels. One action decides both knobs, so that a mask can express the
+    joint constraint. ``action_masks()`` is sound (every masked-in prefix can be completed within the budget) and
+    tight (every feasible design is reachable).
+
+    | num | choice | values |
+    |-----|--------|--------|
+    | 0 | dataflow (``dataflow="mix"`` only) | dla, eye, shi |
+    | 1 | PEs | 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128 (``levels``); 1..64; 1..128 |
+    | 2 | buffer level | 1..12 |
+
+    ## Observation space
+    ``Box(-1, 1, (15,), float32)``, 16 with ``mix``; the layer shown is the one to be decided *next*.
+
+    | num | observation |
+    |-----|-------------|
+    | 0-5 | K, C, Y, X, R, S of the layer: log, relative to the largest in the network |
+    | 6 | 1 for depthwise layers |
+    | 7 | position in the network |
+    | 8 | budget left, as a fraction |
+    | 9 | budget left beyond what the cheapest completion needs, as a fraction of that at the start |
+    | 10 | MACs of the layer over those of the layers left |
+    | 11 | MACs of the layer over those of the network |
+    | 12 | layers left whose MACs exceed this one's, as a fraction |
+    | 13- | previous action, each choice scaled to [0, 1]; 0 at the start |
+
+    ## Rewards
+    ``reward="regret"``: ``(best - cost) / scale`` per layer, where ``best`` is the layer's least cost over all
+    options and ``scale`` their sum, so that a feasible episode returns ``1 - objective / unconstrained optimum``
+    (for ``aggregate="max"``, the increase of the running maximum). An assignment that makes the budget
+    unreachable costs 1 once, and 5 times every further relative overshoot; an invalid option costs the layer's
+    worst valid cost and 1. No potential is added.
+
+    ``reward="confuciux"``: the reward of ConfuciuX's code, for reproduction: this layer's fitness above the worst
+    fitness seen so far in the lane's life, in any layer; past the budget the episode ends with minus the earlier
+    rewards of the episode times the relative overshoot; an invalid option ends it with -1.
+
+    ## Starting state
+    The first layer, the whole budget. There is no randomness.
+
+    ## Episode end
+    Terminates when every layer is assigned; with ``reward="confuciux"`` also when the budget is exceeded.
+
+    ## Arguments
+    Fields of ``ResourceAssignmentSpec``, checked with errors that name the key: ``workload``, ``model``,
+    ``model_options``, ``dataflow``, ``deployment``, ``granularity``, ``objective``, ``aggregate``, ``constraint``,
+    ``budget``, ``target``. ``render_mode`` is ``ansi`` or ``rgb_array``.
+
+    ```python
+    import accelgym, gymnasium
+    gymnasium.register_envs(accelgym)
+    env = gymnasium.make("accelgym/ResourceAssignment-v0", workload="confuciux/resnet18", model="maestro", budget=0.1)
+    ```
+
+    ## Info
+    The same keys at reset and at every step: ``objective`` and ``resource`` so far, ``feasible`` (a completion
+    within the budget exists), ``valid``, ``position``, ``design`` (flat option per layer, -1 where open).
+
+    ## Vectorised environment
+    ``gymnasium.make_vec(id, num_envs=1024)`` gives :class:`ResourceAssignmentVectorEnv`.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+    }
+
+    def __init__(
+        self,
+        *,
+        reward: str = "regret",
+        task: ResourceAssignmentTask | None = None,
+        render_mode: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        self._lane = ResourceAssignmentVectorEnv(1, reward=reward, task=task, render_mode=render_mode, **arguments)
+        self.task = self._lane.task
+        self.render_mode = render_mode
+        self.observation_space = self._lane.single_observation_space
+        self.action_space = self._lane.single_action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
+        """Starts an episode."""
+        super().reset(seed=seed)
+        obs, infos = self._lane.reset(seed=seed)
+        self._frame = self._lane._options[0].copy()
+        return obs[0], _first(infos)
+
+    def step(self, action: np.int64) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
+        """Assigns one option to the current layer."""
+        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
+        ended = bool(terminated[0])
+        info = _first(infos["final_info"] if ended else infos)
+        self._frame = info["design"]
+        last = infos["final_obs"][0] if ended else obs[0]
+        return last, float(rewards[0]), ended, bool(truncated[0]), info
+
+    def action_masks(self) -> BoolArray:
+        """Options that keep the design feasible, shape ``(options,)``."""
+        return np.asarray(self._lane.action_masks()[0])
+
+    def render(self) -> Any:
+        """Returns the assignment so far as text or as an RGB array."""
+        if self.render_mode is None:
+            return None
+        paint = format_assignment if self.render_mode == "ansi" else draw_assignment
+        return paint(self.task, self._frame)
+
+
+def _first(infos: Infos) -> dict[str, Any]:
+    keys = ("objective", "resource", "feasible", "valid", "position", "design")
+    return {key: infos[key][0].copy() for key in keys}

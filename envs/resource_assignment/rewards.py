@@ -1,0 +1,114 @@
+"""Reward schemes of the resource-assignment environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+from accelgym.costmodels.errors import unknown_name
+from accelgym.envs.resource_assignment.table import AssignmentTable
+
+__all__ = ["RewardScheme", "reward_scheme"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+_MISS = 1.0
+_OVERSHOOT_WEIGHT = 5.0
+
+
+class RewardScheme(Protocol):
+    """Rewards of all lanes; holds what a reward remembers of its lane."""
+
+    def begin(self, lanes: BoolArray) -> None:
+        """Forgets the episode in the given lanes."""
+
+    def step(
+        self, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
+    ) -> tuple[FloatArray, BoolArray]:
+        """Returns the rewards of one decision and which lanes it ends early; all shapes ``(lanes,)``.
+
+        Args:
+            slot: The slot just decided.
+            cost: Cost of the chosen option.
+            allowed: Whether the option is valid.
+            used: Resource spent, this decision included.
+        """
+        ...
+
+
+class _Regret:
+    """Minus the distance to the unconstrained optimum, in units of it, with an overshoot penalty."""
+
+    def __init__(self, table: AssignmentTable, lanes: int) -> None:
+        self._table = table
+        self._worst = np.where(table.allowed, table.cost, -np.inf).max(axis=1)
+        self._overshoot = np.zeros(lanes)
+        self._peak = np.full(lanes, table.scale)
+        self._nothing = np.zeros(lanes, dtype=bool)
+
+    def begin(self, lanes: BoolArray) -> None:
+        self._overshoot = np.where(lanes, 0.0, self._overshoot)
+        self._peak = np.where(lanes, self._table.scale, self._peak)
+
+    def step(
+        self, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
+    ) -> tuple[FloatArray, BoolArray]:
+        table = self._table
+        cost = np.where(allowed, cost, self._worst[slot])
+        if table.aggregate_max:
+            peak = np.maximum(self._peak, cost)
+            reward = (self._peak - peak) / table.scale
+            self._peak = peak
+        else:
+            reward = (table.best_cost[slot] - cost) / table.scale
+        excess = used + table.reserve[slot + 1] - table.limit
+        overshoot = np.where(excess > 0, excess / table.capacity, 0.0)
+        missed = (overshoot > 0) & (self._overshoot == 0)
+        reward -= _OVERSHOOT_WEIGHT * (overshoot - self._overshoot) + _MISS * missed + _MISS * ~allowed
+        self._overshoot = overshoot
+        return reward, self._nothing.copy()
+
+
+class _Confuciux:
+    """As in ConfuciuX's repository (commit 2885eef6), quirks included."""
+
+    def __init__(self, table: AssignmentTable, lanes: int) -> None:
+        self._table = table
+        self._worst_fitness = np.full(lanes, np.inf)
+        self._earned = np.zeros(lanes)
+
+    def begin(self, lanes: BoolArray) -> None:
+        self._earned = np.where(lanes, 0.0, self._earned)
+
+    def step(
+        self, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
+    ) -> tuple[FloatArray, BoolArray]:
+        fitness = -cost
+        self._worst_fitness = np.where(allowed, np.minimum(self._worst_fitness, fitness), self._worst_fitness)
+        gain = np.where(allowed, fitness - self._worst_fitness, 0.0)
+        over = used > self._table.limit
+        reward = np.where(over, -self._earned * (used / self._table.capacity - 1), gain)
+        reward = np.where(allowed, reward, -1.0)
+        self._earned = self._earned + gain
+        return reward, over | ~allowed
+
+
+_SCHEMES: dict[str, Callable[[AssignmentTable, int], RewardScheme]] = {
+    "regret": _Regret,
+    "confuciux": _Confuciux,
+}
+
+
+def reward_scheme(name: str, table: AssignmentTable, lanes: int) -> RewardScheme:
+    """Builds a scheme by name.
+
+    Raises:
+        InputError: No such scheme.
+    """
+    if name not in _SCHEMES:
+        raise unknown_name("reward", name, _SCHEMES)
+    return _SCHEMES[name](table, lanes)

@@ -1,0 +1,263 @@
+"""ConfuciuX's resource assignment as a task: PEs, buffer and dataflow per layer under a budget."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.costs import Costs
+from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.models import cost_models
+from accelgym.costmodels.solvers import minimise_max, minimise_sum
+from accelgym.costmodels.workloads import Workload
+from accelgym.costmodels.workloads.zoo import get_workload
+from accelgym.envs.resource_assignment.landscape import audit_table
+from accelgym.envs.resource_assignment.spec import (
+    Aggregate,
+    Constraint,
+    DataflowChoice,
+    Deployment,
+    Granularity,
+    Objective,
+    ResourceAssignmentSpec,
+)
+from accelgym.envs.resource_assignment.table import AssignmentTable
+from accelgym.envs.space import Designs, Parameter, Space
+from accelgym.envs.task import Audit, Outcome, Task
+
+__all__ = ["BUFFER_LEVELS", "PE_LEVELS", "ResourceAssignmentTask"]
+
+PE_LEVELS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+"""ConfuciuX's PE levels."""
+BUFFER_LEVELS = tuple(range(1, 13))
+"""ConfuciuX's buffer levels: output channels tiled per PE."""
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class ResourceAssignmentTask(Task):
+    """Chooses PEs, buffer and optionally dataflow per layer to minimise a cost under a budget.
+
+    The budget follows ConfuciuX (Kao et al., MICRO 2020): ``Cmin + f (Cmax - Cmin)``, the extremes taken over
+    the four assignments that give every layer the same corner of the knob ranges.
+
+    Args:
+        workload: A workload object in place of the zoo's; its name enters the task's id.
+        **arguments: Fields of :class:`ResourceAssignmentSpec`.
+
+    Raises:
+        InputError: A bad argument, a layer that has no valid option, or a budget nothing fits.
+    """
+
+    def __init__(self, *, workload_object: Workload | None = None, **arguments: Any) -> None:
+        self.spec = ResourceAssignmentSpec.parse(arguments)
+        self.workload = workload_object or get_workload(self.spec.workload)
+        self.layers = self.workload.compute_layers
+        if not self.layers:
+            raise InputError(f"workload {self.workload.name!r} has no convolution or GEMM to assign")
+        self.model = cost_models.get(self.spec.model)(**self.spec.model_options)
+
+    @property
+    def env_id(self) -> str:
+        return "accelgym/ResourceAssignment-v0"
+
+    @cached_property
+    def pe_values(self) -> tuple[int, ...]:
+        """Values of the PE knob."""
+        fine = {Granularity.FINE64: 64, Granularity.FINE128: 128}
+        top = fine.get(self.spec.granularity)
+        return tuple(range(1, top + 1)) if top else PE_LEVELS
+
+    @cached_property
+    def dataflow_values(self) -> tuple[str, ...]:
+        """Values of the dataflow knob; a single one unless mixed."""
+        if self.spec.dataflow is DataflowChoice.MIX:
+            return ("dla", "eye", "shi")
+        return (self.spec.dataflow.value,)
+
+    @cached_property
+    def knobs(self) -> tuple[Parameter, ...]:
+        """The choices of one slot, in the order of the flat option index."""
+        knobs = (
+            Parameter("num_pes", self.pe_values),
+            Parameter("buffer_level", BUFFER_LEVELS),
+        )
+        if len(self.dataflow_values) == 1:
+            return knobs
+        return (Parameter("dataflow", self.dataflow_values, ordered=False), *knobs)
+
+    @cached_property
+    def slot_names(self) -> tuple[str, ...]:
+        """What each slot configures: a layer, or the whole chip."""
+        if self.spec.deployment is Deployment.SEQUENTIAL:
+            return ("chip",)
+        return tuple(layer.name for layer in self.layers)
+
+    @cached_property
+    def space(self) -> Space:
+        return Space(
+            tuple(replace(knob, name=f"{slot}.{knob.name}") for slot in self.slot_names for knob in self.knobs)
+        )
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "env": self.env_id,
+            "spec": self.spec.model_dump(mode="json"),
+            "workload": self.workload.name,
+            "layers": [[x.N, x.K, x.C, x.P, x.Q, x.R, x.S, x.groups, x.is_depthwise] for x in self.layers],
+            "model": [self.model.name, self.model.version, self.model.technology],
+        }
+
+    # -- one evaluation ------------------------------------------------------------------------------------
+
+    def evaluate(self, designs: Designs) -> Outcome:
+        table = self.table
+        options = self.options(self.space.check(designs))
+        cost = table.gather(table.cost, options).astype(np.float64)
+        resource = table.gather(table.resource, options).astype(np.float64)
+        allowed = table.gather(table.allowed, options).astype(bool)
+        valid = allowed.all(axis=1)
+        used = np.where(valid, resource.sum(axis=1), np.inf)
+        overshoot = np.maximum(used / table.capacity - 1, 0.0)
+        feasible = used <= table.limit
+        figures = ("latency_cycles", "energy_pj", "area_um2", "power_mw")
+        return Outcome(
+            objective=np.where(valid, table.aggregate(cost), np.inf),
+            feasible=feasible,
+            violation=np.where(feasible, 0.0, overshoot),
+            valid=valid,
+            costs={name: table.gather(getattr(table, name), options).sum(axis=1) for name in figures}
+            | {"resource": used, "slot_cost": cost, "slot_resource": resource, "slot_valid": allowed},
+        )
+
+    def options(self, designs: Designs) -> npt.NDArray[np.int64]:
+        """Flat option per slot, ``(n, parameters)`` to ``(n, slots)``."""
+        shape = tuple(len(k.values) for k in self.knobs)
+        parts = designs.reshape(len(designs), len(self.slot_names), len(shape))
+        return np.ravel_multi_index(tuple(np.moveaxis(parts, -1, 0)), shape).astype(np.int64)
+
+    def designs(self, options: npt.NDArray[np.int64]) -> Designs:
+        """Inverse of :meth:`options`."""
+        shape = tuple(len(k.values) for k in self.knobs)
+        parts = np.stack(np.unravel_index(options, shape), axis=-1)
+        return parts.reshape(len(options), -1).astype(np.int64)
+
+    # -- what is known about the task ----------------------------------------------------------------------
+
+    def reference(self) -> Certificate:
+        return self._certificate
+
+    @cached_property
+    def _certificate(self) -> Certificate:
+        table = self.table
+        solve = minimise_max if table.aggregate_max else minimise_sum
+        found = solve(table.cost, table.resource, table.capacity, table.allowed)
+        assert found.design is not None  # the constructor of the table refuses infeasible budgets
+        design = self.designs(np.array([found.design]))[0]
+        return replace(found, design=tuple(int(i) for i in design))
+
+    def audit(self, *, seed: int = 0) -> Audit:
+        return audit_table(self, self.table, np.random.default_rng(seed))
+
+    def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
+        return self.designs(self.table.sample_feasible(rng, count))
+
+    def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
+        return self.designs(self.table.repair(self.options(self.space.check(designs)), rng))
+
+    # -- tabulation ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def table(self) -> AssignmentTable:
+        """Every option of every slot, evaluated once."""
+        costs, pes = self._evaluate_options()
+        repeat = LayerShapes.from_layers(self.layers).repeat[:, None]
+        latency = np.asarray(costs.latency_cycles, dtype=np.float64) * repeat
+        energy = np.asarray(costs.energy_pj, dtype=np.float64) * repeat
+        area = np.asarray(costs.area_um2, dtype=np.float64)
+        power = np.asarray(costs.power_mw, dtype=np.float64)
+        valid, reason = np.asarray(costs.valid), np.asarray(costs.reason)
+        objective = {
+            Objective.LATENCY: latency,
+            Objective.ENERGY: energy,
+            Objective.EDP: latency * energy,
+            Objective.LAP: latency * area,
+            Objective.TARGET: latency,
+        }[self.spec.objective]
+        resource = {Constraint.AREA: area, Constraint.POWER: power, Constraint.PES: pes}[self.spec.constraint]
+        figures = {"latency_cycles": latency, "energy_pj": energy, "area_um2": area, "power_mw": power}
+        use_max = self.spec.aggregate is Aggregate.MAX
+        if self.spec.deployment is Deployment.SEQUENTIAL:
+            # One chip runs the layers in turn: time and energy add up, the neediest layer sizes the chip.
+            objective = (objective.max if use_max else objective.sum)(axis=0, keepdims=True)
+            resource = resource.max(axis=0, keepdims=True)
+            combine = {"latency_cycles": np.sum, "energy_pj": np.sum, "area_um2": np.max, "power_mw": np.max}
+            figures = {name: combine[name](a, axis=0, keepdims=True) for name, a in figures.items()}
+            first_bad = (~valid).argmax(axis=0)
+            reason = reason[first_bad, np.arange(reason.shape[1])][None]
+            valid = valid.all(axis=0, keepdims=True)
+        low, high = self._resource_range(resource)
+        capacity = low + self.spec.budget * (high - low)
+        if self.spec.objective is Objective.TARGET:
+            assert self.spec.target is not None
+            objective, resource, capacity = resource, objective, self.spec.target
+            if use_max:
+                valid = valid & (resource <= capacity)
+                reason, resource, capacity = reason, np.zeros_like(resource), 1.0
+                use_max = False
+        table = AssignmentTable(
+            cost=objective,
+            resource=resource,
+            allowed=valid,
+            reason=reason,
+            capacity=float(capacity),
+            aggregate_max=use_max,
+            **figures,
+        )
+        self._refuse_impossible(table)
+        return table
+
+    def _evaluate_options(self) -> tuple[Costs, FloatArray]:
+        """Costs of every (layer, option), and the PEs of each, shape ``(layers, options)``."""
+        shapes = LayerShapes.from_layers(self.layers)
+        columns = {name: getattr(shapes, name)[:, None] for name in ("K", "C", "Y", "X", "R", "S", "depthwise")}
+        flows = np.array([Dataflow[name.upper()] for name in self.dataflow_values], dtype=np.int64)
+        flow, pes, buffer = (
+            grid.ravel()[None]
+            for grid in np.meshgrid(flows, np.array(self.pe_values), np.array(BUFFER_LEVELS), indexing="ij")
+        )
+        designs = ResourceDesigns(**columns, dataflow=flow, num_pes=pes, buffer_level=buffer)
+        costs: Costs = self.model.evaluate(designs)
+        return costs, np.broadcast_to(pes, (len(self.layers), pes.shape[1])).astype(np.float64)
+
+    def _resource_range(self, resource: FloatArray) -> tuple[float, float]:
+        """Cheapest and dearest of the corner assignments, all slots alike."""
+        grid = resource.reshape(len(resource), len(self.dataflow_values), len(self.pe_values), len(BUFFER_LEVELS))
+        corners = grid[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].sum(axis=0)
+        return float(corners.min()), float(corners.max())
+
+    def _refuse_impossible(self, table: AssignmentTable) -> None:
+        empty = np.flatnonzero(~table.allowed.any(axis=1))
+        target = self.spec.objective is Objective.TARGET
+        if len(empty):
+            slot = int(empty[0])
+            why = "meets the target" if target else f"is valid ({table.reason_of(slot, 0).name.lower()})"
+            raise InputError(
+                f"workload {self.workload.name!r}: no option of {self.slot_names[slot]!r} {why} with "
+                f"model={self.spec.model} dataflow={self.spec.dataflow.value}"
+            )
+        need = float(table.reserve[0])
+        if need > table.limit:
+            if target:
+                raise InputError(f"target={self.spec.target}: nothing is that fast; the least is {need:.6g} cycles")
+            low, high = self._resource_range(table.resource)
+            least = (need - low) / (high - low) if high > low else 0.0
+            raise InputError(
+                f"budget={self.spec.budget}: nothing fits {table.capacity:.6g}; the cheapest design needs "
+                f"{need:.6g}, the smallest feasible budget is {least:.6g}"
+            )

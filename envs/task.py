@@ -1,0 +1,128 @@
+"""The task contract: one space, one evaluation, one reference, behind every door."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.registry import Registry
+from accelgym.envs.space import Designs, Space
+
+__all__ = ["Audit", "Outcome", "Task", "tasks"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a batch of designs is worth; arrays of shape ``(designs,)`` unless said otherwise."""
+
+    objective: npt.NDArray[np.float64]
+    """To be minimised; ``inf`` where the design is invalid, defined also where it breaks the budget."""
+    feasible: npt.NDArray[np.bool_]
+    violation: npt.NDArray[np.float64]
+    """0 where feasible, else the overshoot relative to the budget; ``inf`` where invalid."""
+    valid: npt.NDArray[np.bool_]
+    costs: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    """Further figures per design, units in the names; arrays may have trailing axes."""
+
+    def __len__(self) -> int:
+        return len(self.objective)
+
+    @property
+    def score(self) -> npt.NDArray[np.float64]:
+        """The objective where feasible, ``inf`` elsewhere."""
+        return np.where(self.feasible, self.objective, np.inf)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """How hard, and how well posed, a task is. Regrets are ``objective / optimum - 1``."""
+
+    optimum: float
+    gap: float
+    log10_cardinality: float
+    feasible_fraction: float
+    """Of uniform random designs."""
+    constant_regret: float
+    """Best design that makes the same choice everywhere."""
+    random_regret: float
+    """Best of 1,000 random feasible designs."""
+    greedy_regret: float
+    """Best-saving-per-resource-first allocation."""
+    tied_optima: float
+    """Lower bound on the number of optimal designs."""
+    relaxed_optimum_ratio: float
+    """Optimum without the constraint over the optimum with it; 1 when the constraint does not bind."""
+    budget_used: float
+    """Share of the budget that the optimum uses."""
+    verdict: str
+    """``ok``, or why the task is degenerate."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns plain data for JSON."""
+        return asdict(self)
+
+
+class Task(ABC):
+    """A workload, a space, a cost model, constraints and an objective: stateless and deterministic."""
+
+    @property
+    @abstractmethod
+    def env_id(self) -> str:
+        """Gymnasium id of the env that wraps this kind of task."""
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """The designs."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Everything that defines the task, as plain data; the source of :attr:`id`."""
+
+    @abstractmethod
+    def evaluate(self, designs: Designs) -> Outcome:
+        """Evaluates complete designs; each row costs one evaluation of budget.
+
+        Args:
+            designs: Value indices, shape ``(n, parameters)``.
+
+        Raises:
+            InputError: The array does not fit the space.
+        """
+
+    @abstractmethod
+    def reference(self) -> Certificate:
+        """Returns the optimum, or the best known design with a certified lower bound."""
+
+    @abstractmethod
+    def audit(self, *, seed: int = 0) -> Audit:
+        """Measures the landscape."""
+
+    @abstractmethod
+    def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
+        """Draws random feasible designs, shape ``(count, parameters)``."""
+
+    @abstractmethod
+    def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
+        """Returns feasible designs near the given ones; feasible rows come back unchanged."""
+
+    @cached_property
+    def id(self) -> str:
+        """Canonical hash of :meth:`describe`: the key of caches, leaderboards and certificates."""
+        text = json.dumps(self.describe(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
+
+tasks: Registry[Task] = Registry("task", "accelgym.tasks")
+"""Task factories by env id; a factory takes the task's specification as keyword arguments."""

@@ -1,0 +1,33 @@
+"""Writes ``docs/envs/*.md`` from the class docstrings of the registered environments."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib import import_module
+from pathlib import Path
+
+from accelgym.envs.registration import ENVIRONMENTS, EnvironmentEntry
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "envs"
+
+
+def page(entry: EnvironmentEntry) -> str:
+    """Returns the page of one environment; the docstring is the documentation."""
+    module, cls = entry.entry_point.split(":")
+    text = inspect.getdoc(getattr(import_module(module), cls)) or ""
+    summary, _, body = text.partition("\n\n")
+    body = re.sub(r":(?:class|meth|func):`~?([^`]*)`", r"`\1`", body).replace("``", "`")
+    return f"# {entry.id}\n\n{summary}\n\n{body}\n"
+
+
+def path(entry: EnvironmentEntry) -> Path:
+    """Returns where the page of one environment is written."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", entry.id.split("/")[1].split("-")[0]).lower()
+    return FOLDER / f"{name}.md"
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for environment in ENVIRONMENTS:
+        path(environment).write_text(page(environment))
