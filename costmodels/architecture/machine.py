@@ -72,6 +72,15 @@ class StorageLevel:
         return self.fanout_x * self.fanout_y
 
     @property
+    def ports(self) -> tuple[tuple[tuple[str, ...], float | None], ...]:
+        """Kinds of access that share a bandwidth, and that bandwidth in words per cycle."""
+        return (
+            (("reads",), self.read_bw),
+            (("fills", "updates"), self.write_bw),
+            (("reads", "fills", "updates"), self.shared_bw),
+        )
+
+    @property
     def tile_capacity(self) -> int | None:
         """Words that tiles may occupy."""
         return None if self.capacity_words is None else int(self.capacity_words / self.multiple_buffering)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.loopnest.mappings import Loop
+from accelgym.costmodels.loopnest.movement import Movement
 from accelgym.costmodels.loopnest.sharing import Sharing, Traffic
 from accelgym.costmodels.loopnest.steps import (
     Engine,
@@ -30,26 +31,7 @@ from accelgym.costmodels.loopnest.steps import (
     spatial,
 )
 
-__all__ = ["Movement", "walk"]
-
-
-@dataclass
-class Movement:
-    """Counts of one mapping, per instance in use unless stated."""
-
-    reads: dict[tuple[int, int], float] = field(default_factory=dict)
-    fills: dict[tuple[int, int], float] = field(default_factory=dict)
-    updates: dict[tuple[int, int], float] = field(default_factory=dict)
-    tiles: dict[tuple[int, int], int] = field(default_factory=dict)
-    links: dict[tuple[int, int], float] = field(default_factory=dict)
-    """Words forwarded between neighbours below (level, tensor), total."""
-    multicast: dict[tuple[int, int], float] = field(default_factory=dict)
-    utilized: tuple[int, ...] = ()
-    """Instances in use per level, then multipliers."""
-    instances: tuple[int, ...] = ()
-    """Instances charged per level; below ``utilized`` where imperfect factors leave some idle at times."""
-    computes: int = 0
-    """Multiply-accumulates charged for energy, all multipliers."""
+__all__ = ["walk"]
 
 
 def walk(
@@ -147,7 +129,7 @@ def _compute_traffic(
     uneven = [d for d, (_, _, mine) in enumerate(per_dim) if any(x.bound != x.residual for x in mine)]
     traffic = Traffic(0.0, 0.0)
     for pattern in np.ndindex(*(2 for _ in uneven)):
-        ends = {d: final for d, final in zip(uneven, pattern, strict=True)}
+        ends = dict(zip(uneven, pattern, strict=True))
         times = math.prod(
             (per_dim[d][1] if ends[d] else per_dim[d][0]) if d in ends else per_dim[d][0] + per_dim[d][1]
             for d in range(len(per_dim))
