@@ -75,9 +75,7 @@ class Problem:
         if unused:
             raise InputError(f"{where}: no tensor uses dimension {sorted(unused)[0]!r}")
         # Every count is at most MACs times the bounding-box holes a coefficient can open per axis.
-        holes = max(
-            math.prod(max((c for _, c in axis), default=1) for axis in tensor.axes) for tensor in self.tensors
-        )
+        holes = max(math.prod(max((c for _, c in axis), default=1) for axis in tensor.axes) for tensor in self.tensors)
         if self.macs * holes > MAX_MACS:
             raise InputError(f"{where}: counts up to {self.macs * holes:.3e} exceed the exact range 2**53")
 
@@ -155,9 +153,7 @@ class Problem:
         )
 
     @classmethod
-    def conv1d(
-        cls, name: str, *, M: int, P: int, R: int, C: int = 1, stride: int = 1, dilation: int = 1
-    ) -> Problem:
+    def conv1d(cls, name: str, *, M: int, P: int, R: int, C: int = 1, stride: int = 1, dilation: int = 1) -> Problem:
         """Builds a 1-D convolution: ``M`` filters of ``C x R`` over an input that yields ``P`` positions."""
         return cls(
             name,
@@ -198,9 +194,7 @@ class Problem:
         """
         if layer.kind is LayerKind.GEMM:
             groups = layer.groups
-            return cls.gemm(
-                layer.name, I=layer.N * layer.P, J=layer.K // groups, L=layer.C // groups, batch=groups
-            )
+            return cls.gemm(layer.name, I=layer.N * layer.P, J=layer.K // groups, L=layer.C // groups, batch=groups)
         if layer.kind is not LayerKind.CONV:
             raise InputError(f"layer {layer.name!r} is a {layer.kind}; a loop nest needs a conv or a gemm")
         return cls.conv(

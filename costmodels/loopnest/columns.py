@@ -66,10 +66,7 @@ class Columns:
             self.through.append({d: self.extend(self.above[v][d], self.slots[v][:1], d) for d in dims})
             self.above.append({d: self.extend(self.through[v][d], self.slots[v][1:], d) for d in dims})
         self.position = [
-            {
-                d: xp.where(factors[self.slots[v][0], d] > 1.0, ranks[self.slots[v][0], d], -1.0)
-                for d in dims
-            }
+            {d: xp.where(factors[self.slots[v][0], d] > 1.0, ranks[self.slots[v][0], d], -1.0) for d in dims}
             for v in range(depth - 1)
         ]
         """Position of the time loop of each dimension in its level, -1 for none."""

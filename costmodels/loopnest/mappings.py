@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array, to_numpy
@@ -55,9 +54,7 @@ class Mappings:
         for name in ("factors", "ranks", "residuals"):
             array = getattr(self, name)
             if array is not None and tuple(array.shape) != shape:
-                raise InputError(
-                    f"mappings.{name} has shape {tuple(array.shape)}, expected {shape} (n, slots, dims)"
-                )
+                raise InputError(f"mappings.{name} has shape {tuple(array.shape)}, expected {shape} (n, slots, dims)")
         kept = (len(self), len(self.architecture.levels), len(self.problem.tensors))
         if self.keep is not None and tuple(self.keep.shape) != kept:
             raise InputError(f"mappings.keep has shape {tuple(self.keep.shape)}, expected {kept}")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.loopnest.mappings import Loop
 from accelgym.costmodels.loopnest.steps import Ints, Steps, inner_extent
@@ -50,9 +49,7 @@ class Sharing:
         """Displacement of every child's tile from the first child's, ``(children, axes)``."""
         key = ("offsets", bounds)
         if key not in self.cache:
-            grid = (
-                np.indices(bounds).reshape(len(bounds), -1).T if bounds else np.zeros((1, 0), dtype=np.int64)
-            )
+            grid = np.indices(bounds).reshape(len(bounds), -1).T if bounds else np.zeros((1, 0), dtype=np.int64)
             position = np.zeros((len(grid), self.dims), dtype=np.int64)
             for i, loop in enumerate(self.adjacent):
                 position[:, loop.dim] += grid[:, i] * self.stride[i]
@@ -104,9 +101,7 @@ class Sharing:
             traffic.links += words[step] * linked
         return traffic
 
-    def _linked(
-        self, now: tuple[int, ...], before: tuple[int, ...], back: tuple[int, ...]
-    ) -> tuple[int, int, int]:
+    def _linked(self, now: tuple[int, ...], before: tuple[int, ...], back: tuple[int, ...]) -> tuple[int, int, int]:
         """Children that find their words at a neighbour, and distinct requests and children that do not."""
         key = (now, before, back)
         if key not in self.cache:

@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.mappings import Loop
@@ -54,6 +53,7 @@ class Steps:
 
 
 def spatial(loop: Loop, level: int) -> bool:
+    """Whether a loop spreads over the fan-out below a level."""
     return loop.level == level and loop.kind != "temporal"
 
 
@@ -68,6 +68,7 @@ def projection(problem: Problem, t: int) -> Ints:
 
 
 def boxes(position: Ints, extent: Ints, project: Ints) -> tuple[Ints, Ints]:
+    """Bounding boxes ``[low, high)`` of tiles, ``(steps, axes)`` each."""
     low = position @ project.T
     return low, low + (extent - 1) @ project.T + 1
 
@@ -125,6 +126,7 @@ def enumerate_steps(
 
 
 def inner_extent(loops: Sequence[Loop], i: int) -> int:
+    """Extent of a loop's dimension inside the loop: how far one iteration moves."""
     return math.prod(loop.bound for loop in loops[i + 1 :] if loop.dim == loops[i].dim)
 
 

@@ -103,10 +103,7 @@ class TermTable:
             constant, relevant, windows = _axes(problem, t, active)
             irrelevant = tuple(d for d in active if d not in relevant)
             transfers.append(
-                tuple(
-                    Transfer(t, child, constant, relevant, irrelevant, windows)
-                    for child in range(1, depth + 1)
-                )
+                tuple(Transfer(t, child, constant, relevant, irrelevant, windows) for child in range(1, depth + 1))
             )
             for level in range(depth):
                 counters.append(CounterTerm(level, t, "reads", 1, "content"))
@@ -119,9 +116,7 @@ class TermTable:
         return cls(active, tuple(transfers), tuple(counters))
 
 
-def _axes(
-    problem: Problem, t: int, active: tuple[int, ...]
-) -> tuple[int, tuple[int, ...], tuple[Window, ...]]:
+def _axes(problem: Problem, t: int, active: tuple[int, ...]) -> tuple[int, tuple[int, ...], tuple[Window, ...]]:
     tensor = problem.tensors[t]
     plain: list[int] = []
     windows: list[Window] = []

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.loopnest.columns import Columns
 from accelgym.costmodels.loopnest.terms import TermTable, Transfer, Window
@@ -214,9 +213,7 @@ class _Mover:
             columns.one * float(c) * columns.extent[child][d]
             for d, c in zip(window.dims, window.coefficients, strict=True)
         ]
-        largest = min(
-            c * columns.problem.bounds[d] for d, c in zip(window.dims, window.coefficients, strict=True)
-        )
+        largest = min(c * columns.problem.bounds[d] for d, c in zip(window.dims, window.coefficients, strict=True))
         g = _gcd(xp, *strides, largest)
         along, across = m - strides[1] / g, n - strides[0] / g
         return both - xp.where((along > 0.0) & (across > 0.0), along * across, 0.0)

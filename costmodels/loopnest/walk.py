@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.loopnest.mappings import Loop
@@ -65,9 +64,7 @@ def walk(
     depth = len(architecture.levels)
     movement = Movement()
     spread = [math.prod(loop.bound for loop in loops if spatial(loop, v)) for v in range(depth)]
-    boundaries = [
-        enumerate_steps(problem, loops, child, engine=engine, sampled=sampled) for child in range(1, depth)
-    ]
+    boundaries = [enumerate_steps(problem, loops, child, engine=engine, sampled=sampled) for child in range(1, depth)]
     points, per_dim = _innermost(problem, loops, depth)
     movement.utilized = tuple(math.prod(spread[:v]) for v in range(depth + 1))
     movement.instances = movement.utilized
@@ -97,9 +94,7 @@ def walk(
     return movement
 
 
-def _innermost(
-    problem: Problem, loops: Sequence[Loop], depth: int
-) -> tuple[int, list[tuple[int, int, list[Loop]]]]:
+def _innermost(problem: Problem, loops: Sequence[Loop], depth: int) -> tuple[int, list[tuple[int, int, list[Loop]]]]:
     """Iterations of all time loops at the first multiplier.
 
     Returns:
