@@ -8,7 +8,7 @@ from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array, array_namespace
 
-__all__ = ["Columns"]
+__all__ = ["Columns", "times"]
 
 
 class Columns:
@@ -45,7 +45,9 @@ class Columns:
         kinds = ("temporal", "y", "x")
         self.slots = [[architecture.slot(v, kind) for kind in kinds] for v in range(depth)]  # type: ignore[arg-type]
         self.spatial = [{d: self.product(self.slots[v][1:], d) for d in dims} for v in range(depth)]
-        """Spatial factor of each dimension in the fan-out of each level."""
+        """Spatial factor of each dimension in the fan-out of each level; the float 1.0 where there is none."""
+        self.used = [[self._along(slot) for slot in self.slots[v][1:]] for v in range(depth)]
+        """Children in use along y and x of each fan-out."""
         self.step: list[dict[int, Array]] = [{} for _ in range(depth)]
         """Extents inside the time loops of each level: how far one iteration moves."""
         self.extent: list[dict[int, Array]] = [{} for _ in range(depth + 1)]
@@ -53,8 +55,8 @@ class Columns:
         self.extent[depth] = dict.fromkeys(dims, 1.0)
         for v in reversed(range(depth)):
             for d in dims:
-                self.step[v][d] = self.spatial[v][d] * self.extent[v + 1][d]
-                self.extent[v][d] = factors[self.slots[v][0], d] * self.step[v][d]
+                self.step[v][d] = times(self.spatial[v][d], self.extent[v + 1][d])
+                self.extent[v][d] = times(factors[self.slots[v][0], d], self.step[v][d])
         if residuals is not None:
             # The outermost tile is the whole problem, however far its last iterations would reach.
             self.extent[0] = {d: self.zero + float(problem.bounds[d]) for d in dims}
@@ -73,10 +75,10 @@ class Columns:
 
     def product(self, slots: list[int | None], d: int) -> Array:
         """Multiplies the factors of one dimension over some slots."""
-        result: Array = self.one
+        result: Array = 1.0
         for slot in slots:
             if slot is not None:
-                result = self.factors[slot, d] if result is self.one else result * self.factors[slot, d]
+                result = times(result, self.factors[slot, d])
         return result
 
     def extend(self, count: Array, slots: list[int | None], d: int) -> Array:
@@ -85,10 +87,17 @@ class Columns:
             if slot is None:
                 continue
             if self.residuals is None:
-                count = count * self.factors[slot, d]
+                count = times(count, self.factors[slot, d])
             else:
                 count = (count - 1.0) * self.factors[slot, d] + self.residuals[slot, d]
         return count
+
+    def _along(self, slot: int | None) -> Array:
+        result: Array = 1.0
+        if slot is not None:
+            for d in self.dims:
+                result = times(result, self.factors[slot, d])
+        return result
 
     def kept(self, level: int, tensor: int) -> Any:
         """Whether a level keeps a tensor: a Python bool where that is static, else a bool array."""
@@ -112,3 +121,12 @@ class Columns:
         if isinstance(condition, bool):
             return a if condition else b
         return self.xp.where(condition, a, b)
+
+
+def times(a: Array, b: Array) -> Array:
+    """Multiplies, skipping factors that are statically one."""
+    if isinstance(a, float) and a == 1.0:
+        return b
+    if isinstance(b, float) and b == 1.0:
+        return a
+    return a * b

@@ -81,21 +81,14 @@ class Kernel:
         words = tiles(columns, bounded_only=not detail)
         used = utilized(columns)
         traffic = count_traffic(columns, self.table, needs_clean_nest=self.needs_clean_nest)
-        compute = columns.one
-        for v in range(columns.depth):
-            for d in columns.dims:
-                compute = compute * columns.factors[columns.slots[v][0], d]
+        compute = self._compute_cycles(columns, used)
         energy = columns.one * (self.problem.macs * self.architecture.compute.mac_pj)
         level_energy: list[Array] = []
         level_cycles: list[Array] = []
         cycles = compute
         for v, level in enumerate(self.architecture.levels):
-            spent = columns.zero
-            moved: list[tuple[str, Array]] = []
-            for (at, _, counter), count in traffic.counters.items():
-                if at == v:
-                    spent = spent + access_pj(level, counter) * self._accesses(columns, count, used[v], level)
-                    moved.append((counter, count))
+            moved = [(key[2], count) for key, count in traffic.counters.items() if key[0] == v]
+            spent = self._level_energy(columns, level, moved, used[v])
             level_energy.append(spent)
             energy = energy + spent
             needed = _bandwidth(columns, level, moved, used[v], compute)
@@ -116,11 +109,30 @@ class Kernel:
             traffic.multicast,
         )
 
-    def _accesses(self, columns: Columns, count: Array, used: Array, level: StorageLevel) -> Array:
-        """Physical accesses: whole blocks per instance."""
-        if level.block_size == 1:
-            return count
-        return columns.xp.ceil(count / used / float(level.block_size)) * used
+    def _compute_cycles(self, columns: Columns, used: list[Array]) -> Array:
+        """Product of all time loops; with exact factors, the iterations each multiplier gets."""
+        if columns.residuals is None:
+            return float(self.problem.macs) / used[-1]
+        cycles = columns.one
+        for slots in columns.slots:
+            for d in columns.dims:
+                cycles = cycles * columns.factors[slots[0], d]
+        return cycles
+
+    def _level_energy(
+        self, columns: Columns, level: StorageLevel, moved: list[tuple[str, Array]], used: Array
+    ) -> Array:
+        """Energy of a level: whole blocks per instance, at the price of each kind of access."""
+        accesses: dict[float, Array] = {}
+        for counter, count in moved:
+            if level.block_size > 1:
+                count = columns.xp.ceil(count / used / float(level.block_size)) * used
+            price = access_pj(level, counter)
+            accesses[price] = accesses[price] + count if price in accesses else count
+        spent = columns.zero
+        for price, count in accesses.items():
+            spent = spent + price * count
+        return spent
 
 
 def _bandwidth(

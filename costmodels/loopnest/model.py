@@ -179,7 +179,10 @@ class LoopnestModel:
         problem, architecture = self.problem, self.architecture
         xp = array_namespace(reason)
 
+        zero = totals.cycles * 0.0
+
         def whole(values: Array) -> Array:
+            values = zero + values if isinstance(values, float) else values
             return values.astype(np.int64) if xp is np else values.to(xp.int64)
 
         table: dict[str, Array] = {
@@ -192,7 +195,7 @@ class LoopnestModel:
         for (v, t, counter), count in totals.counters.items():
             table[f"{architecture.levels[v].name}.{problem.tensors[t].name}.{counter}"] = whole(count)
         for (v, t), served in totals.multicast.items():
-            table[f"{architecture.levels[v].name}.{problem.tensors[t].name}.multicast"] = served
+            table[f"{architecture.levels[v].name}.{problem.tensors[t].name}.multicast"] = zero + served
         bound = xp.where(totals.cycles == totals.cycles, len(architecture.levels), 0)
         for v in reversed(range(len(architecture.levels))):
             name = architecture.levels[v].name
@@ -205,7 +208,7 @@ class LoopnestModel:
         table["utilized_pes"] = whole(totals.utilized[-1])
         table["bound_by"] = bound
         macs = self.problem.macs
-        table[f"{architecture.compute.name}.energy_pj"] = totals.cycles * 0.0 + macs * architecture.compute.mac_pj
+        table[f"{architecture.compute.name}.energy_pj"] = zero + macs * architecture.compute.mac_pj
         table["leakage_pj"] = totals.cycles * architecture.leakage_pj
         table["utilisation"] = macs / (totals.cycles * architecture.num_multipliers)
         return table

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from accelgym.costmodels.arrays import Array
-from accelgym.costmodels.loopnest.columns import Columns
+from accelgym.costmodels.loopnest.columns import Columns, times
 from accelgym.costmodels.loopnest.terms import TermTable, Transfer, Window
 
 __all__ = ["Traffic", "count_traffic"]
@@ -105,18 +105,21 @@ class _Mover:
                 # The multipliers hold nothing: every loop counts.
                 slide = _Slide()
                 visits = {d: columns.through[parent][d] for d in self.irrelevant}
-            words = columns.one * float(transfer.constant)
+            words: Array = 1.0
             for d in self.irrelevant:
-                words = words * visits[d]
-            distinct = columns.one
-            served = children = _multiply([columns.spatial[parent][d] for d in self.irrelevant], columns.one)
+                words = times(words, visits[d])
+            distinct: Array = 1.0
+            served = children = _multiply([columns.spatial[parent][d] for d in self.irrelevant])
             for window in self.windows:
-                words = words * self._window(parent, child, window, slide)
-                both = _multiply([columns.spatial[parent][d] for d in window.dims], columns.one)
+                words = times(words, self._window(parent, child, window, slide))
+                both = _multiply([columns.spatial[parent][d] for d in window.dims])
                 apart = self._distinct(parent, child, window, both)
-                distinct, children, served = distinct * apart, children * both, served * (both / apart)
-            contents.append(words * distinct)
-            arriving.append(words * children)
+                distinct, children = times(distinct, apart), times(children, both)
+                if apart is not both:
+                    served = times(served, both / apart)
+            words = float(transfer.constant) * words * columns.one
+            contents.append(times(words, distinct))
+            arriving.append(times(words, children))
             multicasts.append(served)
             visits = {d: columns.extend(visits[d], columns.slots[parent][1:], d) for d in self.irrelevant}
         # A level that is bypassed passes the requests of its children on.
@@ -143,12 +146,12 @@ class _Mover:
         columns, xp = self.columns, self.xp
         if innermost is None:
             return outer
-        here = innermost >= 0.0
         result = {}
         for d in self.irrelevant:
-            counts = here & (columns.position[parent][d] <= innermost)
-            rest = xp.where(here, columns.above[parent][d], outer[d]) if parent > 0 else 1.0
-            result[d] = xp.where(counts, columns.through[parent][d], rest)
+            counts = columns.position[parent][d] <= innermost
+            result[d] = xp.where(counts, columns.through[parent][d], columns.above[parent][d])
+            if parent > 0:
+                result[d] = xp.where(innermost >= 0.0, result[d], outer[d])
         return result
 
     def _slides(self, parent: int, innermost: Array | None, outer: _Slide) -> _Slide:
@@ -158,10 +161,10 @@ class _Mover:
         if innermost is None:
             return result
         position, slot = columns.position[parent], columns.slots[parent][0]
-        still = columns.one > 0.0
-        if self.clean:
-            for d in self.irrelevant:
-                still = still & (position[d] <= innermost)
+        still = None
+        for d in self.irrelevant if self.clean else ():
+            kept = position[d] <= innermost
+            still = kept if still is None else still & kept
         for window in self.windows:
             if len(window.dims) < 2:
                 continue
@@ -172,7 +175,7 @@ class _Mover:
                     here = innermost >= 0.0
                     bound = xp.where(here, bound, outer.bound[d])
                     step = xp.where(here, step, outer.step[d])
-                result.bound[d] = xp.where(still, bound, 1.0) if self.clean else bound
+                result.bound[d] = bound if still is None else xp.where(still, bound, 1.0)
                 result.step[d] = step
         return result
 
@@ -181,20 +184,20 @@ class _Mover:
         columns, xp = self.columns, self.xp
         extent = columns.extent[child]
         total = _extent(window, [extent[d] for d in window.dims])
-        visits = columns.one
+        visits: Array = 1.0
         reach: list[Array] = []
         for d, coefficient in zip(window.dims, window.coefficients, strict=True):
             count, mean = columns.through[parent][d], extent[d]
             if columns.residuals is not None:
                 mean = float(columns.problem.bounds[d]) / columns.above[child][d]
             if d in slide.bound:
-                overlaps = coefficient * slide.step[d] < total
+                overlaps = times(float(coefficient), slide.step[d]) < total
                 bound = xp.where(overlaps, slide.bound[d], 1.0)
                 count = count / bound
                 mean = mean + (bound - 1.0) * slide.step[d]
-            visits = visits * count
+            visits = times(visits, count)
             reach.append(mean)
-        return visits * _extent(window, reach)
+        return times(visits, _extent(window, reach))
 
     def _distinct(self, parent: int, child: int, window: Window, both: Array) -> Array:
         """Distinct positions of the children's tiles along a window axis.
@@ -209,14 +212,19 @@ class _Mover:
         m, n = columns.spatial[parent][a], columns.spatial[parent][b]
         if xp is np and not np.any((m > 1.0) & (n > 1.0)):
             return both
-        strides = [
-            columns.one * float(c) * columns.extent[child][d]
-            for d, c in zip(window.dims, window.coefficients, strict=True)
-        ]
-        largest = min(c * columns.problem.bounds[d] for d, c in zip(window.dims, window.coefficients, strict=True))
-        g = _gcd(xp, *strides, largest)
-        along, across = m - strides[1] / g, n - strides[0] / g
+        pairs = list(zip(window.dims, window.coefficients, strict=True))
+        u, v = (times(float(c), columns.extent[child][d]) for d, c in pairs)
+        # Spreading a prime bound leaves tiles of one: where it matters, a stride and so the gcd is 1.
+        if not any(c == 1 and _is_prime(columns.problem.bounds[d]) for d, c in pairs):
+            smaller = min(c * columns.problem.bounds[d] for d, c in pairs)
+            g = _gcd(xp, u * columns.one, v * columns.one, smaller)
+            u, v = u / g, v / g
+        along, across = m - v, n - u
         return both - xp.where((along > 0.0) & (across > 0.0), along * across, 0.0)
+
+
+def _is_prime(x: int) -> bool:
+    return x > 1 and all(x % i for i in range(2, math.isqrt(x) + 1))
 
 
 def _gcd(xp: Any, u: Array, v: Array, largest: int) -> Array:
@@ -241,27 +249,28 @@ def _partitions(columns: Columns, first: Transfer) -> list[Array]:
         outer = columns.spatial[v - 1]
         if sliding:
             # Along a window the children's boxes overlap: each owns its share of their common box.
-            share = columns.one
+            share: Array = 1.0
             for window in first.windows:
                 tile = _extent(window, [columns.extent[v][d] for d in window.dims])
                 share = share * tile / _extent(window, [columns.step[v - 1][d] for d in window.dims])
-            alone = _multiply([outer[d] for d in first.relevant if d not in sliding], columns.one)
+            alone = _multiply([outer[d] for d in first.relevant if d not in sliding])
             owned = columns.xp.floor(owned * share / alone + 1e-9)
-            copies = copies * _multiply([outer[d] for d in first.relevant], columns.one)
-        copies = copies * _multiply([outer[d] for d in first.irrelevant], columns.one)
+            copies = times(copies, _multiply([outer[d] for d in first.relevant]))
+        copies = times(copies, _multiply([outer[d] for d in first.irrelevant]))
         result.append(owned * copies)
     return result
 
 
-def _extent(window: Window, extents: list[Any]) -> Any:
-    total: Any = float(window.offset)
+def _extent(window: Window, extents: list[Array]) -> Array:
+    total: Array = None
     for coefficient, extent in zip(window.coefficients, extents, strict=True):
-        total = total + (extent if coefficient == 1 else float(coefficient) * extent)
-    return total
+        reach = times(float(coefficient), extent)
+        total = reach if total is None else total + reach
+    return total + float(window.offset) if window.offset else total
 
 
-def _multiply(arrays: list[Array], one: Array) -> Array:
-    result = one
+def _multiply(arrays: list[Array]) -> Array:
+    result: Array = 1.0
     for array in arrays:
-        result = array if result is one else result * array
+        result = times(result, array)
     return result

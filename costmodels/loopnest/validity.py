@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Reason
-from accelgym.costmodels.loopnest.columns import Columns
+from accelgym.costmodels.loopnest.columns import Columns, times
 
 __all__ = ["reasons", "tiles", "utilized"]
 
@@ -24,17 +24,17 @@ def reasons(columns: Columns, words: dict[tuple[int, int], Array]) -> Array:
         else:
             for slots in columns.slots:
                 factorised = factorised & (columns.product(slots, d) == 1.0)
-    fans_out = columns.one > 0.0
+    fans_out = factorised
     for v, level in enumerate(architecture.levels):
-        for slot, limit in zip(columns.slots[v][1:], (level.fanout_y, level.fanout_x), strict=True):
-            if slot is not None:
-                fans_out = fans_out & (_along(columns, slot) <= float(limit))
-    fits = columns.one > 0.0
+        for along, limit in zip(columns.used[v], (level.fanout_y, level.fanout_x), strict=True):
+            if limit > 1:
+                fans_out = fans_out & (along <= float(limit))
+    fits = fans_out
     for v, level in enumerate(architecture.levels):
         capacity = level.tile_capacity
         if capacity is None:
             continue
-        total = columns.zero
+        total: Array = 0.0
         for (at, _), size in words.items():
             if at == v:
                 total = total + size
@@ -72,34 +72,23 @@ def tiles(columns: Columns, *, bounded_only: bool = False) -> dict[tuple[int, in
 def utilized(columns: Columns) -> list[Array]:
     """Returns the instances in use per level, then the multipliers in use."""
     used = [columns.one]
-    for slots in columns.slots:
-        count = used[-1]
-        for slot in slots[1:]:
-            if slot is not None:
-                count = count * _along(columns, slot)
-        used.append(count)
+    for along_y, along_x in columns.used:
+        used.append(times(used[-1] if len(used) > 1 else 1.0, times(along_y, along_x)) * columns.one)
     return used
-
-
-def _along(columns: Columns, slot: int) -> Array:
-    """Children in use along one direction of a fan-out."""
-    result = columns.one
-    for d in columns.dims:
-        result = result * columns.factors[slot, d]
-    return result
 
 
 def _box(columns: Columns, level: int, tensor: int) -> Array:
     """Words of the bounding box of a tile."""
     problem = columns.problem
-    words = columns.one
+    words: Array = 1.0
     for axis in problem.tensors[tensor].axes:
-        offset, extent = 1, columns.zero
+        offset, extent = 1, None
         for name, coefficient in axis:
             d = problem.dims.index(name)
             if d in columns.dims:
                 offset -= coefficient
-                extent = extent + float(coefficient) * columns.extent[level][d]
-        if offset != 1:
-            words = words * (extent + float(offset) if offset else extent)
+                reach = times(float(coefficient), columns.extent[level][d])
+                extent = reach if extent is None else extent + reach
+        if extent is not None:
+            words = times(words, extent + float(offset) if offset else extent)
     return words
