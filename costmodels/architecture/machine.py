@@ -42,7 +42,7 @@ class StorageLevel:
     fanout_x: int = 1
     """Instances of the next inner level (or of the multiplier) in a row below one instance of this level."""
     fanout_y: int = 1
-    stores: tuple[str, ...] | None = None
+    stores: frozenset[str] | None = None
     """Tensors this memory may hold; ``None`` is all. A per-tensor memory names one."""
     component: str = "storage"
     """Class of the component, as energy and area laws and Timeloop know it."""

@@ -165,7 +165,7 @@ def node_scale(node_nm: float) -> float:
     """
     if not 10 <= node_nm <= 180:
         raise InputError(f"technology node is {node_nm!r} nm, allowed 10..180")
-    return (node_nm / 45) ** 1.7
+    return float((node_nm / 45) ** 1.7)
 
 
 def _scaled(read: float, write: float, area: float, leak: float, node_nm: float) -> ComponentCost:

@@ -73,7 +73,7 @@ class LoopnestModel:
         if link_transfers and counting == "closed":
             raise InputError("link_transfers has no closed form; use counting='walk' or 'sampled'")
         for level in architecture.levels:
-            unknown = set(level.stores or ()) - set(problem.tensor_names)
+            unknown = (level.stores or frozenset()) - set(problem.tensor_names)
             if unknown:
                 raise unknown_name(f"tensor stored by {level.name!r}", min(unknown), problem.tensor_names)
         for tensor in problem.tensor_names:

@@ -181,7 +181,7 @@ def problem_from_row(row: Mapping[str, Any]) -> Problem:
     for key, pair in pairs.items():
         if len(pair) != 2 or any(isinstance(x, bool) or not isinstance(x, int) or x < 1 for x in pair):
             raise InputError(f"problem.{key} is {list(pair)!r}, allowed two integers >= 1")
-    return Problem.conv(name, **dims, **pairs)
+    return Problem.conv(name, **dims, stride=pairs["stride"], dilation=pairs["dilation"])
 
 
 def architecture_from_row(row: Mapping[str, Any], mapping: Mapping[str, Any] | None = None) -> Architecture:

@@ -41,6 +41,8 @@ def _chains(bound: int, limits: tuple[int, ...]) -> Ints:
 def divisor_chains(bound: int, architecture: Architecture) -> Ints:
     """Lists all ordered factorisations of a bound over the slots of a machine.
 
+    No dimension lies along x and y of one fan-out, which Timeloop's mapping format cannot say.
+
     Args:
         bound: The loop bound.
         architecture: The machine; a spatial factor never exceeds its fan-out.
@@ -55,7 +57,12 @@ def divisor_chains(bound: int, architecture: Architecture) -> Ints:
     for slot in architecture.slots:
         level = architecture.levels[slot.level]
         limits.append({"temporal": bound, "x": level.fanout_x, "y": level.fanout_y}[slot.kind])
-    return _chains(bound, tuple(limits))
+    table = _chains(bound, tuple(limits))
+    for v in range(len(architecture.levels)):
+        x, y = architecture.slot(v, "x"), architecture.slot(v, "y")
+        if x is not None and y is not None:
+            table = table[(table[:, x] == 1) | (table[:, y] == 1)]
+    return table
 
 
 @lru_cache(maxsize=16)

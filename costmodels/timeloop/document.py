@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
 
 def _node(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
-        result = Tagged(loader.construct_mapping(node, deep=True))
+        result = Tagged({str(k): v for k, v in loader.construct_mapping(node, deep=True).items()})
     elif isinstance(node, yaml.SequenceNode):
         result = Tagged(nodes=loader.construct_sequence(node, deep=True))
     else:

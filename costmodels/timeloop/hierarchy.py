@@ -31,8 +31,8 @@ class Node:
     constraints: dict[str, Any] = field(default_factory=dict)
     """Constraints written inside the node or its containers, v0.4."""
     spatial_constraints: list[tuple[str, Any]] = field(default_factory=list)
-    default_y: bool = False
-    """Whether the containers right above spread along y only."""
+    only_y: tuple[str, ...] = ()
+    """Those of ``aliases`` that spread along y only."""
 
     @property
     def is_compute(self) -> bool:
@@ -121,7 +121,7 @@ def _flat(nodes: Any, variables: Mapping[str, Any]) -> tuple[str, list[Node]]:
     inherited: dict[str, Any] = {}
     waiting: list[str] = []
     wishes: list[tuple[str, Any]] = []
-    only_y = False
+    only_y: list[str] = []
     name = "architecture"
     for position, entry in enumerate(chain):
         data = normalise(entry, f"architecture.nodes[{position}]", _NODE_KEYS)
@@ -137,8 +137,8 @@ def _flat(nodes: Any, variables: Mapping[str, Any]) -> tuple[str, list[Node]]:
         mesh = [mesh[0] * width, mesh[1] * height]
         own = {key: resolve(value, variables, f"{where}.{key}") for key, value in _attributes(data, where).items()}
         constraints = data.get("constraints") or {}
-        if width * height > 1:
-            only_y = width == 1
+        if height > width == 1:
+            only_y.append(str(data.get("name")))
         if entry.tag == "Container":
             if position == 0:
                 name = str(data.get("name"))
@@ -147,12 +147,12 @@ def _flat(nodes: Any, variables: Mapping[str, Any]) -> tuple[str, list[Node]]:
             wishes.append((str(data.get("name")), constraints))
             continue
         # The class says how a component behaves, the subclass (when given) how it is priced.
-        node = Node(str(data.get("name")), str(data.get("class")), {**inherited, **own}, *mesh)
+        node = Node(str(data.get("name")), str(data.get("class")), {**inherited, **own}, mesh[0], mesh[1])
         if data.get("subclass"):
             node.attributes["subclass"] = data["subclass"]
         node.aliases, waiting = (*waiting, node.name), []
         node.spatial_constraints, wishes = wishes, []
-        node.constraints, node.default_y, only_y = dict(constraints), only_y, False
+        node.constraints, node.only_y, only_y = dict(constraints), tuple(only_y), []
         result.append(node)
     return name, result
 

@@ -13,7 +13,7 @@ from accelgym.costmodels.components.technologies import Technology, technology
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.loopnest.mappings import Mappings
 from accelgym.costmodels.timeloop.components import apply_tables, build_compute, build_levels, read_art, read_ert
-from accelgym.costmodels.timeloop.directives import Targets, read_constraint, read_mapping
+from accelgym.costmodels.timeloop.directives import Targets, read_constraint, read_factors, read_mapping
 from accelgym.costmodels.timeloop.document import as_list, merge_documents, normalise, parse_document
 from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
 from accelgym.costmodels.timeloop.problem import read_problem
@@ -122,7 +122,7 @@ def _targets(nodes: list[Node], flat: bool) -> Targets:
     if not flat:
         return Targets(storage)
     fanout = {alias: i - 1 for i, node in enumerate(nodes) if i > 0 for alias in node.aliases}
-    only_y = frozenset(alias for node in nodes if node.default_y for alias in node.aliases)
+    only_y = frozenset(alias for node in nodes for alias in node.only_y)
     return Targets(storage, fanout, only_y)
 
 
@@ -156,14 +156,16 @@ def _node_constraints(
             raise InputError(f"{where}: give factors or factors_only")
         only = data.pop("factors_only", None)
         if only:
-            data["factors"] = [
-                *only,
-                *(f"{dim}=1" for dim in problem.dims if not any(str(x).startswith(dim) for x in only)),
-            ]
+            named = read_factors(only, problem.dims, f"{where}.factors_only")
+            data["factors"] = [*only, *(f"{dim}=1" for dim in problem.dims if dim not in named)]
         kept = data.pop("keep_only", None)
         if kept is not None:
             data |= {"keep": kept, "bypass": [t for t in problem.tensor_names if t not in kept]}
-        entry = {key: data[key] for key in ("factors", "permutation", "split", "keep", "bypass") if data.get(key)}
+        entry = {
+            key: data[key]
+            for key in ("factors", "permutation", "split", "keep", "bypass")
+            if data.get(key) not in (None, [])
+        }
         if entry:
             yield read_constraint({"target": target, "type": kind, **entry}, problem, architecture, targets, where)
 
@@ -173,6 +175,6 @@ def _stores(architecture: Architecture, constraints: tuple[Constraint, ...], pro
     levels = []
     for level in architecture.levels:
         gone = {t for c in constraints if c.kind == "bypass" and c.level == level.name for t in c.bypass}
-        left = tuple(t for t in problem.tensor_names if t not in gone)
+        left = frozenset(problem.tensor_names) - gone
         levels.append(replace(level, stores=left) if gone else level)
     return tuple(levels)

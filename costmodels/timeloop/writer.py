@@ -39,7 +39,7 @@ def timeloop_document(
         "ERT": {"version": 0.3, "tables": _energies(architecture)},
         "ART": {"version": 0.3, "tables": _areas(architecture)},
     }
-    constraints = [_constraint(constraint) for constraint in architecture.constraints]
+    constraints = [_constraint(constraint, problem) for constraint in architecture.constraints]
     stated = {(c.level, tensor) for c in architecture.constraints if c.kind == "bypass" for tensor in c.bypass}
     for level in architecture.levels:
         gone = [t for t in problem.tensor_names if not level.may_store(t) and (level.name, t) not in stated]
@@ -117,12 +117,15 @@ def _areas(architecture: Architecture) -> list[dict[str, Any]]:
     return [{"name": f"{architecture.name}.{name}", "area": area} for name, area in parts]
 
 
-def _constraint(constraint: Constraint) -> dict[str, Any]:
+def _constraint(constraint: Constraint, problem: Problem) -> dict[str, Any]:
+    """Writes what a constraint says about the dimensions the problem has."""
     result: dict[str, Any] = {"target": constraint.level, "type": constraint.kind}
-    if constraint.factors:
-        result["factors"] = " ".join(f"{dim}{how}{value}" for dim, (how, value) in constraint.factors.items())
-    if constraint.permutation:
-        result["permutation"] = list(constraint.permutation)
+    factors = [f"{dim}{how}{value}" for dim, (how, value) in constraint.factors.items() if dim in problem.dims]
+    if factors:
+        result["factors"] = " ".join(factors)
+    permutation = [dim for dim in constraint.permutation if dim in problem.dims]
+    if permutation:
+        result["permutation"] = permutation
     if constraint.split is not None:
         result["split"] = constraint.split
     if constraint.kind == "bypass":
