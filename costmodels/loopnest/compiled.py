@@ -9,6 +9,7 @@ from accelgym.costmodels.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import torch
+
     from accelgym.costmodels.loopnest.model import LoopnestModel
 
 __all__ = ["compile_score"]

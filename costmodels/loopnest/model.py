@@ -6,6 +6,7 @@ import math
 from typing import Any, Literal
 
 import numpy as np
+
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array, array_namespace, to_numpy

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.loopnest.columns import Columns, times
 from accelgym.costmodels.loopnest.terms import TermTable, Transfer, Window

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from accelgym.costmodels.errors import InputError, unknown_name
 
 __all__ = ["Tagged", "as_list", "merge_documents", "normalise", "parse_document", "resolve"]

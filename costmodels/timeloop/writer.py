@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
+
 from accelgym.costmodels.architecture.machine import Architecture, Constraint, StorageLevel
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError

@@ -14,7 +14,10 @@ __all__ = ["BottleneckEncoderSpec"]
 
 
 class BottleneckEncoderSpec(NetworkSpec):
-    """MobileBERT (Sun et al., ACL 2020, section 3 and table 1) with its ``NoNorm`` scale-and-shift norms."""
+    """MobileBERT (Sun et al., ACL 2020, section 3 and table 1) with its ``NoNorm`` scale-and-shift norms.
+
+    The released models have no pooler, so the network ends with the last block.
+    """
 
     hidden: Count
     """Width between blocks."""
@@ -53,8 +56,6 @@ class BottleneckEncoderSpec(NetworkSpec):
         x = graph.norm("embedding_norm", "scale_shift", x)
         for i in range(values["layers"]):
             x = self._block(graph, f"layer{i}.", x, batch)
-        first = Tokens(batch, self.hidden, x.producers)
-        graph.linear("pooler", first, self.hidden)
         return graph.build()
 
     def _dense(self, graph: TokenGraph, name: str, x: Tokens, width: int) -> Tokens:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from pydantic import Field
+
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.graph import GraphBuilder
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 from accelgym.costmodels.workloads.spec import Count, Pair, StrictModel
-from pydantic import Field
 
 __all__ = ["Feature", "Row"]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field, TypeAdapter, ValidationError
+
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.cnn_rows import Feature, Row
 from accelgym.costmodels.workloads.graph import GraphBuilder
-from accelgym.costmodels.workloads.spec import Count, NetworkSpec, StrictModel, Triple, explain
+from accelgym.costmodels.workloads.spec import Count, NetworkSpec, StrictModel, Triple, explain, key_of
 from accelgym.costmodels.workloads.workload import Workload
-from pydantic import Field, TypeAdapter, ValidationError
 
 __all__ = ["CnnTable"]
 
@@ -126,6 +127,7 @@ def _check(adapter: TypeAdapter[Any], row: dict[str, Any], place: str) -> Any:
         return adapter.validate_python(row)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        # The discriminator's value stands first in the location of an operator row.
-        key = [str(part) for part in first["loc"] if str(part) in row]
+        # The location of an operator row starts with the operator, which is no key.
+        key = [str(part) for part in key_of(first)]
+        key = key if not key or key[0] in row else key[1:]
         raise InputError(f"{'.'.join([place, *key])}: {explain(first)}") from error

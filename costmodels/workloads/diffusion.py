@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from pydantic import Field
+
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.graph import TokenGraph, Tokens
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 from accelgym.costmodels.workloads.spec import Count, NetworkSpec
 from accelgym.costmodels.workloads.workload import Workload
-from pydantic import Field
 
 __all__ = ["UNetSpec"]
 

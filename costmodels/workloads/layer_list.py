@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 from accelgym.costmodels.workloads.spec import Count, NetworkSpec, StrictModel
 from accelgym.costmodels.workloads.workload import Workload
-from pydantic import Field
 
 __all__ = ["LayerList"]
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
+
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.workload import Workload
 from accelgym.costmodels.workloads.yaml_source import read_yaml
-from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
-__all__ = ["Count", "NetworkSpec", "Pair", "Published", "StrictModel", "Triple", "explain", "load_spec"]
+__all__ = ["Count", "NetworkSpec", "Pair", "Published", "StrictModel", "Triple", "explain", "key_of", "load_spec"]
 
 Count = Annotated[int, Field(ge=1)]
 Pair = Annotated[tuple[int, int], Strict(False)]
@@ -78,7 +79,7 @@ def load_spec(model: type[Spec], path: Path) -> Spec:
         return model.model_validate(source.data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise source.error(_key(first), explain(first)) from error
+        raise source.error(key_of(first), explain(first)) from error
 
 
 def explain(detail: Any) -> str:
@@ -93,7 +94,7 @@ def explain(detail: Any) -> str:
     return f"{detail['input']!r}: {detail['msg'].lower()}"
 
 
-def _key(detail: Any) -> tuple[int | str, ...]:
+def key_of(detail: Any) -> tuple[int | str, ...]:
     """Returns the key path; pydantic adds the tried member of a union, such as ``int``, behind the key."""
     return tuple(
         part for part in detail["loc"] if isinstance(part, int) or (part.isidentifier() and part not in _TYPES)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from pydantic import model_validator
+
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.graph import TokenGraph, Tokens
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 from accelgym.costmodels.workloads.spec import Count, NetworkSpec, StrictModel
 from accelgym.costmodels.workloads.workload import Workload
-from pydantic import model_validator
 
 __all__ = ["DecoderSpec", "EncoderSpec", "Patches", "embed_patches"]
 

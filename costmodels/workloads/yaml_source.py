@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from accelgym.costmodels.errors import InputError
 
 __all__ = ["Key", "YamlSource", "read_yaml"]
@@ -33,8 +34,23 @@ class YamlSource:
         return InputError(f"{self.path}:{line}:{column}: {dotted + ': ' if dotted else ''}{message}")
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe loader that reads application tags such as Timeloop's ``!Container`` as plain nodes."""
+
+    def untagged(self, suffix: str, node: yaml.Node) -> Any:
+        """Constructs a node without regard to its tag."""
+        if isinstance(node, yaml.MappingNode):
+            return self.construct_mapping(node, deep=True)
+        if isinstance(node, yaml.SequenceNode):
+            return self.construct_sequence(node, deep=True)
+        return self.construct_scalar(node)  # type: ignore[arg-type]
+
+
+_Loader.add_multi_constructor("!", _Loader.untagged)
+
+
 def read_yaml(path: Path) -> YamlSource:
-    """Reads a YAML mapping.
+    """Reads a YAML mapping; application tags (``!name``) are ignored.
 
     Raises:
         InputError: The file cannot be read, is no YAML, is empty or is not a mapping.
@@ -44,31 +60,32 @@ def read_yaml(path: Path) -> YamlSource:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text: {error}") from error
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=_Loader)
+        data = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         raise InputError(f"{path}:{where}: not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}:1:1: not valid YAML: {error}") from error
-    except ValueError as error:  # e.g. a date out of range
+    except (ValueError, RecursionError) as error:  # a date out of range, nesting without end
         raise InputError(f"{path}:1:1: not valid YAML: {error}") from error
     if not isinstance(data, dict):
         found = "an empty file" if data is None else type(data).__name__
         raise InputError(f"{path}:1:1: expected a mapping of keys to values, found {found}")
     marks: dict[Key, tuple[int, int]] = {}
-    _collect(root, (), marks)
+    _collect(root, (), marks, set())
     return YamlSource(path, data, marks)
 
 
-def _collect(node: Any, key: Key, marks: dict[Key, tuple[int, int]]) -> None:
-    if key in marks:  # an anchor that contains itself
-        return
+def _collect(node: Any, key: Key, marks: dict[Key, tuple[int, int]], seen: set[int]) -> None:
     marks[key] = (node.start_mark.line + 1, node.start_mark.column + 1)
+    if id(node) in seen:  # an alias; its anchor may even contain it
+        return
+    seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
         for name, value in node.value:
-            _collect(value, (*key, str(name.value)), marks)
+            _collect(value, (*key, str(name.value)), marks, seen)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _collect(value, (*key, index), marks)
+            _collect(value, (*key, index), marks, seen)

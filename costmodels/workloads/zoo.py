@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.registry import Registry
-from accelgym.costmodels.workloads.spec import NetworkSpec, Published, load_spec
 from accelgym.costmodels.workloads.workload import Workload
+
+if TYPE_CHECKING:
+    from accelgym.costmodels.workloads.spec import NetworkSpec, Published
 
 __all__ = ["WorkloadInfo", "get_workload", "workload_info", "workload_names"]
 
@@ -193,4 +196,7 @@ def _model(model: str) -> type[NetworkSpec]:
 
 @cache
 def _load(model: str, path: Path) -> NetworkSpec:
+    # pydantic and PyYAML are imported with the first network, not with the package.
+    from accelgym.costmodels.workloads.spec import load_spec
+
     return load_spec(_model(model), path)

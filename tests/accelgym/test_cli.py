@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import accelgym.cli.app as cli
 from accelgym.agents import Trajectory
+from accelgym.cli import app
 from accelgym.cli.settings import parse_settings
 from accelgym.costmodels.errors import InputError
 from accelgym.envs import make_task
@@ -27,7 +27,7 @@ CONV,999999999999999999999,64,56,56,3,3,dla,16,4,overflow
 
 
 def run(*arguments):
-    result = CliRunner().invoke(cli.app, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -75,7 +75,7 @@ def test_evaluate_writes_costs_and_reasons(tmp_path):
     rows = list(csv.DictReader(target.open()))
     assert [row["valid"] for row in rows] == ["1", "0", "0", "1", "0"]
     assert [row["reason"] for row in rows] == ["", "kernel_exceeds_input", "degenerate", "", "overflow"]
-    assert [row["note"] for row in rows][0] == "first"
+    assert rows[0]["note"] == "first"
     # Closed form of the NVDLA-like dataflow: ceil(K/k) ceil(C/P) OY OX (k R S + 1) + 1.
     assert rows[0]["runtime_cycles"] == str(16 * 4 * 54 * 54 * (4 * 9 + 1) + 1)
     assert rows[1]["runtime_cycles"] == ""
@@ -141,7 +141,7 @@ def test_search_leaves_a_trajectory_a_design_and_a_manifest(tmp_path):
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["task_id"] == task.id
     assert manifest["seed"] == 0
-    assert "numpy" in manifest["versions"]
+    assert "numpy" in manifest["packages"]
     assert not (out / "journal.bin").exists()
 
 

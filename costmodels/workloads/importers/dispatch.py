@@ -48,4 +48,4 @@ def import_file(path: str | Path, *, name: str | None = None) -> Workload:
                 return import_maestro_csv(path, name=name)
             raise header.error(0, f"header {','.join(header.cells)!r} is not known, supported: {'; '.join(_FORMATS)}")
         case suffix:
-            raise InputError(f"{path}: format {suffix or 'without suffix'!r} is not supported: {'; '.join(_FORMATS)}")
+            raise InputError(f"{path}: format {suffix!r} is not supported: {'; '.join(_FORMATS)}")

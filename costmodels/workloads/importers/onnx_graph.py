@@ -279,7 +279,7 @@ class _Reader:
     def _input(self, node: Any, index: int) -> Value:
         name = node.input[index]
         value = self.values.get(name)
-        if value is None or (not value.shape and not value.constant):
+        if value is None or (self.shapes.get(name) is None and not value.constant):
             raise self._error(node, f"the shape of its input {name!r} is not fixed")
         return value
 

@@ -33,7 +33,7 @@ _PERMUTES = words(
 )
 _VIEWS = words(
     "view reshape _unsafe_view view_as reshape_as flatten unflatten squeeze unsqueeze permute transpose t mT "
-    "contiguous clone detach detach_ alias lift_fresh_copy expand expand_as broadcast_to slice select narrow split "
+    "contiguous clone detach alias lift_fresh_copy expand expand_as broadcast_to slice select narrow split "
     "split_with_sizes chunk tensor_split unbind unsafe_split unsafe_chunk diagonal movedim swapaxes swapdims "
     "numpy_T to _to_copy type_as float half dropout feature_dropout alpha_dropout native_dropout "
     "_assert_tensor_metadata _assert_async copy"
@@ -115,7 +115,7 @@ class _Tracer:
 
     def _call(self, node: Any) -> None:
         sources = [self.values[source.name] for source in node.all_input_nodes if source.name in self.values]
-        op, inplace = _operator(node)
+        op = _operator(node)
         if op in ("getitem", *_VIEWS) or (not hasattr(node.meta.get("val"), "shape") and not sources):
             value = merge(sources, _shape(node))
         elif all(source.constant for source in sources):
@@ -124,8 +124,6 @@ class _Tracer:
         else:
             value = self._layer(op, node)
         self.values[node.name] = value
-        if inplace:
-            self.values[node.args[0].name] = value
 
     def _layer(self, op: str, node: Any) -> Value:
         for names, handler in self._handlers():
@@ -321,15 +319,13 @@ class _Tracer:
         return self.graph.ends_in_compute(x) and len(source.users) == 1
 
 
-def _operator(node: Any) -> tuple[str, bool]:
-    """Returns the plain name of an operator and whether it works in place."""
+def _operator(node: Any) -> str:
+    """Returns the plain name of an operator; the trace already reads the result of one that works in place."""
     if node.target is operator.getitem:
-        return "getitem", False
+        return "getitem"
     name = getattr(getattr(node.target, "_schema", None), "name", None) or str(node.target)
     name = name.rpartition("::")[2].partition(".")[0]
-    if name.endswith("_") and not name.startswith("__"):
-        return name.rstrip("_"), True
-    return name, False
+    return name if name.startswith("__") else name.rstrip("_")
 
 
 def _bound(node: Any) -> dict[str, Any]:

@@ -16,7 +16,12 @@ REGISTER_FILES = {
     (512, 16): (4.322, 10175.68),
 }
 # Smart buffers add two address generators: 0.0488 pJ and 179 um2.
-SMART_BUFFERS = {(12, 16): (0.237, 379.68), (16, 16): (0.251, 414.68), (192, 16): (1.58552, 3634.68), (192, 32): (1.730, 3730.36)}
+SMART_BUFFERS = {
+    (12, 16): (0.237, 379.68),
+    (16, 16): (0.251, 414.68),
+    (192, 16): (1.58552, 3634.68),
+    (192, 32): (1.730, 3730.36),
+}
 
 # (depth, width): read pJ, write pJ, um2. CACTI 7, 45 nm, itrs-lstp, one read-write port, one bank.
 CACTI = {
@@ -65,7 +70,14 @@ def test_newer_register_file_table():
 
 @pytest.mark.parametrize(
     ("width", "old", "new"),
-    [(2, 0.039, 0.063), (4, 0.146, 0.224), (8, 0.561, 0.845), (16, 2.200, 3.275), (32, 8.716, 12.89), (64, 34.69, 51.14)],
+    [
+        (2, 0.039, 0.063),
+        (4, 0.146, 0.224),
+        (8, 0.561, 0.845),
+        (16, 2.200, 3.275),
+        (32, 8.716, 12.89),
+        (64, 34.69, 51.14),
+    ],
 )
 def test_integer_mac_law(width, old, new):
     assert laws.integer_mac(width).read_pj == pytest.approx(old, abs=6e-3)
@@ -116,7 +128,9 @@ def test_sram_grows_with_depth_and_width(width):
         assert getattr(laws.sram(4096, width), part) < getattr(laws.sram(4096, 2 * width), part)
 
 
-@pytest.mark.parametrize(("node", "read", "write"), [(40, 9.64 / 12.02, 6.68 / 8.02), (65, 21.83 / 12.02, 15.31 / 8.02)])
+@pytest.mark.parametrize(
+    ("node", "read", "write"), [(40, 9.64 / 12.02, 6.68 / 8.02), (65, 21.83 / 12.02, 15.31 / 8.02)]
+)
 def test_node_scaling_follows_cacti(node, read, write):
     assert laws.node_scale(node) == pytest.approx(read, rel=0.03)
     assert laws.node_scale(node) == pytest.approx(write, rel=0.03)

@@ -253,7 +253,10 @@ ROW = {
         ],
         "mac_energy_pJ": 1.0,
     },
-    "mapping": {"temporal": {"A": [{"dim": "J", "bound": 2}]}, "spatial": {"between": ["A", "B"], "x": [{"dim": "I", "bound": 4}]}},
+    "mapping": {
+        "temporal": {"A": [{"dim": "J", "bound": 2}]},
+        "spatial": {"between": ["A", "B"], "x": [{"dim": "I", "bound": 4}]},
+    },
 }
 
 

@@ -108,9 +108,9 @@ def slides_once(problem, mappings, row):
 def test_model_equals_the_walk_and_never_counts_less(problem, machine, seed, bypass, engine, elide):
     mappings = drawn(problem, machine, seed, bypass=bypass)
     closed = LoopnestModel(problem, machine, engine=engine, first_read_elision=elide).evaluate(mappings)
-    walked = LoopnestModel(
-        problem, machine, engine=engine, first_read_elision=elide, counting="walk"
-    ).evaluate(mappings)
+    walked = LoopnestModel(problem, machine, engine=engine, first_read_elision=elide, counting="walk").evaluate(
+        mappings
+    )
     assert closed.valid.all()
     assert walked.valid.all()
     for row in range(len(mappings)):

@@ -175,7 +175,9 @@ BAD = {
     "branches into": lambda d: d["architecture"]["subtree"][0]["subtree"].append({"name": "other"}),
     "problem.instance.K is None": lambda d: d["problem"]["instance"].pop("K"),
     "densities: sparse": lambda d: d["problem"]["instance"].update(densities={}),
-    "dimension in projection of 'Weights' 'Z'": lambda d: d["problem"]["shape"]["data-spaces"][0].update(projection=[[["Z"]]]),
+    "dimension in projection of 'Weights' 'Z'": lambda d: d["problem"]["shape"]["data-spaces"][0].update(
+        projection=[[["Z"]]]
+    ),
     "temporal target 'L2'": lambda d: d["mapping"][0].update(target="L2"),
     "dimension in mapping.0..factors 'Z'": lambda d: d["mapping"][0].update(factors="Z=2"),
     "factor 'K2'": lambda d: d["mapping"][0].update(factors="K2"),
