@@ -39,13 +39,17 @@ architecture:
           subtree:
             - name: PE[0..167]
               local:
-                - {name: RF, class: regfile, attributes: {depth: 512, width: 16, word-bits: 16, block-size: 1, meshX: 14}}
+                - name: RF
+                  class: regfile
+                  attributes: {depth: 512, width: 16, word-bits: 16, block-size: 1, meshX: 14}
                 - {name: MAC, class: intmac, attributes: {datawidth: 16, meshX: 14}}
 ERT:
   version: 0.3
   tables:
-    - {name: system.DRAM, actions: [{name: read, arguments: {}, energy: 128}, {name: write, arguments: {}, energy: 128}]}
-    - {name: system.chip.SRAM, actions: [{name: read, arguments: {}, energy: 4.57728}, {name: write, arguments: {}, energy: 4.57728}]}
+    - name: system.DRAM
+      actions: [{name: read, arguments: {}, energy: 128}, {name: write, arguments: {}, energy: 128}]
+    - name: system.chip.SRAM
+      actions: [{name: read, arguments: {}, energy: 4.57728}, {name: write, arguments: {}, energy: 4.57728}]
     - name: "system.chip.PE[0..167].RF"
       actions:
         - {name: read, arguments: {data_delta: 0}, energy: 1.0}
