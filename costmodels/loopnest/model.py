@@ -160,7 +160,7 @@ class LoopnestModel:
         with np.errstate(divide="ignore", invalid="ignore"):
             totals = self._kernel()(factors, ranks, keep, residuals, detail=True)
         reason = xp.where(self._bad(xp, mappings), float(Reason.BAD_VALUE), totals.reason)
-        return self._table(totals, reason)
+        return self._table(totals, reason, whole_already=mappings.residuals is None)
 
     def _bad(self, xp: Any, mappings: Mappings) -> Array:
         """Rows whose factors are below 1 or whose ranks are no permutation."""
@@ -175,8 +175,11 @@ class LoopnestModel:
             good = good & within.all(2).all(1)
         return ~good
 
-    def _table(self, totals: Totals, reason: Array) -> dict[str, Array]:
-        """Names the columns of a block; everything here becomes the breakdown."""
+    def _table(self, totals: Totals, reason: Array, *, whole_already: bool) -> dict[str, Array]:
+        """Names the columns of a block; everything here becomes the breakdown.
+
+        Counts are whole numbers except for windows with residuals, which are averages.
+        """
         problem, architecture = self.problem, self.architecture
         xp = array_namespace(reason)
 
@@ -184,6 +187,7 @@ class LoopnestModel:
 
         def whole(values: Array) -> Array:
             values = zero + values if isinstance(values, float) else values
+            values = values if whole_already else xp.round(values)
             return values.astype(np.int64) if xp is np else values.to(xp.int64)
 
         table: dict[str, Array] = {

@@ -68,6 +68,9 @@ def count_traffic(columns: Columns, table: TermTable, *, needs_clean_nest: bool)
             counters[key] = counters[key] + value
         else:
             counters[key] = counters[key] - value
+            if table.transfers[term.tensor][0].windows:
+                # A strided output owns words in its bounding box that nobody writes.
+                counters[key] = columns.xp.where(counters[key] > 0.0, counters[key], 0.0)
     return Traffic(counters, multicast)
 
 
@@ -93,6 +96,7 @@ class _Mover:
         columns, depth = self.columns, self.columns.depth
         contents: list[Array] = []
         multicasts: list[Array] = []
+        shares: list[tuple[Array, Array]] = []
         arriving: list[Array] = [columns.zero]
         visits: dict[int, Array] = dict.fromkeys(self.irrelevant, 1.0)
         slide = _Slide()
@@ -122,12 +126,15 @@ class _Mover:
             contents.append(times(words, distinct))
             arriving.append(times(words, children))
             multicasts.append(served)
+            shares.append((children, distinct))
             visits = {d: columns.extend(visits[d], columns.slots[parent][1:], d) for d in self.irrelevant}
         # A level that is bypassed passes the requests of its children on.
         for v in reversed(range(depth - 1)):
             kept = columns.kept(v + 1, self.transfers[0].tensor)
             if kept is not True:
-                contents[v] = columns.select(kept, contents[v], contents[v + 1] / multicasts[v])
+                # Dividing by the children first keeps every step an integer.
+                children, distinct = shares[v]
+                contents[v] = columns.select(kept, contents[v], times(contents[v + 1] / children, distinct))
         return list(zip(contents, arriving[:depth], multicasts, strict=True))
 
     def _innermost(self, parent: int, transfer: Transfer) -> Array | None:

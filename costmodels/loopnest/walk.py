@@ -182,11 +182,11 @@ class Collapse:
             arrived = share[level] + peers if level != backing else 0.0
             owned = partitions[level] if read_write and elide else 0
             movement.tiles[level, t] = self.sizes[level]
-            movement.reads[level, t] = _round(content + peers - owned)
+            movement.reads[level, t] = max(0, _round(content + peers - owned))
             movement.updates[level, t] = _round(content) if read_write else 0.0
             # Timeloop rounds where an output is involved and truncates otherwise.
             settle = _round if read_write else math.floor
-            movement.fills[level, t] = settle(arrived - owned) if level != backing else 0.0
+            movement.fills[level, t] = max(0, settle(arrived - owned)) if level != backing else 0.0
 
 
 def _round(x: float) -> float:

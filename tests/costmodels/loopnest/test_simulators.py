@@ -10,7 +10,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings, sample_mappings
 from accelgym.costmodels.loopnest.distinct import distinct_words
 
-SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SETTINGS = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SMALL = st.sampled_from([1, 2, 3, 4, 6])
 
 
@@ -170,3 +170,35 @@ def test_links_move_words_but_lose_none(problem, machine, seed):
     for tensor in problem.tensor_names:
         name = f"{outermost}.{tensor}.reads"
         assert linked.breakdown[name][0] <= plain.breakdown[name][0]
+
+
+def test_bypassed_and_strided_outputs_stay_whole():
+    from accelgym.costmodels.architecture import Tensor
+
+    plain = {name: ((name, 1),) for name in "KCPR"}
+    problem = Problem(
+        "t",
+        ("K", "C", "P", "R"),
+        (2, 2, 3, 3),
+        (
+            Tensor("Weights", (plain["K"], plain["C"], plain["R"])),
+            Tensor("Inputs", (plain["C"], plain["P"])),
+            Tensor("Outputs", (plain["K"], (("P", 2), ("R", 1))), read_write=True),
+        ),
+    )
+    machine = Architecture(
+        "m", (StorageLevel("A", fanout_y=2), StorageLevel("B", fanout_x=3, fanout_y=3), StorageLevel("C"))
+    )
+    spread = {"between": ["B", "C"], "x": [{"dim": "R", "bound": 3}], "y": [{"dim": "P", "bound": 3}]}
+    loops = {
+        "temporal": {"A": [{"dim": "C", "bound": 2}], "C": [{"dim": "K", "bound": 2}]},
+        "spatial": [spread],
+        "bypass": {"C": ["Outputs"]},
+    }
+    mappings = Mappings.from_loops(problem, machine, [loops])
+    costs = LoopnestModel(problem, machine, first_read_elision=False).evaluate(mappings)
+    # 9 positions hold 7 distinct words along P and R, for 2 K, asked for once for each of 2 C.
+    assert costs.breakdown["B.Outputs.reads"][0] == 28
+    strided = Problem("s", ("P",), (4,), (Tensor("I", (plain["P"],)), Tensor("O", ((("P", 2),),), read_write=True)))
+    mappings = sample_mappings(strided, machine, 50, np.random.default_rng(0))
+    assert LoopnestModel(strided, machine).evaluate(mappings).breakdown["A.O.reads"].min() == 0
