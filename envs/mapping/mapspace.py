@@ -18,7 +18,7 @@ from accelgym.costmodels.loopnest import Mappings
 from accelgym.envs.mapping.rules import BYPASSED, FREE, Rules
 from accelgym.envs.space import Designs, Parameter, Space
 
-__all__ = ["Decision", "Keep", "Mapspace", "Order", "Place"]
+__all__ = ["Decision", "Keep", "Mapspace", "Order", "Place", "prime_factors"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -101,7 +101,7 @@ class Mapspace:
         for d in self.active:
             remainder = self.problem.bounds[d] // int(np.prod(rules.fixed[:, d]))
             before = 0
-            for prime in _primes(remainder):
+            for prime in prime_factors(remainder):
                 slots = tuple(int(s) for s in np.flatnonzero(rules.open[:, d] & (rules.most[:, d] >= prime)))
                 if len(slots) == 1:
                     self.fixed[slots[0], d] *= prime
@@ -149,6 +149,25 @@ class Mapspace:
         """Choices of a decision in the numbering of :meth:`choices`: slots, dimensions, or keep and bypass."""
         return max(2, len(self.slot_names), len(self.problem.dims))
 
+    def chains(self, dim: int) -> Ints:
+        """All ways to spread a bound over the slots, shape ``(chains, slots)``; limits of single factors hold."""
+        table = self.fixed[None, :, dim]
+        placed = [x for x in self.decisions if isinstance(x, Place) and x.dim == dim]
+        for prime, group in itertools.groupby(placed, key=lambda x: x.prime):
+            copies = list(group)
+            parts = []
+            for slots in itertools.combinations_with_replacement(copies[0].slots, len(copies)):
+                part = np.ones(len(self.slot_names), dtype=np.int64)
+                np.multiply.at(part, list(slots), prime)
+                parts.append(part)
+            table = (table[:, None] * np.array(parts)[None]).reshape(-1, table.shape[1])
+        good = (table <= np.maximum(self.rules.most[:, dim], self.fixed[:, dim])).all(axis=1)
+        for v in range(len(self.architecture.levels)):
+            x, y = self.architecture.slot(v, "x"), self.architecture.slot(v, "y")
+            if x is not None and y is not None:
+                good &= (table[:, x] == 1) | (table[:, y] == 1)
+        return table[good]
+
     # -- designs and mappings --------------------------------------------------------------------------------
 
     def decode(self, designs: Designs) -> Mappings:
@@ -163,7 +182,7 @@ class Mapspace:
         keep = None
         if (self.rules.keep == FREE).any():
             keep = np.repeat((self.rules.keep != BYPASSED)[:, :, None], n, axis=2)
-        orders: dict[int, Ints] = {}
+        codes = np.zeros((len(self.architecture.levels) - 1, n), dtype=np.int64)
         for j, decision in enumerate(self.decisions):
             column = designs[:, j]
             match decision:
@@ -173,21 +192,12 @@ class Mapspace:
                 case Place(dim, prime, slots, _):
                     factors[np.array(slots)[column], dim, rows] *= prime
                 case Order(level, dims, digit):
-                    code = orders.setdefault(level, np.zeros(n, dtype=np.int64))
-                    code += column * math.factorial(len(dims) - 1 - digit)
-        ranks = np.empty((len(self.slot_names), len(self.problem.dims), n), dtype=np.int64)
-        ranks[:] = np.arange(len(self.problem.dims))[None, :, None]
-        for level in range(len(self.architecture.levels) - 1):
-            table = self.rank_table(level)
-            slot = self.architecture.slot(level, "temporal")
-            code = orders.get(level, np.zeros(n, dtype=np.int64))
-            for d in range(table.shape[0]):
-                np.take(table[d], code, out=ranks[slot, d])
+                    codes[level] += column * math.factorial(len(dims) - 1 - digit)
         return Mappings(
             self.problem,
             self.architecture,
             factors.transpose(2, 0, 1),
-            ranks.transpose(2, 0, 1),
+            self.ranks(codes).transpose(2, 0, 1),
             None if keep is None else keep.transpose(2, 0, 1),
         )
 
@@ -228,6 +238,20 @@ class Mapspace:
     def canonical(self, designs: Designs) -> Designs:
         """Returns the designs that place equal prime factors from the inside outwards; same mappings."""
         return self.encode(self.decode(designs))
+
+    def ranks(self, codes: Ints) -> Ints:
+        """Positions of all loops, shape ``(slots, dims, n)``.
+
+        Args:
+            codes: Order of each level but the innermost, positions in its rank table; shape ``(levels - 1, n)``.
+        """
+        ranks = np.empty((len(self.slot_names), len(self.problem.dims), codes.shape[1]), dtype=np.int64)
+        ranks[:] = np.arange(len(self.problem.dims))[None, :, None]
+        for level, code in enumerate(codes):
+            slot = self.architecture.slot(level, "temporal")
+            for d, row in enumerate(self.rank_table(level)):
+                np.take(row, code, out=ranks[slot, d])
+        return ranks
 
     def rank_table(self, level: int) -> Ints:
         """Positions in time of all orders of a level, shape ``(dims, orders)``, in the order of their Lehmer code."""
@@ -283,7 +307,7 @@ class Mapspace:
         return result
 
 
-def _primes(n: int) -> list[int]:
+def prime_factors(n: int) -> list[int]:
     """Prime factors with multiplicity, the largest first."""
     found, factor = [], 2
     while factor * factor <= n:
