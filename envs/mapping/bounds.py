@@ -10,7 +10,7 @@ import numpy as np
 from accelgym.costmodels.loopnest.kernel import access_pj
 from accelgym.envs.mapping.mapspace import Mapspace
 
-__all__ = ["Floor", "RELAXATIONS", "cost_floor"]
+__all__ = ["RELAXATIONS", "Floor", "cost_floor"]
 
 RELAXATIONS = (
     "every word crosses every boundary at least once",
@@ -48,7 +48,7 @@ def cost_floor(mapspace: Mapspace) -> Floor:
     energy = problem.macs * architecture.compute.mac_pj
     depth = len(architecture.levels)
     busy = np.zeros((depth, 2))  # words per instance in use: read, and written
-    for t, tensor in enumerate(problem.tensors):
+    for t in range(len(problem.tensors)):
         words = _distinct_words(mapspace, t)
         rules = mapspace.rules.keep[:, t]
         always = [v for v in range(depth) if rules[v] > 0]
@@ -88,14 +88,10 @@ def _access_floor(
     arriving = _distinct_words(mapspace, tensor) if level > 0 else 0
     if not problem.tensors[tensor].read_write:
         return content * price("reads") + arriving * price("fills"), content, arriving
-    reduction = math.prod(b for d, b in zip(problem.dims, problem.bounds, strict=True) if not _uses(mapspace, tensor, d))
+    reduction = math.prod(bound for dim, bound in problem.bound.items() if dim not in problem.tensors[tensor].dims)
     owners = min(math.prod(spread[:level]), reduction)
     read = max(0.0, content - problem.tensor_words(problem.tensor_names[tensor]) * owners)
     return read * price("reads") + content * price("updates"), read, content
-
-
-def _uses(mapspace: Mapspace, tensor: int, dim: str) -> bool:
-    return dim in mapspace.problem.tensors[tensor].dims
 
 
 def _distinct_words(mapspace: Mapspace, tensor: int) -> int:

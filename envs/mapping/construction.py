@@ -86,26 +86,16 @@ class Construction:
             canonical: Of interchangeable designs allow only the one that places equal factors from the inside
                 outwards, so that every mapping has one path.
         """
-        mask = np.zeros((len(rows), self.mapspace.num_choices), dtype=bool)
+        mask = self.available(rows, at)
         decision = self.mapspace.decisions[at]
-        match decision:
-            case Keep(level, tensor):
-                mask[:, 1] = True
-                if level in self._capacity:
-                    extent = self.extent[level][:, rows]
-                    words = self._words(level, extent, rows) + self._box(tensor, extent)
-                    mask[:, 0] = words <= self._capacity[level]
-                else:
-                    mask[:, 0] = True
-            case Order(_, dims, digit):
-                mask[:, list(dims)] = True
-                for k in range(at - digit, at):
-                    mask[np.arange(len(rows)), self.choices[rows, k]] = False
-            case Place():
-                self._mask_place(mask, rows, decision)
-                if canonical and decision.repeats:
-                    slots = np.arange(mask.shape[1])
-                    mask &= slots <= self.choices[rows, at - 1, None]
+        if isinstance(decision, Keep) and decision.level in self._capacity:
+            extent = self.extent[decision.level][:, rows]
+            words = self._words(decision.level, extent, rows) + self._box(decision.tensor, extent)
+            mask[:, 0] = words <= self._capacity[decision.level]
+        elif isinstance(decision, Place):
+            self._mask_place(mask, rows, decision)
+            if canonical and decision.repeats:
+                mask &= np.arange(mask.shape[1]) <= self.choices[rows, at - 1, None]
         return mask
 
     def choose(self, rows: Ints, at: int, choices: Ints) -> None:
@@ -123,16 +113,20 @@ class Construction:
             for v in range(self._absorber_level[d] + 1, len(self.extent)):
                 self.extent[v, d, rows] *= np.where(level_of >= v, prime, 1)
 
-    def default(self, at: int) -> int:
-        """The choice of a decision that needs the least room (dimensions that may be taken already aside)."""
+    def available(self, rows: Ints, at: int) -> Bools:
+        """Choices that exist at all, whether they fit or not; shape ``(len(rows), num_choices)``."""
+        available = np.zeros((len(rows), self.mapspace.num_choices), dtype=bool)
         decision = self.mapspace.decisions[at]
         match decision:
             case Keep():
-                return 1
+                available[:, :2] = True
             case Place():
-                return decision.slots[0]
-            case Order():
-                return decision.dims[0]
+                available[:, list(decision.slots)] = True
+            case Order(_, dims, digit):
+                available[:, list(dims)] = True
+                for k in range(at - digit, at):
+                    available[np.arange(len(rows)), self.choices[rows, k]] = False
+        return available
 
     def sample(self, rng: np.random.Generator) -> Designs:
         """Fills all lanes with random choices among those that fit; returns designs."""

@@ -24,7 +24,9 @@ _RELAXED_STARTS = 4
 
 
 def audit_mapping(task: MappingTask, rng: np.random.Generator) -> Audit:
-    """Measures the landscape of a mapping task. For this kind of task
+    """Measures the landscape of a mapping task.
+
+    For this kind of task
 
     * a *constant* design wants every factor in the same slot and the same order at every level, and is repaired;
     * *greedy* moves single prime factors, always the one that saves most, from the mapping with all loops outermost;

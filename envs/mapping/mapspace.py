@@ -306,6 +306,26 @@ class Mapspace:
                 result[:, j] = smaller - (before < chosen[:, None]).sum(axis=1)
         return result
 
+    def complete(self, choices: Ints) -> Ints:
+        """Fills what is open (-1) so that it needs no room: loops outermost, tensors bypassed, orders as they come."""
+        result = choices.copy()
+        for j, decision in enumerate(self.decisions):
+            match decision:
+                case Keep():
+                    default: Ints | int = 1
+                case Place():
+                    default = decision.slots[0]
+                case Order():
+                    default = _first_free(decision.dims, result[:, j - decision.digit : j])
+            result[:, j] = np.where(choices[:, j] < 0, default, choices[:, j])
+        return result
+
+
+def _first_free(dims: tuple[int, ...], taken: Ints) -> Ints:
+    """The first dimension per row that is not among those taken, shape ``(n,)`` from ``(n, k)``."""
+    free = ~(np.array(dims)[None, :, None] == taken[:, None, :]).any(axis=2)
+    return np.asarray(np.array(dims, dtype=np.int64)[free.argmax(axis=1)])
+
 
 def prime_factors(n: int) -> list[int]:
     """Prime factors with multiplicity, the largest first."""

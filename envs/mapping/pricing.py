@@ -48,7 +48,11 @@ class Candidates:
 
     def repeat(self, times: int) -> Candidates:
         """Repeats each one."""
-        return Candidates(*(np.repeat(a, times, axis=-1) for a in (self.factors, self.codes, self.keep)))
+        return Candidates(
+            np.repeat(self.factors, times, axis=2),
+            np.repeat(self.codes, times, axis=1),
+            np.repeat(self.keep, times, axis=2),
+        )
 
 
 class Pricing:

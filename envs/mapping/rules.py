@@ -98,7 +98,7 @@ class _Draft:
         """Applies a permutation with a split: its first ``split`` dimensions lie along x, the others along y."""
         if constraint.split is None or not constraint.permutation:
             return
-        slots = {kind: self.architecture.slot(level, kind) for kind in ("x", "y")}  # type: ignore[arg-type]
+        slots = {kind: self.architecture.slot(level, kind) for kind in ("x", "y")}
         for d, dim in enumerate(self.problem.dims):
             if dim in constraint.permutation:
                 along = "x" if constraint.permutation.index(dim) < constraint.split else "y"
@@ -132,8 +132,8 @@ class _Draft:
         if value == 1:
             return
         if len(candidates) != 1:
-            problem = "does not fit there" if not candidates else "may lie along x or y; say which by permutation, split"
-            raise InputError(f"{where}: the factor {problem}")
+            fault = "may lie along x or y; say which by permutation and split" if candidates else "does not fit there"
+            raise InputError(f"{where}: the factor {fault}")
         self.fixed[candidates[0], d] = value
 
     def absorbers(self) -> npt.NDArray[np.int64]:

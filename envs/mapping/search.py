@@ -274,4 +274,3 @@ def _crosses(pricing: Pricing, factors: Ints) -> Bools:
         if x is not None and y is not None:
             result |= ((factors[x] > 1) & (factors[y] > 1)).any(axis=0)
     return result
-

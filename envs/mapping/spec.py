@@ -40,7 +40,7 @@ class MappingSpec(BaseModel):
     """Name in the workload zoo, or a network file."""
     layer: int | str = 2
     """The layer mapped: its position among the convolutions and GEMMs, counted from 1, or its name."""
-    architecture: str = "eyeriss_thistle"
+    architecture: str = "eyeriss"
     """Name of a preset, or a Timeloop v0.3 or v0.4 file; its constraints bind."""
     objective: MappingObjective = MappingObjective.EDP
     bypass: bool = False

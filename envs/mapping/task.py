@@ -17,13 +17,13 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.timeloop import timeloop_document, write_timeloop
 from accelgym.costmodels.workloads import load_workload
-from accelgym.envs.mapping.bounds import RELAXATIONS, cost_floor
+from accelgym.envs.mapping.bounds import RELAXATIONS, Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.landscape import audit_mapping
 from accelgym.envs.mapping.mapspace import Keep, Mapspace
 from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
 from accelgym.envs.mapping.search import descend, enumerate_all, room
-from accelgym.envs.mapping.spec import MappingObjective, MappingSpec, pad_bounds, read_architecture, select_layer
+from accelgym.envs.mapping.spec import MappingSpec, pad_bounds, read_architecture, select_layer
 from accelgym.envs.space import Designs, Space
 from accelgym.envs.task import Audit, Outcome, Task
 
@@ -50,7 +50,9 @@ class MappingTask(Task):
         InputError: A bad argument, constraints the map space does not support, or a layer that no mapping fits.
     """
 
-    def __init__(self, *, problem: Problem | None = None, machine: Architecture | None = None, **arguments: Any) -> None:
+    def __init__(
+        self, *, problem: Problem | None = None, machine: Architecture | None = None, **arguments: Any
+    ) -> None:
         self.spec = MappingSpec.parse(arguments)
         if problem is None:
             problem = Problem.from_layer(select_layer(load_workload(self.spec.workload), self.spec.layer))
@@ -152,7 +154,7 @@ class MappingTask(Task):
         return float(combine(self.spec.objective, np.array(floor.energy_pj), np.array(floor.cycles)))
 
     @cached_property
-    def _floor(self) -> Any:
+    def _floor(self) -> Floor:
         return cost_floor(self.mapspace)
 
     @cached_property
@@ -208,15 +210,14 @@ class MappingTask(Task):
     def _design(self, candidate: Candidates) -> npt.NDArray[np.int64]:
         ranks = self.mapspace.ranks(candidate.codes)
         free = (self.mapspace.rules.keep < 0).any()
-        return self.mapspace.encode(
-            Mappings(
-                self.problem,
-                self.architecture,
-                candidate.factors.transpose(2, 0, 1),
-                ranks.transpose(2, 0, 1),
-                candidate.keep.transpose(2, 0, 1) if free else None,
-            )
-        )[0]
+        mappings = Mappings(
+            self.problem,
+            self.architecture,
+            candidate.factors.transpose(2, 0, 1),
+            ranks.transpose(2, 0, 1),
+            candidate.keep.transpose(2, 0, 1) if free else None,
+        )
+        return np.asarray(self.mapspace.encode(mappings)[0])
 
     def audit(self, *, seed: int = 0) -> Audit:
         return audit_mapping(self, np.random.default_rng(seed))
