@@ -12,6 +12,8 @@ __all__ = ["SHIPPED", "register_agents"]
 SHIPPED = {
     "random": "accelgym.agents.random_search:RandomSearch",
     "uniform": "accelgym.agents.uniform:Uniform",
+    "greedy": "accelgym.agents.greedy:Greedy",
+    "optuna": "accelgym.agents.optuna_agent:OptunaAgent",
     "ga": "accelgym.agents.genetic:GeneticAlgorithm",
     "annealing": "accelgym.agents.annealing:SimulatedAnnealing",
     "aco": "accelgym.agents.ant_colony:AntColony",

@@ -63,7 +63,8 @@ def macs_of_busiest_pe(t: Tiles, dataflow: Dataflow, case: Case, faults: Faults)
     macs = _macs_per_output(t, coupled, case)
     if t.level.columns_share_pes:
         coupled = tuple(dim for dim in coupled if dim != "X")
-    if faults.edge_tiles:
+    # dpt follows its published closed form, see ``closed_form``.
+    if faults.edge_tiles and dataflow is not Dataflow.DPT:
         alone = (t.active == 1.0) & _in_edge(t, coupled, case) & _ends_partial(t, coupled, case)
         alone_macs = macs * _unit_outputs(t, coupled, case, True, True)
         return t.xp.where(alone, alone_macs, macs * _unit_outputs(t, coupled, case, True, False))

@@ -184,9 +184,10 @@ def cost_exhibit(task: TaskResults, budget: int) -> Exhibit:
             cliponaxis=False,
         )
     _fit_regret_axis(figure, drawn)
-    figure.update_xaxes(type="log", title="CPU seconds per run, agent and evaluation", dtick="D2")
+    figure.update_xaxes(type="log", title="CPU seconds per run, agent and evaluation")
     if times:  # room for the names on the right
-        figure.update_xaxes(range=[np.log10(min(times)) - 0.25, np.log10(max(times)) + 0.5])
+        low, high = np.log10(min(times)) - 0.25, np.log10(max(times)) + 0.5
+        figure.update_xaxes(range=[low, high], dtick="D2" if high - low < 3 else 1)
     return Exhibit(
         "What the result costs",
         finish(figure, height=440, legend=False),

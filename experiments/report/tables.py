@@ -25,10 +25,10 @@ def percent(value: float | None) -> str:
 
 
 def quantity(value: float | None) -> str:
-    """Formats a count or a time with about three significant digits."""
+    """Formats a count or a time with three significant digits, one below 0.01."""
     if value is None:
         return NOTHING
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 0.01 else f"{value:.1g}"
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def _split(row: SummaryRow) -> str:
 
 _COLUMNS = (
     _Column("final regret<br>IQM [95 % CI]", _regret, lambda r: r.regret_iqm, min),
-    _Column("best run", lambda r: percent(r.regret_best), lambda r: r.regret_best, min),
-    _Column("success<br>to 1 %", lambda r: percent(r.success_1pct), lambda r: r.success_1pct, max),
-    _Column("success<br>to 0.1 %", lambda r: percent(r.success_01pct), lambda r: r.success_01pct, max),
+    _Column("best<br>run", lambda r: percent(r.regret_best), lambda r: r.regret_best, min),
+    _Column("success<br>to&nbsp;1&nbsp;%", lambda r: percent(r.success_1pct), lambda r: r.success_1pct, max),
+    _Column("success<br>to&nbsp;0.1&nbsp;%", lambda r: percent(r.success_01pct), lambda r: r.success_01pct, max),
     _Column("evaluations<br>to 1 %", lambda r: quantity(r.evaluations_to_1pct), lambda r: r.evaluations_to_1pct, min),
-    _Column("CPU s<br>to 1 %", lambda r: quantity(r.cpu_s_to_1pct), lambda r: r.cpu_s_to_1pct, min),
+    _Column("CPU&nbsp;s<br>to&nbsp;1&nbsp;%", lambda r: quantity(r.cpu_s_to_1pct), lambda r: r.cpu_s_to_1pct, min),
     _Column("feasible<br>designs", lambda r: percent(r.feasible_fraction), lambda r: r.feasible_fraction),
     _Column("distinct of<br>evaluated", _distinct, lambda r: r.distinct_designs),
     _Column("CPU s per run<br>agent + evaluation", _split, lambda r: r.agent_cpu_s),

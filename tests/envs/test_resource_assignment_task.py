@@ -211,6 +211,6 @@ def test_bad_arguments_are_named(arguments, message):
 
 
 def test_a_budget_nothing_fits_states_the_smallest_feasible_one():
-    with pytest.raises(InputError, match="the smallest feasible budget is 0$"):
+    with pytest.raises(InputError, match=r"the smallest feasible budget is 0$"):
         ResourceAssignmentTask(workload_object=TINY, constraint="pes", budget=-0.1).reference()
     assert ResourceAssignmentTask(workload_object=TINY, constraint="pes", budget=0.0).reference().value > 0

@@ -1,0 +1,5 @@
+"""Adapters that let a user's own optimisation loop drive a task; each module needs the package it is named after."""
+
+from accelgym.agents.adapters.counter import EvaluationCounter
+
+__all__ = ["EvaluationCounter"]

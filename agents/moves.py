@@ -1,0 +1,175 @@
+"""Batched changes to designs: mutation moves that keep to the space, and crossover by slots.
+
+Rows change independently; nothing here loops over designs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.agents.layout import Layout
+from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.envs.space import Designs
+from accelgym.envs.task import Task
+
+__all__ = ["MOVES", "Mover", "cross_one_point", "cross_uniform"]
+
+IntArray = npt.NDArray[np.int64]
+Change = Callable[[Layout, Designs, IntArray, IntArray, np.random.Generator], None]
+
+
+class Mover:
+    """Draws random changes of designs.
+
+    ========  =========================================================================================
+    move      what it changes
+    ========  =========================================================================================
+    step      an ordered parameter goes to a neighbouring value
+    reset     a parameter takes any other value
+    transfer  a parameter rises by a step, the same knob of another slot falls by at least as much
+    swap      two slots exchange their values of a knob
+    copy      a parameter takes the value that its knob has in another slot
+    ========  =========================================================================================
+
+    A move that the drawn parameter does not admit (a step of an unordered one, a swap of equal values) becomes a
+    reset.
+
+    Args:
+        task: The task whose designs are changed.
+        weights: Relative frequency of each move; moves left out are not made.
+
+    Raises:
+        InputError: Unknown move, a negative weight, or no positive one.
+    """
+
+    def __init__(self, task: Task, weights: Mapping[str, float]) -> None:
+        for name, weight in weights.items():
+            if name not in MOVES:
+                raise unknown_name("move", name, MOVES)
+            if weight < 0:
+                raise InputError(f"weight of move {name!r} is {weight}, allowed >= 0")
+        total = sum(weights.values())
+        if not total > 0:
+            raise InputError(f"the weights of the moves sum to {total}, allowed > 0")
+        self.task = task
+        self.layout = Layout(task.space)
+        self._changes = [MOVES[name] for name in weights]
+        self._shares = np.cumsum(list(weights.values())) / total
+
+    def move(self, designs: Designs, rng: np.random.Generator, times: IntArray | int = 1) -> Designs:
+        """Returns changed copies of the designs, feasible or not.
+
+        Args:
+            designs: Shape ``(n, parameters)``.
+            rng: Source of the choices.
+            times: Moves per design, at least 1; shape ``(n,)`` or one number for all.
+        """
+        moved = designs.copy()
+        counts = np.broadcast_to(times, len(designs))
+        if len(self.layout.variable) == 0 or len(designs) == 0:
+            return moved
+        for turn in range(int(counts.max())):
+            self._move_once(moved, np.flatnonzero(counts > turn), rng)
+        return moved
+
+    def move_within_budget(
+        self, designs: Designs, rng: np.random.Generator, times: IntArray | int = 1, *, tries: int = 1
+    ) -> Designs:
+        """Like :meth:`move`, and feasible: moves that leave the budget are drawn again, then repaired.
+
+        Whether a design is feasible shows in that ``task.repair`` leaves it alone: the same free knowledge that
+        action masks give to learned agents. No evaluation is spent.
+
+        Args:
+            designs: Shape ``(n, parameters)``.
+            rng: Source of the choices.
+            times: Moves per design.
+            tries: Draws before what is still infeasible is repaired.
+        """
+        counts = np.broadcast_to(times, len(designs))
+        result = designs.copy()
+        open_ = np.arange(len(designs))
+        for _ in range(tries):
+            moved = self.move(designs[open_], rng, counts[open_])
+            repaired = self.task.repair(moved, rng)
+            result[open_] = repaired
+            open_ = open_[(repaired != moved).any(axis=1)]
+            if len(open_) == 0:
+                break
+        return result
+
+    def _move_once(self, designs: Designs, rows: IntArray, rng: np.random.Generator) -> None:
+        layout = self.layout
+        before = designs[rows]
+        column = layout.variable[rng.integers(0, len(layout.variable), len(rows))]
+        chosen = np.searchsorted(self._shares, rng.random(len(rows)), side="right")
+        for number, change in enumerate(self._changes):
+            mine = chosen == number
+            change(layout, designs, rows[mine], column[mine], rng)
+        idle = (designs[rows] == before).all(axis=1)
+        _reset(layout, designs, rows[idle], column[idle], rng)
+
+
+def _reset(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
+    size = layout.space.nvec[column]
+    designs[rows, column] = (designs[rows, column] + rng.integers(1, size)) % size
+
+
+def _step(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
+    level, top = designs[rows, column], layout.space.nvec[column] - 1
+    up = ((rng.random(len(rows)) < 0.5) & (level < top)) | (level == 0)
+    stepped = level + np.where(up, 1, -1)
+    designs[rows, column] = np.where(layout.space.ordered[column], stepped, level)
+
+
+def _partner(layout: Layout, column: IntArray, rng: np.random.Generator) -> IntArray:
+    """Another parameter with the same knob, or the parameter itself where there is none."""
+    table, count = layout.partners
+    drawn = table[column, rng.integers(0, np.maximum(count[column], 1))]
+    return np.where(count[column] > 0, drawn, column)
+
+
+def _transfer(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
+    donor = _partner(layout, column, rng)
+    level, given = designs[rows, column], designs[rows, donor]
+    can = (donor != column) & layout.space.ordered[column] & (level < layout.space.nvec[column] - 1) & (given > 0)
+    rows, column, donor, level, given = (a[can] for a in (rows, column, donor, level, given))
+    amounts = layout.amounts
+    rise = amounts[column, level + 1] - amounts[column, level]
+    affordable = amounts[donor] <= (amounts[donor, given] - rise)[:, None]
+    designs[rows, column] = level + 1
+    designs[rows, donor] = np.clip(affordable.sum(axis=1) - 1, 0, given - 1)
+
+
+def _swap(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
+    other = _partner(layout, column, rng)
+    designs[rows, column], designs[rows, other] = designs[rows, other], designs[rows, column]
+
+
+def _copy(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
+    designs[rows, column] = designs[rows, _partner(layout, column, rng)]
+
+
+MOVES: Mapping[str, Change] = {
+    "step": _step,
+    "reset": _reset,
+    "transfer": _transfer,
+    "swap": _swap,
+    "copy": _copy,
+}
+"""Moves by name."""
+
+
+def cross_uniform(layout: Layout, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
+    """Returns children that take every slot from either parent, at even odds; shape ``(n, parameters)``."""
+    take = rng.random((len(first), layout.slots)) < 0.5
+    return np.where(take[:, layout.slot], first, second)
+
+
+def cross_one_point(layout: Layout, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
+    """Returns children that take the slots before a random cut from one parent, the rest from the other."""
+    cut = rng.integers(0, layout.slots + 1, len(first))
+    return np.where(layout.slot < cut[:, None], first, second)

@@ -1,0 +1,128 @@
+"""Optuna's samplers as an agent (extra ``bo``)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+
+from accelgym.agents.base import Agent
+from accelgym.agents.layout import Layout
+from accelgym.agents.options import require
+from accelgym.costmodels.errors import MissingExtraError, unknown_name
+from accelgym.envs.space import Designs
+from accelgym.envs.task import Outcome, Task
+
+try:
+    import optuna
+    from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+    from optuna.trial import Trial, TrialState, create_trial
+
+    from accelgym.agents.adapters.optuna import space_distributions
+except ImportError as error:
+    raise MissingExtraError("agent 'optuna'", "optuna", "bo") from error
+
+__all__ = ["OptunaAgent"]
+
+_SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed),
+    "gp": lambda seed: GPSampler(seed=seed),
+    "cmaes": lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False),
+    "nsga2": lambda seed: NSGAIISampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+# These count generations among the trials they were asked for, so a repaired design has to be one of those.
+_GENERATIONAL = ("cmaes", "nsga2")
+_MOST_CONSTANTS = 1024
+
+
+class OptunaAgent(Agent):
+    """Asks an Optuna sampler for one design at a time (Akiba et al., KDD 2019).
+
+    Ordered parameters are integers, unordered ones categories. A proposal that overshoots the budget is repaired,
+    and the sampler learns the repaired design: under tight budgets hardly any design is feasible by chance, and a
+    sampler that had to learn the constraint from violations would spend its few hundred trials on that.
+
+    Args:
+        task: The task to search.
+        seed: Seed of the sampler, of the first designs and of the repairs.
+        sampler: ``tpe`` (tree-structured Parzen estimator), ``gp`` (Gaussian process; needs the extra ``agents``),
+            ``cmaes``, ``nsga2`` or ``random``.
+        startup: Designs evaluated first: feasible ones among the constant designs and random ones, half each.
+    """
+
+    name: ClassVar[str] = "optuna"
+
+    def __init__(self, task: Task, *, seed: int, sampler: str = "tpe", startup: int = 64) -> None:
+        super().__init__(task, seed=seed)
+        require(self.name, 0, startup=startup)
+        if sampler not in _SAMPLERS:
+            raise unknown_name("sampler of agent 'optuna'", sampler, _SAMPLERS)
+        self.sampler, self.startup = sampler, startup
+        self._distributions = space_distributions(task.space)
+        self._trial: Trial | None = None
+        self._first: Designs | None = None
+        with _quiet():
+            # Optuna's samplers take 32-bit seeds.
+            drawn = int(self.rng.integers(2**31))
+            self.study = optuna.create_study(sampler=_SAMPLERS[sampler](drawn))
+            """Holds every evaluated design; for Optuna's plots and importances."""
+
+    def ask(self, count: int) -> Designs:
+        if self._first is None:
+            self._first = self._start()
+        with _quiet():
+            if len(self._first):
+                first, self._first = self._first[:1], self._first[1:]
+                self._trial = self._ask_for(first[0])
+                return first
+            self._trial = self.study.ask(self._distributions)
+            proposed = np.array([[self._trial.params[name] for name in self._distributions]], dtype=np.int64)
+            repaired = self.task.repair(proposed, self.rng)
+            if not np.array_equal(repaired, proposed):
+                self.study.tell(self._trial, state=TrialState.FAIL)
+                self._trial = self._ask_for(repaired[0]) if self.sampler in _GENERATIONAL else None
+        return repaired
+
+    def tell(self, designs: Designs, outcome: Outcome) -> None:
+        value = float(outcome.score[0])
+        with _quiet():
+            if not np.isfinite(value):
+                if self._trial is not None:
+                    self.study.tell(self._trial, state=TrialState.FAIL)
+            elif self._trial is not None:
+                self.study.tell(self._trial, value)
+            else:
+                params = self._params(designs[0])
+                self.study.add_trial(create_trial(params=params, distributions=self._distributions, value=value))
+        self._trial = None
+
+    def _start(self) -> Designs:
+        constants = Layout(self.task.space).constants(self.rng, _MOST_CONSTANTS)
+        fits = (self.task.repair(constants, self.rng) == constants).all(axis=1)
+        constants = self.rng.permutation(constants[fits])[: self.startup // 2]
+        return np.concatenate((constants, self.task.sample_feasible(self.rng, self.startup - len(constants))))
+
+    def _ask_for(self, design: Any) -> Trial:
+        """Opens a trial of a given design."""
+        self.study.enqueue_trial(self._params(design))
+        return self.study.ask(self._distributions)
+
+    def _params(self, design: Any) -> dict[str, int]:
+        return {name: int(value) for name, value in zip(self._distributions, design, strict=True)}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Holds back Optuna's log and its warnings about experimental features, and restores both."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
