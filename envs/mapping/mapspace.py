@@ -226,9 +226,8 @@ class Mapspace:
                     inner_first = np.argsort(-ranks, axis=1)
                     chosen = inner_first[:, digit]
                     designs[:, j] = chosen - (inner_first[:, :digit] < chosen[:, None]).sum(axis=1)
-        stray = np.argwhere(left != 1)
-        if len(stray):
-            slot, dim, row = stray[0]
+        if (left != 1).any():
+            slot, dim, row = np.unravel_index(left.argmax(), left.shape)
             raise InputError(
                 f"mapping {row} has a loop over {self.problem.dims[dim]} at {self.slot_names[slot]!r}, where the "
                 "constraints do not allow it"

@@ -98,48 +98,46 @@ def draw_mapping(task: MappingTask, choices: Ints) -> npt.NDArray[np.uint8]:
 
 
 def _draw_words(task: MappingTask, costs: Costs, axes: Any) -> None:
-    names = task.architecture.level_names
-    left = np.zeros(len(names))
-    for tensor, colour in zip(task.problem.tensor_names, _COLOURS, strict=False):
-        moved = np.array([sum(_counts(costs, name, tensor)) for name in names])
-        axes.barh(names, moved, left=left, color=colour, label=tensor)
-        left += moved
+    names, tensors = task.architecture.level_names, task.problem.tensor_names
+    height = 0.8 / len(tensors)
+    for i, (tensor, colour) in enumerate(zip(tensors, _COLOURS, strict=False)):
+        moved = [sum(_counts(costs, name, tensor).values()) for name in names]
+        axes.barh(np.arange(len(names)) + (i - 1) * height, moved, height, color=colour, label=tensor)
+    axes.set_yticks(np.arange(len(names)), names)
+    axes.set_xscale("log")
     axes.invert_yaxis()
     axes.set_xlabel("accesses (reads, fills, updates)")
     axes.legend(fontsize="small")
 
 
 def _draw_roofline(task: MappingTask, costs: Costs, axes: Any) -> None:
-    """Attainable throughput over words moved per operation, for every level with a bandwidth."""
+    """Attainable throughput over operations per word, for the busiest port of every level with a bandwidth."""
     peak = task.architecture.num_multipliers
     reached = task.problem.macs / costs.latency_cycles[0]
-    intensities = [1.0]
-    for v, (level, colour) in enumerate(zip(task.architecture.levels, _COLOURS, strict=False)):
-        limits = [limit for _, limit in level.ports if limit is not None]
-        if not limits:
-            continue
+    for level, colour in zip(task.architecture.levels, _COLOURS, strict=False):
         counts = [_counts(costs, level.name, t) for t in task.problem.tensor_names]
-        used = costs.breakdown[f"{level.name}.instances"][0]
-        moved = sum(map(sum, counts)) / used
-        if moved == 0:
-            continue
-        intensity = task.problem.macs / moved
-        intensities.append(intensity)
-        x = np.geomspace(min(intensity / 10, peak / sum(limits) / 10), max(intensity * 10, peak), 50)
-        axes.plot(x, np.minimum(x * max(limits), peak), color=colour, linewidth=1, label=f"{level.name}")
-        axes.plot(intensity, reached, "o", color=colour, zorder=3 + v)
-    axes.axhline(peak, color="black", linewidth=1, linestyle="--")
-    axes.plot(max(intensities), reached, "kx")
+        used = float(costs.breakdown[f"{level.name}.instances"][0])
+        ports = [
+            (sum(count[name] for count in counts for name in names) / used / limit, limit)
+            for names, limit in level.ports
+            if limit is not None
+        ]
+        busy, limit = max(ports, default=(0.0, 0.0))
+        if busy > 0:
+            intensity = task.problem.macs / (busy * limit)
+            x = np.geomspace(min(intensity, peak / limit) / 10, max(intensity, peak / limit) * 10, 50)
+            axes.plot(x, np.minimum(x * limit, peak), color=colour, linewidth=1, label=level.name)
+            axes.plot(intensity, reached, "o", color=colour)
+    axes.axhline(peak, color="black", linewidth=1, linestyle="--", label="multipliers")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("MACs per word through the level")
+    axes.set_xlabel("MACs per word through the busiest port")
     axes.set_ylabel("MACs per cycle")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize="small")
+    axes.legend(fontsize="small")
 
 
-def _counts(costs: Costs, level: str, tensor: str) -> list[float]:
-    return [float(costs.breakdown.get(f"{level}.{tensor}.{name}", np.zeros(1))[0]) for name in _COUNTERS]
+def _counts(costs: Costs, level: str, tensor: str) -> dict[str, float]:
+    return {name: float(costs.breakdown.get(f"{level}.{tensor}.{name}", np.zeros(1))[0]) for name in _COUNTERS}
 
 
 def _evaluate(task: MappingTask, choices: Ints) -> tuple[Mappings, Costs]:

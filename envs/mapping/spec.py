@@ -16,6 +16,7 @@ from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.timeloop import read_timeloop
 from accelgym.costmodels.workloads import Layer, Workload
+from accelgym.envs.mapping.mapspace import prime_factors
 
 __all__ = ["MappingObjective", "MappingSpec", "pad_bounds", "read_architecture", "select_layer"]
 
@@ -46,7 +47,7 @@ class MappingSpec(BaseModel):
     bypass: bool = False
     """Also choose which level holds which tensor, where the architecture's constraints leave that open."""
     padding: float = Field(default=0.0, ge=0.0, le=1.0)
-    """How far a loop bound may grow, as a fraction, to a number with more divisors. Padded work costs."""
+    """How far a loop bound may grow, as a fraction, to a number with more prime factors. Padded work costs."""
 
     @classmethod
     def parse(cls, arguments: Mapping[str, Any]) -> MappingSpec:
@@ -98,17 +99,8 @@ def read_architecture(name: str, problem: Problem) -> Architecture:
 
 
 def pad_bounds(bounds: tuple[int, ...], padding: float) -> tuple[int, ...]:
-    """Grows each bound to the number within ``bound * (1 + padding)`` with the most divisors, the least of them."""
+    """Grows each bound to the least number within ``bound * (1 + padding)`` that has the most prime factors."""
     return tuple(
-        max(range(bound, math.floor(bound * (1 + padding)) + 1), key=lambda n: (_divisors(n), -n)) for bound in bounds
+        max(range(bound, math.floor(bound * (1 + padding)) + 1), key=lambda n: len(prime_factors(n)))
+        for bound in bounds
     )
-
-
-def _divisors(n: int) -> int:
-    count, factor = 1, 2
-    while factor * factor <= n:
-        exponent = 0
-        while n % factor == 0:
-            n, exponent = n // factor, exponent + 1
-        count, factor = count * (exponent + 1), factor + 1
-    return count * 2 if n > 1 else count
