@@ -17,6 +17,9 @@ SHIPPED = {
     "ga": "accelgym.agents.genetic:GeneticAlgorithm",
     "annealing": "accelgym.agents.annealing:SimulatedAnnealing",
     "aco": "accelgym.agents.ant_colony:AntColony",
+    "random_pruned": "accelgym.agents.mapping.random_pruned:RandomPruned",
+    "gamma": "accelgym.agents.mapping.gamma:Gamma",
+    "mapping_gradient": "accelgym.agents.mapping.gradient:MappingGradient",
 }
 """Name to ``module:class``."""
 

@@ -12,7 +12,7 @@ from accelgym.envs.mapping.mapspace import prime_factors
 from accelgym.envs.mapping.orders import dominant_orders
 from accelgym.envs.mapping.pricing import Candidates, Pricing
 
-__all__ = ["climb", "descend", "enumerate_all", "room"]
+__all__ = ["climb", "descend", "enumerate_all", "recombine", "room"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -139,6 +139,48 @@ def climb(pricing: Pricing, start: Candidates) -> tuple[Candidates, float]:
     return walker.current, walker.value
 
 
+def recombine(
+    pricing: Pricing, elite: list[tuple[Candidates, float]], rng: np.random.Generator, *, rounds: int, most: int = 6
+) -> tuple[Candidates, float]:
+    """Descends again and again from mixtures and disturbances of the best local optima found so far.
+
+    Args:
+        pricing: The task.
+        elite: Local optima with their objectives, at least one.
+        rng: Source of the choices.
+        rounds: Descents.
+        most: Distinct local optima kept.
+
+    Returns:
+        The best candidate and its objective.
+    """
+    chains = {d: pricing.mapspace.chains(d).T for d in pricing.mapspace.active}
+    pool = sorted(elite, key=lambda pair: pair[1])[:most]
+    for _ in range(rounds):
+        first, second = (pool[int(i)][0] for i in rng.integers(0, len(pool), 2))
+        found = descend(pricing, _mix(pricing, first, second, chains, rng), rng)
+        if all(found[1] != value for _, value in pool):
+            pool = sorted([*pool, found], key=lambda pair: pair[1])[:most]
+    return pool[0]
+
+
+def _mix(
+    pricing: Pricing, first: Candidates, second: Candidates, chains: dict[int, Ints], rng: np.random.Generator
+) -> Candidates:
+    """A mapping that takes each dimension from either parent or, rarely, at random, and fits."""
+    tries = 64
+    mixed = first.repeat(tries)
+    for d, table in chains.items():
+        draw = rng.random(tries)
+        other = draw < 0.4
+        mixed.factors[:, d, other] = second.factors[:, d]
+        fresh = draw > 0.8
+        mixed.factors[:, d, fresh] = table[:, rng.integers(0, table.shape[1], int(fresh.sum()))]
+    mixed.codes[:] = np.where(rng.random(mixed.codes.shape) < 0.5, mixed.codes, second.codes)
+    fits = np.flatnonzero(room(pricing, mixed.factors, mixed.keep))
+    return mixed.take(fits[:1]) if len(fits) else first
+
+
 class _Walker:
     """A mapping under improvement."""
 
@@ -197,7 +239,7 @@ class _Walker:
             factors[source, d, everyone] //= np.where(acts, prime, 1)
             factors[target, d, everyone] *= np.where(acts, prime, 1)
         before = self.value
-        self._try(np.unique(factors[:, :, legal], axis=2))
+        self._try(factors[:, :, legal], self.current.codes)
         return self.value < before
 
     def _moves(self) -> Ints:
@@ -211,17 +253,17 @@ class _Walker:
                 rows += [(d, prime, s, t) for s, t in itertools.product(sources, open_slots) if s != t]
         return np.array(rows, dtype=np.int64).reshape(-1, 4)
 
-    def _try(self, factors: Ints) -> None:
-        """Adopts the best of some tilings with their best orders, if better."""
+    def _try(self, factors: Ints, orders: Ints | None = None) -> None:
+        """Adopts the best of some tilings with their best orders (of those given), if better."""
         mapspace = self.pricing.mapspace
         good = room(self.pricing, factors, self.current.keep)
         limit = np.maximum(mapspace.rules.most, mapspace.fixed)[:, :, None]
         good &= (factors <= limit).all(axis=(0, 1)) & ~_crosses(self.pricing, factors)
         factors = factors[:, :, good]
         n = factors.shape[2]
-        if math.prod(len(codes) for codes in self.orders) <= MAX_ORDERS:
+        if orders is None and math.prod(len(codes) for codes in self.orders) <= MAX_ORDERS:
             orders = _order_grid(self.pricing)
-        else:
+        elif orders is None:
             orders = np.concatenate([self._orders_but_for(v) for v in range(len(self.orders))], axis=1)
         step = max(1, 65_536 // orders.shape[1])
         for begin in range(0, n, step):

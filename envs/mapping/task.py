@@ -22,7 +22,7 @@ from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.landscape import audit_mapping
 from accelgym.envs.mapping.mapspace import Keep, Mapspace
 from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
-from accelgym.envs.mapping.search import descend, enumerate_all, room
+from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
 from accelgym.envs.mapping.spec import MappingSpec, pad_bounds, read_architecture, select_layer
 from accelgym.envs.space import Designs, Space
 from accelgym.envs.task import Audit, Outcome, Task
@@ -32,7 +32,8 @@ __all__ = ["MappingTask"]
 Bools = npt.NDArray[np.bool_]
 
 _EXHAUSTIVE = 2_000_000
-_STARTS = 24
+_STARTS = 12
+_ROUNDS = 72
 _BLOCK = 16_384
 
 
@@ -181,8 +182,8 @@ class MappingTask(Task):
         before = self.pricing.spent
         found = enumerate_all(self.pricing, most=_EXHAUSTIVE)
         exact = found is not None
-        best, _ = found or self.best_of_descents(_STARTS, np.random.default_rng(0))
-        design = self._design(best)
+        best, _ = found or self.best_of_descents(_STARTS, np.random.default_rng(0), rounds=_ROUNDS)
+        design = self.encode(best)[0]
         value = float(self.evaluate(design[None]).objective[0])
         bound = value if exact else min(value, self.bound)
         return Certificate(
@@ -190,16 +191,28 @@ class MappingTask(Task):
             design=tuple(int(i) for i in design),
             lower_bound=bound,
             gap=(value - bound) / value,
-            method="enumeration with pruning" if exact else f"best of {_STARTS} block descents; compulsory costs",
+            method="enumeration with pruning"
+            if exact
+            else f"{_STARTS + _ROUNDS} recombined block descents; compulsory costs",
             relaxations=() if exact else RELAXATIONS,
             nodes=self.pricing.spent - before,
             seconds=time.perf_counter() - start,
         )
 
-    def best_of_descents(self, starts: int, rng: np.random.Generator) -> tuple[Candidates, float]:
-        """Runs descents from random mappings and returns the best candidate and its objective."""
+    def best_of_descents(self, starts: int, rng: np.random.Generator, *, rounds: int = 0) -> tuple[Candidates, float]:
+        """Descends from random mappings, then from recombinations of what that found.
+
+        Args:
+            starts: Random mappings.
+            rng: Source of the choices.
+            rounds: Recombinations.
+
+        Returns:
+            The best candidate and its objective.
+        """
         drawn = self.sample_feasible(rng, starts)
-        return min((descend(self.pricing, self.candidate(x), rng) for x in drawn), key=lambda pair: pair[1])
+        elite = [descend(self.pricing, self.candidate(x), rng) for x in drawn]
+        return recombine(self.pricing, elite, rng, rounds=rounds)
 
     def candidate(self, design: npt.NDArray[np.int64]) -> Candidates:
         """Returns a design, shape ``(parameters,)``, as the solvers take it, with the first order everywhere."""
@@ -207,17 +220,18 @@ class MappingTask(Task):
         keep = None if mapping.keep is None else mapping.keep.transpose(1, 2, 0)
         return self.pricing.start(mapping.factors.transpose(1, 2, 0), keep)
 
-    def _design(self, candidate: Candidates) -> npt.NDArray[np.int64]:
-        ranks = self.mapspace.ranks(candidate.codes)
+    def encode(self, candidates: Candidates) -> Designs:
+        """Returns the designs of solver candidates; inverse of :meth:`candidate` but for the orders."""
         free = (self.mapspace.rules.keep < 0).any()
-        mappings = Mappings(
-            self.problem,
-            self.architecture,
-            candidate.factors.transpose(2, 0, 1),
-            ranks.transpose(2, 0, 1),
-            candidate.keep.transpose(2, 0, 1) if free else None,
+        return self.mapspace.encode(
+            Mappings(
+                self.problem,
+                self.architecture,
+                candidates.factors.transpose(2, 0, 1),
+                self.mapspace.ranks(candidates.codes).transpose(2, 0, 1),
+                candidates.keep.transpose(2, 0, 1) if free else None,
+            )
         )
-        return np.asarray(self.mapspace.encode(mappings)[0])
 
     def audit(self, *, seed: int = 0) -> Audit:
         return audit_mapping(self, np.random.default_rng(seed))
