@@ -20,6 +20,10 @@ SHIPPED = {
     "random_pruned": "accelgym.agents.mapping.random_pruned:RandomPruned",
     "gamma": "accelgym.agents.mapping.gamma:Gamma",
     "mapping_gradient": "accelgym.agents.mapping.gradient:MappingGradient",
+    "ppo": "accelgym.agents.policy_gradient:PPOAgent",
+    "maskable_ppo": "accelgym.agents.policy_gradient:MaskablePPOAgent",
+    "a2c": "accelgym.agents.policy_gradient:A2CAgent",
+    "confuciux": "accelgym.agents.confuciux:ConfuciuX",
 }
 """Name to ``module:class``."""
 

@@ -51,7 +51,7 @@ class GeneticAlgorithm(Agent):
         task: Task,
         *,
         seed: int,
-        population: int = 16,
+        population: int = 8,
         children: int = 32,
         tournament: int = 2,
         crossover: float = 0.1,

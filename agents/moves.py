@@ -18,6 +18,8 @@ from accelgym.envs.task import Task
 __all__ = ["MOVES", "Mover", "cross_one_point", "cross_uniform"]
 
 IntArray = npt.NDArray[np.int64]
+_MOST_PARTNERS = 4
+
 Change = Callable[[Layout, Designs, IntArray, IntArray, np.random.Generator], None]
 
 
@@ -138,10 +140,50 @@ def _transfer(layout: Layout, designs: Designs, rows: IntArray, column: IntArray
     can = (donor != column) & layout.space.ordered[column] & (level < layout.space.nvec[column] - 1) & (given > 0)
     rows, column, donor, level, given = (a[can] for a in (rows, column, donor, level, given))
     amounts = layout.amounts
-    rise = amounts[column, level + 1] - amounts[column, level]
+    up = _rise(layout, level, column, rng)
+    rise = amounts[column, up] - amounts[column, level]
     affordable = amounts[donor] <= (amounts[donor, given] - rise)[:, None]
-    designs[rows, column] = level + 1
+    designs[rows, column] = up
     designs[rows, donor] = np.clip(affordable.sum(axis=1) - 1, 0, given - 1)
+
+
+def _rise(layout: Layout, level: IntArray, column: IntArray, rng: np.random.Generator) -> IntArray:
+    """Mostly the next level, sometimes one further up; the last level at most."""
+    return np.minimum(level + np.minimum(rng.geometric(0.7, len(level)), 3), layout.space.nvec[column] - 1)
+
+
+def _gather(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
+    level = designs[rows, column]
+    can = (layout.partners[1][column] > 0) & layout.space.ordered[column] & (level < layout.space.nvec[column] - 1)
+    rows, column, level = rows[can], column[can], level[can]
+    amounts = layout.amounts
+    up = _rise(layout, level, column, rng)
+    owed = amounts[column, up] - amounts[column, level]
+    designs[rows, column] = up
+    for _ in range(_MOST_PARTNERS):
+        donor = _partner(layout, column, rng)
+        given = designs[rows, donor]
+        gives = (owed > 0) & (given > 0)
+        designs[rows[gives], donor[gives]] -= 1
+        owed = owed - np.where(gives, amounts[donor, given] - amounts[donor, np.maximum(given - 1, 0)], 0.0)
+
+
+def _spread(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
+    level = designs[rows, column]
+    can = (layout.partners[1][column] > 0) & layout.space.ordered[column] & (level > 0)
+    rows, column, level = rows[can], column[can], level[can]
+    amounts = layout.amounts
+    down = np.maximum(level - np.minimum(rng.geometric(0.7, len(level)), 3), 0)
+    left = amounts[column, level] - amounts[column, down]
+    designs[rows, column] = down
+    for _ in range(_MOST_PARTNERS):
+        taker = _partner(layout, column, rng)
+        taken = designs[rows, taker]
+        higher = np.minimum(taken + 1, layout.space.nvec[taker] - 1)
+        price = amounts[taker, higher] - amounts[taker, taken]
+        takes = (higher > taken) & (price <= left)
+        designs[rows[takes], taker[takes]] += 1
+        left = left - np.where(takes, price, 0.0)
 
 
 def _swap(layout: Layout, designs: Designs, rows: IntArray, column: IntArray, rng: np.random.Generator) -> None:
@@ -157,6 +199,8 @@ MOVES: Mapping[str, Change] = {
     "step": _step,
     "reset": _reset,
     "transfer": _transfer,
+    "gather": _gather,
+    "spread": _spread,
     "swap": _swap,
     "copy": _copy,
 }

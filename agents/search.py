@@ -100,7 +100,7 @@ def _step(task: Task, agent: Agent, left: int, past: Iterator[Batch], watch: _St
     known = next(past, None)
     watch.replayed = known is not None
     if known is not None and not np.array_equal(known.designs, designs):
-        raise InputError("the journal does not match: it was written by another version of the agent")
+        raise InputError("the journal was written by another version of the agent: remove it to search again")
     outcome = known.outcome if known is not None else task.evaluate(designs)
     evaluated = time.process_time()
     agent.tell(designs, outcome)

@@ -208,8 +208,9 @@ class ResourceAssignmentEnv(gym.Env[Obs, np.int64]):
     ``reward="regret"``: ``(best - cost) / scale`` per layer, where ``best`` is the layer's least cost over all
     options and ``scale`` their sum, so that a feasible episode returns ``1 - objective / unconstrained optimum``
     (for ``aggregate="max"``, the increase of the running maximum). An assignment that makes the budget
-    unreachable costs 1 once, and 5 times every further relative overshoot; an invalid option costs the layer's
-    worst valid cost and 1. No potential is added.
+    unreachable costs the optimum once, so that no infeasible design returns as much as the best feasible one, and
+    5 times every further relative overshoot; an invalid option costs the layer's worst valid cost and 1. No
+    potential is added.
 
     ``reward="confuciux"``: the reward of ConfuciuX's code, for reproduction: this layer's fitness above the worst
     fitness seen so far in the lane's life, in any layer; past the budget the episode ends with minus the earlier

@@ -17,7 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_MISS = 1.0
+_INVALID = 1.0
 _OVERSHOOT_WEIGHT = 5.0
 
 
@@ -42,11 +42,16 @@ class RewardScheme(Protocol):
 
 
 class _Regret:
-    """Minus the distance to the unconstrained optimum, in units of it, with an overshoot penalty."""
+    """Minus the distance to the unconstrained optimum, in units of it, with an overshoot penalty.
+
+    A design past the budget may cost as little as nothing. Missing the budget therefore costs the optimum, so that
+    no infeasible design returns as much as the best feasible one.
+    """
 
     def __init__(self, table: AssignmentTable, lanes: int) -> None:
         self._table = table
         self._worst = np.where(table.allowed, table.cost, -np.inf).max(axis=1)
+        self._miss = max(1.0, table.solution.value / table.scale)
         self._overshoot = np.zeros(lanes)
         self._peak = np.full(lanes, table.scale)
         self._nothing = np.zeros(lanes, dtype=bool)
@@ -69,7 +74,7 @@ class _Regret:
         excess = used + table.reserve[slot + 1] - table.limit
         overshoot = np.where(excess > 0, excess / table.capacity, 0.0)
         missed = (overshoot > 0) & (self._overshoot == 0)
-        reward -= _OVERSHOOT_WEIGHT * (overshoot - self._overshoot) + _MISS * missed + _MISS * ~allowed
+        reward -= _OVERSHOOT_WEIGHT * (overshoot - self._overshoot) + self._miss * missed + _INVALID * ~allowed
         self._overshoot = overshoot
         return reward, self._nothing.copy()
 

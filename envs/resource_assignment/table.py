@@ -9,7 +9,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Reason
+from accelgym.costmodels.solvers import minimise_max, minimise_sum
 from accelgym.costmodels.solvers.knapsack import CAPACITY_SLACK
 
 __all__ = ["AssignmentTable"]
@@ -78,6 +80,12 @@ class AssignmentTable:
         """Cost of the design that ignores the budget: the unit of rewards."""
         ideal = self.best_cost.max() if self.aggregate_max else self.best_cost.sum()
         return float(ideal) or 1.0
+
+    @cached_property
+    def solution(self) -> Certificate:
+        """The optimum; its design holds one option per slot."""
+        solve = minimise_max if self.aggregate_max else minimise_sum
+        return solve(self.cost, self.resource, self.capacity, self.allowed)
 
     @cached_property
     def closed(self) -> FloatArray:

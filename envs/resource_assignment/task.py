@@ -14,7 +14,6 @@ from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.models import cost_models
-from accelgym.costmodels.solvers import minimise_max, minimise_sum
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.resource_assignment.landscape import audit_table
 from accelgym.envs.resource_assignment.spec import (
@@ -154,9 +153,7 @@ class ResourceAssignmentTask(Task):
 
     @cached_property
     def _certificate(self) -> Certificate:
-        table = self.table
-        solve = minimise_max if table.aggregate_max else minimise_sum
-        found = solve(table.cost, table.resource, table.capacity, table.allowed)
+        found = self.table.solution
         assert found.design is not None  # the constructor of the table refuses infeasible budgets
         design = self.designs(np.array([found.design]))[0]
         return replace(found, design=tuple(int(i) for i in design))

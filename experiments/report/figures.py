@@ -61,6 +61,7 @@ def regret_exhibit(task: TaskResults, budget: int) -> Exhibit:
             y=value,
             name=_name(runs, budget),
             legendgroup=runs.agent.label,
+            mode="lines",
             line={"color": colour, "dash": dash, "width": 2.2},
             customdata=100 * band.value[seen],
             hovertemplate="%{x:,} evaluations: regret %{customdata:.4g} %<extra>" + runs.agent.label + "</extra>",
@@ -93,6 +94,7 @@ def ecdf_exhibit(results: BenchResults) -> Exhibit:
             x=grid,
             y=share,
             name=_name(strata[0], budget),
+            mode="lines",
             line={"color": colour, "dash": dash, "width": 2.2, "shape": "hv"},
             hovertemplate="%{x:,} evaluations: %{y:.1%} of the targets<extra>" + strata[0].agent.label + "</extra>",
         )

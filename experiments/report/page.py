@@ -21,11 +21,12 @@ __all__ = ["render_page"]
 
 _TABLE_NOTE = (
     "Final regret: interquartile mean over the runs, with the 95 % percentile interval of 2,000 bootstrap samples of "
-    "the seeds within each task. Success: share of runs within 1 % or 0.1 % of the optimum. Evaluations and CPU "
-    "seconds to 1 %: expected running time, that is the cost of all runs until they hit the target (or of the whole "
-    "run where it missed) over the number of hits. The bar splits the CPU seconds of a run: blue is the agent's part. "
-    "Bold is best in its column; exact figures appear on hover and stand in summary.csv. An agent marked as capped "
-    "had fewer evaluations than the others, which its regret must be read with."
+    "the seeds within each task; it is ∞ when more than a quarter of the runs found nothing feasible. Success: share "
+    "of runs within 1 % or 0.1 % of the optimum. Evaluations and CPU seconds to 1 %: expected running time, that is "
+    "the cost of all runs until they hit the target (or of the whole run where it missed) over the number of hits. "
+    "The bar splits the CPU seconds of a run: blue is the agent's part. Bold is best in its column; exact figures "
+    "appear on hover and stand in summary.csv. An agent marked as capped had fewer evaluations than the others, which "
+    "its regret must be read with."
 )
 
 

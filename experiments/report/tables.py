@@ -13,6 +13,7 @@ from accelgym.experiments.report.summary import SummaryRow
 __all__ = ["facts_table", "matrix_table", "percent", "quantity", "summary_table"]
 
 NOTHING = "–"
+_INFINITE = "∞"
 
 
 def percent(value: float | None) -> str:
@@ -42,10 +43,13 @@ class _Column:
 
 
 def _regret(row: SummaryRow) -> str:
-    interval = f"[{percent(row.regret_low)}, {percent(row.regret_high)}]"
-    if row.regret_iqm is None:
-        return "nothing feasible" if row.runs else NOTHING
-    return f"{percent(row.regret_iqm)} <span class='ci'>{interval}</span>"
+    if row.runs == 0:
+        return NOTHING
+    if row.regret_best is None:
+        return "nothing feasible"
+    low, high = (_INFINITE if end is None else percent(end) for end in (row.regret_low, row.regret_high))
+    value = _INFINITE if row.regret_iqm is None else percent(row.regret_iqm)
+    return f"{value} <span class='ci'>[{low}, {high}]</span>"
 
 
 def _distinct(row: SummaryRow) -> str:
@@ -144,14 +148,15 @@ def _table(headings: Sequence[str], lines: Sequence[str]) -> str:
 def _agent(row: SummaryRow, positions: Mapping[str, int]) -> str:
     colour, dash = style_of(positions[row.agent])
     line = {"solid": "solid", "dash": "dashed", "dot": "dotted", "dashdot": "double"}[dash]
-    tag = f"<span class='tag' title='fewer evaluations than the others'>capped at {row.budget:,}</span>"
+    tag = f"<span class='tag' title='fewer evaluations than the others'>capped {row.budget:,}</span>"
     return f"<span class='swatch' style='border-top-style:{line};border-color:{colour}'></span>{escape(row.agent)}" + (
         tag if row.capped else ""
     )
 
 
 def _rank(row: SummaryRow) -> tuple[bool, float]:
-    return row.regret_iqm is None, row.regret_iqm or 0.0
+    regret = row.regret_best if row.regret_iqm is None else row.regret_iqm
+    return row.regret_iqm is None, float("inf") if regret is None else regret
 
 
 def _winner(column: _Column, rows: Iterable[SummaryRow]) -> float | None:

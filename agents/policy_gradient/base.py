@@ -1,0 +1,155 @@
+"""Stable-Baselines3's on-policy algorithms behind ask and tell: a rollout is asked for, training is the answer."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback, CallbackList
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+from accelgym.agents.base import Agent
+from accelgym.agents.policy_gradient.networks import SlotFeatures
+from accelgym.agents.private_stream import PrivateStream
+from accelgym.costmodels.errors import InputError
+from accelgym.envs.resource_assignment import ResourceAssignmentTask, ResourceAssignmentVectorEnv
+from accelgym.envs.sb3 import Sb3VecEnv
+from accelgym.envs.space import Designs
+from accelgym.envs.task import Outcome, Task
+
+__all__ = ["PolicyGradientAgent"]
+
+_LEAST_LANES = 12
+"""Fewer say too little about what is better than the average."""
+
+
+class PolicyGradientAgent(Agent):
+    """Collects one episode per lane in :meth:`ask` and trains on all of them in :meth:`tell`.
+
+    Episodes under the ``regret`` reward always decide every slot, so that a rollout of as many steps as there are
+    slots is one complete design per lane. The learning rate and the entropy bonus fall linearly to zero over the
+    evaluations that the first :meth:`ask` is told are left.
+
+    Args:
+        task: A resource-assignment task.
+        seed: Seed of the weights, the samples and the minibatches.
+        lanes: Most designs per :meth:`ask`.
+        updates: Number of asks to make of the budget, unless that takes more than ``lanes`` designs each.
+        minibatches: Number of parts a rollout is trained in.
+        learning_rate: Of Adam, at the start.
+        entropy: Weight of the entropy bonus at the start, over the number of slots.
+        gae_lambda: Trace of the generalised advantage.
+        width: Hidden units.
+
+    Raises:
+        InputError: Another kind of task, or a bad option.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        seed: int,
+        lanes: int,
+        updates: int,
+        minibatches: int,
+        learning_rate: float,
+        entropy: float,
+        gae_lambda: float,
+        width: int,
+    ) -> None:
+        super().__init__(task, seed=seed)
+        if not isinstance(task, ResourceAssignmentTask):
+            raise InputError(f"agent {self.name!r} needs a resource-assignment task, got {type(task).__name__}")
+        counts = {"lanes": lanes, "updates": updates, "minibatches": minibatches, "width": width}
+        for key, value in counts.items():
+            if value < 1:
+                raise InputError(f"option {key!r} of agent {self.name!r} is {value}, allowed >= 1")
+        if not 0 <= gae_lambda <= 1:
+            raise InputError(f"option 'gae_lambda' of agent {self.name!r} is {gae_lambda}, allowed 0 to 1")
+        self._problem = task
+        self._lanes, self._updates, self._minibatches = lanes, updates, minibatches
+        self._learning_rate = learning_rate
+        self._entropy = entropy / task.table.slots
+        self._gae_lambda, self._width = gae_lambda, width
+        self._randomness = PrivateStream(seed)
+        # SB3's classes, and the subclasses here, are typed differently for masked and unmasked algorithms.
+        self._model: Any = None
+        self._callback: BaseCallback = CallbackList([])
+        self._budget = 0
+
+    @abstractmethod
+    def _build(self, env: Sb3VecEnv, **shared: Any) -> OnPolicyAlgorithm:
+        """Builds the algorithm.
+
+        Args:
+            env: The lanes.
+            **shared: Arguments that all algorithms take.
+        """
+
+    def ask(self, count: int) -> Designs:
+        with self._randomness.active():
+            if self._model is None:
+                self._start(count)
+            model = self._model
+            if count < model.n_envs:
+                self._shrink(count)
+            # What SB3's learn() would set as training goes on.
+            model._current_progress_remaining = count / self._budget
+            model.ent_coef = self._entropy * count / self._budget
+            model.collect_rollouts(model.env, self._callback, model.rollout_buffer, model.n_steps)
+        options = model.rollout_buffer.actions[:, :, 0].T.astype(np.int64)
+        return self._problem.designs(options)
+
+    def tell(self, designs: Designs, outcome: Outcome) -> None:
+        seen = np.array([info["objective"] for info in self._callback.locals["infos"]])
+        if not np.allclose(seen[outcome.valid], outcome.objective[outcome.valid], rtol=1e-9):
+            raise InputError(f"agent {self.name!r} was told outcomes that are not those of its task")
+        with self._randomness.active():
+            self._model.train()
+
+    def _start(self, count: int) -> None:
+        lanes = min(self._lanes, max(_LEAST_LANES, count // self._updates))
+        lanes = max(1, min(count, lanes - lanes % self._minibatches))
+        slots, rate = self._problem.table.slots, self._learning_rate
+        self._budget = count
+        self._model = self._build(
+            self._make_env(lanes),
+            learning_rate=lambda left: rate * left,
+            n_steps=slots,
+            gamma=1.0,
+            gae_lambda=self._gae_lambda,
+            policy_kwargs={
+                "net_arch": [],
+                "share_features_extractor": False,
+                "features_extractor_class": SlotFeatures,
+                "features_extractor_kwargs": {"slots": slots, "width": self._width},
+                "knobs": tuple(len(knob.values) for knob in self._problem.knobs),
+            },
+            device="cpu",
+        )
+        self._model.set_logger(Logger(folder=None, output_formats=[]))
+        _, self._callback = self._model._setup_learn(count * slots, self._callback)
+
+    def _shrink(self, lanes: int) -> None:
+        """Makes the rollout smaller: the last of a budget may have room for fewer designs."""
+        model = self._model
+        model.n_envs = lanes
+        model.set_env(self._make_env(lanes))
+        model._last_obs = model.env.reset()
+        model._last_episode_starts = np.ones(lanes, dtype=bool)
+        buffer = model.rollout_buffer
+        model.rollout_buffer = type(buffer)(
+            buffer.buffer_size,
+            buffer.observation_space,
+            buffer.action_space,
+            device=buffer.device,
+            gamma=buffer.gamma,
+            gae_lambda=buffer.gae_lambda,
+            n_envs=lanes,
+        )
+
+    def _make_env(self, lanes: int) -> Sb3VecEnv:
+        return Sb3VecEnv(ResourceAssignmentVectorEnv(lanes, task=self._problem))
