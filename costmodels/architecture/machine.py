@@ -147,9 +147,9 @@ class Architecture:
     def __post_init__(self) -> None:
         if not self.levels:
             raise InputError(f"architecture {self.name!r} has no storage level")
-        names = [level.name for level in self.levels]
+        names = [*(level.name for level in self.levels), self.compute.name]
         if len(set(names)) != len(names):
-            raise InputError(f"architecture {self.name!r}: level names repeat in {names}")
+            raise InputError(f"architecture {self.name!r}: names of levels and multiplier repeat in {names}")
         for constraint in self.constraints:
             self.position(constraint.level)
 

@@ -13,6 +13,7 @@ from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array, to_numpy
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.workloads.layer import MAX_MACS
 
 __all__ = ["Loop", "Mappings"]
 
@@ -82,6 +83,15 @@ class Mappings:
         ranks[:] = np.arange(len(problem.dims), dtype=np.int64)[None, :, None]
         factors = np.ones(shape, dtype=np.int64)
         return cls(problem, architecture, factors.transpose(2, 0, 1), ranks.transpose(2, 0, 1))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Mappings]) -> Mappings:
+        """Joins NumPy batches of one problem and architecture; all or none have ``keep``, and ``residuals``."""
+        joined = {}
+        for name in ("factors", "ranks", "keep", "residuals"):
+            arrays = [getattr(part, name) for part in parts]
+            joined[name] = None if arrays[0] is None else np.concatenate(arrays)
+        return cls(parts[0].problem, parts[0].architecture, **joined)
 
     @classmethod
     def from_loops(
@@ -166,11 +176,13 @@ class _LoopReader:
         for name, loops in _table(mapping, "temporal").items():
             self._fill(row, self.architecture.position(name), "temporal", loops, f"mapping.temporal.{name}")
         spatial = mapping.get("spatial") or []
-        for fanout in [spatial] if isinstance(spatial, Mapping) else spatial:
+        for fanout in [spatial] if isinstance(spatial, Mapping) else _list(spatial, "mapping.spatial"):
+            if not isinstance(fanout, Mapping):
+                raise InputError(f"mapping.spatial holds {fanout!r}, allowed: a table with between, x and y")
             self._fanout(row, fanout)
         for name, tensors in _table(mapping, "bypass").items():
             level = self.architecture.position(name)
-            for tensor in tensors:
+            for tensor in _list(tensors, f"mapping.bypass.{name}"):
                 if tensor not in self.problem.tensor_names:
                     raise unknown_name(f"tensor in mapping.bypass.{name}", tensor, self.problem.tensor_names)
                 self.keep[row, level, self.problem.tensor_names.index(tensor)] = False
@@ -186,10 +198,16 @@ class _LoopReader:
         )
 
     def _fanout(self, row: int, fanout: Mapping[str, Any]) -> None:
+        for key in fanout:
+            if key not in ("between", "x", "y"):
+                raise unknown_name("key of mapping.spatial", key, ("between", "x", "y"))
         names = (*self.architecture.level_names, self.architecture.compute.name)
         level = next((i for i, outer in enumerate(self.architecture.levels) if outer.fanout > 1), 0)
         if "between" in fanout:
-            outer, inner = fanout["between"]
+            between = fanout["between"]
+            if not isinstance(between, list) or len(between) != 2:
+                raise InputError(f"mapping.spatial.between is {between!r}, allowed: [outer level, inner level]")
+            outer, inner = between
             level = self.architecture.position(outer)
             if names[level + 1] != inner:
                 raise InputError(
@@ -198,18 +216,20 @@ class _LoopReader:
         for kind in ("x", "y"):
             self._fill(row, level, kind, fanout.get(kind) or [], f"mapping.spatial.{kind}")
 
-    def _fill(self, row: int, level: int, kind: str, loops: Sequence[Mapping[str, Any]], where: str) -> None:
+    def _fill(self, row: int, level: int, kind: str, loops: Any, where: str) -> None:
         slot = self.architecture.slot(level, kind)  # type: ignore[arg-type]
         used: list[int] = []
-        for loop in loops:
+        for loop in _list(loops, where):
+            if not isinstance(loop, Mapping):
+                raise InputError(f"{where} holds {loop!r}, allowed: loops with dim, bound and, optionally, residual")
             if loop.get("dim") not in self.problem.dims:
                 raise unknown_name(f"dimension in {where}", loop.get("dim"), self.problem.dims)
             dim = self.problem.dims.index(loop["dim"])
             bound = loop.get("bound")
             residual = loop.get("residual", bound)
             for key, value in (("bound", bound), ("residual", residual)):
-                if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                    raise InputError(f"{where}: {key} of {loop['dim']} is {value!r}, allowed integers >= 1")
+                if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_MACS:
+                    raise InputError(f"{where}: {key} of {loop['dim']} is {value!r}, allowed integers 1..2**53")
             if residual > bound:
                 raise InputError(f"{where}: residual {residual} of {loop['dim']} exceeds its bound {bound}")
             if dim in used:
@@ -234,4 +254,10 @@ def _table(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = mapping.get(key) or {}
     if not isinstance(value, Mapping):
         raise InputError(f"mapping.{key} is {value!r}, allowed: a table by level name")
+    return value
+
+
+def _list(value: Any, where: str) -> Sequence[Any]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InputError(f"{where} is {value!r}, allowed: a list")
     return value

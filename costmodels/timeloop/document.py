@@ -49,7 +49,10 @@ def parse_document(source: str | Path) -> dict[str, Any]:
         path = Path(source)
         if not path.is_file():
             raise InputError(f"{path}: no such file")
-        text, where = path.read_text(), str(path)
+        try:
+            text, where = path.read_text(encoding="utf-8"), str(path)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read ({error})") from error
     else:
         text, where = source, "YAML text"
     for mark in ("{{", "{%"):
