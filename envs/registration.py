@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from accelgym.envs.mapping import MappingTask
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
 from accelgym.envs.task import Task, tasks
 
@@ -32,6 +33,13 @@ ENVIRONMENTS = (
         "accelgym.envs.resource_assignment.env:ResourceAssignmentVectorEnv",
         ResourceAssignmentTask,
         "PEs, buffer and dataflow per layer under a chip budget (ConfuciuX)",
+    ),
+    EnvironmentEntry(
+        "accelgym/Mapping-v0",
+        "accelgym.envs.mapping.env:MappingEnv",
+        "accelgym.envs.mapping.env:MappingVectorEnv",
+        MappingTask,
+        "spatial unrolling, tiles and loop orders of a layer on a memory hierarchy (Timeloop)",
     ),
 )
 

@@ -115,6 +115,14 @@ class Task(ABC):
     def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
         """Returns feasible designs near the given ones; feasible rows come back unchanged."""
 
+    def artifacts(self, design: Designs) -> dict[str, str]:
+        """Returns a design in other tools' formats: texts by file name; none by default.
+
+        Args:
+            design: Value indices, shape ``(parameters,)``.
+        """
+        return {}
+
     @cached_property
     def id(self) -> str:
         """Canonical hash of :meth:`describe`: the key of caches, leaderboards and certificates."""

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from accelgym.cli.console import errors
-from accelgym.cli.settings import parse_settings
+from accelgym.cli.settings import CountingOption, parse_settings
 
 __all__ = ["COMMANDS"]
 
 
 def evaluate(
     model: Annotated[str, typer.Option(help="Name of the cost model.")],
-    source: Annotated[Path, typer.Option("--in", help="CSV of designs.")],
-    target: Annotated[Path, typer.Option("--out", help="CSV to write.")],
+    source: Annotated[Path, typer.Option("--in", help="Designs: CSV, or JSON lines for loopnest.")],
+    target: Annotated[Path, typer.Option("--out", help="File to write, of the same kind.")],
     compat: Annotated[
         bool | None, typer.Option("--compat/--no-compat", help="maestro: with or without its known faults.")
     ] = None,
+    counting: CountingOption = None,
     options: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Option of the cost model; repeatable.")
     ] = None,
 ) -> None:
     """Evaluates a file of designs with a cost model.
 
-    Columns: layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level[,noc_bw]. Invalid designs are rows with valid=0
-    and a reason.
+    maestro and physical read CSV with the columns layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level[,noc_bw];
+    invalid designs are rows with valid=0 and a reason. loopnest reads JSON lines with the keys problem, arch and
+    mapping, optionally id, link_transfers, variant and engine (head or v3.0.3), and writes id and result.
     """
+    choices = parse_settings(options, "--option")
+    for name, value in (("compat", compat), ("counting", counting)):
+        if value is not None:
+            choices[name] = value
+    _EVALUATORS.get(model, _evaluate_csv)(model, source, target, choices)
+
+
+def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
     from accelgym.costmodels.designs_csv import read_designs, write_costs
-    from accelgym.costmodels.errors import InputError
+    from accelgym.costmodels.errors import InputError, unknown_name
     from accelgym.costmodels.models import cost_models
 
-    choices = parse_settings(options, "--option")
-    if compat is not None:
-        choices["compat"] = compat
+    if model not in cost_models:
+        raise unknown_name("cost model", model, [*cost_models, *_EVALUATORS])
+    if "counting" in choices:
+        raise InputError(f"--counting {choices['counting']}: an option of loopnest, not of {model!r}")
     try:
         built = cost_models.get(model)(**choices)
     except TypeError as error:
@@ -46,8 +58,30 @@ def evaluate(
         write_costs(target, rows, costs)
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error})") from error
-    if errors.is_terminal:
-        errors.print(f"{len(rows)} designs, {int(costs.valid.sum())} valid, {costs.model} {costs.version}")
+    _summarise(len(rows), int(costs.valid.sum()), f"{costs.model} {costs.version}")
 
+
+def _evaluate_loopnest(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
+    from accelgym.costmodels.errors import unknown_name
+    from accelgym.costmodels.loopnest import COUNTINGS, ENGINES, LoopnestModel
+    from accelgym.costmodels.loopnest.jsonl import evaluate_file
+
+    allowed = {"counting": COUNTINGS, "engine": ENGINES}
+    for name, value in choices.items():
+        if name not in allowed:
+            raise unknown_name(f"option of {model}", name, allowed)
+        if value not in allowed[name]:
+            raise unknown_name(name, value, allowed[name])
+    total, valid = evaluate_file(source, target, **choices)
+    _summarise(total, valid, f"{LoopnestModel.name} {LoopnestModel.version}")
+
+
+def _summarise(total: int, valid: int, model: str) -> None:
+    if errors.is_terminal:
+        errors.print(f"{total} designs, {valid} valid, {model}")
+
+
+_EVALUATORS: dict[str, Callable[[str, Path, Path, dict[str, Any]], None]] = {"loopnest": _evaluate_loopnest}
+"""Models whose designs are no rows of a CSV."""
 
 COMMANDS = (evaluate,)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from accelgym.cli import bench, catalogue, evaluate, tasks
+from accelgym.cli import bench, catalogue, evaluate, imports, tasks
 from accelgym.cli.console import errors
 from accelgym.costmodels.errors import AccelGymError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 for module in (catalogue, evaluate, tasks, bench):
     for command in module.COMMANDS:
         app.command()(command)
+app.add_typer(imports.app, name="import")
 
 
 def main() -> None:

@@ -10,11 +10,14 @@ import yaml
 
 from accelgym.costmodels.errors import InputError
 
-__all__ = ["EnvOption", "JsonOption", "SetOption", "parse_settings"]
+__all__ = ["CountingOption", "EnvOption", "JsonOption", "SetOption", "parse_settings"]
 
 EnvOption = Annotated[str, typer.Option("--env", help="Environment id.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Argument of the environment; repeatable.")
+]
+CountingOption = Annotated[
+    str | None, typer.Option("--counting", help="loopnest: closed form (default), walk, or sampled as Timeloop does.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 

@@ -1,0 +1,1 @@
+"""Agents that know what a mapping is; generic agents search mapping tasks, too."""

@@ -1,0 +1,219 @@
+"""Gradient search over relaxed tile sizes, after DOSA (extra ``agents`` brings torch)."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.agents.mapping.base import MappingAgent
+from accelgym.agents.options import require
+from accelgym.costmodels.errors import MissingExtraError
+from accelgym.costmodels.loopnest.kernel import Kernel, access_pj
+from accelgym.envs.mapping.mapspace import Keep, Place
+from accelgym.envs.mapping.orders import dominant_orders
+from accelgym.envs.mapping.pricing import Candidates
+from accelgym.envs.mapping.spec import MappingObjective
+from accelgym.envs.space import Designs
+from accelgym.envs.task import Outcome, Task
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["MappingGradient"]
+
+Ints = npt.NDArray[np.int64]
+
+_MAX_ORDERS = 64
+
+
+class MappingGradient(MappingAgent):
+    """Descends on tile sizes as real numbers and proposes what they round to (after DOSA, MICRO 2023).
+
+    The logarithm of every loop bound is spread over the slots by a softmax, so that relaxed factors always multiply
+    to the bound. The cost model itself is differentiated, for all starts in one batch: energy, cycles as the
+    maximum of the roofline terms, overflow of memories and fan-outs as a penalty. Loop orders, discrete, are those
+    best for the tiles at hand, chosen anew every few steps. As in DOSA there is one loop for everything.
+
+    Each ask makes one gradient step and returns the rounded design of every start, so that a step costs as many
+    evaluations as there are starts. A start that has made its steps begins anew, every other time near the best
+    design found.
+
+    Args:
+        task: The mapping task to search.
+        seed: Seed of the starts.
+        starts: Descents side by side.
+        steps: Steps per descent.
+        rate: Learning rate of Adam.
+        penalty: Weight of overflows, on the scale of the logarithm of the objective.
+        reorder: Steps between choices of the loop orders.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+    """
+
+    name: ClassVar[str] = "mapping_gradient"
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        seed: int,
+        starts: int = 16,
+        steps: int = 40,
+        rate: float = 0.2,
+        penalty: float = 2.0,
+        reorder: int = 10,
+    ) -> None:
+        super().__init__(task, seed=seed)
+        require(self.name, 1, starts=starts, steps=steps, reorder=reorder)
+        require(self.name, 1e-6, rate=rate, penalty=penalty)
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingExtraError("agent 'mapping_gradient'", "torch", "agents") from error
+        self._torch = torch
+        self.starts, self.steps, self.rate, self.penalty, self.reorder = starts, steps, rate, penalty, reorder
+        self._kernel = Kernel(self.mapping.problem, self.mapspace.architecture, self.mapping.model.terms)
+        remainder = np.array(self.mapping.problem.bounds) / self.mapspace.fixed.prod(axis=0)
+        self._log_remainder = torch.tensor(np.log(remainder))[None, :, None]
+        self._log_fixed = torch.tensor(np.log(self.mapspace.fixed))[:, :, None]
+        closed = np.where(self.mapspace.rules.open & (remainder > 1), 0.0, -np.inf)
+        closed[:, ~np.isfinite(closed).any(axis=0)] = 0.0  # nothing to place: any slot will do
+        self._closed = torch.tensor(closed)[:, :, None]
+        levels = range(len(self.mapspace.architecture.levels) - 1)
+        self._orders = [dominant_orders(self.mapspace, v) for v in levels]
+        self._score = np.inf
+        self._best: npt.NDArray[np.int64] | None = None
+        self._turn = 0
+        self._descents = 0
+        self._begin()
+
+    def ask(self, count: int) -> Designs:
+        if self._turn == self.steps:
+            self._begin()
+        if self._turn % self.reorder == 0:
+            self._choose_orders()
+        if self._turn > 0:
+            self._step()
+        self._turn += 1
+        designs = self._round()[:count]
+        return self.task.repair(designs, self.rng)
+
+    def tell(self, designs: Designs, outcome: Outcome) -> None:
+        i = int(outcome.score.argmin())
+        if outcome.score[i] < self._score:
+            self._score, self._best = float(outcome.score[i]), designs[i].copy()
+
+    # -- descent -----------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Starts new descents: from feasible designs, or from perturbations of the best."""
+        torch = self._torch
+        if self._best is None or self._descents % 2 == 0:
+            designs = self.task.sample_feasible(self.rng, self.starts)
+            noise = 0.3
+        else:
+            designs = np.repeat(self._best[None], self.starts, axis=0)
+            noise = 1.0
+        mappings = self.mapspace.decode(designs)
+        factors = mappings.factors.transpose(1, 2, 0)
+        share = np.log(factors / self.mapspace.fixed[:, :, None])
+        total = np.maximum(self._log_remainder.numpy(), 1e-9)
+        logits = np.log(share / total + 0.02) + noise * self.rng.standard_normal(share.shape)
+        self._keep = None if mappings.keep is None else torch.tensor(mappings.keep.transpose(1, 2, 0).copy())
+        self._logits = torch.tensor(logits, requires_grad=True)
+        self._optimizer = torch.optim.Adam([self._logits], lr=self.rate)
+        self._codes = np.zeros((len(self._orders), self.starts), dtype=np.int64)
+        self._turn = 0
+        self._descents += 1
+
+    def _step(self) -> None:
+        self._optimizer.zero_grad()
+        loss = self._loss(self._factors(), self._codes, self._keep).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+
+    def _factors(self) -> torch.Tensor:
+        """Relaxed loop bounds, shape ``(slots, dims, starts)``."""
+        share = self._torch.softmax(self._logits + self._closed, dim=0)
+        return self._torch.exp(self._log_fixed + share * self._log_remainder)
+
+    def _loss(self, factors: torch.Tensor, codes: Ints, keep: torch.Tensor | None) -> torch.Tensor:
+        """Logarithm of the relaxed objective plus penalties, shape ``(n,)``."""
+        torch, architecture, problem = self._torch, self.mapspace.architecture, self.mapping.problem
+        ranks = torch.tensor(self.mapspace.ranks(codes), dtype=factors.dtype)
+        totals = self._kernel(factors, ranks, keep)
+        energy = torch.full_like(totals.cycles, problem.macs * architecture.compute.mac_pj)
+        cycles, over = totals.compute_cycles, torch.zeros_like(totals.cycles)
+        for (v, _, counter), words in totals.counters.items():
+            level = architecture.levels[v]
+            energy = energy + words * access_pj(level, counter) / level.block_size
+        for v, level in enumerate(architecture.levels):
+            for names, limit in level.ports:
+                if limit is not None:
+                    moved = sum(n for (at, _, name), n in totals.counters.items() if at == v and name in names)
+                    cycles = torch.maximum(cycles, moved / totals.utilized[v] / limit)
+            tiles = [words for (at, _), words in totals.tiles.items() if at == v]
+            if level.tile_capacity is not None and tiles:
+                over = over + torch.relu(torch.log(sum(tiles) / level.tile_capacity))
+        for s, slot in enumerate(architecture.slots):
+            if slot.kind != "temporal":
+                level = architecture.levels[slot.level]
+                limit = level.fanout_x if slot.kind == "x" else level.fanout_y
+                over = over + torch.relu(torch.log(factors[s]).sum(dim=0) - float(np.log(limit)))
+        energy = energy + architecture.leakage_pj * cycles
+        objective = {
+            MappingObjective.ENERGY: torch.log(energy),
+            MappingObjective.LATENCY: torch.log(cycles),
+            MappingObjective.EDP: torch.log(energy) + torch.log(cycles),
+        }[self.mapping.spec.objective]
+        return objective + self.penalty * over
+
+    def _choose_orders(self) -> None:
+        """Gives every start the orders that suit its present tiles best."""
+        torch = self._torch
+        for grid in self._order_trials():
+            n = grid.shape[1]
+            codes = np.repeat(self._codes[:, :, None], n, axis=2)
+            changed = grid >= 0
+            codes = np.where(changed[:, None, :], grid[:, None, :], codes)
+            with torch.no_grad():
+                factors = self._factors().repeat_interleave(n, dim=2)
+                keep = None if self._keep is None else self._keep.repeat_interleave(n, dim=2)
+                loss = self._loss(factors, codes.reshape(len(codes), -1), keep).reshape(self.starts, n)
+            self._codes = codes[:, np.arange(self.starts), loss.argmin(dim=1).numpy()]
+
+    def _order_trials(self) -> list[Ints]:
+        """Order codes to try together, ``(levels - 1, trials)``; -1 leaves a level alone."""
+        if not self._orders:
+            return []
+        if np.prod([len(codes) for codes in self._orders]) <= _MAX_ORDERS:
+            return [np.array(list(itertools.product(*self._orders)), dtype=np.int64).T]
+        trials = []
+        for v, codes in enumerate(self._orders):
+            grid = np.full((len(self._orders), len(codes)), -1, dtype=np.int64)
+            grid[v] = codes
+            trials.append(grid)
+        return trials
+
+    # -- rounding ----------------------------------------------------------------------------------------------
+
+    def _round(self) -> Designs:
+        """Designs whose prime factors, the largest first, go where most of the relaxed factor is still missing."""
+        with self._torch.no_grad():
+            missing = self._torch.log(self._factors()).numpy() - np.log(self.mapspace.fixed)[:, :, None]
+        start = self.mapping.candidate(self.mapping.outermost).repeat(self.starts)
+        designs = self.mapping.encode(Candidates(start.factors, self._codes, start.keep))
+        everyone = np.arange(self.starts)
+        for j, decision in enumerate(self.mapspace.decisions):
+            if isinstance(decision, Place):
+                slots = np.array(decision.slots)
+                index = missing[slots, decision.dim].argmax(axis=0)
+                designs[:, j] = index
+                missing[slots[index], decision.dim, everyone] -= np.log(decision.prime)
+            elif isinstance(decision, Keep) and self._keep is not None:
+                designs[:, j] = ~self._keep[decision.level, decision.tensor].numpy()
+        return designs

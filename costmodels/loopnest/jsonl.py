@@ -1,0 +1,76 @@
+"""JSON lines in, JSON lines out: a file of rows through the ``loopnest`` model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.loopnest.model import Counting
+from accelgym.costmodels.loopnest.rows import evaluate_numbered_rows
+from accelgym.costmodels.loopnest.steps import Engine
+
+__all__ = ["evaluate_file"]
+
+
+def evaluate_file(
+    source: Path, target: Path, *, counting: Counting = "closed", engine: Engine = "head"
+) -> tuple[int, int]:
+    """Evaluates a file of rows; the target is written whole or not at all.
+
+    Args:
+        source: JSON lines, see :func:`evaluate_rows`; empty lines are skipped.
+        target: Gets one line ``{"id": ..., "result": ...}`` a row, in order.
+        counting: See :func:`evaluate_rows`.
+        engine: Default of rows that state none.
+
+    Returns:
+        How many rows there are, and how many of them are valid.
+
+    Raises:
+        InputError: A file cannot be read or written, or a row is malformed: names file, line, key and value.
+    """
+    if target.exists() and not target.is_file():
+        raise InputError(f"{target}: cannot be written (not a regular file)")
+    temporary = target.with_name(target.name + ".tmp")
+    total = valid = 0
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            for row in evaluate_numbered_rows(_lines(source), counting=counting, engine=engine):
+                file.write(json.dumps(row, allow_nan=False) + "\n")
+                total += 1
+                valid += row["result"].get("valid", True)
+        temporary.replace(target)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return total, valid
+
+
+def _lines(source: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        with source.open(encoding="utf-8-sig") as file:
+            for number, text in enumerate(file, start=1):
+                if text.strip():
+                    yield number, _parse(number, text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read ({error})") from error
+
+
+def _parse(number: int, text: str) -> Any:
+    def refuse(name: str) -> Any:
+        raise InputError(f"line {number}: {name} is no JSON number")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        raise InputError(f"line {number}: not JSON: {error.msg} at column {error.colno}") from error
+    except (RecursionError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"line {number}: not JSON: {error}") from error

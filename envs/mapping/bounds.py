@@ -1,0 +1,130 @@
+"""A lower bound on the costs of any mapping: what must be moved and computed in any case."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from accelgym.costmodels.loopnest.kernel import access_pj
+from accelgym.envs.mapping.mapspace import Mapspace
+
+__all__ = ["RELAXATIONS", "Floor", "cost_floor"]
+
+RELAXATIONS = (
+    "every word crosses every boundary at least once",
+    "each memory is bounded on its own, with the mapping that suits it best",
+    "loops inside and outside a boundary are independent",
+)
+"""What :func:`cost_floor` gives away."""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Lower bounds that hold together, for every mapping in a map space."""
+
+    energy_pj: float
+    cycles: float
+    multipliers: int
+    """Most multipliers that some mapping uses."""
+
+
+def cost_floor(mapspace: Mapspace) -> Floor:
+    """Bounds energy and cycles from below.
+
+    Multipliers in use are bounded by the best product of spatial factors that divide the bounds and fit the
+    fan-outs. A memory that keeps a tensor serves at least its distinct words; the innermost one that keeps it serves
+    every multiply-accumulate, divided by the largest multicast below. A memory that may be bypassed is not charged.
+    First-read elision spares at most one read per output word and owner.
+
+    Args:
+        mapspace: The map space.
+    """
+    problem, architecture = mapspace.problem, mapspace.architecture
+    spread = _largest_spread(mapspace)
+    total = math.prod(spread)
+    cycles = problem.macs / total
+    energy = problem.macs * architecture.compute.mac_pj
+    depth = len(architecture.levels)
+    busy = np.zeros((depth, 2))  # words per instance in use: read, and written
+    for t in range(len(problem.tensors)):
+        words = _distinct_words(mapspace, t)
+        rules = mapspace.rules.keep[:, t]
+        always = [v for v in range(depth) if rules[v] > 0]
+        innermost = max(v for v in range(depth) if rules[v] != 0)
+        # The innermost memory in use is one of these: bypassed ones may lie below the last that always keeps.
+        last = [v for v in range(always[-1], innermost + 1) if rules[v] != 0]
+        serving = []
+        for v in last:
+            reach = math.prod(spread[v:])  # multicast at most
+            serving.append(_access_floor(mapspace, v, t, max(words, problem.macs / reach), spread))
+        energy += min(pj for pj, _, _ in serving)
+        for v in always[:-1]:
+            pj, read, written = _access_floor(mapspace, v, t, words, spread)
+            energy += pj
+            busy[v] += read, written
+        if len(last) == 1:
+            busy[last[0]] += serving[0][1:]
+    for v, level in enumerate(architecture.levels):
+        instances = math.prod(spread[:v])
+        for names, limit in level.ports:
+            if limit is not None:
+                moved = busy[v, 0] * ("reads" in names) + busy[v, 1] * ("updates" in names)
+                cycles = max(cycles, moved / instances / limit)
+    cycles = math.ceil(cycles - 1e-9)
+    return Floor(energy + architecture.leakage_pj * cycles, float(cycles), total)
+
+
+def _access_floor(
+    mapspace: Mapspace, level: int, tensor: int, content: float, spread: list[int]
+) -> tuple[float, float, float]:
+    """Energy, words read and words written that serving ``content`` words of a tensor costs a level at least."""
+    problem, memory = mapspace.problem, mapspace.architecture.levels[level]
+
+    def price(counter: str) -> float:
+        return access_pj(memory, counter) / memory.block_size
+
+    arriving = _distinct_words(mapspace, tensor) if level > 0 else 0
+    if not problem.tensors[tensor].read_write:
+        return content * price("reads") + arriving * price("fills"), content, arriving
+    reduction = math.prod(bound for dim, bound in problem.bound.items() if dim not in problem.tensors[tensor].dims)
+    owners = min(math.prod(spread[:level]), reduction)
+    read = max(0.0, content - problem.tensor_words(problem.tensor_names[tensor]) * owners)
+    return read * price("reads") + content * price("updates"), read, content
+
+
+def _distinct_words(mapspace: Mapspace, tensor: int) -> int:
+    """Words of a tensor that some multiplication needs; a strided tensor has holes."""
+    bound = mapspace.problem.bound
+    words = 1
+    for axis in mapspace.problem.tensors[tensor].axes:
+        reached = {0}
+        for dim, coefficient in axis:
+            reached = {x + coefficient * i for x in reached for i in range(bound[dim])}
+        words *= len(reached)
+    return words
+
+
+def _largest_spread(mapspace: Mapspace) -> list[int]:
+    """Per level, the most children that a mapping can use below one instance (each level on its own)."""
+    architecture, rules = mapspace.architecture, mapspace.rules
+    result = []
+    for v, level in enumerate(architecture.levels):
+        children = 1
+        for kind, limit in (("x", level.fanout_x), ("y", level.fanout_y)):
+            slot = architecture.slot(v, kind)  # type: ignore[arg-type]
+            if slot is None:
+                continue
+            reached = {1}
+            for d in mapspace.active:
+                most = max(int(rules.most[slot, d]), int(mapspace.fixed[slot, d]))
+                factors = _divisors(mapspace.problem.bounds[d]) if rules.open[slot, d] else [mapspace.fixed[slot, d]]
+                reached = {a * int(b) for a in reached for b in factors if b <= most and a * b <= limit}
+            children *= max(reached, default=1)
+        result.append(children)
+    return result
+
+
+def _divisors(n: int) -> list[int]:
+    return [i for i in range(1, n + 1) if n % i == 0]

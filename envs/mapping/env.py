@@ -1,0 +1,323 @@
+"""The mapping environment, scalar and vectorised."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from accelgym.costmodels.errors import InputError
+from accelgym.envs.mapping.construction import Construction
+from accelgym.envs.mapping.observation import Observer
+from accelgym.envs.mapping.render import draw_mapping, format_mapping
+from accelgym.envs.mapping.task import MappingTask
+
+__all__ = ["MappingEnv", "MappingVectorEnv"]
+
+Obs = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Infos = dict[str, Any]
+
+_UNKNOWN = -1
+
+
+class MappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
+    """Thousands of lanes of :class:`MappingEnv`, stepped as arrays.
+
+    Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
+    of the episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks ``_final_obs`` and
+    ``_final_info``. Every row equals what the scalar environment returns, bit for bit.
+
+    Args:
+        num_envs: Number of lanes.
+        one_shot: Decide everything in one step, see :class:`MappingEnv`.
+        task: A task object in place of ``arguments``.
+        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
+        **arguments: Fields of ``MappingSpec``.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        one_shot: bool = False,
+        task: MappingTask | None = None,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        **arguments: Any,
+    ) -> None:
+        if num_envs < 1:
+            raise InputError(f"num_envs is {num_envs}, allowed >= 1")
+        if task is not None and arguments:
+            raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+        self.task = task or MappingTask(**arguments)
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.one_shot = one_shot
+        self._observer = Observer(self.task.mapspace)
+        self._state = Construction(self.task.mapspace, num_envs)
+        self._decisions = len(self.task.mapspace.decisions)
+        choices = self.task.mapspace.num_choices
+        self.single_observation_space = spaces.Box(-1.0, 1.0, (self._observer.size,), np.float32)
+        self.single_action_space = spaces.MultiDiscrete(self.task.space.nvec) if one_shot else spaces.Discrete(choices)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        outermost = self.task.evaluate(self.task.outermost[None])
+        self._miss = -float(np.log(outermost.objective[0] / self.task.bound)) - 1.0
+        self._feasible = np.ones(num_envs, dtype=bool)
+        self._figures = {
+            "objective": np.full(num_envs, np.inf),
+            "energy_pj": np.full(num_envs, np.inf),
+            "latency_cycles": np.full(num_envs, np.inf),
+            "bound_by": np.full(num_envs, _UNKNOWN, dtype=np.int64),
+            "energy_by": np.full(num_envs, _UNKNOWN, dtype=np.int64),
+        }
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Obs, Infos]:
+        """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
+
+        The environment is deterministic; ``seed`` only seeds ``np_random``.
+        """
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        mask = (options or {}).get("reset_mask")
+        everywhere = np.ones(self.num_envs, dtype=bool)
+        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
+        return self._observer.observe(self._state), self._infos(everywhere)
+
+    def step(self, actions: Ints) -> tuple[Obs, npt.NDArray[np.float64], Bools, Bools, Infos]:
+        """Makes the next decision, or with ``one_shot`` all of them, in every lane."""
+        actions = np.asarray(actions, dtype=np.int64)
+        if self.one_shot:
+            wanted = self.task.choices(actions)
+            for at in range(self._decisions):
+                self._decide(np.arange(self.num_envs), at, wanted[:, at])
+        else:
+            top = self.task.mapspace.num_choices
+            if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= top:
+                raise InputError(f"actions must be {self.num_envs} integers in 0..{top - 1}, got {actions!r}")
+            for at, rows in self._groups():
+                self._decide(rows, at, actions[rows])
+        terminated = self._state.position == self._decisions
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        rewards = np.zeros(self.num_envs)
+        if not terminated.any():
+            return self._observer.observe(self._state), rewards, terminated, truncated, self._infos(~terminated)
+        self._finish(np.flatnonzero(terminated), rewards)
+        final_obs, final_info = self._observer.observe(self._state), self._infos(terminated)
+        self._begin(terminated)
+        infos = self._infos(np.ones_like(terminated))
+        objects = np.full(self.num_envs, None, dtype=object)
+        for lane in np.flatnonzero(terminated):
+            objects[lane] = final_obs[lane]
+        infos |= {"final_obs": objects, "_final_obs": terminated.copy()}
+        infos |= {"final_info": final_info, "_final_info": terminated.copy()}
+        return self._observer.observe(self._state), rewards, terminated, truncated, infos
+
+    def action_masks(self) -> Bools:
+        """Choices that leave a feasible completion, shape ``(num_envs, choices)``; sound and tight.
+
+        A lane that is infeasible already has no such choice; it gets every one that exists. With ``one_shot`` the
+        masks of all parameters are concatenated, and everything is allowed.
+        """
+        if self.one_shot:
+            return np.ones((self.num_envs, int(self.task.space.nvec.sum())), dtype=bool)
+        mask = np.zeros((self.num_envs, self.task.mapspace.num_choices), dtype=bool)
+        for at, rows in self._groups():
+            part = self._state.mask(rows, at, canonical=True)
+            stuck = ~part.any(axis=1) | ~self._feasible[rows]
+            part[stuck] = self._state.available(rows[stuck], at)
+            mask[rows] = part
+        return mask
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Returns one frame per lane, or ``None`` without a render mode."""
+        if self.render_mode is None:
+            return None
+        paint = format_mapping if self.render_mode == "ansi" else draw_mapping
+        return tuple(paint(self.task, row) for row in self._state.choices)
+
+    def _groups(self) -> list[tuple[int, Ints]]:
+        """Lanes by their next decision."""
+        return [(int(at), np.flatnonzero(self._state.position == at)) for at in np.unique(self._state.position)]
+
+    def _decide(self, rows: Ints, at: int, choices: Ints) -> None:
+        available = self._state.available(rows, at)
+        exists = available[np.arange(len(rows)), choices]
+        # What does not exist is replaced, so that the episode can go on; it is lost all the same.
+        choices = np.where(exists, choices, available.argmax(axis=1))
+        fits = self._state.mask(rows, at)[np.arange(len(rows)), choices]
+        self._feasible[rows] &= exists & fits
+        self._state.choose(rows, at, choices)
+
+    def _finish(self, rows: Ints, rewards: npt.NDArray[np.float64]) -> None:
+        outcome = self.task.evaluate(self.task.designs(self._state.choices[rows]))
+        good = self._feasible[rows]
+        figures = {"objective": outcome.objective, **outcome.costs}
+        for name, column in self._figures.items():
+            column[rows] = np.where(good, figures[name], np.inf if column.dtype.kind == "f" else _UNKNOWN)
+        distance = np.log(np.where(good, outcome.objective, self.task.bound) / self.task.bound)
+        rewards[rows] = np.where(good, -distance, self._miss)
+
+    def _begin(self, lanes: Bools) -> None:
+        self._state.begin(np.flatnonzero(lanes))
+        self._feasible = self._feasible | lanes
+        for name, column in self._figures.items():
+            blank = np.inf if column.dtype.kind == "f" else _UNKNOWN
+            self._figures[name] = np.where(lanes, blank, column).astype(column.dtype)
+
+    def _infos(self, present: Bools) -> Infos:
+        values: Infos = {name: column.copy() for name, column in self._figures.items()}
+        values |= {
+            "feasible": self._feasible.copy(),
+            "position": self._state.position.copy(),
+            "design": self._state.choices.copy(),
+        }
+        return values | {f"_{key}": present.copy() for key in values}
+
+
+class MappingEnv(gym.Env[Obs, np.int64]):
+    """Map a layer onto an accelerator: spatial unrolling, tile sizes and loop orders.
+
+    ## Description
+    A convolution or matrix product is a nest of loops. A mapping splits every loop over the levels of a memory
+    hierarchy and over the rows and columns of the arrays between them, and orders the loops of every level. It
+    decides how often each word moves and how many multipliers work, hence energy and latency. Costs follow
+    Timeloop's rules (model ``loopnest``). Minimise energy, latency or their product.
+
+    The mapping is built decision by decision: which level keeps which tensor (``bypass=True`` only); for every
+    prime factor of every loop bound, the slot it lies in (time loops of a level, or y or x of its fan-out), so that
+    factors always multiply to the bound; and for every level but the innermost the order of its time loops, from
+    the innermost outwards.
+
+    ## Action space
+    ``Discrete(choices)``, the meaning depends on the decision at hand. ``action_masks()`` is sound (every
+    masked-in prefix can be completed within memories and fan-outs) and tight (every feasible mapping is reachable,
+    by exactly one path: equal factors of a loop are placed from the inside outwards).
+
+    | decision | action |
+    |----------|--------|
+    | keep a tensor at a level | 0 keep, 1 bypass |
+    | place a prime factor | slot, numbered from the outermost |
+    | order | dimension of the next loop, numbered as in the problem |
+
+    With ``one_shot=True`` there is one step with ``MultiDiscrete(task.space.nvec)``: the task's design.
+
+    ## Observation space
+    ``Box(-1, 1, (size,), float32)``; ``D`` loops longer than 1, ``S`` slots, ``L`` levels, ``T`` tensors.
+
+    | width | observation |
+    |-------|-------------|
+    | 1 | share of the decisions made |
+    | 3 | kind of the next decision: keep, place, order (one-hot) |
+    | D + 1 | its dimension (one-hot), and its prime factor: log, relative to the longest loop |
+    | L + T | its level and its tensor (one-hot) |
+    | D | loop bounds: log, relative to the longest |
+    | D | share of each loop not placed yet (log) |
+    | S x D | share of each loop placed in each slot (log) |
+    | limited levels | share of the capacity in use |
+    | fan-outs | share of the fan-out in use |
+    | L x T | tensors kept |
+    | (L - 1) x D | positions of ordered loops: 1 innermost, falling outwards, 0 open |
+
+    ## Rewards
+    0 until the mapping is complete, then ``-log(objective / lower bound)`` with the task's certified lower bound,
+    so that 0 cannot be beaten. An infeasible mapping earns what the one with all loops outermost would, less 1.
+
+    ## Starting state
+    Nothing decided. There is no randomness.
+
+    ## Episode end
+    Terminates when everything is decided. An action that does not exist (a slot closed to the loop, a dimension
+    ordered already) is replaced by the first that does, and the mapping counts as infeasible.
+
+    ## Arguments
+    Fields of ``MappingSpec``, checked with errors that name the key: ``workload``, ``layer`` (counted from 1, or a
+    name), ``architecture`` (a preset, or a Timeloop file whose constraints bind), ``objective``, ``bypass``,
+    ``padding``. ``one_shot`` as above. ``render_mode`` is ``ansi`` (the loop nest) or ``rgb_array`` (data movement
+    per level and a roofline).
+
+    ```python
+    import accelgym, gymnasium
+    gymnasium.register_envs(accelgym)
+    env = gymnasium.make("accelgym/Mapping-v0", workload="thistle/resnet18", layer=2, objective="energy")
+    ```
+
+    ## Info
+    The same keys at reset and at every step: ``feasible`` (a completion fits), ``position``, ``design`` (choice per
+    decision, -1 where open); and, ``inf`` or -1 until a feasible mapping is complete, ``objective``, ``energy_pj``,
+    ``latency_cycles``, ``bound_by`` (the level whose bandwidth sets the latency, or the number of levels for the
+    multipliers) and ``energy_by`` (the level that spends most, likewise).
+
+    ## Vectorised environment
+    ``gymnasium.make_vec(id, num_envs=1024)`` gives :class:`MappingVectorEnv`.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+    }
+
+    def __init__(
+        self,
+        *,
+        one_shot: bool = False,
+        task: MappingTask | None = None,
+        render_mode: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        self._lane = MappingVectorEnv(1, one_shot=one_shot, task=task, render_mode=render_mode, **arguments)
+        self.task = self._lane.task
+        self.render_mode = render_mode
+        self.observation_space = self._lane.single_observation_space
+        self.action_space = self._lane.single_action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
+        """Starts an episode."""
+        super().reset(seed=seed)
+        obs, infos = self._lane.reset(seed=seed)
+        info = _first(infos)
+        self._frame = info["design"]
+        return obs[0], info
+
+    def step(self, action: np.int64 | Ints) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
+        """Makes the next decision."""
+        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
+        ended = bool(terminated[0])
+        info = _first(infos["final_info"] if ended else infos)
+        self._frame = info["design"]
+        last = infos["final_obs"][0] if ended else obs[0]
+        return last, float(rewards[0]), ended, bool(truncated[0]), info
+
+    def action_masks(self) -> Bools:
+        """Choices that leave a feasible completion, shape ``(choices,)``."""
+        return np.asarray(self._lane.action_masks()[0])
+
+    def render(self) -> Any:
+        """Returns the mapping so far, completed with all else outermost, as text or as an RGB array."""
+        if self.render_mode is None:
+            return None
+        paint = format_mapping if self.render_mode == "ansi" else draw_mapping
+        return paint(self.task, self._frame)
+
+
+def _first(infos: Infos) -> dict[str, Any]:
+    return {key: values[0].copy() for key, values in infos.items() if not key.startswith(("_", "final_"))}

@@ -1,0 +1,125 @@
+"""The audit: is a mapping task worth searching?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelgym.envs.mapping.mapspace import Order, Place
+from accelgym.envs.mapping.search import climb
+from accelgym.envs.space import Designs
+from accelgym.envs.task import Audit
+
+if TYPE_CHECKING:
+    from accelgym.envs.mapping.task import MappingTask
+
+__all__ = ["audit_mapping"]
+
+_RANDOM_DESIGNS = 1000
+_TRIVIAL_REGRET = 0.02
+_MANY_TIES = 1e6
+_RELAXED_STARTS = 4
+
+
+def audit_mapping(task: MappingTask, rng: np.random.Generator) -> Audit:
+    """Measures the landscape of a mapping task.
+
+    For this kind of task
+
+    * a *constant* design wants every factor in the same slot and the same order at every level, and is repaired;
+    * *greedy* moves single prime factors, always the one that saves most, from the mapping with all loops outermost;
+    * the *constraint* is the capacity of the memories.
+
+    Args:
+        task: The task.
+        rng: Source of the random designs.
+    """
+    reference = task.reference()
+    optimum = reference.value
+
+    def regret(designs: Designs) -> float:
+        return float(task.evaluate(designs).score.min() / optimum - 1)
+
+    relaxed = _unlimited(task)
+    ideal = min(optimum, relaxed.best_of_descents(_RELAXED_STARTS, rng)[1])
+    greedy = climb(task.pricing, task.candidate(task.outermost))
+    constant_regret = regret(task.repair(_constants(task), rng))
+    random_regret = regret(task.sample_feasible(rng, _RANDOM_DESIGNS))
+    best = np.array(reference.design, dtype=np.int64)
+    tied = _tied_orders(task, best, optimum)
+    ratio = ideal / optimum
+    faults = []
+    if constant_regret < _TRIVIAL_REGRET:
+        faults.append(f"a constant design is within {constant_regret:.1%} of the optimum")
+    if random_regret < _TRIVIAL_REGRET:
+        faults.append(f"random search is within {random_regret:.1%} of the optimum")
+    if ratio > 1 - _TRIVIAL_REGRET / 2:
+        faults.append("the constraint does not bind")
+    if tied > _MANY_TIES:
+        faults.append(f"at least {tied:.0e} designs tie")
+    return Audit(
+        optimum=optimum,
+        gap=reference.gap,
+        log10_cardinality=float(np.log10(task.space.nvec).sum()),
+        feasible_fraction=float(task.evaluate(task.space.sample(rng, _RANDOM_DESIGNS)).feasible.mean()),
+        constant_regret=constant_regret,
+        random_regret=random_regret,
+        greedy_regret=greedy[1] / optimum - 1,
+        tied_optima=tied,
+        relaxed_optimum_ratio=ratio,
+        budget_used=_fullest(task, best),
+        verdict="; ".join(faults) or "ok",
+    )
+
+
+def _constants(task: MappingTask) -> Designs:
+    """Designs that want all factors in one slot, crossed with one order for all levels."""
+    decisions = task.mapspace.decisions
+    rows = []
+    for slot in range(len(task.mapspace.slot_names)):
+        for first in range(len(task.problem.dims)):
+            row = np.zeros(len(decisions), dtype=np.int64)
+            for j, decision in enumerate(decisions):
+                if isinstance(decision, Place):
+                    row[j] = int(np.abs(np.array(decision.slots) - slot).argmin())
+                elif isinstance(decision, Order) and decision.digit == 0 and first in decision.dims:
+                    row[j] = decision.dims.index(first)
+            rows.append(row)
+    return np.array(rows)
+
+
+def _unlimited(task: MappingTask) -> MappingTask:
+    """The task on a machine whose memories are not limited."""
+    levels = tuple(replace(level, capacity_words=None) for level in task.architecture.levels)
+    return type(task)(
+        problem=task.problem,
+        machine=replace(task.architecture, levels=levels),
+        objective=task.spec.objective,
+        bypass=task.spec.bypass,
+    )
+
+
+def _tied_orders(task: MappingTask, best: Designs, optimum: float) -> float:
+    """Designs that differ from the optimum in the order of one level and are as good; at least 1."""
+    tied = 1.0
+    for v in range(len(task.architecture.levels) - 1):
+        digits = [j for j, x in enumerate(task.mapspace.decisions) if isinstance(x, Order) and x.level == v]
+        if digits:
+            sizes = tuple(int(n) for n in task.space.nvec[digits])
+            designs = np.repeat(best[None], int(np.prod(sizes)), axis=0)
+            designs[:, digits] = np.stack(np.unravel_index(np.arange(len(designs)), sizes), axis=1)
+            tied += float((task.evaluate(designs).score <= optimum * (1 + 1e-12)).sum() - 1)
+    return tied
+
+
+def _fullest(task: MappingTask, best: Designs) -> float:
+    """Share of its capacity that the fullest memory uses."""
+    costs = task.model.evaluate(task.mapspace.decode(best[None])).breakdown
+    shares = [0.0]
+    for level in task.architecture.levels:
+        if level.tile_capacity is not None:
+            words = [costs.get(f"{level.name}.{t}.tile_words", np.zeros(1))[0] for t in task.problem.tensor_names]
+            shares.append(float(sum(words)) / level.tile_capacity)
+    return max(shares)

@@ -1,0 +1,95 @@
+"""What an agent sees while a mapping is being built."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.envs.mapping.construction import Construction
+from accelgym.envs.mapping.mapspace import Keep, Mapspace, Order, Place
+
+__all__ = ["Observer"]
+
+Floats = npt.NDArray[np.float64]
+
+
+class Observer:
+    """Builds observations; the table in the environment's docstring names the columns.
+
+    Args:
+        mapspace: The map space observed.
+    """
+
+    def __init__(self, mapspace: Mapspace) -> None:
+        self.mapspace = mapspace
+        self._active = list(mapspace.active)
+        bounds = np.array(mapspace.problem.bounds, dtype=np.float64)[self._active]
+        self._log_bounds = np.log(bounds)
+        # Looked up, because the logarithm's last bit may depend on an array's layout.
+        self._log = np.log(np.arange(1, max(mapspace.problem.bounds) + 1))
+        self._scale = self._log_bounds / self._log_bounds.max()
+        self._question = self._questions()
+        architecture = mapspace.architecture
+        self._fanouts = [
+            (s, float(level.fanout_x if slot.kind == "x" else level.fanout_y))
+            for s, slot in enumerate(architecture.slots)
+            if slot.kind != "temporal"
+            for level in [architecture.levels[slot.level]]
+        ]
+        self._capacity = {
+            v: float(level.tile_capacity)
+            for v, level in enumerate(architecture.levels)
+            if level.tile_capacity is not None
+        }
+        self._orders = [(j, x) for j, x in enumerate(mapspace.decisions) if isinstance(x, Order)]
+        self.size = self.observe(Construction(mapspace, 1)).shape[1]
+
+    def observe(self, state: Construction) -> npt.NDArray[np.float32]:
+        """Returns ``(lanes, size)`` float32 observations, all within [-1, 1]."""
+        lanes = state.lanes
+        loops = self._log[state.factors[:, self._active] - 1] / self._log_bounds[:, None]
+        left = np.array(self.mapspace.problem.bounds)[self._active, None] // state.factors[:, self._active].prod(axis=0)
+        parts = [
+            self._question[state.position].T,
+            np.repeat(self._scale[:, None], lanes, axis=1),
+            self._log[left - 1] / self._log_bounds[:, None],
+            loops.reshape(-1, lanes),
+            np.array([np.minimum(state.words(v) / room, 1.0) for v, room in self._capacity.items()]).reshape(-1, lanes),
+            np.array([np.minimum(state.used[s] / top, 1.0) for s, top in self._fanouts]).reshape(-1, lanes),
+            state.keep.reshape(-1, lanes),
+            self._positions(state),
+        ]
+        return np.ascontiguousarray(np.clip(np.concatenate(parts), -1.0, 1.0).T, dtype=np.float32)
+
+    def _positions(self, state: Construction) -> Floats:
+        """Positions of the time loops chosen so far, innermost 1, falling outwards; ``(levels * dims, lanes)``."""
+        architecture = self.mapspace.architecture
+        result = np.zeros((len(architecture.levels) - 1, len(self.mapspace.problem.dims), state.lanes))
+        rows = np.arange(state.lanes)
+        for j, decision in self._orders:
+            chosen = state.choices[:, j]
+            known = chosen >= 0
+            value = 1.0 - decision.digit / len(decision.dims)
+            result[decision.level, chosen[known], rows[known]] = value
+        return result[:, self._active].reshape(-1, state.lanes)
+
+    def _questions(self) -> Floats:
+        """One row per decision, and one for the end: progress and what is asked."""
+        mapspace = self.mapspace
+        levels, tensors = len(mapspace.architecture.levels), len(mapspace.problem.tensors)
+        kinds, dims = 3, len(self._active)
+        total = len(mapspace.decisions)
+        table = np.zeros((total + 1, 1 + kinds + dims + 1 + levels + tensors))
+        table[:, 0] = np.arange(total + 1) / total
+        at_dim, at_prime = 1 + kinds, 1 + kinds + dims
+        at_level = at_prime + 1
+        for row, decision in zip(table, mapspace.decisions, strict=False):
+            match decision:
+                case Keep(level, tensor):
+                    row[[1, at_level + level, at_level + levels + tensor]] = 1.0
+                case Place(dim, prime, _, _):
+                    row[[2, at_dim + self._active.index(dim)]] = 1.0
+                    row[at_prime] = np.log(prime) / self._log_bounds.max()
+                case Order(level, _, _):
+                    row[[3, at_level + level]] = 1.0
+        return table

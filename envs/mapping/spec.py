@@ -1,0 +1,106 @@
+"""What defines a mapping task, validated with errors that name the key."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from accelgym.costmodels.architecture.machine import Architecture
+from accelgym.costmodels.architecture.presets import preset
+from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.timeloop import read_timeloop
+from accelgym.costmodels.workloads import Layer, Workload
+from accelgym.envs.mapping.mapspace import prime_factors
+
+__all__ = ["MappingObjective", "MappingSpec", "pad_bounds", "read_architecture", "select_layer"]
+
+
+class MappingObjective(StrEnum):
+    """What is minimised."""
+
+    ENERGY = "energy"
+    """pJ."""
+    LATENCY = "latency"
+    """Cycles."""
+    EDP = "edp"
+    """pJ x cycles."""
+
+
+class MappingSpec(BaseModel):
+    """Arguments of ``accelgym/Mapping-v0``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    workload: str = "thistle/resnet18"
+    """Name in the workload zoo, or a network file."""
+    layer: int | str = 2
+    """The layer mapped: its position among the convolutions and GEMMs, counted from 1, or its name."""
+    architecture: str = "eyeriss"
+    """Name of a preset, or a Timeloop v0.3 or v0.4 file; its constraints bind."""
+    objective: MappingObjective = MappingObjective.EDP
+    bypass: bool = False
+    """Also choose which level holds which tensor, where the architecture's constraints leave that open."""
+    padding: float = Field(default=0.0, ge=0.0, le=1.0)
+    """How far a loop bound may grow, as a fraction, to a number with more prime factors. Padded work costs."""
+
+    @classmethod
+    def parse(cls, arguments: Mapping[str, Any]) -> MappingSpec:
+        """Validates keyword arguments.
+
+        Raises:
+            InputError: Names the key, the value given and what is allowed.
+        """
+        for key in arguments:
+            if key not in cls.model_fields:
+                raise unknown_name("argument", key, cls.model_fields)
+        try:
+            return cls(**arguments)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise InputError(f"{first['loc'][0]} is {first['input']!r}: {first['msg']}") from None
+
+
+def select_layer(workload: Workload, layer: int | str) -> Layer:
+    """Returns a convolution or GEMM of a workload.
+
+    Args:
+        workload: The network.
+        layer: Position among its convolutions and GEMMs, counted from 1, or name.
+
+    Raises:
+        InputError: No such layer.
+    """
+    layers = workload.compute_layers
+    if isinstance(layer, int):
+        if not 1 <= layer <= len(layers):
+            raise InputError(f"layer is {layer}, allowed 1..{len(layers)} or a name ({workload.name!r})")
+        return layers[layer - 1]
+    for candidate in layers:
+        if candidate.name == layer:
+            return candidate
+    raise unknown_name(f"layer of {workload.name!r}", layer, [x.name for x in layers])
+
+
+def read_architecture(name: str, problem: Problem) -> Architecture:
+    """Returns a preset, or reads a Timeloop file; constraints in a file may name the dimensions of ``problem``.
+
+    Raises:
+        InputError: Unknown preset, or an error in the file.
+    """
+    if Path(name).suffix.lower() in (".yaml", ".yml"):
+        return read_timeloop(Path(name), problem=problem).architecture
+    return preset(name)
+
+
+def pad_bounds(bounds: tuple[int, ...], padding: float) -> tuple[int, ...]:
+    """Grows each bound to the least number within ``bound * (1 + padding)`` that has the most prime factors."""
+    return tuple(
+        max(range(bound, math.floor(bound * (1 + padding)) + 1), key=lambda n: len(prime_factors(n)))
+        for bound in bounds
+    )

@@ -1,0 +1,265 @@
+"""Mapping one layer onto one machine as a task: tiling, spatial unrolling and loop orders."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.architecture.machine import Architecture
+from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.costs import Reason
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.loopnest import LoopnestModel, Mappings
+from accelgym.costmodels.timeloop import timeloop_document, write_timeloop
+from accelgym.costmodels.workloads import load_workload
+from accelgym.envs.mapping.bounds import RELAXATIONS, Floor, cost_floor
+from accelgym.envs.mapping.construction import Construction
+from accelgym.envs.mapping.landscape import audit_mapping
+from accelgym.envs.mapping.mapspace import Keep, Mapspace
+from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
+from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
+from accelgym.envs.mapping.spec import MappingSpec, pad_bounds, read_architecture, select_layer
+from accelgym.envs.space import Designs, Space
+from accelgym.envs.task import Audit, Outcome, Task
+
+__all__ = ["MappingTask"]
+
+Bools = npt.NDArray[np.bool_]
+
+_EXHAUSTIVE = 2_000_000
+_STARTS = 12
+_ROUNDS = 72
+_BLOCK = 16_384
+
+
+class MappingTask(Task):
+    """Chooses spatial unrolling, tiles and loop orders of one layer on one machine.
+
+    Costs are those of :class:`LoopnestModel` in its default convention, Timeloop HEAD's rules.
+
+    Args:
+        problem: A problem object in place of a layer of ``workload``.
+        machine: An architecture object in place of ``architecture``.
+        **arguments: Fields of :class:`MappingSpec`.
+
+    Raises:
+        InputError: A bad argument, constraints the map space does not support, or a layer that no mapping fits.
+    """
+
+    def __init__(
+        self, *, problem: Problem | None = None, machine: Architecture | None = None, **arguments: Any
+    ) -> None:
+        self.spec = MappingSpec.parse(arguments)
+        if problem is None:
+            problem = Problem.from_layer(select_layer(load_workload(self.spec.workload), self.spec.layer))
+        if self.spec.padding:
+            problem = _padded(problem, self.spec.padding)
+        if problem.macs == 1:
+            raise InputError(f"layer {problem.name!r} is a single multiplication: there is nothing to map")
+        self.problem = problem
+        machine = machine or read_architecture(self.spec.architecture, problem)
+        self.mapspace = Mapspace(problem, machine, bypass=self.spec.bypass)
+        self.architecture = self.mapspace.architecture
+        self.model = LoopnestModel(problem, self.architecture)
+        Construction(self.mapspace, 1)  # refuses problems that do not fit
+
+    @property
+    def env_id(self) -> str:
+        return "accelgym/Mapping-v0"
+
+    @property
+    def space(self) -> Space:
+        return self.mapspace.space
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "env": self.env_id,
+            "spec": self.spec.model_dump(mode="json"),
+            **timeloop_document(self.problem, self.architecture),
+            "model": [self.model.name, self.model.version, self.model.technology],
+        }
+
+    # -- one evaluation ------------------------------------------------------------------------------------
+
+    def evaluate(self, designs: Designs) -> Outcome:
+        mappings = self.mapspace.decode(self.space.check(designs))
+        costs = self.model.evaluate(mappings)
+        valid = np.asarray(costs.valid, dtype=bool)
+        objective = combine(self.spec.objective, costs.energy_pj, costs.latency_cycles)
+        breach = self._breach(mappings)
+        levels = self.architecture.level_names
+        spent = np.stack([costs.breakdown[f"{name}.energy_pj"] for name in (*levels, self.architecture.compute.name)])
+        return Outcome(
+            objective=np.where(valid, objective, np.inf),
+            feasible=valid & (breach == 0),
+            violation=np.where(valid, breach, np.inf),
+            valid=valid,
+            costs={
+                "energy_pj": costs.energy_pj,
+                "latency_cycles": costs.latency_cycles,
+                "reason": np.where(valid & (breach > 0), np.int8(Reason.BAD_VALUE), costs.reason),
+                "utilized_pes": costs.breakdown["utilized_pes"],
+                "bound_by": np.asarray(costs.breakdown["bound_by"], dtype=np.int64),
+                "energy_by": spent.argmax(axis=0),
+            },
+        )
+
+    def _breach(self, mappings: Mappings) -> npt.NDArray[np.float64]:
+        """How far mappings exceed limits on single factors, or spread a dimension along x and y; 0 if they do not."""
+        rules, factors = self.mapspace.rules, np.asarray(mappings.factors)
+        limit = np.maximum(rules.most, self.mapspace.fixed)
+        breach = np.maximum(factors / limit - 1.0, 0.0)
+        for s, slot in enumerate(self.architecture.slots):
+            if slot.kind != "temporal":  # the fan-out itself is the model's to check
+                level = self.architecture.levels[slot.level]
+                fanout = level.fanout_x if slot.kind == "x" else level.fanout_y
+                breach[:, s] = np.where(limit[s] < fanout, breach[:, s], 0.0)
+        total = breach.sum(axis=(1, 2))
+        for v in range(len(self.architecture.levels)):
+            x, y = self.architecture.slot(v, "x"), self.architecture.slot(v, "y")
+            if x is not None and y is not None:
+                total += ((factors[:, x] > 1) & (factors[:, y] > 1)).sum(axis=1)
+        return np.asarray(total)
+
+    def choices(self, designs: Designs) -> npt.NDArray[np.int64]:
+        """Choices in the numbering of the environment's actions, shape ``(n, parameters)``."""
+        return self.mapspace.choices(self.space.check(designs))
+
+    def designs(self, choices: npt.NDArray[np.int64]) -> Designs:
+        """Inverse of :meth:`choices`."""
+        return self.mapspace.designs(choices)
+
+    def mapping_design(self, mappings: Mappings, row: int = 0) -> npt.NDArray[np.int64]:
+        """Returns the design of a mapping, for example one read from a Timeloop file.
+
+        Raises:
+            InputError: It lies outside the map space.
+        """
+        return np.asarray(self.mapspace.encode(mappings[row : row + 1])[0])
+
+    def artifacts(self, design: Designs) -> dict[str, str]:
+        mappings = self.mapspace.decode(self.space.check(np.asarray(design)[None]))
+        return {"timeloop.yaml": write_timeloop(self.problem, self.architecture, mappings)}
+
+    # -- what is known about the task ----------------------------------------------------------------------
+
+    @property
+    def bound(self) -> float:
+        """A certified lower bound on the objective of every design; cheap."""
+        floor = self._floor
+        return float(combine(self.spec.objective, np.array(floor.energy_pj), np.array(floor.cycles)))
+
+    @cached_property
+    def _floor(self) -> Floor:
+        return cost_floor(self.mapspace)
+
+    @cached_property
+    def pricing(self) -> Pricing:
+        """What the solvers price candidates with."""
+        return Pricing(self.mapspace, self.model, self.spec.objective)
+
+    @cached_property
+    def outermost(self) -> npt.NDArray[np.int64]:
+        """The design that needs the least room: every loop outermost, first order; shape ``(parameters,)``."""
+        return np.array([isinstance(decision, Keep) for decision in self.mapspace.decisions], dtype=np.int64)
+
+    def reference(self) -> Certificate:
+        """Returns the optimum where enumeration is affordable, else the best of many descents and a lower bound.
+
+        The bound is :attr:`bound`. Enumeration covers all tilings with the orders that
+        :func:`~accelgym.envs.mapping.orders.dominant_orders` leaves.
+        """
+        return self._certificate
+
+    @cached_property
+    def _certificate(self) -> Certificate:
+        start = time.perf_counter()
+        before = self.pricing.spent
+        found = enumerate_all(self.pricing, most=_EXHAUSTIVE)
+        exact = found is not None
+        best, _ = found or self.best_of_descents(_STARTS, np.random.default_rng(0), rounds=_ROUNDS)
+        design = self.encode(best)[0]
+        value = float(self.evaluate(design[None]).objective[0])
+        bound = value if exact else min(value, self.bound)
+        return Certificate(
+            value=value,
+            design=tuple(int(i) for i in design),
+            lower_bound=bound,
+            gap=(value - bound) / value,
+            method="enumeration with pruning"
+            if exact
+            else f"{_STARTS + _ROUNDS} recombined block descents; compulsory costs",
+            relaxations=() if exact else RELAXATIONS,
+            nodes=self.pricing.spent - before,
+            seconds=time.perf_counter() - start,
+        )
+
+    def best_of_descents(self, starts: int, rng: np.random.Generator, *, rounds: int = 0) -> tuple[Candidates, float]:
+        """Descends from random mappings, then from recombinations of what that found.
+
+        Args:
+            starts: Random mappings.
+            rng: Source of the choices.
+            rounds: Recombinations.
+
+        Returns:
+            The best candidate and its objective.
+        """
+        drawn = self.sample_feasible(rng, starts)
+        elite = [descend(self.pricing, self.candidate(x), rng) for x in drawn]
+        return recombine(self.pricing, elite, rng, rounds=rounds)
+
+    def candidate(self, design: npt.NDArray[np.int64]) -> Candidates:
+        """Returns a design, shape ``(parameters,)``, as the solvers take it, with the first order everywhere."""
+        mapping = self.mapspace.decode(design[None])
+        keep = None if mapping.keep is None else mapping.keep.transpose(1, 2, 0)
+        return self.pricing.start(mapping.factors.transpose(1, 2, 0), keep)
+
+    def encode(self, candidates: Candidates) -> Designs:
+        """Returns the designs of solver candidates; inverse of :meth:`candidate` but for the orders."""
+        free = (self.mapspace.rules.keep < 0).any()
+        return self.mapspace.encode(
+            Mappings(
+                self.problem,
+                self.architecture,
+                candidates.factors.transpose(2, 0, 1),
+                self.mapspace.ranks(candidates.codes).transpose(2, 0, 1),
+                candidates.keep.transpose(2, 0, 1) if free else None,
+            )
+        )
+
+    def audit(self, *, seed: int = 0) -> Audit:
+        return audit_mapping(self, np.random.default_rng(seed))
+
+    def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
+        parts = [
+            Construction(self.mapspace, min(_BLOCK, count - begin)).sample(rng) for begin in range(0, count, _BLOCK)
+        ]
+        return np.concatenate([np.zeros((0, len(self.space)), dtype=np.int64), *parts])
+
+    def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
+        result = self.space.check(designs).copy()
+        poor = np.flatnonzero(~self.fits(result))
+        for begin in range(0, len(poor), _BLOCK):
+            rows = poor[begin : begin + _BLOCK]
+            result[rows] = Construction(self.mapspace, len(rows)).repair(result[rows])
+        return result
+
+    def fits(self, designs: Designs) -> Bools:
+        """Returns which designs are feasible, without evaluating them; shape ``(n,)``."""
+        mappings = self.mapspace.decode(designs)
+        factors = np.asarray(mappings.factors).transpose(1, 2, 0)
+        keep = self.pricing.start(factors).keep if mappings.keep is None else mappings.keep.transpose(1, 2, 0)
+        return np.asarray(room(self.pricing, factors, keep) & (self._breach(mappings) == 0))
+
+
+def _padded(problem: Problem, padding: float) -> Problem:
+    """The problem with bounds grown to numbers that divide better."""
+    return Problem(
+        problem.name, problem.dims, pad_bounds(problem.bounds, padding), problem.tensors, problem.kind, problem.options
+    )
