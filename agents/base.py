@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
+
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.registry import Registry
 from accelgym.envs.space import Designs

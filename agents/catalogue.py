@@ -11,6 +11,10 @@ __all__ = ["SHIPPED", "register_agents"]
 
 SHIPPED = {
     "random": "accelgym.agents.random_search:RandomSearch",
+    "uniform": "accelgym.agents.uniform:Uniform",
+    "ga": "accelgym.agents.genetic:GeneticAlgorithm",
+    "annealing": "accelgym.agents.annealing:SimulatedAnnealing",
+    "aco": "accelgym.agents.ant_colony:AntColony",
 }
 """Name to ``module:class``."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome
@@ -42,12 +43,15 @@ class Journal:
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path = path
         line = (json.dumps(identity, sort_keys=True) + "\n").encode()
-        if not path.exists() or path.stat().st_size == 0:
-            path.write_bytes(line)
         self._end = len(line)
-        with path.open("rb") as file:
-            if file.read(len(line)) != line:
-                raise InputError(f"{path}: journal of another search; remove it or choose another folder")
+        head = b""
+        if path.exists():
+            with path.open("rb") as file:
+                head = file.read(len(line))
+        if len(head) < len(line) and line.startswith(head):  # new, or killed while it was begun
+            path.write_bytes(line)
+        elif head != line:
+            raise InputError(f"{path}: journal of another search; remove it or choose another folder")
 
     def replay(self) -> Iterator[Batch]:
         """Yields the complete batches on file; a torn last one is cut off."""

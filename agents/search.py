@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from accelgym.agents.base import Agent, make_agent
 from accelgym.agents.journal import Batch, Journal
 from accelgym.agents.trajectory import Trajectory
@@ -68,16 +69,24 @@ def search(
         log.add(batch)
         if progress is not None:
             progress(log.evaluations, log.best)
+        watch.restart()
     return log.trajectory(agent, task, seed, budget, options)
 
 
 @dataclass
 class _Stopwatch:
-    """CPU time of the agent since the last batch; the agent is charged for set-up, asking and telling."""
+    """CPU time of the agent since the last batch.
+
+    The agent is charged for set-up, asking and telling, not for the bookkeeping between two batches.
+    """
 
     cpu: float = field(default_factory=time.process_time)
     wall: float = field(default_factory=time.perf_counter)
     replayed: bool = False
+
+    def restart(self) -> None:
+        """Forgets the time since the last batch."""
+        self.cpu, self.wall = time.process_time(), time.perf_counter()
 
 
 def _step(task: Task, agent: Agent, left: int, past: Iterator[Batch], watch: _Stopwatch) -> Batch | None:
@@ -95,11 +104,8 @@ def _step(task: Task, agent: Agent, left: int, past: Iterator[Batch], watch: _St
     outcome = known.outcome if known is not None else task.evaluate(designs)
     evaluated = time.process_time()
     agent.tell(designs, outcome)
-    told, wall = time.process_time(), time.perf_counter()
-    spent = (asked - watch.cpu) + (told - evaluated)
-    batch = known or Batch(designs, outcome, spent, evaluated - asked, wall - watch.wall)
-    watch.cpu, watch.wall = told, wall
-    return batch
+    spent = (asked - watch.cpu) + (time.process_time() - evaluated)
+    return known or Batch(designs, outcome, spent, evaluated - asked, time.perf_counter() - watch.wall)
 
 
 class _Log:

@@ -67,9 +67,20 @@ class CostModel(Protocol[DesignsT]):
     NumPy arrays and torch tensors and returns the kind it was given.
     """
 
-    name: str
-    version: str
-    technology: str
+    @property
+    def name(self) -> str:
+        """Name in the registry."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Version of the model; it changes with its results."""
+        ...
+
+    @property
+    def technology(self) -> str:
+        """Name of the technology table in use."""
+        ...
 
     def evaluate(self, designs: DesignsT) -> Costs:
         """Returns the costs of every design in the batch."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
+
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.workloads.layer import Layer
 
@@ -62,8 +63,8 @@ class LayerShapes:
                     layer.N * groups,
                 )
             )
-        columns = np.array(rows, dtype=np.int64).reshape(-1, 8).T
-        return cls(*columns[:6], columns[6].astype(bool), columns[7])
+        K, C, Y, X, R, S, flags, repeat = np.array(rows, dtype=np.int64).reshape(-1, 8).T
+        return cls(K, C, Y, X, R, S, flags.astype(bool), repeat)
 
 
 @dataclass(frozen=True)

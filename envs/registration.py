@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
+
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
 from accelgym.envs.task import Task, tasks
 

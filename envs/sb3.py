@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from accelgym.costmodels.errors import InputError
 from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
+
+from accelgym.costmodels.errors import InputError
 
 __all__ = ["Sb3VecEnv"]
 

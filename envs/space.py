@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.errors import InputError, unknown_name
 
 __all__ = ["Designs", "Parameter", "Space"]

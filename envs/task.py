@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.registry import Registry
 from accelgym.envs.space import Designs, Space

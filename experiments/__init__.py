@@ -1,1 +1,16 @@
-"""To be filled."""
+"""Benchmarks: agents compared on tasks with known optima, with statistics and a report."""
+
+from accelgym.experiments.config import BenchConfig, load_config, shipped_configs
+from accelgym.experiments.report import build_report
+from accelgym.experiments.runner import BenchProgress, BenchResult, JobFailure, run_bench
+
+__all__ = [
+    "BenchConfig",
+    "BenchProgress",
+    "BenchResult",
+    "JobFailure",
+    "build_report",
+    "load_config",
+    "run_bench",
+    "shipped_configs",
+]

@@ -1,5 +1,5 @@
 """The ``accelgym`` command."""
 
-from accelgym.cli.app import app, main
+from accelgym.cli.root import app, main
 
 __all__ = ["app", "main"]

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.box import SIMPLE
+from rich.table import Column, Table
 
 from accelgym.cli.console import out, print_json
 from accelgym.cli.settings import JsonOption
@@ -44,20 +45,20 @@ def workloads(
     as_json: JsonOption = False,
 ) -> None:
     """Lists the workload zoo, or the layers of one workload or of a network file (CSV, YAML, ONNX)."""
-    from accelgym.costmodels.workloads.zoo import get_workload, workload_names
+    from accelgym.costmodels.workloads import get_workload, load_workload, workload_names
 
     if name is None:
         rows = [get_workload(n) for n in workload_names()]
         if as_json:
             print_json([{"name": w.name, "layers": len(w.layers), "macs": w.macs} for w in rows])
             return
-        table = Table("name", "compute layers", "layers", "MACs", "parameters", "source")
+        table = Table(Column("name", no_wrap=True), "compute", "layers", "MACs", "parameters", box=SIMPLE)
         for w in rows:
             counts = (str(len(w.compute_layers)), str(len(w.layers)), f"{w.macs:.4g}", f"{w.parameters:.4g}")
-            table.add_row(w.name, *counts, w.source)
+            table.add_row(w.name, *counts)
         out.print(table)
         return
-    workload = get_workload(name)
+    workload = load_workload(name)
     dims = ("N", "K", "C", "P", "Q", "R", "S", "groups")
     if as_json:
         layers = [
@@ -66,10 +67,12 @@ def workloads(
         ]
         print_json({"name": workload.name, "source": workload.source, "layers": layers, "edges": workload.edges})
         return
-    table = Table("#", "name", "kind", *dims, "stride", "MACs", title=f"{workload.name}: {workload.macs:.4g} MACs")
+    columns = ("#", "name", "kind", "N", "K", "C", "P x Q", "R x S", "stride", "groups", "MACs")
+    table = Table(*(Column(c, no_wrap=True) for c in columns), box=SIMPLE)
+    out.print(f"{workload.name}: {workload.macs:.4g} MACs, {workload.parameters:.4g} parameters; {workload.source}")
     for i, x in enumerate(workload.layers, 1):
-        sizes = [str(getattr(x, d)) for d in dims]
-        table.add_row(str(i), x.name, x.op or x.kind.value, *sizes, f"{x.stride[0]}x{x.stride[1]}", f"{x.macs:.4g}")
+        sizes = (str(x.N), str(x.K), str(x.C), f"{x.P}x{x.Q}", f"{x.R}x{x.S}", f"{x.stride[0]}x{x.stride[1]}")
+        table.add_row(str(i), x.name, x.op or x.kind.value, *sizes, str(x.groups), f"{x.macs:.4g}")
     out.print(table)
 
 

@@ -72,7 +72,7 @@ def search(
 ) -> None:
     """Lets an agent search a task; leaves trajectory.npz, best.json and manifest.json."""
     from accelgym.agents import search as run_search
-    from accelgym.experiments.manifest import write_manifest
+    from accelgym.experiments.manifest import run_environment
 
     task = make_task(env, **parse_settings(settings))
     choices = parse_settings(options, "--option")
@@ -85,15 +85,15 @@ def search(
         def show(done: int, best: float) -> None:
             bar.update(row, completed=done, note=f"regret {best / reference - 1:.2%}" if reference else f"{best:.6g}")
 
-        found = run_search(
-            task, agent, budget=budget, seed=seed, options=choices, journal=journal, progress=show
-        )
+        found = run_search(task, agent, budget=budget, seed=seed, options=choices, journal=journal, progress=show)
     found.save(out_dir / "trajectory.npz")
     best = _summary(task, found.best, found.best_design, reference)
     best |= {"evaluations": found.evaluations, "distinct_designs": found.distinct_designs}
     (out_dir / "best.json").write_text(json.dumps(best, indent=2) + "\n")
     run = {"env": env, "task": task.describe(), "task_id": task.id, "agent": agent, "options": choices}
-    write_manifest(out_dir / "manifest.json", {**run, "budget": budget, "seed": seed})
+    cpu = {"agent_cpu_s": found.agent_cpu_s[-1], "evaluation_cpu_s": found.evaluation_cpu_s[-1]}
+    manifest = {**run, "budget": budget, "seed": seed, **cpu, **run_environment()}
+    (out_dir / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     journal.unlink(missing_ok=True)
     if as_json:
         print_json(best)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.certificate import Certificate
 
 __all__ = ["CAPACITY_SLACK", "minimise_max", "minimise_sum"]

@@ -84,9 +84,7 @@ class Layer:
         if not self.is_compute:
             return
         if self.K % self.groups or self.C % self.groups:
-            raise InputError(
-                f"layer {self.name!r}: groups={self.groups} must divide K={self.K} and C={self.C}"
-            )
+            raise InputError(f"layer {self.name!r}: groups={self.groups} must divide K={self.K} and C={self.C}")
         if min(self.input_height, self.input_width) < 1:
             raise InputError(
                 f"layer {self.name!r}: padding {self.padding} leaves no input "
@@ -160,9 +158,7 @@ class Layer:
         )
 
     @classmethod
-    def gemm(
-        cls, name: str, *, M: int, K: int, C: int, batch: int = 1, weights_are_parameters: bool = True
-    ) -> Layer:
+    def gemm(cls, name: str, *, M: int, K: int, C: int, batch: int = 1, weights_are_parameters: bool = True) -> Layer:
         """Builds ``batch`` independent products ``(M x C) @ (C x K)``.
 
         Args:

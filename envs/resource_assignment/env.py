@@ -7,14 +7,15 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.resource_assignment.observation import Observer
 from accelgym.envs.resource_assignment.render import draw_assignment, format_assignment
 from accelgym.envs.resource_assignment.rewards import reward_scheme
 from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
-from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
 __all__ = ["ResourceAssignmentEnv", "ResourceAssignmentVectorEnv"]
 
@@ -71,7 +72,12 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._lanes = np.arange(num_envs)
-        self._begin(np.ones(num_envs, dtype=bool), fresh=True)
+        self._position = np.zeros(num_envs, dtype=np.int64)
+        self._used = np.zeros(num_envs)
+        self._objective = np.zeros(num_envs)
+        self._feasible = np.ones(num_envs, dtype=bool)
+        self._valid = np.ones(num_envs, dtype=bool)
+        self._options = np.full((num_envs, self.table.slots), -1, dtype=np.int32)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -135,15 +141,7 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         paint = format_assignment if self.render_mode == "ansi" else draw_assignment
         return tuple(paint(self.task, row) for row in self._options)
 
-    def _begin(self, lanes: BoolArray, *, fresh: bool = False) -> None:
-        n = self.num_envs
-        if fresh:
-            self._position = np.zeros(n, dtype=np.int64)
-            self._used = np.zeros(n)
-            self._objective = np.zeros(n)
-            self._feasible = np.ones(n, dtype=bool)
-            self._valid = np.ones(n, dtype=bool)
-            self._options = np.full((n, self.table.slots), -1, dtype=np.int32)
+    def _begin(self, lanes: BoolArray) -> None:
         self._position = np.where(lanes, 0, self._position)
         self._used = np.where(lanes, 0.0, self._used)
         self._objective = np.where(lanes, 0.0, self._objective)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from accelgym.costmodels.solvers import allocate_greedily
 from accelgym.envs.resource_assignment.table import AssignmentTable
 from accelgym.envs.task import Audit

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.designs import LayerShapes
 from accelgym.envs.resource_assignment.spec import Deployment
 from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
 
-__all__ = ["Observer"]
+__all__ = ["POSITION", "Observer"]
+
+POSITION = 7
+"""Column that holds the slot to be decided, over the number of slots."""
+_BUDGET, _SPARE = 8, 9
 
 
 class Observer:
@@ -24,7 +29,7 @@ class Observer:
         static = _layer_features(task)
         # One more row: what is seen after the last decision.
         self._static = np.vstack((static, np.zeros(static.shape[1]))).astype(np.float32)
-        self._static[-1, _POSITION] = 1.0
+        self._static[-1, POSITION] = 1.0
         self._reserve = table.reserve
         self._limit = table.limit
         self._spare = max(table.limit - table.reserve[0], np.finfo(np.float64).tiny)
@@ -55,9 +60,6 @@ class Observer:
         obs[:, _SPARE] = np.clip((left - self._reserve[position]) / self._spare, -1.0, 1.0)
         obs[:, width:] = np.where((position > 0)[:, None], self._actions[previous], np.float32(0))
         return obs
-
-
-_POSITION, _BUDGET, _SPARE = 7, 8, 9
 
 
 def _layer_features(task: ResourceAssignmentTask) -> npt.NDArray[np.float64]:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
     from matplotlib.figure import Figure
+
+    from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
 
 __all__ = ["assignment_figure", "assignment_rows", "draw_assignment", "format_assignment"]
 
@@ -96,11 +98,8 @@ def assignment_figure(task: ResourceAssignmentTask, options: npt.NDArray[np.inte
 
 def draw_assignment(task: ResourceAssignmentTask, options: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
     """Returns the figure as an RGB image, shape ``(height, width, 3)``, uint8."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     figure = assignment_figure(task, options)
-    canvas = figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
+    canvas: Any = figure.canvas
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.errors import unknown_name
 from accelgym.envs.resource_assignment.table import AssignmentTable
 

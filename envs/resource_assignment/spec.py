@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from accelgym.costmodels.errors import InputError, unknown_name
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from accelgym.costmodels.errors import InputError, unknown_name
 
 __all__ = [
     "BUDGET_PRESETS",
@@ -54,16 +55,16 @@ class Granularity(StrEnum):
 
 
 class Objective(StrEnum):
-    """What is minimised, per layer, before aggregation."""
+    """What is minimised: of every layer before aggregation when pipelined, of the whole chip when sequential."""
 
     LATENCY = "latency"
     """Cycles."""
     ENERGY = "energy"
     """pJ."""
     EDP = "edp"
-    """pJ x cycles of each layer."""
+    """pJ x cycles."""
     LAP = "lap"
-    """Cycles x um2 of each layer."""
+    """Cycles x um2."""
     TARGET = "target"
     """The constrained resource, subject to a latency target in place of the budget."""
 
@@ -89,7 +90,7 @@ class ResourceAssignmentSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     workload: str = "confuciux/mobilenet_v2"
-    """Name in the workload zoo; its convolutions and GEMMs are assigned, vector layers are free."""
+    """Name in the workload zoo, or a network file; its convolutions and GEMMs are assigned, vector layers are free."""
     model: str = "maestro"
     """Cost model: ``maestro`` (as ConfuciuX uses it), ``physical``, or a plug-in."""
     model_options: dict[str, Any] = Field(default_factory=dict)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.solvers.knapsack import CAPACITY_SLACK
 
@@ -15,6 +17,7 @@ __all__ = ["AssignmentTable"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ class AssignmentTable:
     @property
     def slots(self) -> int:
         """Number of decisions in a design."""
-        return self.cost.shape[0]
+        return int(self.cost.shape[0])
 
     @property
     def options(self) -> int:
         """Number of options per decision."""
-        return self.cost.shape[1]
+        return int(self.cost.shape[1])
 
     @cached_property
     def limit(self) -> float:
@@ -58,7 +61,7 @@ class AssignmentTable:
     @cached_property
     def cheapest(self) -> FloatArray:
         """Least resource of each slot, shape ``(slots,)``."""
-        return np.where(self.allowed, self.resource, np.inf).min(axis=1)
+        return np.asarray(self.closed.min(axis=1))
 
     @cached_property
     def reserve(self) -> FloatArray:
@@ -68,7 +71,7 @@ class AssignmentTable:
     @cached_property
     def best_cost(self) -> FloatArray:
         """Least cost of each slot when the budget is ignored, shape ``(slots,)``."""
-        return np.where(self.allowed, self.cost, np.inf).min(axis=1)
+        return np.asarray(np.where(self.allowed, self.cost, np.inf).min(axis=1))
 
     @cached_property
     def scale(self) -> float:
@@ -83,11 +86,11 @@ class AssignmentTable:
 
     def aggregate(self, cost: FloatArray) -> FloatArray:
         """Combines costs of shape ``(..., slots)`` to ``(...,)``."""
-        return cost.max(axis=-1) if self.aggregate_max else cost.sum(axis=-1)
+        return np.asarray(cost.max(axis=-1) if self.aggregate_max else cost.sum(axis=-1))
 
-    def gather(self, figure: npt.NDArray[np.generic], options: IntArray) -> npt.NDArray[np.generic]:
+    def gather(self, figure: npt.NDArray[ScalarT], options: IntArray) -> npt.NDArray[ScalarT]:
         """Picks a figure of chosen options: ``(designs, slots)`` indices to values of that shape."""
-        return figure[np.arange(self.slots), options]
+        return np.asarray(figure[np.arange(self.slots), options])
 
     def mask(self, position: IntArray, used: FloatArray) -> BoolArray:
         """Options that keep the design completable.
@@ -114,7 +117,7 @@ class AssignmentTable:
     def repair(self, options: IntArray, rng: np.random.Generator) -> IntArray:
         """Makes rows feasible by redrawing slots, in random order, until the rest fits."""
         options = options.copy()
-        bad = ~self.gather(self.allowed, options).astype(bool)
+        bad = ~self.gather(self.allowed, options)
         used = np.where(bad, self.cheapest, self.gather(self.resource, options)).sum(axis=1)
         broken = np.flatnonzero((used > self.limit) | bad.any(axis=1))
         if len(broken) == 0:
@@ -123,7 +126,7 @@ class AssignmentTable:
         closed = bad[broken]
         order = rng.permuted(np.tile(np.arange(self.slots), (len(broken), 1)), axis=1)
         order = np.take_along_axis(order, np.argsort(~np.take_along_axis(closed, order, 1), axis=1, kind="stable"), 1)
-        spend = np.where(closed, 0.0, self.gather(self.resource, rows).astype(np.float64))
+        spend = np.where(closed, 0.0, self.gather(self.resource, rows))
         floor = np.where(closed, self.cheapest, spend)
         # Slots are freed in that order until the kept ones, with the cheapest rest, fit.
         ordered = np.take_along_axis(floor, order, 1)
@@ -140,7 +143,7 @@ class AssignmentTable:
         """Fills the entries that are -1, in the given order, uniformly among what fits."""
         rows = np.arange(len(options))
         unset = options < 0
-        spend = self.gather(self.resource, np.maximum(options, 0)).astype(np.float64)
+        spend = self.gather(self.resource, np.maximum(options, 0))
         used = np.where(unset, self.cheapest, spend).sum(axis=1)
         for step in range(self.slots):
             slot = order[:, step]

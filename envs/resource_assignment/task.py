@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.models import cost_models
 from accelgym.costmodels.solvers import minimise_max, minimise_sum
-from accelgym.costmodels.workloads import Workload
-from accelgym.costmodels.workloads.zoo import get_workload
+from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.resource_assignment.landscape import audit_table
 from accelgym.envs.resource_assignment.spec import (
     Aggregate,
@@ -38,6 +38,7 @@ BUFFER_LEVELS = tuple(range(1, 13))
 """ConfuciuX's buffer levels: output channels tiled per PE."""
 
 FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 class ResourceAssignmentTask(Task):
@@ -56,7 +57,7 @@ class ResourceAssignmentTask(Task):
 
     def __init__(self, *, workload_object: Workload | None = None, **arguments: Any) -> None:
         self.spec = ResourceAssignmentSpec.parse(arguments)
-        self.workload = workload_object or get_workload(self.spec.workload)
+        self.workload = workload_object or load_workload(self.spec.workload)
         self.layers = self.workload.compute_layers
         if not self.layers:
             raise InputError(f"workload {self.workload.name!r} has no convolution or GEMM to assign")
@@ -118,10 +119,9 @@ class ResourceAssignmentTask(Task):
     def evaluate(self, designs: Designs) -> Outcome:
         table = self.table
         options = self.options(self.space.check(designs))
-        cost = table.gather(table.cost, options).astype(np.float64)
-        resource = table.gather(table.resource, options).astype(np.float64)
-        allowed = table.gather(table.allowed, options).astype(bool)
-        valid = allowed.all(axis=1)
+        cost, resource = table.gather(table.cost, options), table.gather(table.resource, options)
+        allowed = table.gather(table.allowed, options)
+        valid = np.asarray(allowed.all(axis=1))
         used = np.where(valid, resource.sum(axis=1), np.inf)
         overshoot = np.maximum(used / table.capacity - 1, 0.0)
         feasible = used <= table.limit
@@ -139,7 +139,7 @@ class ResourceAssignmentTask(Task):
         """Flat option per slot, ``(n, parameters)`` to ``(n, slots)``."""
         shape = tuple(len(k.values) for k in self.knobs)
         parts = designs.reshape(len(designs), len(self.slot_names), len(shape))
-        return np.ravel_multi_index(tuple(np.moveaxis(parts, -1, 0)), shape).astype(np.int64)
+        return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(parts, -1, 0)), shape), dtype=np.int64)
 
     def designs(self, options: npt.NDArray[np.int64]) -> Designs:
         """Inverse of :meth:`options`."""
@@ -175,43 +175,29 @@ class ResourceAssignmentTask(Task):
     @cached_property
     def table(self) -> AssignmentTable:
         """Every option of every slot, evaluated once."""
-        costs, pes = self._evaluate_options()
-        repeat = LayerShapes.from_layers(self.layers).repeat[:, None]
-        latency = np.asarray(costs.latency_cycles, dtype=np.float64) * repeat
-        energy = np.asarray(costs.energy_pj, dtype=np.float64) * repeat
-        area = np.asarray(costs.area_um2, dtype=np.float64)
-        power = np.asarray(costs.power_mw, dtype=np.float64)
-        valid, reason = np.asarray(costs.valid), np.asarray(costs.reason)
-        objective = {
+        figures, pes, valid, reason = self._figures()
+        latency, area = figures["latency_cycles"], figures["area_um2"]
+        cost = {
             Objective.LATENCY: latency,
-            Objective.ENERGY: energy,
-            Objective.EDP: latency * energy,
+            Objective.ENERGY: figures["energy_pj"],
+            Objective.EDP: latency * figures["energy_pj"],
             Objective.LAP: latency * area,
             Objective.TARGET: latency,
         }[self.spec.objective]
-        resource = {Constraint.AREA: area, Constraint.POWER: power, Constraint.PES: pes}[self.spec.constraint]
-        figures = {"latency_cycles": latency, "energy_pj": energy, "area_um2": area, "power_mw": power}
-        use_max = self.spec.aggregate is Aggregate.MAX
-        if self.spec.deployment is Deployment.SEQUENTIAL:
-            # One chip runs the layers in turn: time and energy add up, the neediest layer sizes the chip.
-            objective = (objective.max if use_max else objective.sum)(axis=0, keepdims=True)
-            resource = resource.max(axis=0, keepdims=True)
-            combine = {"latency_cycles": np.sum, "energy_pj": np.sum, "area_um2": np.max, "power_mw": np.max}
-            figures = {name: combine[name](a, axis=0, keepdims=True) for name, a in figures.items()}
-            first_bad = (~valid).argmax(axis=0)
-            reason = reason[first_bad, np.arange(reason.shape[1])][None]
-            valid = valid.all(axis=0, keepdims=True)
+        resource = {Constraint.AREA: area, Constraint.POWER: figures["power_mw"], Constraint.PES: pes}[
+            self.spec.constraint
+        ]
         low, high = self._resource_range(resource)
         capacity = low + self.spec.budget * (high - low)
-        if self.spec.objective is Objective.TARGET:
-            assert self.spec.target is not None
-            objective, resource, capacity = resource, objective, self.spec.target
+        use_max = self.spec.aggregate is Aggregate.MAX
+        if self.spec.target is not None:
+            cost, resource, capacity = resource, cost, self.spec.target
             if use_max:
+                # Every slot must meet the target by itself: nothing is left to share.
                 valid = valid & (resource <= capacity)
-                reason, resource, capacity = reason, np.zeros_like(resource), 1.0
-                use_max = False
+                resource, capacity, use_max = np.zeros_like(resource), 1.0, False
         table = AssignmentTable(
-            cost=objective,
+            cost=cost,
             resource=resource,
             allowed=valid,
             reason=reason,
@@ -221,6 +207,27 @@ class ResourceAssignmentTask(Task):
         )
         self._refuse_impossible(table)
         return table
+
+    def _figures(self) -> tuple[dict[str, FloatArray], FloatArray, BoolArray, npt.NDArray[np.int8]]:
+        """Figures by name, PEs, validity and reasons of every option, shape ``(slots, options)`` each."""
+        costs, pes = self._evaluate_options()
+        repeat = LayerShapes.from_layers(self.layers).repeat[:, None]
+        figures = {
+            "latency_cycles": np.asarray(costs.latency_cycles * repeat, dtype=np.float64),
+            "energy_pj": np.asarray(costs.energy_pj * repeat, dtype=np.float64),
+            "area_um2": np.asarray(costs.area_um2, dtype=np.float64),
+            "power_mw": np.asarray(costs.power_mw, dtype=np.float64),
+        }
+        valid, reason = np.asarray(costs.valid, dtype=bool), np.asarray(costs.reason, dtype=np.int8)
+        if self.spec.deployment is Deployment.PIPELINED:
+            return figures, pes, valid, reason
+        # One chip runs the layers in turn: time and energy add up, the neediest layer sizes the chip.
+        add_up = np.max if self.spec.aggregate is Aggregate.MAX else np.sum
+        combine = {"latency_cycles": add_up, "energy_pj": add_up, "area_um2": np.max, "power_mw": np.max}
+        figures = {name: np.asarray(combine[name](a, axis=0, keepdims=True)) for name, a in figures.items()}
+        first_bad = (~valid).argmax(axis=0)
+        reason = reason[first_bad, np.arange(reason.shape[1])][None]
+        return figures, pes[:1], np.asarray(valid.all(axis=0, keepdims=True)), reason
 
     def _evaluate_options(self) -> tuple[Costs, FloatArray]:
         """Costs of every (layer, option), and the PEs of each, shape ``(layers, options)``."""

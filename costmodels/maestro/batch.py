@@ -1,0 +1,176 @@
+"""Batches: rows grouped by dataflow, cut into blocks that fit the cache, and put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from accelgym.costmodels.arrays import Array
+from accelgym.costmodels.costs import Reason
+from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.maestro import closed_form, hardware
+from accelgym.costmodels.maestro.faults import Faults
+from accelgym.costmodels.maestro.general_rules import analyse
+from accelgym.costmodels.maestro.problem import EXACT_LIMIT, Batch, Problem, input_faults, positions
+
+__all__ = ["LazyBreakdown", "blockwise", "counts_of"]
+
+BLOCK = 8192
+"""Rows evaluated at a time with NumPy: temporaries stay in cache and below the size (128 KiB) from which the C
+allocator maps fresh pages for every one of them."""
+INT32_MAX = 2.0**31 - 1.0
+
+_TRAFFIC = ("latency_cycles", "input_l2_reads", "filter_l2_reads", "output_l2_writes", "l2_bytes", "counted_macs")
+
+
+class LazyBreakdown(Mapping[str, Array]):
+    """Named figures that are worked out, all at once, when the first is asked for."""
+
+    def __init__(self, names: tuple[str, ...], compute: Callable[[], dict[str, Array]]) -> None:
+        self._names = names
+        self._compute = compute
+
+    @cached_property
+    def _figures(self) -> dict[str, Array]:
+        return self._compute()
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._figures[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def blockwise(
+    batch: Batch, evaluate: Callable[[Problem, Array], dict[str, Array]], dtypes: Mapping[str, str]
+) -> dict[str, Array]:
+    """Evaluates a batch block by block (torch: at once).
+
+    Args:
+        batch: The designs.
+        evaluate: Takes some rows and their depthwise mask, returns float64 or bool columns by name. With a column
+            ``valid`` among them, numbers of rows that are not become 0.
+        dtypes: Names of the columns to return and of their types.
+
+    Returns:
+        The columns in the shape of the batch.
+    """
+    xp = batch.xp
+    placed = {} if xp is np else {"device": batch.raw["K"].device}
+    columns = {name: xp.empty(batch.rows, dtype=getattr(xp, dtype), **placed) for name, dtype in dtypes.items()}
+    step = BLOCK if xp is np else max(batch.rows, 1)
+    with np.errstate(all="ignore"):
+        for flow, rows in batch.groups():
+            for start in range(0, batch.rows if rows is None else len(rows), step):
+                block = slice(start, start + step) if rows is None else rows[start : start + step]
+                found = _cleared(xp, evaluate(*batch.problem(block, flow)))
+                for name, column in columns.items():
+                    column[block] = found[name].to(column.dtype) if placed else found[name]
+    return {name: column.reshape(batch.shape) for name, column in columns.items()}
+
+
+def _cleared(xp: Any, columns: dict[str, Array]) -> dict[str, Array]:
+    """Sets the numbers of invalid rows to 0, which also keeps NaN out of integers."""
+    valid = columns.get("valid")
+    if valid is None or bool(valid.all()):
+        return columns
+    kept = ("valid", "reason")
+    return {n: c if n in kept else xp.where(valid, c, xp.zeros_like(c)) for n, c in columns.items()}
+
+
+def counts_of(p: Problem, depthwise: Array, faults: Faults) -> dict[str, Array]:
+    """Works out the integers of the analysis, for designs that all use one dataflow.
+
+    Returns:
+        float64 columns, exact where valid: ``latency_cycles``, ``input_l2_reads``, ``filter_l2_reads``,
+        ``output_l2_writes``, ``l1_bytes``, ``l2_bytes``, ``macs``, ``counted_macs`` (as the program counts them,
+        for ``dpt``), and ``reason``, codes of :class:`Reason`.
+    """
+    reason, macs = input_faults(p, depthwise)
+    found = _analysed(p, faults)
+    found["l1_bytes"] = hardware.l1_bytes(p, faults)
+    found["macs"] = macs
+    found["reason"] = _limits(p, faults, reason, found)
+    return found
+
+
+def _limits(p: Problem, faults: Faults, reason: Array, found: dict[str, Array]) -> Array:
+    """Adds the rows beyond the exact range and the program's own failures to the faults of the input."""
+    xp, cycles = p.xp, found["latency_cycles"]
+    reads = found["input_l2_reads"] + found["filter_l2_reads"]
+    largest = xp.maximum(xp.maximum(cycles, found["output_l2_writes"]), reads)
+
+    def mark(reason: Array, rows: Array, why: Reason) -> Array:
+        return xp.where(rows & (reason == 0.0), float(why), reason) if bool(rows.any()) else reason
+
+    reason = mark(reason, ~(largest <= EXACT_LIMIT), Reason.OVERFLOW)
+    if faults.edge_tiles:
+        # A dimension that holds a step, but not a whole tile.
+        if p.is_flow(Dataflow.SHI):
+            reason = mark(reason, (p.OY < p.R) | ((p.OX < p.P) & (p.P <= p.X)), Reason.DEGENERATE)
+        elif p.is_flow(Dataflow.EYE):
+            reason = mark(reason, (p.OX < p.S) | ((p.OY < p.P) & (p.P <= p.Y)), Reason.DEGENERATE)
+    # A case takes a cycle at least, so it cannot occur more often than there are cycles.
+    if faults.int32_iterations and bool((largest > INT32_MAX).any()):
+        rows = positions(xp, largest > INT32_MAX)
+        too_many = xp.zeros_like(largest)
+        too_many[rows] = closed_form.iterations(p.take(rows))
+        reason = mark(reason, too_many > INT32_MAX, Reason.INT32_OVERFLOW)
+    return reason
+
+
+def _analysed(p: Problem, faults: Faults) -> dict[str, Array]:
+    """Closed forms where the NoC cannot limit, the general rules elsewhere."""
+    dataflow = Dataflow(max(int(p.flow), 0))
+    if p.bw is None:
+        return _closed(p, dataflow, faults)
+    wide = closed_form.transfer_bound(p) <= p.bw
+    if bool(wide.all()):
+        return _closed(p, dataflow, faults)
+    if wide.ndim == 0 or not bool(wide.any()):
+        return _general(p, dataflow, faults)
+    return _piecewise(
+        p,
+        [
+            (wide, partial(_closed, dataflow=dataflow, faults=faults)),
+            (~wide, partial(_general, dataflow=dataflow, faults=faults)),
+        ],
+    )
+
+
+def _piecewise(p: Problem, pieces: Sequence[tuple[Array, Callable[[Problem], dict[str, Array]]]]) -> dict[str, Array]:
+    """Evaluates disjoint sets of rows by different functions; rows in none of them are 0."""
+    xp = p.xp
+    columns = {name: xp.zeros_like(p.K) for name in _TRAFFIC}
+    for mask, evaluate in pieces:
+        rows = positions(xp, mask)
+        for name, column in evaluate(p.take(rows)).items():
+            columns[name][rows] = column
+    return columns
+
+
+def _closed(p: Problem, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
+    t = closed_form.traffic(p, dataflow, faults)
+    cycles = closed_form.latency(p, faults)
+    return _columns(p, cycles, t.input_reads, t.filter_reads, t.output_writes, t.first_case, t.macs)
+
+
+def _general(p: Problem, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
+    t = analyse(p, dataflow, faults)
+    return _columns(p, t.runtime, t.input_reads, t.filter_reads, t.output_writes, t.first_case, t.macs)
+
+
+def _columns(
+    p: Problem, cycles: Array, inputs: Array, filters: Array, outputs: Array, first_case: Array, macs: Any
+) -> dict[str, Array]:
+    """Names the columns; the first case is double buffered in L2."""
+    counted = p.zero if macs is None else macs
+    return dict(zip(_TRAFFIC, (cycles, inputs, filters, outputs, 2.0 * first_case, counted), strict=True))

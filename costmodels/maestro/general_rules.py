@@ -1,0 +1,126 @@
+"""MAESTRO's algorithm for any NoC bandwidth: every combination of loop states, per level, as array operations.
+
+Each loop of a level is in one of three states: ``INIT`` (first tile), ``STEADY`` (further full tiles) or ``EDGE``
+(a partial last tile). A *case* is one state per loop; it occurs as often as the product of its states' counts. A
+case takes as long as the slowest of its compute, the traffic into the level and the traffic out of it; the very
+first case overlaps with nothing. The compute of a case is the runtime of the level below on that tile or, on the
+lowest level, the MACs of the busiest PE. Traffic of ``t`` elements takes ``ceil(t / bandwidth)`` cycles.
+
+Source: MAESTRO at commit 4eb08d17 (MIT licence), classes ``CostAnalysisEngine``, ``ReuseAnalysis``,
+``IterationAnalysis`` and ``ClusterUnit``. Its bound by off-chip bandwidth is left out: at the program's default
+(70000 elements/cycle) it acts on none of these mappings below several thousand PEs.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from accelgym.costmodels.arrays import Array
+from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.maestro.faults import Faults
+from accelgym.costmodels.maestro.mapping import Directive, coupled_dims, inner_level, top_level
+from accelgym.costmodels.maestro.problem import Problem
+from accelgym.costmodels.maestro.tiles import EDGE, INIT, STEADY, Tiles
+from accelgym.costmodels.maestro.unit_traffic import egress, ingress, macs_of_busiest_pe, macs_of_case
+
+__all__ = ["LevelCounts", "analyse"]
+
+
+@dataclass(frozen=True)
+class LevelCounts:
+    """What the top level does over all its cases; elements unless stated."""
+
+    runtime: Array
+    """Cycles."""
+    input_reads: Array
+    filter_reads: Array
+    output_writes: Array
+    first_case: Array
+    """Elements that enter and leave in the first case: half of the double buffer that feeds the level."""
+    macs: Array | None
+    """``dpt`` only: MACs as the program counts them, over edge tiles as it sizes them."""
+
+
+def analyse(p: Problem, dataflow: Dataflow, faults: Faults) -> LevelCounts:
+    """Runs the analysis for designs that all use one dataflow.
+
+    Args:
+        p: The designs; ``p.bw`` must be set.
+        dataflow: The mapping of all of them.
+        faults: Which slips of the program to repeat.
+    """
+    xp = p.xp
+    top = top_level(p, dataflow)
+    tiles = Tiles.of(xp, top, top, faults)
+    if dataflow is Dataflow.DPT:
+        return _run(p, dataflow, tiles, faults, lambda case: macs_of_busiest_pe(tiles, dataflow, case, faults))
+    kernel = {"R": p.R, "S": p.S}
+    full = kernel | {loop.dim: xp.minimum(loop.size, top.dims[loop.dim]) for loop in top.loops}
+    runtimes: dict[frozenset[str], Array] = {}
+
+    def inner_runtime(case: tuple[int, ...]) -> Array:
+        # INIT and STEADY tiles are equally large, so one run per set of edges is enough.
+        edges = frozenset(loop.dim for loop, state in zip(top.loops, case, strict=True) if state == EDGE)
+        if edges not in runtimes:
+            held = {loop.dim: tiles.held(loop, EDGE if loop.dim in edges else INIT) for loop in top.loops}
+            inner = inner_level(p, dataflow, kernel | held, faults)
+            # The program's slip: it sizes the inner tiles of an edge as those of a full tile.
+            sized = replace(inner, dims=full) if faults.edge_tiles else inner
+            below = Tiles.of(xp, inner, sized, faults)
+
+            def busiest(inner_case: tuple[int, ...]) -> Array:
+                return macs_of_busiest_pe(below, dataflow, inner_case, faults)
+
+            runtimes[edges] = _run(p, dataflow, below, faults, busiest).runtime
+        return runtimes[edges]
+
+    return _run(p, dataflow, tiles, faults, inner_runtime)
+
+
+def _run(
+    p: Problem,
+    dataflow: Dataflow,
+    tiles: Tiles,
+    faults: Faults,
+    compute: Callable[[tuple[int, ...]], Array],
+) -> LevelCounts:
+    """Adds up all cases of one level."""
+    xp, level = p.xp, tiles.level
+    zero = p.K * 0.0
+    totals = dict.fromkeys(("runtime", "input_reads", "filter_reads", "output_writes"), zero)
+    macs = zero if dataflow is Dataflow.DPT else None
+    first_case = zero
+    coupled = coupled_dims(dataflow)
+    for case in itertools.product(*(_states(tiles, loop) for loop in level.loops)):
+        times = zero + 1.0
+        for loop, state in zip(level.loops, case, strict=True):
+            times = times * tiles.count(loop, state)
+        reads = {t: ingress(tiles, coupled[t], case, faults) for t in ("input", "filter")}
+        writes = egress(tiles, coupled["output"], case, faults)
+        arriving = reads["input"] + reads["filter"]
+        delay_in, delay_out = _transfer(p, arriving), _transfer(p, writes)
+        if all(state == INIT for state in case):
+            delay = compute(case) + delay_in
+            first_case = arriving + writes
+        else:
+            delay = xp.maximum(compute(case), xp.maximum(delay_in, delay_out))
+        totals["runtime"] = totals["runtime"] + times * delay
+        totals["input_reads"] = totals["input_reads"] + times * reads["input"]
+        totals["filter_reads"] = totals["filter_reads"] + times * reads["filter"]
+        totals["output_writes"] = totals["output_writes"] + times * writes
+        if macs is not None:
+            macs = macs + times * macs_of_case(tiles, dataflow, case, faults)
+    return LevelCounts(**totals, first_case=first_case, macs=macs)
+
+
+def _states(tiles: Tiles, loop: Directive) -> tuple[int, ...]:
+    """States of a loop that any of the designs is ever in."""
+    later = (state for state in (STEADY, EDGE) if bool((tiles.zero + tiles.count(loop, state)).any()))
+    return (INIT, *later)
+
+
+def _transfer(p: Problem, elements: Array) -> Array:
+    """Cycles on the NoC: one per ``bw`` elements; the hop's latency of 1 is the first of them."""
+    return p.xp.ceil(elements / p.bw)

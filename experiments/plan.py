@@ -1,0 +1,157 @@
+"""From a config to jobs, with everything that can be wrong found before the first one runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from accelgym.agents import make_agent
+from accelgym.costmodels.errors import AccelGymError, InputError
+from accelgym.costmodels.workloads.yaml_source import YamlSource
+from accelgym.envs.registration import make_task
+from accelgym.envs.task import Task
+from accelgym.experiments.config import AgentEntry, BenchConfig
+
+__all__ = ["Job", "PlannedTask", "check_agents", "design_details", "plan_jobs", "plan_tasks", "task_record"]
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """A task of the benchmark and where in the config it stands."""
+
+    task: Task
+    env: str
+    arguments: dict[str, Any]
+    title: str
+    cpu_s: float
+    """CPU seconds of tabulating and solving the task; charged to no agent."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One search: a task, an agent and a seed."""
+
+    task_id: str
+    env: str
+    arguments: dict[str, Any]
+    agent: AgentEntry
+    budget: int
+    seed: int
+
+    def folder(self, out: Path) -> Path:
+        """Where the search is kept."""
+        return out / "runs" / self.task_id / self.agent.label / f"seed-{self.seed}"
+
+    def __str__(self) -> str:
+        return f"{self.task_id}/{self.agent.label}/seed-{self.seed}"
+
+
+def plan_tasks(config: BenchConfig, source: YamlSource | None = None) -> list[PlannedTask]:
+    """Builds every task of the config and solves it.
+
+    Raises:
+        InputError: A task cannot be built, or stands in the config twice.
+    """
+    built: list[tuple[str, dict[str, Any], Task, float]] = []
+    seen: set[str] = set()
+    for index, entry in enumerate(config.tasks):
+        for arguments in entry.expand():
+            start = time.process_time()
+            try:
+                task = make_task(entry.env, **arguments)
+                task.reference()
+            except (AccelGymError, TypeError) as error:
+                raise _located(source, ("tasks", index), str(error)) from error
+            if task.id in seen:
+                raise _located(source, ("tasks", index), f"the task {arguments} stands in the config twice")
+            seen.add(task.id)
+            built.append((task.env_id, arguments, task, time.process_time() - start))
+    titles = _titles([(env, arguments) for env, arguments, _, _ in built])
+    return [PlannedTask(t, env, args, title, cpu) for (env, args, t, cpu), title in zip(built, titles, strict=True)]
+
+
+def plan_jobs(config: BenchConfig, planned: Iterable[PlannedTask]) -> list[Job]:
+    """Returns all searches of a benchmark."""
+    return [
+        Job(p.task.id, p.env, p.arguments, agent, config.budget_of(agent), seed)
+        for p in planned
+        for agent in config.agents
+        for seed in config.seeds
+    ]
+
+
+def check_agents(
+    jobs: Iterable[Job], planned: Iterable[PlannedTask], config: BenchConfig, source: YamlSource | None = None
+) -> None:
+    """Builds every agent on every task that it still has to search.
+
+    Raises:
+        InputError: An unknown agent or option, a bad value, or a task the agent cannot search.
+        MissingExtraError: An agent needs a package that is not installed.
+    """
+    tasks = {p.task.id: p.task for p in planned}
+    for agent, task_id in dict.fromkeys((config.agents.index(job.agent), job.task_id) for job in jobs):
+        entry = config.agents[agent]
+        try:
+            make_agent(entry.name, tasks[task_id], seed=config.seeds[0], **entry.options)
+        except InputError as error:
+            raise _located(source, ("agents", agent), str(error)) from error
+
+
+def task_record(planned: PlannedTask) -> dict[str, Any]:
+    """Returns what a report needs to know about a task, as plain data."""
+    task = planned.task
+    reference = task.reference()
+    start = time.process_time()
+    audit = task.audit().to_json()
+    return {
+        "id": task.id,
+        "title": planned.title,
+        "env": planned.env,
+        "arguments": planned.arguments,
+        "description": task.describe(),
+        "parameters": [{"name": p.name, "values": list(p.values), "ordered": p.ordered} for p in task.space.parameters],
+        "reference": reference.to_json(),
+        "reference_design": design_details(task, reference.design),
+        "audit": audit,
+        "prepare_cpu_s": planned.cpu_s,
+        "audit_cpu_s": time.process_time() - start,
+    }
+
+
+def design_details(task: Task, design: Sequence[int] | None) -> dict[str, Any] | None:
+    """Returns one design with its real values and all its costs, as plain data."""
+    if design is None:
+        return None
+    outcome = task.evaluate(np.array([design]))
+    return {
+        "values": task.space.decode(design),
+        "objective": float(outcome.objective[0]),
+        "costs": {name: np.asarray(figure)[0].tolist() for name, figure in outcome.costs.items()},
+    }
+
+
+def _titles(tasks: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
+    """Names each task by its workload and by the arguments that tell the tasks of the config apart."""
+    keys = list(dict.fromkeys(key for _, arguments in tasks for key in arguments))
+    missing = object()
+    varying = [k for k in keys if any(a.get(k, missing) != tasks[0][1].get(k, missing) for _, a in tasks)]
+    several_envs = len({env for env, _ in tasks}) > 1
+    titles = []
+    for env, arguments in tasks:
+        words = [env.split("/")[-1]] if several_envs or not arguments else []
+        words += [str(arguments["workload"])] if "workload" in arguments else []
+        words += [f"{key}={arguments[key]}" for key in varying if key in arguments and key != "workload"]
+        titles.append(" ".join(words) or env.split("/")[-1])
+    return titles
+
+
+def _located(source: YamlSource | None, key: tuple[str, int], message: str) -> InputError:
+    if source is not None:
+        return source.error(key, message)
+    return InputError(f"config: {key[0]}[{key[1]}]: {message}")

@@ -1,0 +1,40 @@
+"""The report of a benchmark: one HTML page, and the numbers in it as CSV and JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from accelgym.costmodels.errors import MissingExtraError
+from accelgym.experiments.report.summary import SummaryRow, summarise, write_summary
+from accelgym.experiments.results import BenchResults
+
+__all__ = ["SummaryRow", "build_report", "summarise"]
+
+
+def build_report(out: Path) -> Path:
+    """Writes ``report.html``, ``summary.csv`` and ``summary.json`` into a benchmark's folder.
+
+    The folder may belong to a benchmark that is unfinished or has failed runs; the report says so.
+
+    Args:
+        out: Folder that :func:`accelgym.experiments.run_bench` has written.
+
+    Returns:
+        Path of the page, which needs neither network nor other files.
+
+    Raises:
+        InputError: Not a benchmark's folder.
+        MissingExtraError: Plotly is not installed; the summary files are written all the same.
+    """
+    results = BenchResults.load(out)
+    rows = summarise(results)
+    write_summary(results, rows, out)
+    try:
+        from accelgym.experiments.report.page import render_page
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "plotly":
+            raise
+        raise MissingExtraError("the HTML report", "plotly", "report") from error
+    path = out / "report.html"
+    path.write_text(render_page(results, rows), encoding="utf-8")
+    return path

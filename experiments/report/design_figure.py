@@ -1,0 +1,157 @@
+"""The best designs found, layer by layer, against the optimum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from accelgym.experiments.report.style import MUTED, Exhibit, finish, style_of
+from accelgym.experiments.results import TaskResults
+
+__all__ = ["design_exhibit"]
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One row of the figure: a figure of every slot."""
+
+    title: str
+    values: list[Any]
+    ordered: bool = True
+    percent: bool = False
+
+
+def design_exhibit(task: TaskResults) -> Exhibit | None:
+    """Draws each agent's best design against the reference, per slot.
+
+    Returns:
+        The figure, with a menu of agents; ``None`` when the parameters of the task are not grouped into slots
+        (named ``<slot>.<knob>``), or no agent has found a feasible design.
+    """
+    knobs = _knobs(task)
+    found = [(index, runs.best()) for index, runs in enumerate(task.agents)]
+    shown = [(index, best) for index, best in found if best is not None]
+    reference = task.record["reference_design"]
+    if not knobs or not shown or reference is None:
+        return None
+    slots = list(dict.fromkeys(name.rpartition(".")[0] for names in knobs.values() for name, _ in names))
+    optimum = _panels(task, knobs, reference)
+    figure = make_subplots(rows=len(optimum), shared_xaxes=True, vertical_spacing=0.04)
+    x = list(range(1, len(slots) + 1))
+    for row, panel in enumerate(optimum, start=1):
+        _draw_optimum(figure, row, panel, x, slots)
+    winner = min(shown, key=lambda pair: float(task.agents[pair[0]].final_regret[pair[1]]))[0]
+    for index, best in shown:
+        runs = task.agents[index]
+        for row, panel in enumerate(_panels(task, knobs, runs.best_designs[best]), start=1):
+            _draw_agent(figure, row, panel, x, slots, index, runs.agent.label, visible=index == winner)
+    figure = finish(figure, height=180 + 150 * len(optimum))
+    _add_menu(figure, task, shown, len(optimum), winner)
+    for row, panel in enumerate(optimum, start=1):
+        figure.update_yaxes(row=row, title=panel.title, rangemode="tozero", tickformat=".0%" if panel.percent else None)
+    figure.update_xaxes(showgrid=False, range=[0.3, len(slots) + 0.7])
+    figure.update_xaxes(tickvals=x, ticktext=slots, tickangle=-60, tickfont={"size": 10}, row=len(optimum))
+    figure.update_layout(
+        bargap=0.25,
+        margin={"t": 70, "b": 110},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "itemclick": False, "itemdoubleclick": False},
+    )
+    return Exhibit(
+        "Best design against the optimum",
+        figure,
+        "Bars: the reference design. Dots: the best design of the agent chosen in the menu, over all its seeds. Budget "
+        "share: what a layer takes of the budget. Cost share: the layer's objective over the optimum's sum, so "
+        "that the dots add up to one plus the regret where layers add up.",
+    )
+
+
+def _knobs(task: TaskResults) -> dict[str, list[tuple[str, bool]]]:
+    """Groups parameters named ``<slot>.<knob>`` by knob: knob to (parameter, ordered) of every slot, or nothing."""
+    groups: dict[str, list[tuple[str, bool]]] = {}
+    for parameter in task.record["parameters"]:
+        slot, _, knob = parameter["name"].rpartition(".")
+        if not slot:
+            return {}
+        groups.setdefault(knob, []).append((parameter["name"], bool(parameter["ordered"])))
+    return groups if len({len(names) for names in groups.values()}) == 1 else {}
+
+
+def _panels(task: TaskResults, knobs: dict[str, list[tuple[str, bool]]], design: Any) -> list[_Panel]:
+    """Returns the figures of a design per slot: its knobs, then its shares of budget and objective."""
+    panels = [
+        _Panel(
+            knob.replace("_", " "),
+            [design["values"][name] for name, _ in names],
+            ordered=all(ordered for _, ordered in names),
+        )
+        for knob, names in knobs.items()
+    ]
+    reference = task.record["reference_design"]["costs"]
+    used = task.record["audit"].get("budget_used")
+    if "slot_resource" in reference and used:
+        capacity = sum(reference["slot_resource"]) / used
+        panels.append(_Panel("budget share", _shares(design, "slot_resource", capacity), percent=True))
+    if "slot_cost" in reference:
+        whole = sum(reference["slot_cost"]) or 1.0
+        panels.append(_Panel("cost share", _shares(design, "slot_cost", whole), percent=True))
+    return panels
+
+
+def _shares(design: Any, name: str, whole: float) -> list[float]:
+    return [float(value) for value in np.asarray(design["costs"][name], dtype=np.float64) / whole]
+
+
+def _draw_optimum(figure: go.Figure, row: int, panel: _Panel, x: list[int], slots: list[str]) -> None:
+    common = {
+        "x": x,
+        "y": panel.values,
+        "name": "optimum",
+        "legendgroup": "optimum",
+        "showlegend": row == 1,
+        "customdata": slots,
+        "hovertemplate": "%{customdata}: %{y}<extra>optimum</extra>",
+    }
+    if panel.ordered:
+        figure.add_bar(**common, marker_color=MUTED, row=row, col=1)
+    else:
+        marker = {"symbol": "square", "size": 11, "color": MUTED}
+        figure.add_scatter(**common, mode="markers", marker=marker, row=row, col=1)
+
+
+def _draw_agent(
+    figure: go.Figure, row: int, panel: _Panel, x: list[int], slots: list[str], index: int, name: str, *, visible: bool
+) -> None:
+    colour, _ = style_of(index)
+    figure.add_scatter(
+        x=x,
+        y=panel.values,
+        name=name,
+        legendgroup=name,
+        showlegend=row == 1,
+        visible=visible,
+        mode="markers",
+        marker={"color": colour, "size": 7, "line": {"color": "white", "width": 0.8}},
+        customdata=slots,
+        hovertemplate="%{customdata}: %{y}<extra>" + name + "</extra>",
+        row=row,
+        col=1,
+    )
+
+
+def _add_menu(figure: go.Figure, task: TaskResults, shown: list[tuple[int, int]], panels: int, winner: int) -> None:
+    """Adds the menu that shows one agent at a time; the first ``panels`` traces are the reference."""
+    buttons = []
+    for position, (index, best) in enumerate(shown):
+        visible = [True] * panels + [False] * (panels * len(shown))
+        first = panels * (position + 1)
+        visible[first : first + panels] = [True] * panels
+        runs = task.agents[index]
+        label = f"{runs.agent.label}: regret {runs.final_regret[best]:.3%}"
+        buttons.append({"label": label, "method": "restyle", "args": [{"visible": visible}]})
+    active = [index for index, _ in shown].index(winner)
+    menu = {"buttons": buttons, "active": active, "x": 1, "xanchor": "right", "y": 1.0, "yanchor": "bottom"}
+    figure.update_layout(updatemenus=[menu | {"pad": {"b": 12}}])

@@ -1,0 +1,210 @@
+"""The figures that compare agents."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from accelgym.experiments.report.style import (
+    REGRET_FLOOR,
+    Exhibit,
+    FloatArray,
+    evaluation_axis,
+    finish,
+    on_axis,
+    regret_axis,
+    style_of,
+    transparent,
+)
+from accelgym.experiments.results import AgentRuns, BenchResults, TaskResults
+from accelgym.experiments.statistics import (
+    curves_on_grid,
+    ecdf,
+    evaluation_grid,
+    hitting_times,
+    iqm_interval,
+    probability_of_improvement,
+)
+
+__all__ = ["cost_exhibit", "ecdf_exhibit", "improvement_exhibit", "regret_exhibit"]
+
+_ECDF_TARGETS = np.geomspace(1.0, 1e-3, 31)
+
+
+def regret_exhibit(task: TaskResults, budget: int) -> Exhibit:
+    """Best-so-far regret over evaluations: interquartile mean and bootstrap band per agent."""
+    figure = go.Figure()
+    drawn: list[FloatArray] = []
+    for index, runs in enumerate(task.agents):
+        if not runs.runs:
+            continue
+        colour, dash = style_of(index)
+        grid = evaluation_grid(runs.budget)
+        band = iqm_interval([curves_on_grid(runs.regret_curves, grid)], repeats=1000)
+        seen = np.isfinite(band.value)
+        x, value, low = grid[seen], on_axis(band.value[seen]), on_axis(band.low[seen])
+        # A band that reaches to infinity, since some run has found nothing feasible, leaves the picture at its top.
+        high = np.where(np.isfinite(band.high[seen]), on_axis(band.high[seen]), 1e9)
+        drawn += [value, low]
+        figure.add_scatter(
+            x=np.concatenate((x, x[::-1])),
+            y=np.concatenate((high, low[::-1])),
+            fill="toself",
+            fillcolor=transparent(colour, 0.11),
+            line={"width": 0},
+            hoverinfo="skip",
+            legendgroup=runs.agent.label,
+            showlegend=False,
+        )
+        figure.add_scatter(
+            x=x,
+            y=value,
+            name=_name(runs, budget),
+            legendgroup=runs.agent.label,
+            line={"color": colour, "dash": dash, "width": 2.2},
+            customdata=100 * band.value[seen],
+            hovertemplate="%{x:,} evaluations: regret %{customdata:.4g} %<extra>" + runs.agent.label + "</extra>",
+        )
+    _fit_regret_axis(figure, drawn)
+    evaluation_axis(figure, budget)
+    return Exhibit(
+        "Best-so-far regret",
+        finish(figure, height=540),
+        "Regret is the best feasible objective so far over the optimum, minus one. Line: interquartile mean over the "
+        "seeds at each number of evaluations. Band: 95 % percentile interval of 1,000 bootstrap samples of the seeds. "
+        "A line starts where most runs have found a feasible design, stays level after a search has ended early, and "
+        f"ends at a capped agent's budget; regrets below {REGRET_FLOOR:.3%} are drawn at the bottom. Click an agent in "
+        "the legend to hide it, double-click to see it alone.",
+    )
+
+
+def ecdf_exhibit(results: BenchResults) -> Exhibit:
+    """Share of (run, target) pairs solved within a number of evaluations, over all tasks."""
+    figure = go.Figure()
+    budget = results.config.budget
+    for index, strata in enumerate(_by_agent(results)):
+        curves = [curve for runs in strata for curve in runs.regret_curves]
+        if not curves:
+            continue
+        colour, dash = style_of(index)
+        grid = evaluation_grid(strata[0].budget)
+        share = ecdf(np.array([hitting_times(curves, target) for target in _ECDF_TARGETS]), grid)
+        figure.add_scatter(
+            x=grid,
+            y=share,
+            name=_name(strata[0], budget),
+            line={"color": colour, "dash": dash, "width": 2.2, "shape": "hv"},
+            hovertemplate="%{x:,} evaluations: %{y:.1%} of the targets<extra>" + strata[0].agent.label + "</extra>",
+        )
+    figure.update_yaxes(title="share of targets reached", tickformat=".0%", range=[-0.02, 1.02])
+    evaluation_axis(figure, budget)
+    return Exhibit(
+        "Targets reached, over all tasks",
+        finish(figure, height=440),
+        f"Empirical distribution of hitting times. Targets are {len(_ECDF_TARGETS)} regrets, evenly spread on a "
+        f"logarithmic scale from {_ECDF_TARGETS[0]:.0%} to {_ECDF_TARGETS[-1]:.1%}; the height is the share of all "
+        "pairs of a run and a target, over all tasks and seeds, where the run has reached the target. Higher and "
+        "further left is better. A capped agent's line ends at its budget.",
+    )
+
+
+def improvement_exhibit(results: BenchResults) -> Exhibit | None:
+    """Probability that a run of the agent in the row beats one of the agent in the column.
+
+    Returns:
+        The figure, or ``None`` with fewer than two agents that have runs on every task.
+    """
+    complete = [strata for strata in _by_agent(results) if all(runs.runs for runs in strata)]
+    if len(complete) < 2:
+        return None
+    names = [strata[0].agent.label for strata in complete]
+    regrets = [[runs.final_regret for runs in strata] for strata in complete]
+    chance = np.full((len(names), len(names)), np.nan)
+    hover = np.full(chance.shape, "", dtype=object)
+    for i, j in zip(*np.nonzero(~np.eye(len(names), dtype=bool)), strict=True):
+        found = probability_of_improvement(regrets[i], regrets[j], repeats=500)
+        chance[i, j] = found.value
+        hover[i, j] = f"{names[i]} beats {names[j]}: {found.value:.1%} [{found.low:.1%}, {found.high:.1%}]"
+    order = np.argsort(-np.nansum(chance, axis=1), kind="stable")
+    names = [names[i] for i in order]
+    chance, hover = chance[np.ix_(order, order)], hover[np.ix_(order, order)]
+    heat = go.Heatmap(
+        z=chance,
+        x=names,
+        y=names,
+        texttemplate="%{z:.0%}",
+        customdata=hover,
+        hovertemplate="%{customdata}<extra></extra>",
+        # Orange to blue: told apart with every kind of colour vision.
+        colorscale=[[0, "#e58a4e"], [0.5, "#f7f7f7"], [1, "#4d9fd0"]],
+        zmin=0,
+        zmax=1,
+        xgap=2,
+        ygap=2,
+        colorbar={"title": "probability", "tickformat": ".0%", "thickness": 14},
+    )
+    figure = finish(go.Figure(heat), height=130 + 36 * len(names), legend=False)
+    figure.update_yaxes(autorange="reversed", title="this agent", showgrid=False)
+    figure.update_xaxes(title="beats this one", showgrid=False)
+    return Exhibit(
+        "Who beats whom",
+        figure,
+        "Probability that a run of the row's agent ends with a smaller regret than a run of the column's agent on the "
+        "same task, averaged over the tasks; ties count half. The interval on hover is the 95 % percentile interval "
+        "of 500 bootstrap samples of the seeds within each task. Capped agents are compared at their own, smaller "
+        "budget. Agents stand in the order of their average chance; one without a finished run on some task is left "
+        "out.",
+    )
+
+
+def cost_exhibit(task: TaskResults, budget: int) -> Exhibit:
+    """Final regret against the CPU seconds of a run."""
+    figure = go.Figure()
+    drawn: list[FloatArray] = []
+    times: list[float] = []
+    for index, runs in enumerate(task.agents):
+        band = iqm_interval([runs.final_regret]) if runs.runs else None
+        if band is None or not np.isfinite(band.value):
+            continue
+        colour, _ = style_of(index)
+        value, low = on_axis(band.value), on_axis(band.low)
+        high = on_axis(band.high) if np.isfinite(band.high) else value
+        drawn.append(np.array([low, high]))
+        times.append(float(np.mean([run.agent_cpu_s[-1] + run.evaluation_cpu_s[-1] for run in runs.runs])))
+        figure.add_scatter(
+            x=times[-1:],
+            y=[value],
+            error_y={"array": [high - value], "arrayminus": [value - low], "color": colour, "thickness": 1.4},
+            mode="markers+text",
+            text=[runs.agent.label],
+            textposition="middle right",
+            textfont={"color": colour},
+            marker={"color": colour, "size": 11, "symbol": "circle-open" if runs.budget < budget else "circle"},
+            hovertemplate=f"{runs.agent.label}: %{{x:.3g}} CPU s per run, regret {band.value:.4%}<extra></extra>",
+            cliponaxis=False,
+        )
+    _fit_regret_axis(figure, drawn)
+    figure.update_xaxes(type="log", title="CPU seconds per run, agent and evaluation")
+    if times:  # room for the names on the right
+        low, high = np.log10(min(times)) - 0.25, np.log10(max(times)) + 0.5
+        figure.update_xaxes(range=[low, high], dtick="D2" if high - low < 3 else 1)
+    return Exhibit(
+        "What the result costs",
+        finish(figure, height=440, legend=False),
+        "Final regret (interquartile mean, bar: 95 % bootstrap interval) against the mean CPU seconds of one run on "
+        "one thread. Hollow marks are capped agents. Tabulating the task and importing libraries is charged to nobody.",
+    )
+
+
+def _by_agent(results: BenchResults) -> list[tuple[AgentRuns, ...]]:
+    """Regroups the results: for each agent of the config its runs on every task."""
+    return list(zip(*(task.agents for task in results.tasks), strict=True))
+
+
+def _name(runs: AgentRuns, budget: int) -> str:
+    return runs.agent.label + (f" (capped at {runs.budget:,})" if runs.budget < budget else "")
+
+
+def _fit_regret_axis(figure: go.Figure, drawn: list[FloatArray]) -> None:
+    values = np.concatenate([np.zeros(0), *drawn])
+    regret_axis(figure, float(values.min()), float(values.max())) if len(values) else regret_axis(figure, 1e-2, 1)

@@ -1,0 +1,188 @@
+"""Puts tables and figures on one page that needs no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from accelgym.experiments.report.design_figure import design_exhibit
+from accelgym.experiments.report.figures import cost_exhibit, ecdf_exhibit, improvement_exhibit, regret_exhibit
+from accelgym.experiments.report.style import Exhibit
+from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
+from accelgym.experiments.report.tables import facts_table, matrix_table, quantity, summary_table
+from accelgym.experiments.results import BenchResults, TaskResults
+
+__all__ = ["render_page"]
+
+_TABLE_NOTE = (
+    "Final regret: interquartile mean over the runs, with the 95 % percentile interval of 2,000 bootstrap samples of "
+    "the seeds within each task. Success: share of runs within 1 % or 0.1 % of the optimum. Evaluations and CPU "
+    "seconds to 1 %: expected running time, that is the cost of all runs until they hit the target (or of the whole "
+    "run where it missed) over the number of hits. The bar splits the CPU seconds of a run: blue is the agent's part. "
+    "Bold is best in its column; exact figures appear on hover and stand in summary.csv. An agent marked as capped "
+    "had fewer evaluations than the others, which its regret must be read with."
+)
+
+
+def render_page(results: BenchResults, rows: Sequence[SummaryRow]) -> str:
+    """Returns the report as a self-contained HTML page."""
+    title = escape(results.config.name)
+    body = [_glance(results, rows), _comparison(results)]
+    body += [_task(results, task, rows) for task in results.tasks]
+    body += [_failures(results), _manifest(results)]
+    css = files("accelgym.experiments.report").joinpath("page.css").read_text()
+    return (
+        "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<title>{title}</title><style>{css}</style><script>{get_plotlyjs()}</script></head><body>"
+        f"{_header(results)}<main>{''.join(body)}</main></body></html>\n"
+    )
+
+
+def _header(results: BenchResults) -> str:
+    runs = [run for task in results.tasks for agent in task.agents for run in agent.runs]
+    sessions = results.manifest["sessions"]
+    planned = len(results.tasks) * len(results.config.agents) * len(results.config.seeds)
+    facts = {
+        "tasks": len(results.tasks),
+        "agents": len(results.config.agents),
+        "seeds": len(results.config.seeds),
+        "evaluations per run": f"{results.config.budget:,}",
+        "runs finished": f"{len(runs)} of {planned}",
+        "designs evaluated": f"{sum(run.evaluations for run in runs):,}",
+        "CPU seconds": quantity(sum(session["cpu_s"] for session in sessions)),
+    }
+    links = [("glance", "At a glance"), *((f"task-{t.record['id']}", t.title) for t in results.tasks)]
+    links.append(("manifest", "Manifest"))
+    nav = "".join(f"<a href='#{target}'>{escape(name)}</a>" for target, name in links)
+    chips = "".join(f"<div><b>{value}</b>{name}</div>" for name, value in facts.items())
+    about = f"<p>{escape(results.config.description)}</p>" if results.config.description else ""
+    return (
+        f"<header><div><h1>{escape(results.config.name)}</h1>{about}<div class='facts'>{chips}</div>"
+        f"<nav>{nav}</nav></div></header>"
+    )
+
+
+def _positions(results: BenchResults) -> dict[str, int]:
+    return {agent.label: index for index, agent in enumerate(results.config.agents)}
+
+
+def _glance(results: BenchResults, rows: Sequence[SummaryRow]) -> str:
+    positions = _positions(results)
+    titles = [task.title for task in results.tasks]
+    parts = ["<h2 id='glance'>At a glance</h2>"]
+    if len(titles) > 1:
+        overall = [row for row in rows if row.task == ALL_TASKS]
+        parts.append(_card("Over all tasks", summary_table(overall, positions), _TABLE_NOTE))
+        note = "Final regret of each agent on each task, as above; agents in the order of their mean rank."
+        parts.append(_card("Task by task", matrix_table(rows, titles, positions), note))
+    else:
+        parts.append(_card("Summary", summary_table(rows, positions), _TABLE_NOTE))
+    return "".join(parts)
+
+
+def _comparison(results: BenchResults) -> str:
+    if not any(agent.runs for task in results.tasks for agent in task.agents):
+        return _card("", "<p>No search has finished yet.</p>")
+    duels = improvement_exhibit(results)
+    return _exhibit(ecdf_exhibit(results), "ecdf") + (_exhibit(duels, "improvement") if duels else "")
+
+
+def _task(results: BenchResults, task: TaskResults, rows: Sequence[SummaryRow]) -> str:
+    own = str(task.record["id"])
+    arguments = ", ".join(f"{key}={value}" for key, value in task.record["arguments"].items())
+    parts = [
+        f"<h2 id='task-{own}'>{escape(task.title)}</h2>",
+        f"<p class='sub'>{escape(task.record['env'])} · {escape(arguments)} · id {own}</p>",
+    ]
+    mine = [row for row in rows if row.task_id == own]
+    if len(results.tasks) > 1:
+        parts.append(_card("Summary", summary_table(mine, _positions(results)), "Columns as in the first table."))
+    if any(agent.runs for agent in task.agents):
+        budget = results.config.budget
+        parts.append(_exhibit(regret_exhibit(task, budget), f"regret-{own}"))
+        parts.append(_exhibit(cost_exhibit(task, budget), f"cost-{own}"))
+        designs = design_exhibit(task)
+        if designs is not None:
+            parts.append(_exhibit(designs, f"design-{own}"))
+    parts.append(f"<div class='pair'>{_reference(task)}{_audit(task)}</div>")
+    return "".join(parts)
+
+
+def _reference(task: TaskResults) -> str:
+    reference = task.record["reference"]
+    facts = {
+        "value": reference["value"],
+        "lower bound": reference["lower_bound"],
+        "gap": reference["gap"],
+        "method": reference["method"],
+        "relaxations": reference["relaxations"] or "none",
+        "nodes": reference["nodes"],
+        "seconds": reference["seconds"],
+    }
+    kind = "<span class='tag ok'>proved optimum</span>" if task.exact else "<span class='tag'>lower bound</span>"
+    note = (
+        "The certificate that regrets refer to: "
+        + ("the optimum itself." if task.exact else "its lower bound, so regrets are overstated by at most the gap.")
+        + " The solver reads the same tabulated cost model as the agents' evaluations."
+    )
+    return _card(f"Reference {kind}", facts_table(facts), note)
+
+
+def _audit(task: TaskResults) -> str:
+    audit = dict(task.record["audit"])
+    verdict = audit.pop("verdict")
+    kind = f"<span class='tag {'ok' if verdict == 'ok' else 'bad'}'>{escape(verdict)}</span>"
+    note = (
+        "How hard and how well posed the task is. Regrets here are those of simple rules: the best design that makes "
+        "the same choice everywhere, the best of 1,000 random feasible designs, and a greedy allocation. A relaxed "
+        "optimum ratio of 1 would mean that the constraint does not bind."
+    )
+    return _card(f"Landscape audit {kind}", facts_table({key.replace("_", " "): v for key, v in audit.items()}), note)
+
+
+def _failures(results: BenchResults) -> str:
+    failed = {
+        f"{task.title} / {agent.agent.label} / seed {seed}": error
+        for task in results.tasks
+        for agent in task.agents
+        for seed, error in agent.errors.items()
+    }
+    if not failed:
+        return ""
+    note = "Searches that ended in an error; their runs count nowhere above. Running the benchmark again repeats them."
+    return "<h2 id='failures'>Failures</h2>" + _card(f"{len(failed)} failed", facts_table(failed), note)
+
+
+def _manifest(results: BenchResults) -> str:
+    parts = ["<h2 id='manifest'>Manifest</h2>"]
+    for number, session in enumerate(results.manifest["sessions"], start=1):
+        facts: dict[str, Any] = {key: value for key, value in session.items() if key != "packages"}
+        facts["end"] = session["end"] or "killed"
+        facts["packages"] = [f"{name} {version}" for name, version in session["packages"].items()]
+        parts.append(_card(f"Session {number}", facts_table(facts)))
+    raw = escape(json.dumps(results.manifest, indent=1))
+    parts.append(_card("", f"<details><summary>manifest.json</summary><pre>{raw}</pre></details>"))
+    return "".join(parts)
+
+
+def _exhibit(exhibit: Exhibit, identifier: str) -> str:
+    drawing = exhibit.figure.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=identifier,
+        config={"displaylogo": False, "responsive": True},
+    )
+    return _card(escape(exhibit.title), drawing, exhibit.caption)
+
+
+def _card(title: str, content: str, note: str = "") -> str:
+    """Returns a boxed section; ``title`` and ``content`` are HTML, the note is text."""
+    head = f"<h3>{title}</h3>" if title else ""
+    foot = f"<p class='how'>{escape(note)}</p>" if note else ""
+    return f"<section class='card'>{head}{content}{foot}</section>"

@@ -1,0 +1,160 @@
+"""The tables of a report, as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from accelgym.experiments.report.style import style_of
+from accelgym.experiments.report.summary import SummaryRow
+
+__all__ = ["facts_table", "matrix_table", "percent", "quantity", "summary_table"]
+
+NOTHING = "–"
+
+
+def percent(value: float | None) -> str:
+    """Formats a share or regret with three significant digits."""
+    if value is None:
+        return NOTHING
+    figure = 100 * value
+    digits = f"{figure:,.0f}" if abs(figure) >= 1000 else f"{figure:.3g}"
+    return f"{digits} %"
+
+
+def quantity(value: float | None) -> str:
+    """Formats a count or a time with three significant digits, one below 0.01."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 0.01 else f"{value:.1g}"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the summary: heading, cell and what counts as good."""
+
+    heading: str
+    cell: Callable[[SummaryRow], str]
+    key: Callable[[SummaryRow], float | None]
+    best: Callable[[Iterable[float]], float] | None = None
+
+
+def _regret(row: SummaryRow) -> str:
+    interval = f"[{percent(row.regret_low)}, {percent(row.regret_high)}]"
+    if row.regret_iqm is None:
+        return "nothing feasible" if row.runs else NOTHING
+    return f"{percent(row.regret_iqm)} <span class='ci'>{interval}</span>"
+
+
+def _distinct(row: SummaryRow) -> str:
+    return NOTHING if row.runs == 0 else f"{quantity(row.distinct_designs)} of {quantity(row.evaluations)}"
+
+
+def _runs(row: SummaryRow) -> str:
+    text = str(row.runs)
+    if row.failed:
+        text += f"<span class='tag bad'>{row.failed} failed</span>"
+    if row.missing:
+        text += f"<span class='tag'>{row.missing} not run</span>"
+    return text
+
+
+def _split(row: SummaryRow) -> str:
+    if row.agent_cpu_share is None:
+        return NOTHING
+    bar = f"<span class='split'><i style='width:{100 * row.agent_cpu_share:.0f}%'></i></span>"
+    return f"{quantity(row.agent_cpu_s)} + {quantity(row.evaluation_cpu_s)}{bar}"
+
+
+_COLUMNS = (
+    _Column("final regret<br>IQM [95 % CI]", _regret, lambda r: r.regret_iqm, min),
+    _Column("best<br>run", lambda r: percent(r.regret_best), lambda r: r.regret_best, min),
+    _Column("success<br>to&nbsp;1&nbsp;%", lambda r: percent(r.success_1pct), lambda r: r.success_1pct, max),
+    _Column("success<br>to&nbsp;0.1&nbsp;%", lambda r: percent(r.success_01pct), lambda r: r.success_01pct, max),
+    _Column("evaluations<br>to 1 %", lambda r: quantity(r.evaluations_to_1pct), lambda r: r.evaluations_to_1pct, min),
+    _Column("CPU&nbsp;s<br>to&nbsp;1&nbsp;%", lambda r: quantity(r.cpu_s_to_1pct), lambda r: r.cpu_s_to_1pct, min),
+    _Column("feasible<br>designs", lambda r: percent(r.feasible_fraction), lambda r: r.feasible_fraction),
+    _Column("distinct of<br>evaluated", _distinct, lambda r: r.distinct_designs),
+    _Column("CPU s per run<br>agent + evaluation", _split, lambda r: r.agent_cpu_s),
+    _Column("runs", _runs, lambda r: float(r.runs)),
+)
+
+
+def summary_table(rows: Sequence[SummaryRow], positions: Mapping[str, int]) -> str:
+    """Returns one table of agents, best first.
+
+    Args:
+        rows: Rows of one task, or of all.
+        positions: Position of each agent in the config, which decides its colour.
+    """
+    winners = [_winner(column, rows) for column in _COLUMNS]
+    lines = []
+    for row in sorted(rows, key=_rank):
+        cells = [f"<td>{_agent(row, positions)}</td>"]
+        for column, winner in zip(_COLUMNS, winners, strict=True):
+            key = column.key(row)
+            mark = " class='best'" if key is not None and key == winner else ""
+            exact = "" if key is None else f" title='{key!r}'"
+            cells.append(f"<td{mark}{exact}>{column.cell(row)}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return _table(["agent", *(column.heading for column in _COLUMNS)], lines)
+
+
+def matrix_table(rows: Sequence[SummaryRow], tasks: Sequence[str], positions: Mapping[str, int]) -> str:
+    """Returns final regrets, agents by tasks; agents best on average rank first."""
+    by_place = {(row.agent, row.task): row for row in rows}
+    ranks = dict.fromkeys(positions, 0.0)
+    for task in tasks:
+        column = sorted((by_place[agent, task] for agent in positions), key=_rank)
+        for rank, row in enumerate(column):
+            ranks[row.agent] += rank
+    best = {task: _winner(_COLUMNS[0], [by_place[agent, task] for agent in positions]) for task in tasks}
+    lines = []
+    for agent in sorted(positions, key=lambda a: ranks[a]):
+        cells = [f"<td>{_agent(by_place[agent, tasks[0]], positions)}</td>"]
+        for task in tasks:
+            row = by_place[agent, task]
+            mark = " class='best'" if row.regret_iqm is not None and row.regret_iqm == best[task] else ""
+            cells.append(f"<td{mark} title='{row.regret_iqm!r}'>{_regret(row)}</td>")
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return _table(["agent", *map(escape, tasks)], lines)
+
+
+def facts_table(facts: Mapping[str, Any]) -> str:
+    """Returns a table of names and values."""
+    lines = [f"<tr><th>{escape(name)}</th><td>{escape(_plain(value))}</td></tr>" for name, value in facts.items()]
+    return f"<table class='facts-table'>{''.join(lines)}</table>"
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return NOTHING
+    if isinstance(value, float):
+        return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:.6g}"
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _table(headings: Sequence[str], lines: Sequence[str]) -> str:
+    head = "".join(f"<th>{heading}</th>" for heading in headings)
+    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+
+
+def _agent(row: SummaryRow, positions: Mapping[str, int]) -> str:
+    colour, dash = style_of(positions[row.agent])
+    line = {"solid": "solid", "dash": "dashed", "dot": "dotted", "dashdot": "double"}[dash]
+    tag = f"<span class='tag' title='fewer evaluations than the others'>capped at {row.budget:,}</span>"
+    return f"<span class='swatch' style='border-top-style:{line};border-color:{colour}'></span>{escape(row.agent)}" + (
+        tag if row.capped else ""
+    )
+
+
+def _rank(row: SummaryRow) -> tuple[bool, float]:
+    return row.regret_iqm is None, row.regret_iqm or 0.0
+
+
+def _winner(column: _Column, rows: Iterable[SummaryRow]) -> float | None:
+    found = [key for key in map(column.key, rows) if key is not None]
+    # Where all are alike, none is best.
+    return column.best(found) if column.best and len(set(found)) > 1 else None

@@ -1,0 +1,176 @@
+"""The command line as a user meets it: real processes for exit codes, in-process calls for the rest."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from accelgym.agents import Trajectory
+from accelgym.cli import app
+from accelgym.cli.settings import parse_settings
+from accelgym.costmodels.errors import InputError
+from accelgym.envs import make_task
+
+RESNET = ["--set", "workload=confuciux/resnet18", "--set", "model=maestro", "--set", "dataflow=dla"]
+DESIGNS = """layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level,note
+CONV,64,64,56,56,3,3,dla,16,4,first
+CONV,64,64,2,56,3,3,dla,16,4,kernel exceeds input
+CONV,64,64,12,12,3,3,shi,12,4,degenerate
+DSCONV,1,96,56,56,3,3,dpt,16,2,depthwise
+CONV,999999999999999999999,64,56,56,3,3,dla,16,4,overflow
+"""
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def run_process(*arguments, cwd=None):
+    command = [sys.executable, "-c", "from accelgym.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_oracle_prints_the_published_optimum():
+    text = run("oracle", "--env", "accelgym/ResourceAssignment-v0", *RESNET, "--set", "budget=0.1", "--json")
+    answer = json.loads(text)
+    assert answer["value"] == pytest.approx(2.745e8, rel=5e-4)
+    assert answer["gap"] <= 1e-9
+    assert {"value", "lower_bound", "gap", "design", "method", "seconds"} <= answer.keys()
+    task = make_task("accelgym/ResourceAssignment-v0", workload="confuciux/resnet18", budget=0.1)
+    assert task.evaluate(task.space.encode(answer["design"])[None]).objective[0] == answer["value"]
+
+
+def test_audit_prints_the_landscape():
+    figures = json.loads(run("audit", *RESNET, "--set", "budget=0.05", "--json"))
+    assert figures["verdict"] == "ok"
+    assert figures["optimum"] == pytest.approx(3.910e8, rel=5e-4)
+
+
+def test_envs_and_workloads_are_listed():
+    assert [row["id"] for row in json.loads(run("envs", "--json"))] == ["accelgym/ResourceAssignment-v0"]
+    assert "## Action space" in run("envs", "ResourceAssignment-v0")
+    names = {row["name"] for row in json.loads(run("workloads", "--json"))}
+    assert {"resnet18", "confuciux/resnet18", "thistle/yolo9000"} <= names
+    shown = json.loads(run("workloads", "confuciux/vgg16", "--json"))
+    assert len(shown["layers"]) == 13
+
+
+def evaluate(tmp_path, text, *options):
+    source, target = tmp_path / "points.csv", tmp_path / "costs.csv"
+    source.write_text(text)
+    result = run_process("evaluate", "--model", "maestro", "--in", source, "--out", target, *options)
+    return result, target
+
+
+def test_evaluate_writes_costs_and_reasons(tmp_path):
+    result, target = evaluate(tmp_path, DESIGNS)
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader(target.open()))
+    assert [row["valid"] for row in rows] == ["1", "0", "0", "1", "0"]
+    assert [row["reason"] for row in rows] == ["", "kernel_exceeds_input", "degenerate", "", "overflow"]
+    assert rows[0]["note"] == "first"
+    # Closed form of the NVDLA-like dataflow: ceil(K/k) ceil(C/P) OY OX (k R S + 1) + 1.
+    assert rows[0]["runtime_cycles"] == str(16 * 4 * 54 * 54 * (4 * 9 + 1) + 1)
+    assert rows[1]["runtime_cycles"] == ""
+
+
+def test_the_fixed_variant_has_no_degenerate_designs(tmp_path):
+    result, target = evaluate(tmp_path, DESIGNS, "--no-compat")
+    assert result.returncode == 0, result.stderr
+    assert [row["valid"] for row in csv.DictReader(target.open())] == ["1", "0", "1", "1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("num_pes", "pes", "line 1: column 'num_pes' is missing"),
+        ("56,56,3,3,dla", "56,5x,3,3,dla", "line 2: column 'X' is '5x', expected an integer"),
+        ("3,3,shi", "3,3,sho", "line 4: column 'dataflow' is 'sho', allowed dla, eye, shi"),
+        ("DSCONV,1", "DWCONV,1", "line 5: column 'layer_type' is 'DWCONV', allowed CONV, DSCONV"),
+        (",first", "", "line 2: expected 11 cells"),
+    ],
+)
+def test_a_malformed_csv_is_answered_with_file_line_and_column(tmp_path, old, new, message):
+    result, target = evaluate(tmp_path, DESIGNS.replace(old, new, 1))
+    assert result.returncode == 2
+    assert "points.csv" in result.stderr
+    assert message in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["oracle", "--set", "workload=resnet81"], "did you mean 'resnet18'"),
+        (["oracle", "--set", "budget"], "expected KEY=VALUE"),
+        (["oracle", "--env", "accelgym/Nothing-v0"], "unknown task"),
+        (["search", "--agent", "gaa", "--out", "x"], "unknown agent 'gaa': did you mean 'ga'"),
+        (["search", "--agent", "random", "--out", "x", "--budget", "0"], "allowed >= 1"),
+        (["search", "--agent", "random", "--out", "x", "--option", "bacth=3"], "did you mean 'batch'"),
+        (["evaluate", "--model", "maestros", "--in", "a", "--out", "b"], "did you mean 'maestro'"),
+        (["evaluate", "--model", "maestro", "--in", "a.csv", "--out", "b"], "a.csv: cannot be read"),
+        (["workloads", "confuciux/resnet"], "did you mean"),
+    ],
+)
+def test_bad_input_exits_with_2_and_no_traceback(arguments, message, tmp_path):
+    result = run_process(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
+
+
+def test_search_leaves_a_trajectory_a_design_and_a_manifest(tmp_path):
+    out = tmp_path / "run"
+    arguments = ["search", *RESNET, "--set", "budget=0.1", "--agent", "random", "--budget", "300", "--out", str(out)]
+    first = json.loads(run(*arguments, "--json"))
+    trajectory = Trajectory.load(out / "trajectory.npz")
+    assert trajectory.evaluations == 300
+    best = json.loads((out / "best.json").read_text())
+    assert best == first
+    task = make_task("accelgym/ResourceAssignment-v0", workload="confuciux/resnet18", budget=0.1)
+    assert task.evaluate(task.space.encode(best["design"])[None]).objective[0] == best["objective"]
+    assert best["regret"] == pytest.approx(best["objective"] / task.reference().value - 1)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["task_id"] == task.id
+    assert manifest["seed"] == 0
+    assert "numpy" in manifest["packages"]
+    assert not (out / "journal.bin").exists()
+
+
+def test_settings_nest_and_are_typed():
+    parsed = parse_settings(["a=1", "b=0.5", "c=text", "d.e=true", "f=llama/decode?batch=4"])
+    assert parsed == {"a": 1, "b": 0.5, "c": "text", "d": {"e": True}, "f": "llama/decode?batch=4"}
+    with pytest.raises(InputError, match="given twice"):
+        parse_settings(["a=1", "a=2"])
+
+
+def test_help_names_every_command():
+    text = run_process("--help").stdout
+    for command in ("envs", "workloads", "evaluate", "search", "oracle", "audit", "bench", "report"):
+        assert command in text
+
+
+def test_the_golden_table_goes_through_the_command_line(tmp_path):
+    golden = sorted((Path(__file__).resolve().parents[1] / "golden" / "maestro").glob("maestro_train.csv*"))[0]
+    import gzip
+
+    text = gzip.open(golden, "rt").read() if golden.suffix == ".gz" else golden.read_text()
+    source, target = tmp_path / "points.csv", tmp_path / "costs.csv"
+    source.write_text(text)
+    run("evaluate", "--model", "maestro", "--in", str(source), "--out", str(target))
+    expected = list(csv.DictReader(source.open()))
+    found = list(csv.DictReader(target.open()))
+    valid = np.array([row["valid"] == "1" for row in expected])
+    assert [row["valid"] == "1" for row in found] == valid.tolist()
+    for want, got in zip(expected, found, strict=True):
+        if want["valid"] == "1":
+            assert got["runtime_cycles"] == want["runtime_cycles"]
+            assert f"{float(got['area_um2']):.6g}" == f"{float(want['area_um2_units']):.6g}"
