@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -93,8 +94,6 @@ class ContentCache:
     def _remove(self, folder: Path) -> None:
         """Moves a damaged entry aside before it is deleted, so that no reader finds half of it."""
         grave = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".damaged-"))
-        try:
+        with contextlib.suppress(OSError):
             folder.rename(grave / "entry")
-        except OSError:
-            pass
         shutil.rmtree(grave, ignore_errors=True)

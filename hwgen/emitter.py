@@ -7,9 +7,15 @@ from functools import cache
 from pathlib import Path
 
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
-from accelgym.costmodels.systolic.element_types import Family
+from accelgym.hwgen.arithmetic_rtl import (
+    accumulate_add,
+    arithmetic_leaves,
+    multiply_add,
+    operand_decoder,
+    operands,
+)
 
-__all__ = ["TOP", "Rtl", "emit", "parameters"]
+__all__ = ["TOP", "Rtl", "emit", "emit_multiply_add", "parameters"]
 
 TOP = "generated"
 """Name of the generated top module."""
@@ -38,7 +44,6 @@ _TEMPLATE = {
     Template.WEIGHT_STATIONARY: ("array_weight_stationary", "pe_weight_stationary", "weight_feeder"),
     Template.OUTPUT_STATIONARY: ("array_output_stationary", "pe_output_stationary"),
 }
-_ARITHMETIC = {Family.INTEGER: ("mac_int",)}
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,17 @@ def _address_bits(depth: int) -> int:
 
 def parameters(config: SystolicConfig) -> dict[str, int]:
     """Returns the parameters of the module ``accelerator``."""
+    x, w = operands(config)
     return {
         "OUTPUT_STATIONARY": int(config.template is Template.OUTPUT_STATIONARY),
         "ROWS": config.rows,
         "COLUMNS": config.columns,
         "X_BITS": config.input.bits,
         "W_BITS": config.weight.bits,
+        "X_LANE_BITS": x.lane_bits,
+        "W_LANE_BITS": w.lane_bits,
+        "X_ZERO": config.input.zero(),
+        "PRODUCT_BITS": x.lane_bits + w.lane_bits,
         "PSUM_BITS": config.psum.bits,
         "ACCUMULATION_BITS": config.accumulation.bits,
         "PIPELINE": config.pe_pipeline,
@@ -89,54 +99,42 @@ def parameters(config: SystolicConfig) -> dict[str, int]:
 
 def emit(config: SystolicConfig) -> Rtl:
     """Generates the Verilog of a configuration."""
-    names = (*_COMMON, *_TEMPLATE[config.template], *_ARITHMETIC[config.input.family])
+    names = {*_COMMON, *_TEMPLATE[config.template], *arithmetic_leaves(config)}
     files = {f"{name}.v": _leaf(name) for name in sorted(names)}
-    files["multiply_add.v"] = _multiply_add(config)
-    files["accumulate_add.v"] = _accumulate_add(config)
+    x, w = operands(config)
+    files["multiply_add.v"] = multiply_add(config)
+    files["accumulate_add.v"] = accumulate_add(config)
+    files["input_decoder.v"] = operand_decoder("input_decoder", x)
+    files["weight_decoder.v"] = operand_decoder("weight_decoder", w)
     files[f"{TOP}.v"] = _top(config)
     return Rtl(files)
 
 
-def _multiply_add(config: SystolicConfig) -> str:
-    return f"""\
-// The multiply-add of this configuration: {config.input_type} x {config.weight_type} + {config.psum_type}.
+def emit_multiply_add(config: SystolicConfig) -> dict[str, str]:
+    """Generates the multiply-add of a processing element with its decoders, on stored codes, as a top of its own."""
+    x, w = operands(config)
+    files = {f"{name}.v": _leaf(name) for name in arithmetic_leaves(config)}
+    files["multiply_add.v"] = multiply_add(config)
+    files["input_decoder.v"] = operand_decoder("input_decoder", x)
+    files["weight_decoder.v"] = operand_decoder("weight_decoder", w)
+    files[f"{TOP}.v"] = f"""\
 `default_nettype none
-module multiply_add #(
-    parameter IN_BITS = {config.psum.bits},
-    parameter OUT_BITS = {config.psum.bits}
-) (
-    input  wire                clk,
+module {TOP} (
+    input  wire clk,
     input  wire [{config.input.bits - 1}:0] x,
     input  wire [{config.weight.bits - 1}:0] w,
-    input  wire [IN_BITS-1:0]  addend,
-    output wire [OUT_BITS-1:0] sum
+    input  wire [{config.psum.bits - 1}:0] addend,
+    output wire [{config.psum.bits - 1}:0] sum
 );
-    mac_int #(
-        .X_BITS({config.input.bits}), .W_BITS({config.weight.bits}), .IN_BITS(IN_BITS), .OUT_BITS(OUT_BITS),
-        .PIPELINE({config.pe_pipeline})
-    ) mac (.clk(clk), .x(x), .w(w), .addend(addend), .sum(sum));
+    wire [{x.lane_bits - 1}:0] x_lane;
+    wire [{w.lane_bits - 1}:0] w_lane;
+    input_decoder decode_x (.code(x), .lane(x_lane));
+    weight_decoder decode_w (.code(w), .lane(w_lane));
+    multiply_add mac (.clk(clk), .x(x_lane), .w(w_lane), .addend(addend), .sum(sum));
 endmodule
 `default_nettype wire
 """
-
-
-def _accumulate_add(config: SystolicConfig) -> str:
-    psum, total = config.psum.bits, config.accumulation.bits
-    return f"""\
-// The addition of a pass result, {config.psum_type}, to the accumulation buffer, {config.accumulation_type}.
-`default_nettype none
-module accumulate_add (
-    input  wire first,
-    input  wire [{total - 1}:0] stored,
-    input  wire [{psum - 1}:0] psum,
-    output wire [{total - 1}:0] sum
-);
-    wire [{total - 1}:0] extended;
-    resize_signed #(.IN_BITS({psum}), .OUT_BITS({total})) extend (.d(psum), .q(extended));
-    assign sum = first ? extended : stored + extended;
-endmodule
-`default_nettype wire
-"""
+    return files
 
 
 def _top(config: SystolicConfig) -> str:

@@ -11,19 +11,9 @@ from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.program import Grid, im2col
 
-__all__ = ["golden_outputs", "pass_steps", "signed", "wrap"]
+__all__ = ["golden_outputs", "pass_steps"]
 
 Codes = npt.NDArray[np.int64]
-
-
-def wrap(values: Codes, bits: int) -> Codes:
-    """Returns the bit patterns of integers modulo ``2**bits``."""
-    return values & ((1 << bits) - 1)
-
-
-def signed(codes: Codes, bits: int) -> Codes:
-    """Returns the two's-complement values of bit patterns."""
-    return codes - ((codes >> (bits - 1)) << bits)
 
 
 def pass_steps(config: SystolicConfig, layer: Layer, grid: Grid) -> Iterator[npt.NDArray[np.int64]]:
@@ -66,14 +56,19 @@ def golden_outputs(config: SystolicConfig, layer: Layer, grid: Grid, inputs: Cod
         Bit patterns of the accumulation type, shape ``(N, K, P, Q)``.
     """
     g = layer.groups
-    x = signed(im2col(layer, inputs), config.input.bits)
-    w = signed(weights.reshape(g, layer.K // g, -1), config.weight.bits)
+    x_zero, w_zero = config.input.zero(), config.weight.zero()
+    x = im2col(layer, inputs, x_zero)
+    w = weights.reshape(g, layer.K // g, -1)
     # A padded lane reads the appended zero.
-    x = np.concatenate([x, np.zeros_like(x[:, :, :1])], axis=2)
-    w = np.concatenate([w, np.zeros_like(w[:, :, :1])], axis=2)
-    total = np.zeros((g, x.shape[1], w.shape[1]), dtype=np.int64)
-    for steps in pass_steps(config, layer, grid):
-        psum = np.matmul(x[:, :, steps], w[:, :, steps].transpose(0, 2, 1))
-        total = wrap(total + signed(wrap(psum, config.psum.bits), config.psum.bits), config.accumulation.bits)
-    shaped = total.reshape(g, layer.N, layer.P, layer.Q, layer.K // g).transpose(1, 0, 4, 2, 3)
-    return shaped.reshape(layer.N, layer.K, layer.P, layer.Q)
+    x = np.concatenate([x, np.full_like(x[:, :, :1], x_zero)], axis=2)
+    w = np.concatenate([w, np.full_like(w[:, :, :1], w_zero)], axis=2)
+    multiply_add, accumulator = config.multiply_add, config.pass_accumulator
+    groups = []
+    for left, right in zip(x, w, strict=True):
+        total: Codes | None = None
+        for steps in pass_steps(config, layer, grid):
+            psum = multiply_add.matmul(left[:, steps], right[:, steps].T)
+            total = accumulator.add(total, psum)
+        groups.append(total)
+    shaped = np.stack(groups).reshape(g, layer.N, layer.P, layer.Q, layer.K // g).transpose(1, 0, 4, 2, 3)
+    return np.ascontiguousarray(shaped.reshape(layer.N, layer.K, layer.P, layer.Q))

@@ -65,7 +65,6 @@ class Grid:
     def of(cls, config: SystolicConfig, layer: Layer, tile: Tiling) -> Grid:
         """Divides a layer; output stationary: ``p`` counts tiles of pixels and ``c`` those of ``C*R*S``."""
         g = layer.groups
-        k = -(-layer.K // g // (tile.k1 * config.columns)) if layer.K // g else 0
         k = -(-(layer.K // g) // (tile.k1 * config.columns))
         channels = layer.C // g
         if config.template is Template.OUTPUT_STATIONARY:
@@ -112,16 +111,16 @@ class Program:
             Shape ``(beats, bytes per beat)``.
         """
         config, layer, grid = self.config, self.layer, self.grid
-        rows, t = config.rows, grid.tile
+        rows, t, zero = config.rows, grid.tile, config.input.zero()
         channels = layer.C // layer.groups
         grouped = inputs.reshape(layer.N, layer.groups, channels, layer.input_height, layer.input_width)
         if config.template is Template.OUTPUT_STATIONARY:
-            columns = im2col(layer, inputs)
-            full = np.zeros((layer.groups, grid.p * t.p1 * rows, grid.c * t.c1), dtype=np.int64)
+            columns = im2col(layer, inputs, zero)
+            full = np.full((layer.groups, grid.p * t.p1 * rows, grid.c * t.c1), zero, dtype=np.int64)
             full[:, : columns.shape[1], : columns.shape[2]] = columns
             words = full.reshape(layer.groups, grid.p * t.p1, rows, grid.c * t.c1).transpose(0, 1, 3, 2)
         else:
-            padded = np.zeros((*grouped.shape[:2], grid.c * t.c1 * rows, *grouped.shape[3:]), dtype=np.int64)
+            padded = np.full((*grouped.shape[:2], grid.c * t.c1 * rows, *grouped.shape[3:]), zero, dtype=np.int64)
             padded[:, :, :channels] = grouped
             blocks = padded.reshape(*padded.shape[:2], grid.c * t.c1, rows, *padded.shape[3:])
             words = blocks.transpose(1, 0, 2, 4, 5, 3)
@@ -134,18 +133,18 @@ class Program:
             weights: Bit patterns, shape ``(K, C / groups, R, S)``.
         """
         config, layer, grid = self.config, self.layer, self.grid
-        t, columns, g = grid.tile, config.columns, layer.groups
+        t, columns, g, zero = grid.tile, config.columns, layer.groups, config.weight.zero()
         tensor = weights.reshape(g, layer.K // g, layer.C // g, layer.R, layer.S)
         if config.template is Template.OUTPUT_STATIONARY:
             steps = tensor[0, 0].size
-            full = np.zeros((g, grid.k * t.k1 * columns, grid.c * t.c1), dtype=np.int64)
+            full = np.full((g, grid.k * t.k1 * columns, grid.c * t.c1), zero, dtype=np.int64)
             full[:, : layer.K // g, :steps] = tensor.reshape(g, layer.K // g, steps)
             blocks = full.reshape(g, grid.k, t.k1, columns, grid.c, t.c1)
             words = blocks.transpose(0, 1, 4, 2, 5, 3)
         else:
             rows = config.rows
             shape = (g, grid.k * t.k1 * columns, grid.c * t.c1 * rows, grid.r * t.r1, grid.s * t.s1)
-            padded = np.zeros(shape, dtype=np.int64)
+            padded = np.full(shape, zero, dtype=np.int64)
             padded[:, : layer.K // g, : layer.C // g, : layer.R, : layer.S] = tensor
             tiled = padded.reshape(g, grid.k, t.k1, columns, grid.c, t.c1, rows, grid.r, t.r1, grid.s, t.s1)
             words = tiled.transpose(0, 1, 4, 7, 9, 2, 5, 8, 10, 6, 3)
@@ -173,14 +172,14 @@ class Program:
         return np.ascontiguousarray(cropped.reshape(layer.N, layer.K, layer.P, layer.Q))
 
 
-def im2col(layer: Layer, inputs: Codes) -> Codes:
-    """Returns the input matrix of a layer, shape ``(groups, N*P*Q, C/groups*R*S)``, zero outside the image."""
+def im2col(layer: Layer, inputs: Codes, zero: int = 0) -> Codes:
+    """Returns the input matrix of a layer, shape ``(groups, N*P*Q, C/groups*R*S)``, ``zero`` outside the image."""
     g, (py, px) = layer.groups, layer.padding
     (sy, sx), (dy, dx) = layer.stride, layer.dilation
     # Zeros below and to the right reach as far as the last window.
     height = max((layer.P - 1) * sy + (layer.R - 1) * dy + 1, py + layer.input_height)
     width = max((layer.Q - 1) * sx + (layer.S - 1) * dx + 1, px + layer.input_width)
-    padded = np.zeros((layer.N, layer.C, height, width), dtype=np.int64)
+    padded = np.full((layer.N, layer.C, height, width), zero, dtype=np.int64)
     padded[:, :, py : py + layer.input_height, px : px + layer.input_width] = inputs
     taps = [
         padded[:, :, r * dy : r * dy + (layer.P - 1) * sy + 1 : sy, s * dx : s * dx + (layer.Q - 1) * sx + 1 : sx]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,18 +13,19 @@ import numpy.typing as npt
 
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.hwgen.cache import ContentCache, content_key
-from accelgym.hwgen.emitter import TOP, Rtl, parameters
+from accelgym.hwgen.emitter import TOP, Rtl, emit_multiply_add, parameters
 from accelgym.hwgen.program import Program
 from accelgym.hwgen.toolchain import ToolError, compiler, run_tool, tool_versions, verilator
 
-__all__ = ["Job", "Run", "Simulator", "build_simulator"]
+__all__ = ["Job", "Run", "Simulator", "build_simulator", "compile_model", "run_multiply_adds"]
 
-_HARNESS = Path(__file__).resolve().parent / "harness" / "harness.cpp"
+_HARNESSES = Path(__file__).resolve().parent / "harness"
 _FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-fno-gnu-unique")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _VERILATE = ("--cc", "--top-module", TOP, "--prefix", "Vgenerated", "--x-initial", "unique", "-Wno-fatal", "-O3")
 
 Bytes = npt.NDArray[np.uint8]
+Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,50 @@ def _runtime(cache: ContentCache) -> Path:
     return folder
 
 
+def compile_model(
+    files: Mapping[str, str], harness: Path, defines: Mapping[str, int], cache: ContentCache, *, trace: bool = False
+) -> Path:
+    """Compiles Verilog with a harness, or takes the program from the cache.
+
+    Args:
+        files: Verilog by file name; the top module is ``TOP``.
+        harness: C++ with ``main``.
+        defines: Macros of the harness.
+        cache: Where programs are kept.
+        trace: Define ``PSUM_TRACE`` in both.
+
+    Raises:
+        ToolError: Verilator or the compiler refused the sources.
+    """
+    macro = ["-DPSUM_TRACE"] if trace else []
+    verilate = [*_VERILATE, *macro]
+    flags = [*_FLAGS, *(f"-D{name}={value}" for name, value in defines.items()), *macro]
+    main = harness.read_text()
+    texts = [part for name in sorted(files) for part in (name, files[name])]
+    key = content_key("model", tool_versions(), main, *verilate, *flags, *texts)
+
+    def build(folder: Path) -> None:
+        tool = verilator()
+        with tempfile.TemporaryDirectory(prefix="accelgym-build-") as name:
+            work = Path(name)
+            for file, text in files.items():
+                (work / file).write_text(text)
+            run_tool(tool.command(*verilate, "--Mdir", "out", *files), work, tool.environment)
+            sources = sorted(path.name for path in (work / "out").glob("*.cpp"))
+            if not sources:
+                raise ToolError("verilator produced no C++")
+            # One translation unit: the headers are read once, which is most of the compile time.
+            unity = "".join(f'#include "{source}"\n' for source in sources)
+            (work / "out" / "unity.cc").write_text(unity + main)
+            include = [f"-I{tool.include}", f"-I{tool.include / 'vltstd'}", "-Iout"]
+            objects = [str(_runtime(cache) / f"{Path(source).stem}.o") for source in _RUNTIME]
+            program = str(folder / "simulator")
+            run_tool([compiler(), *flags, *include, "out/unity.cc", *objects, "-lpthread", "-o", program], work)
+
+    folder, _ = cache.get_or_build(key, build)
+    return folder / "simulator"
+
+
 def build_simulator(
     config: SystolicConfig, rtl: Rtl, cache: ContentCache | None = None, *, trace: bool = False
 ) -> Simulator:
@@ -119,29 +164,34 @@ def build_simulator(
     Raises:
         ToolError: Verilator or the compiler refused the RTL.
     """
-    store = cache or ContentCache()
-    defines = [f"-D{name}={value}" for name, value in parameters(config).items()]
-    verilate = [*_VERILATE, *(["-DPSUM_TRACE"] if trace else [])]
-    flags = [*_FLAGS, *defines, *(["-DPSUM_TRACE"] if trace else [])]
-    harness = _HARNESS.read_text()
-    texts = [part for name in sorted(rtl.files) for part in (name, rtl.files[name])]
-    key = content_key("simulator", tool_versions(), harness, *verilate, *flags, *texts)
+    program = compile_model(
+        rtl.files, _HARNESSES / "layers.cpp", parameters(config), cache or ContentCache(), trace=trace
+    )
+    return Simulator(program, config)
 
-    def build(folder: Path) -> None:
-        tool = verilator()
-        with tempfile.TemporaryDirectory(prefix="accelgym-build-") as name:
-            work = Path(name)
-            names = rtl.write(work)
-            run_tool(tool.command(*verilate, "--Mdir", "out", *names), work, tool.environment)
-            sources = sorted(path.name for path in (work / "out").glob("*.cpp"))
-            if not sources:
-                raise ToolError("verilator produced no C++")
-            unity = "".join(f'#include "{source}"\n' for source in sources)
-            (work / "out" / "unity.cc").write_text(unity + harness)
-            include = [f"-I{tool.include}", f"-I{tool.include / 'vltstd'}", "-Iout"]
-            objects = [str(_runtime(store) / f"{Path(name).stem}.o") for name in _RUNTIME]
-            binary = str(folder / "simulator")
-            run_tool([compiler(), *flags, *include, "out/unity.cc", *objects, "-lpthread", "-o", binary], work)
 
-    folder, _ = store.get_or_build(key, build)
-    return Simulator(folder / "simulator", config)
+def run_multiply_adds(
+    config: SystolicConfig, psums: Codes, inputs: Codes, weights: Codes, cache: ContentCache | None = None
+) -> Codes:
+    """Runs the multiply-add of a processing element, decoders included, on given operands.
+
+    Args:
+        config: The configuration; partial sums of up to 64 bits.
+        psums: Codes, shape ``(n,)``.
+        inputs: Codes, shape ``(n,)``.
+        weights: Codes, shape ``(n,)``.
+        cache: Where simulators are kept.
+
+    Returns:
+        Codes of the sums, shape ``(n,)``.
+    """
+    files = emit_multiply_add(config)
+    defines = {"PIPELINE": config.pe_pipeline}
+    program = compile_model(files, _HARNESSES / "multiply_add.cpp", defines, cache or ContentCache())
+    records = np.empty(len(psums), dtype=[("psum", "<u8"), ("x", "<u4"), ("w", "<u4")])
+    records["psum"], records["x"], records["w"] = psums, inputs, weights
+    with tempfile.TemporaryDirectory(prefix="accelgym-rtl-") as name:
+        request, response = Path(name) / "request", Path(name) / "response"
+        request.write_bytes(struct.pack("<Q", len(records)) + records.tobytes())
+        run_tool([str(program), str(request), str(response)], Path(name))
+        return np.fromfile(response, dtype="<u8").astype(np.int64)

@@ -6,13 +6,22 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from accelgym.costmodels.datatypes import (
+    Datatype,
+    FloatFormat,
+    FusedMultiplyAdd,
+    IntegerFormat,
+    Kind,
+    PassAccumulator,
+    get_datatype,
+)
+from accelgym.costmodels.datatypes.floats import Specials, Underflow
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.systolic.element_types import ElementType, Family, element_type
 from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
-__all__ = ["MAX_COLUMNS", "MAX_DEPTH", "MAX_ROWS", "SystolicConfig", "Template", "load_config"]
+__all__ = ["MAX_COLUMNS", "MAX_DEPTH", "MAX_ROWS", "SystolicConfig", "Template", "load_config", "make_config"]
 
 MAX_ROWS = 128
 MAX_COLUMNS = 128
@@ -30,6 +39,29 @@ class Template(StrEnum):
 
 Depth = Annotated[int, Field(ge=2, le=MAX_DEPTH)]
 PortBits = Annotated[int, Field(ge=1, le=8192)]
+
+
+_TABLE_BITS = 8
+"""Widest format decoded by a table."""
+
+
+def _plain(datatype: Datatype) -> bool:
+    """Whether hardware takes a format apart without a table."""
+    if isinstance(datatype, FloatFormat):
+        usual = datatype.underflow is Underflow.GRADUAL and datatype.signed
+        return usual and datatype.specials is Specials.IEEE and datatype.mantissa_bits >= 2
+    return isinstance(datatype, IntegerFormat) and datatype.signed
+
+
+def _widens(narrow: Datatype, wide: Datatype) -> bool:
+    """Whether every number of one float format is one of the other."""
+    if not isinstance(narrow, FloatFormat) or not isinstance(wide, FloatFormat):
+        return False
+    return (
+        wide.mantissa_bits >= narrow.mantissa_bits
+        and wide.max >= narrow.max
+        and wide.quantum_exponent <= narrow.quantum_exponent
+    )
 
 
 class SystolicConfig(StrictModel):
@@ -54,7 +86,7 @@ class SystolicConfig(StrictModel):
     accumulation_type: str = "int24"
     """Words of the accumulation buffer, and of the output."""
     scale_type: str | None = None
-    """Block-scale format of microscaling inputs and weights; a block is one pass through the array (``rows``)."""
+    """Format of block scales of inputs and weights; a block is one pass through the array (``rows`` elements)."""
     input_buffer_depth: Depth = 256
     weight_buffer_depth: Depth = 256
     accumulation_buffer_depth: Depth = 256
@@ -73,67 +105,87 @@ class SystolicConfig(StrictModel):
     technology: str = "nand2"
     clock_ghz: float = Field(default=1.0, gt=0.0, le=10.0)
 
-    @field_validator("input_type", "weight_type", "psum_type", "accumulation_type")
-    @classmethod
-    def _known_type(cls, value: str) -> str:
-        element_type(value)
-        return value
-
     @model_validator(mode="after")
     def _has_rtl(self) -> SystolicConfig:
-        operands, psum, total = (self.input, self.weight), self.psum, self.accumulation
-        integer = [t.family is Family.INTEGER for t in operands]
-        if any(integer) != all(integer):
+        # The types check each other; the messages name them.
+        multiply_add, _ = self.multiply_add, self.pass_accumulator
+        for field, operand in (("input_type", self.input), ("weight_type", self.weight)):
+            if operand.bits > 16 or (operand.bits > _TABLE_BITS and not _plain(operand)):
+                raise ValueError(
+                    f"{field} {operand.name}: decoders exist for formats of up to {_TABLE_BITS} bits, and for "
+                    "signed integers and IEEE floats of up to 16 bits"
+                )
+            operand.zero()  # Padding needs one.
+        for field, result in (("psum_type", self.psum), ("accumulation_type", self.accumulation)):
+            if not _plain(result):
+                raise ValueError(f"{field} {result.name}: sums are signed integers or IEEE floats with subnormals")
+        if self.psum.kind is Kind.FLOAT and not _widens(self.psum, self.accumulation):
             raise ValueError(
-                f"input_type {self.input_type} with weight_type {self.weight_type}: both are integers or none is, "
-                "the multiplier takes one kind"
-            )
-        if any(t.bits > 16 for t in operands):
-            raise ValueError(f"input_type {self.input_type}, weight_type {self.weight_type}: operands up to 16 bits")
-        if all(integer) != (psum.family is Family.INTEGER):
-            raise ValueError(f"psum_type {self.psum_type}: integer operands are summed as integers, others as floats")
-        if all(integer) and psum.bits < self.input.bits + self.weight.bits:
-            raise ValueError(
-                f"psum_type {self.psum_type}: a product of {self.input_type} and {self.weight_type} needs "
-                f"{self.input.bits + self.weight.bits} bits"
-            )
-        if not all(integer) and psum.name not in ("bf16", "fp16", "fp32"):
-            raise ValueError(f"psum_type {self.psum_type}: allowed bf16, fp16, fp32 for these operands")
-        if self.scale_type is None and (psum.family is not total.family or total.bits < psum.bits):
-            raise ValueError(
-                f"accumulation_type {self.accumulation_type}: allowed {psum.family} formats of at least "
-                f"{psum.bits} bits, as psum_type is {self.psum_type}"
+                f"accumulation_type {self.accumulation_type}: allowed are floats that hold every {self.psum_type}"
             )
         if self.scale_type is not None:
-            raise ValueError(f"scale_type {self.scale_type}: block scales have no RTL in this version")
-        if self.row_psum_widths and (not all(integer) or self.template is not Template.WEIGHT_STATIONARY):
+            if self.template is not Template.WEIGHT_STATIONARY:
+                raise ValueError(
+                    f"scale_type {self.scale_type}: block scales need the weight_stationary template, where a pass is "
+                    "a block"
+                )
+            if self.accumulation.kind is not Kind.FLOAT:
+                raise ValueError(f"scale_type {self.scale_type}: block scales need a float accumulation_type")
+            if not isinstance(self.scale, FloatFormat) or self.scale.bits > _TABLE_BITS:
+                raise ValueError(f"scale_type {self.scale_type}: allowed are float formats of up to {_TABLE_BITS} bits")
+        if self.row_psum_widths and not (multiply_add.is_integer and self.template is Template.WEIGHT_STATIONARY):
             raise ValueError("row_psum_widths: integer partial sums of the weight_stationary template only")
         return self
 
     @property
-    def input(self) -> ElementType:
+    def input(self) -> Datatype:
         """Format of the first operand."""
-        return element_type(self.input_type)
+        return get_datatype(self.input_type)
 
     @property
-    def weight(self) -> ElementType:
+    def weight(self) -> Datatype:
         """Format of the second operand."""
-        return element_type(self.weight_type)
+        return get_datatype(self.weight_type)
 
     @property
-    def psum(self) -> ElementType:
+    def psum(self) -> Datatype:
         """Format of the sums inside the array."""
-        return element_type(self.psum_type)
+        return get_datatype(self.psum_type)
 
     @property
-    def accumulation(self) -> ElementType:
+    def accumulation(self) -> Datatype:
         """Format of the accumulation buffer."""
-        return element_type(self.accumulation_type)
+        return get_datatype(self.accumulation_type)
+
+    @property
+    def scale(self) -> Datatype | None:
+        """Format of the block scales."""
+        return None if self.scale_type is None else get_datatype(self.scale_type)
+
+    @property
+    def multiply_add(self) -> FusedMultiplyAdd:
+        """Arithmetic of a processing element."""
+        return FusedMultiplyAdd(self.input, self.weight, self.psum)
+
+    @property
+    def pass_accumulator(self) -> PassAccumulator:
+        """Arithmetic of the accumulation buffer."""
+        return PassAccumulator(self.psum, self.accumulation)
+
+    @property
+    def scale_words(self) -> int:
+        """Weight-buffer words that the scales of one weight block take."""
+        return 0 if self.scale is None else -(-self.scale.bits // self.weight.bits)
+
+    @property
+    def converts(self) -> bool:
+        """Whether the result of a pass is scaled or changes its kind before it is accumulated."""
+        return self.scale is not None or self.psum.kind is not self.accumulation.kind
 
     @property
     def input_word_bits(self) -> int:
-        """Bits of an input-buffer word."""
-        return self.rows * self.input.bits
+        """Bits of an input-buffer word: an element a row, and the scale of their block."""
+        return self.rows * self.input.bits + (0 if self.scale is None else self.scale.bits)
 
     @property
     def weight_word_bits(self) -> int:

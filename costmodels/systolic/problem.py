@@ -12,7 +12,10 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.workloads.layer import Layer
 
-__all__ = ["Hardware", "Problem"]
+__all__ = ["CONVERSION_CYCLES", "Hardware", "Problem"]
+
+CONVERSION_CYCLES = 2
+"""Pipeline of the block-scale dequantiser."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Hardware:
     weight_beats: Array
     output_beats: Array
     weight_words: Array
-    """Buffer words of one weight block: one a row of the array (weight stationary), else one a step."""
+    """Buffer words of one weight block, its scales included (weight stationary)."""
+    conversion: Array
+    """Cycles between array and accumulation, for scaling and conversion of the results."""
 
     @classmethod
     def of(cls, configs: Sequence[SystolicConfig]) -> Hardware:
@@ -56,7 +61,8 @@ class Hardware:
             input_beats=column([-(-c.input_word_bits // c.input_port_bits) for c in configs]),
             weight_beats=column([-(-c.weight_word_bits // c.weight_port_bits) for c in configs]),
             output_beats=column([-(-c.accumulation_word_bits // c.output_port_bits) for c in configs]),
-            weight_words=column([c.rows for c in configs]),
+            weight_words=column([c.rows + c.scale_words for c in configs]),
+            conversion=column([CONVERSION_CYCLES if c.converts else 0 for c in configs]),
         )
 
 

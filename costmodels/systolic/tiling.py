@@ -143,7 +143,7 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         pass_length=pass_length,
         passes=choose(t.k1 * t.c1 * taps, t.p1 * t.k1),
         preload=choose(hw.weight_words, zero),
-        latency=choose(hw.rows, 2 * hw.rows) + hw.columns + hw.pe_pipeline + 1 + zero,
+        latency=choose(hw.rows, 2 * hw.rows) + hw.columns + hw.pe_pipeline + hw.conversion + 1 + zero,
         memory_latency=hw.memory_latency + zero,
         accumulation_banks=hw.accumulation_banks + zero,
         outer=outer,

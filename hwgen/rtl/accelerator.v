@@ -8,6 +8,10 @@ module accelerator #(
     parameter COLUMNS = 8,
     parameter X_BITS = 8,
     parameter W_BITS = 8,
+    parameter X_LANE_BITS = 8,          // of operands inside the array
+    parameter W_LANE_BITS = 8,
+    parameter X_ZERO = 0,               // code of an input zero
+    parameter PRODUCT_BITS = 16,
     parameter PSUM_BITS = 24,
     parameter ACCUMULATION_BITS = 24,
     parameter PIPELINE = 1,
@@ -53,6 +57,8 @@ module accelerator #(
     localparam INPUT_WORD = ROWS * X_BITS;
     localparam WEIGHT_WORD = COLUMNS * W_BITS;
     localparam OUTPUT_WORD = COLUMNS * ACCUMULATION_BITS;
+    localparam [X_BITS-1:0] INPUT_ZERO = X_ZERO;
+    localparam [INPUT_WORD-1:0] INPUT_PADDING = {ROWS{INPUT_ZERO}};
     localparam INPUT_LOOPS = 12, WEIGHT_LOOPS = 6, PASS_LOOPS = 6, OUTPUT_LOOPS = 9;
 
     reg running;
@@ -111,7 +117,8 @@ module accelerator #(
     tile_loader #(
         .WORD_BITS(INPUT_WORD), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(IA),
         .BEATS((INPUT_WORD + INPUT_PORT_BITS - 1) / INPUT_PORT_BITS), .TILE_LOOPS(4), .LOOPS(INPUT_LOOPS),
-        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(CB), .PADDED(1)
+        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(CB), .PADDED(1),
+        .PADDING(INPUT_PADDING)
     ) input_loader (
         .clk(clk), .rst(rst), .running(running), .trips(input_trips), .jumps(input_jumps),
         .y_base(input_image[3*CB +: CB]), .y_jumps(input_y_jumps), .height(input_image[2*CB +: CB]),
@@ -143,6 +150,19 @@ module accelerator #(
         .clk(clk), .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
         .read(weight_step), .read_addr(weight_step_addr), .read_data(w)
     );
+
+    // Operands as the array takes them.
+    wire [ROWS*X_LANE_BITS-1:0] x_lanes;
+    wire [COLUMNS*W_LANE_BITS-1:0] w_lanes;
+    genvar i;
+    generate
+        for (i = 0; i < ROWS; i = i + 1) begin : input_lane
+            input_decoder decoder (.code(x[i*X_BITS +: X_BITS]), .lane(x_lanes[i*X_LANE_BITS +: X_LANE_BITS]));
+        end
+        for (i = 0; i < COLUMNS; i = i + 1) begin : weight_lane
+            weight_decoder decoder (.code(w[i*W_BITS +: W_BITS]), .lane(w_lanes[i*W_LANE_BITS +: W_LANE_BITS]));
+        end
+    endgenerate
 
     // Passes.
     wire input_available, pass_ready, tile_ready, pass_start, pass_end, tile_end, output_drained;
@@ -180,10 +200,10 @@ module accelerator #(
             );
             assign tile_ready = input_available;
             array_weight_stationary #(
-                .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_BITS), .W_BITS(W_BITS), .PSUM_BITS(PSUM_BITS),
-                .GROWING(GROWING)
+                .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
+                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING)
             ) array (
-                .clk(clk), .rst(rst), .swap(x_first), .x(x), .block_start(w_first), .w(w), .psum(result)
+                .clk(clk), .rst(rst), .swap(x_first), .x(x_lanes), .block_start(w_first), .w(w_lanes), .psum(result)
 `ifdef PSUM_TRACE
                 , .trace(trace_psum)
 `endif
@@ -205,16 +225,16 @@ module accelerator #(
             assign tile_ready = input_available & weights_available;
             assign pass_ready = 1'b1;
             array_output_stationary #(
-                .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_BITS), .W_BITS(W_BITS), .PSUM_BITS(PSUM_BITS),
+                .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
                 .PIPELINE(PIPELINE)
             ) array (
-                .clk(clk), .rst(rst), .first(x_first), .last(x_last), .x(x), .w(w),
+                .clk(clk), .rst(rst), .first(x_first), .last(x_last), .x(x_lanes), .w(w_lanes),
                 .valid(result_valid), .result(result)
 `ifdef PSUM_TRACE
                 , .trace(trace_psum)
 `endif
             );
-            wire unused = &{1'b0, tile_passes};
+            wire unused = &{1'b0, tile_passes, GROWING[0], PRODUCT_BITS[0]};
         end
     endgenerate
 

@@ -81,10 +81,11 @@ module output_drain #(
             end else begin : exact
                 assign padded = word;
             end
+            localparam [31:0] LAST_BEAT = BEATS - 1;
             reg [7:0] beat;
             always @(posedge clk)
                 if (rst) beat <= 8'd0;
-                else if (mem_write) beat <= (beat == BEATS - 1) ? 8'd0 : beat + 8'd1;
+                else if (mem_write) beat <= (beat == LAST_BEAT[7:0]) ? 8'd0 : beat + 8'd1;
             assign mem_data = padded[beat*PORT_BITS +: PORT_BITS];
         end
     endgenerate

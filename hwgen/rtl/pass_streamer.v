@@ -22,12 +22,13 @@ module pass_streamer #(
     output wire                        step,
     output wire [LOOPS:0]              carry
 );
-    localparam [7:0] LAST_AGE = PASS_CYCLES - 1;
+    localparam [31:0] LAST_AGE = PASS_CYCLES - 1;
+    localparam [31:0] BANKS = ACCUMULATION_BANKS;
     wire [1:0] outputs_open;
     wire [LOOPS-1:0] at_zero, at_last;
     wire opens_output, spaced;
     reg mid_pass, mid_tile;
-    wire may_start_tile = tile_ready & ((outputs_open < ACCUMULATION_BANKS) | ~opens_output);
+    wire may_start_tile = tile_ready & ((outputs_open < BANKS[1:0]) | ~opens_output);
     assign pass_start = running & ~mid_pass & spaced & pass_ready & (mid_tile | may_start_tile);
     assign step = pass_start | mid_pass;
     assign pass_end = step & carry[STREAM_LOOPS];
@@ -49,12 +50,12 @@ module pass_streamer #(
 
     // Cycles since the latest pass start.
     reg [7:0] age;
-    assign spaced = age == LAST_AGE;
+    assign spaced = age == LAST_AGE[7:0];
     always @(posedge clk)
         if (rst) begin
             mid_pass <= 1'b0;
             mid_tile <= 1'b0;
-            age <= LAST_AGE;
+            age <= LAST_AGE[7:0];
         end else begin
             if (step) begin
                 mid_pass <= ~pass_end;

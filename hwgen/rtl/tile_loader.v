@@ -1,7 +1,7 @@
 // Fills the banks of a buffer with tiles from a memory port of fixed width and latency.
 // One beat is requested every cycle; a tile starts when a bank is free, or will have been freed by the cycle
 // before. Slots 0..TILE_LOOPS-1 of the loop nest walk a tile (slot 0 the beats of a word), the others the tiles.
-// With PADDED, words whose image coordinates lie outside the image are written as zeros.
+// With PADDED, words whose image coordinates lie outside the image are written as PADDING.
 `default_nettype none
 module tile_loader #(
     parameter WORD_BITS = 64,
@@ -14,7 +14,8 @@ module tile_loader #(
     parameter COUNT_BITS = 16,
     parameter MEM_ADDR_BITS = 32,
     parameter COORD_BITS = 16,
-    parameter PADDED = 1
+    parameter PADDED = 1,
+    parameter [WORD_BITS-1:0] PADDING = 0  // the word written outside the image
 ) (
     input  wire                             clk,
     input  wire                             rst,
@@ -87,23 +88,24 @@ module tile_loader #(
     wire unused_nest = &{1'b0, at_zero, at_last[LOOPS-1:1], banks_used[0]};
 
     // Response side: what was asked LATENCY cycles ago.
-    wire arrived, arrived_inside, arrived_word_end, arrived_tile_end;
+    wire arrived, arrived_in_image, arrived_word_end, arrived_tile_end;
     delay_line #(.WIDTH(4), .CYCLES(LATENCY)) flight (
         .clk(clk), .rst(rst), .d({issue, in_image, at_last[0], tile_end}),
-        .q({arrived, arrived_inside, arrived_word_end, arrived_tile_end})
+        .q({arrived, arrived_in_image, arrived_word_end, arrived_tile_end})
     );
-    wire [PORT_BITS-1:0] beat = arrived_inside ? mem_data : {PORT_BITS{1'b0}};
+    wire [WORD_BITS-1:0] read_word;
+    assign write_data = arrived_in_image ? read_word : PADDING;
     generate
         if (BEATS == 1) begin : whole
-            assign write_data = beat[WORD_BITS-1:0];
+            assign read_word = mem_data[WORD_BITS-1:0];
             if (PORT_BITS > WORD_BITS) begin : wide
-                wire unused = &{1'b0, beat[PORT_BITS-1:WORD_BITS]};
+                wire unused = &{1'b0, mem_data[PORT_BITS-1:WORD_BITS]};
             end
         end else begin : assembled
             // Earlier beats wait in a shift register, the first one lowest.
             reg [(BEATS-1)*PORT_BITS-1:0] partial;
-            wire [BEATS*PORT_BITS-1:0] joined = {beat, partial};
-            assign write_data = joined[WORD_BITS-1:0];
+            wire [BEATS*PORT_BITS-1:0] joined = {mem_data, partial};
+            assign read_word = joined[WORD_BITS-1:0];
             always @(posedge clk)
                 if (arrived) partial <= joined[BEATS*PORT_BITS-1:PORT_BITS];
             if (BEATS * PORT_BITS > WORD_BITS) begin : wide

@@ -36,8 +36,9 @@ module weight_feeder #(
         if (WORDS == 1) begin : single
             assign word_last = 1'b1;
         end else begin : several
+            localparam [31:0] LAST_WORD = WORDS - 1;
             reg [7:0] word;
-            assign word_last = word == WORDS - 1;
+            assign word_last = word == LAST_WORD[7:0];
             always @(posedge clk)
                 if (rst) word <= 8'd0;
                 else if (read) word <= word_last ? 8'd0 : word + 8'd1;
