@@ -21,11 +21,12 @@ __all__ = ["BlockFormat"]
 class BlockFormat:
     """Elements of one type, and one scale for every ``block_size`` of them along the last axis.
 
-    A value is ``element * scale``. The scale of a block with largest magnitude ``a`` is
+    A value is ``element * scale``. The scale of a block with largest magnitude ``a``, and elements up to
+    ``m = element.full_scale``, is
 
-    - for a scale type of powers of two (E8M0): ``2**(floor(log2(a)) - floor(log2(largest element)))``, limited to
-      the exponents of the type (OCP Microscaling Formats v1.0, section 6.3);
-    - for the others (E5M3, BF16): ``a / largest element``, rounded to nearest even, saturating.
+    - for a scale type of powers of two (E8M0): ``2**(floor(log2(a)) - floor(log2(m)))``, limited to the exponents of
+      the type (OCP Microscaling Formats v1.0, section 6.3);
+    - for the others (E5M3, BF16): ``a / m``, rounded to nearest even, saturating.
 
     A block of zeros, and one whose scale rounds to zero, has scale 1. Elements are the values divided by the
     scale, rounded once to nearest even, saturating.
@@ -62,7 +63,7 @@ class BlockFormat:
 
     @cached_property
     def _element_exponent(self) -> int:
-        return math.frexp(self.element.max_magnitude)[1] - 1
+        return math.frexp(self.element.full_scale)[1] - 1
 
     def scale_codes(self, magnitudes: npt.ArrayLike) -> Codes:
         """Returns the scale of blocks from the largest magnitude of each. Any shape.
@@ -77,7 +78,7 @@ class BlockFormat:
             exponents = np.frexp(largest)[1].astype(np.int64) - 1 - self._element_exponent
             wanted = np.ldexp(1.0, np.clip(exponents, -1000, 1000))
         else:
-            wanted = divide_to_odd(largest, np.asarray(self.element.max_magnitude))
+            wanted = divide_to_odd(largest, np.asarray(self.element.full_scale))
         codes = self.scale.encode(wanted)
         unused = (largest == 0) | (self.scale.decode(codes) == 0)
         return np.where(unused, self.scale.encode(1.0), codes)

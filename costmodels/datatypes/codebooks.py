@@ -28,7 +28,8 @@ class CodebookFormat(Datatype):
 
     All entries are integers times one power of two, ``2**quantum_exponent``; ``Fields`` hold that integer, so the
     decoder in hardware is a small table of integers. Encoding takes the nearest entry (values outside saturate);
-    a tie goes to the entry of even rank in ascending order, unless ``ties_up`` says otherwise.
+    a tie goes to the entry of even rank in ascending order, unless ``ties_up`` says otherwise. Toward zero takes the
+    neighbour of smaller magnitude, the positive one of two equals.
 
     Args:
         name: Name in the registry.
@@ -125,9 +126,9 @@ class CodebookFormat(Datatype):
         lower, upper = self._ascending[rank : rank + 2]
         if number.value != lower:
             threshold, tie_up = (lower + upper) / 2, self._tie_up(rank)
-            # Ranks ascend from the most negative entry, so toward zero is upwards for negative numbers.
-            upwards = mode is Rounding.TOWARD_ZERO and number.value < 0
-            rank += upwards or rounds_up(number.value, lower, upper, threshold, tie_up, mode, draw)
+            # Ranks ascend from the most negative entry, so toward zero is upwards on that side.
+            inward = mode is Rounding.TOWARD_ZERO and abs(upper) <= abs(lower)
+            rank += inward or rounds_up(number.value, lower, upper, threshold, tie_up, mode, draw)
         return int(self._order[rank])
 
     @cached_property

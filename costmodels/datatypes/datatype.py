@@ -113,6 +113,11 @@ class Datatype(ABC):
         return float(np.max(np.abs(self.values[np.isfinite(self.values)])))
 
     @property
+    def full_scale(self) -> float:
+        """Magnitude that the largest value of a block is scaled to; for integers the largest value of both signs."""
+        return self.max_magnitude
+
+    @property
     def has_nan(self) -> bool:
         """Whether a code stands for NaN (for posits: NaR)."""
         return False
@@ -204,9 +209,7 @@ class Datatype(ABC):
 
     def _all_codes(self) -> range:
         if self.bits > TABLE_BITS:
-            raise InputError(
-                f"datatype {self.name!r}: no table of 2**{self.bits} codes, tables end at {TABLE_BITS} bits"
-            )
+            raise InputError(f"datatype {self.name!r}: no table of 2**{self.bits} codes, allowed: {TABLE_BITS} bits")
         return range(1 << self.bits)
 
     def _modes(self, rounding: str, overflow: str) -> tuple[Rounding, Overflow]:
@@ -273,5 +276,6 @@ class Lattice:
         below = np.clip(np.searchsorted(self.points, values, side="right") - 1, 0, last)
         lower, upper = self.points[below], self.points[np.minimum(below + 1, last)]
         # The second sum is not rounded: the draw has 24 bits and the span of a lattice 28.
-        up = (values < 0) & (values > lower) if uniform is None else lower + uniform * (upper - lower) < values
+        inward = np.abs(upper) <= np.abs(lower)
+        up = inward & (values > lower) if uniform is None else lower + uniform * (upper - lower) < values
         return np.asarray(np.where(values <= self.points[0], 0, np.minimum(below + up, last)), dtype=np.int64)

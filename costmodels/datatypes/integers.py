@@ -61,6 +61,10 @@ class IntegerFormat(Datatype):
         return math.ldexp(max(-self.lowest, self.highest), -self.fraction_bits)
 
     @property
+    def full_scale(self) -> float:
+        return self.max
+
+    @property
     def significand_bits(self) -> int:
         return self.bits
 

@@ -59,7 +59,7 @@ class GroupMixture:
         for candidate in self.candidates:
             if candidate.bits > 8 or candidate.has_nan or candidate.has_infinity:
                 raise InputError(
-                    f"mixture {self.name!r}: candidate {candidate.name!r}, allowed: finite, 8 bits or less"
+                    f"mixture {self.name!r}: candidate {candidate.name!r}, allowed: finite types of 8 bits or less"
                 )
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -125,15 +126,17 @@ class PositFormat(Datatype):
             code = self.max_code
         else:
             # Codes of positive posits are in the order of their values.
-            code, beyond = 0, self.max_code
-            while beyond - code > 1:
-                middle = (code + beyond) // 2
-                code, beyond = (middle, beyond) if self.decode_exact(middle).magnitude <= magnitude else (code, middle)
-            lower, upper = self.decode_exact(code).magnitude, self.decode_exact(code + 1).magnitude
+            code = bisect.bisect_right(self._magnitudes, magnitude) - 1
+            lower, upper = self._magnitudes[code : code + 2]
             if magnitude != lower:
                 threshold = self._threshold(code)
                 code += rounds_up(magnitude, lower, upper, threshold, self._tie_up(code), mode, draw)
         return (-code if number.negative else code) & ((1 << self.bits) - 1)
+
+    @cached_property
+    def _magnitudes(self) -> tuple[Fraction, ...]:
+        """Values of the codes that are not negative."""
+        return tuple(self.decode_exact(code).magnitude for code in range(self.max_code + 1))
 
     @cached_property
     def _lattice(self) -> Lattice:
