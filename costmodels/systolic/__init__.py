@@ -1,0 +1,1 @@
+"""Systolic arrays: configuration, exact cycle model, traffic and scheduler."""

@@ -1,0 +1,230 @@
+"""The configuration of a systolic accelerator: what RTL is generated from and what the cost model reads."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, model_validator
+
+from accelgym.costmodels.datatypes import (
+    Datatype,
+    FloatFormat,
+    FusedMultiplyAdd,
+    IntegerFormat,
+    Kind,
+    PassAccumulator,
+    get_datatype,
+)
+from accelgym.costmodels.datatypes.floats import Specials, Underflow
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.workloads.spec import StrictModel, load_spec
+
+__all__ = ["MAX_COLUMNS", "MAX_DEPTH", "MAX_ROWS", "SystolicConfig", "Template", "load_config", "make_config"]
+
+MAX_ROWS = 128
+MAX_COLUMNS = 128
+MAX_DEPTH = 65536
+
+
+class Template(StrEnum):
+    """Which operand stays in the processing elements."""
+
+    WEIGHT_STATIONARY = "weight_stationary"
+    """Rows reduce, columns are output channels; a weight block stays while pixels stream past it."""
+    OUTPUT_STATIONARY = "output_stationary"
+    """Rows are output pixels, columns output channels; a block of outputs stays while operands stream."""
+
+
+Depth = Annotated[int, Field(ge=2, le=MAX_DEPTH)]
+PortBits = Annotated[int, Field(ge=1, le=8192)]
+
+
+_TABLE_BITS = 8
+"""Widest format decoded by a table."""
+
+
+def _plain(datatype: Datatype) -> bool:
+    """Whether hardware takes a format apart without a table."""
+    if isinstance(datatype, FloatFormat):
+        usual = datatype.underflow is Underflow.GRADUAL and datatype.signed
+        return usual and datatype.specials is Specials.IEEE and datatype.mantissa_bits >= 2
+    return isinstance(datatype, IntegerFormat) and datatype.signed
+
+
+def _widens(narrow: Datatype, wide: Datatype) -> bool:
+    """Whether every number of one float format is one of the other."""
+    if not isinstance(narrow, FloatFormat) or not isinstance(wide, FloatFormat):
+        return False
+    return (
+        wide.mantissa_bits >= narrow.mantissa_bits
+        and wide.max >= narrow.max
+        and wide.quantum_exponent <= narrow.quantum_exponent
+    )
+
+
+class SystolicConfig(StrictModel):
+    """One accelerator.
+
+    Memories are counted in words: an input word holds ``rows`` elements, a weight word ``columns`` elements, an
+    accumulation word ``columns`` partial sums. Input and weight buffers have two banks of the stated depth.
+
+    Raises:
+        ValidationError: A value outside its range, or a combination no RTL exists for; the message says why.
+    """
+
+    rows: int = Field(ge=1, le=MAX_ROWS)
+    """Processing elements down a column."""
+    columns: int = Field(ge=1, le=MAX_COLUMNS)
+    """Processing elements along a row."""
+    template: Annotated[Template, Field(strict=False)] = Template.WEIGHT_STATIONARY
+    input_type: str = "int8"
+    weight_type: str = "int8"
+    psum_type: str = "int24"
+    """Partial sums inside the array; integers wrap at this width, floats round once per multiply-add."""
+    accumulation_type: str = "int24"
+    """Words of the accumulation buffer, and of the output."""
+    scale_type: str | None = None
+    """Format of block scales of inputs and weights; a block is one pass through the array (``rows`` elements)."""
+    input_buffer_depth: Depth = 256
+    weight_buffer_depth: Depth = 256
+    accumulation_buffer_depth: Depth = 256
+    double_buffered_accumulation: bool = True
+    """A second accumulation bank: one tile drains while the next computes."""
+    input_port_bits: PortBits = 64
+    """Width of the memory port that fills the input buffer; a word takes a whole number of cycles."""
+    weight_port_bits: PortBits = 64
+    output_port_bits: PortBits = 64
+    memory_latency: int = Field(default=8, ge=1, le=255)
+    """Cycles from an address on a port to its data; the port accepts an address every cycle."""
+    pe_pipeline: int = Field(default=1, ge=1, le=2)
+    """1: product and sum in one cycle. 2: the product is registered."""
+    row_psum_widths: bool = False
+    """Rows near the top carry only as many partial-sum bits as they can fill (integers, weight stationary)."""
+    technology: str = "nand2"
+    clock_ghz: float = Field(default=1.0, gt=0.0, le=10.0)
+
+    @model_validator(mode="after")
+    def _has_rtl(self) -> SystolicConfig:
+        # The types check each other; the messages name them.
+        multiply_add, _ = self.multiply_add, self.pass_accumulator
+        for field, operand in (("input_type", self.input), ("weight_type", self.weight)):
+            if operand.bits > 16 or (operand.bits > _TABLE_BITS and not _plain(operand)):
+                raise ValueError(
+                    f"{field} {operand.name}: decoders exist for formats of up to {_TABLE_BITS} bits, and for "
+                    "signed integers and IEEE floats of up to 16 bits"
+                )
+            operand.zero()  # Padding needs one.
+        for field, result in (("psum_type", self.psum), ("accumulation_type", self.accumulation)):
+            if not _plain(result):
+                raise ValueError(f"{field} {result.name}: sums are signed integers or IEEE floats with subnormals")
+        if self.psum.kind is Kind.FLOAT and not _widens(self.psum, self.accumulation):
+            raise ValueError(
+                f"accumulation_type {self.accumulation_type}: allowed are floats that hold every {self.psum_type}"
+            )
+        if self.scale_type is not None:
+            if self.template is not Template.WEIGHT_STATIONARY:
+                raise ValueError(
+                    f"scale_type {self.scale_type}: block scales need the weight_stationary template, where a pass is "
+                    "a block"
+                )
+            if self.accumulation.kind is not Kind.FLOAT:
+                raise ValueError(f"scale_type {self.scale_type}: block scales need a float accumulation_type")
+            if not isinstance(self.scale, FloatFormat) or self.scale.bits > _TABLE_BITS:
+                raise ValueError(f"scale_type {self.scale_type}: allowed are float formats of up to {_TABLE_BITS} bits")
+        if self.row_psum_widths and not (multiply_add.is_integer and self.template is Template.WEIGHT_STATIONARY):
+            raise ValueError("row_psum_widths: integer partial sums of the weight_stationary template only")
+        return self
+
+    @property
+    def input(self) -> Datatype:
+        """Format of the first operand."""
+        return get_datatype(self.input_type)
+
+    @property
+    def weight(self) -> Datatype:
+        """Format of the second operand."""
+        return get_datatype(self.weight_type)
+
+    @property
+    def psum(self) -> Datatype:
+        """Format of the sums inside the array."""
+        return get_datatype(self.psum_type)
+
+    @property
+    def accumulation(self) -> Datatype:
+        """Format of the accumulation buffer."""
+        return get_datatype(self.accumulation_type)
+
+    @property
+    def scale(self) -> Datatype | None:
+        """Format of the block scales."""
+        return None if self.scale_type is None else get_datatype(self.scale_type)
+
+    @property
+    def multiply_add(self) -> FusedMultiplyAdd:
+        """Arithmetic of a processing element."""
+        return FusedMultiplyAdd(self.input, self.weight, self.psum)
+
+    @property
+    def pass_accumulator(self) -> PassAccumulator:
+        """Arithmetic of the accumulation buffer."""
+        return PassAccumulator(self.psum, self.accumulation)
+
+    @property
+    def scale_words(self) -> int:
+        """Weight-buffer words that the scales of one weight block take."""
+        return 0 if self.scale is None else -(-self.scale.bits // self.weight.bits)
+
+    @property
+    def converts(self) -> bool:
+        """Whether the result of a pass is scaled or changes its kind before it is accumulated."""
+        return self.scale is not None or self.psum.kind is not self.accumulation.kind
+
+    @property
+    def input_word_bits(self) -> int:
+        """Bits of an input-buffer word: an element a row, and the scale of their block."""
+        return self.rows * self.input.bits + (0 if self.scale is None else self.scale.bits)
+
+    @property
+    def weight_word_bits(self) -> int:
+        """Bits of a weight-buffer word."""
+        return self.columns * self.weight.bits
+
+    @property
+    def accumulation_word_bits(self) -> int:
+        """Bits of an accumulation-buffer word."""
+        return self.columns * self.accumulation.bits
+
+    @property
+    def sram_bits(self) -> int:
+        """Bits of all buffers, every bank counted."""
+        accumulation_banks = 2 if self.double_buffered_accumulation else 1
+        return (
+            2 * self.input_buffer_depth * self.input_word_bits
+            + 2 * self.weight_buffer_depth * self.weight_word_bits
+            + accumulation_banks * self.accumulation_buffer_depth * self.accumulation_word_bits
+        )
+
+
+def load_config(path: Path) -> SystolicConfig:
+    """Reads a configuration file.
+
+    Raises:
+        InputError: Naming file, line and key, the value and what is allowed.
+    """
+    return load_spec(SystolicConfig, path)
+
+
+def make_config(**values: object) -> SystolicConfig:
+    """Builds a configuration from keyword arguments, with errors in the library's words.
+
+    Raises:
+        InputError: A value or a combination that is not allowed.
+    """
+    try:
+        return SystolicConfig.model_validate(values)
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}" for e in error.errors())
+        raise InputError(f"systolic configuration: {reasons}") from error

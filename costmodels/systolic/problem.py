@@ -1,0 +1,100 @@
+"""Layers and hardware as arrays: what the cycle and traffic formulas are written in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from accelgym.costmodels.arrays import Array
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.config import SystolicConfig, Template
+from accelgym.costmodels.workloads.layer import Layer
+
+__all__ = ["CONVERSION_CYCLES", "Hardware", "Problem"]
+
+CONVERSION_CYCLES = 2
+"""Pipeline of the block-scale dequantiser."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Configurations as int64 (or bool) arrays of one shape, shape ``(configs,)``."""
+
+    rows: Array
+    columns: Array
+    weight_stationary: Array
+    """bool; output stationary elsewhere."""
+    pe_pipeline: Array
+    input_depth: Array
+    weight_depth: Array
+    accumulation_depth: Array
+    accumulation_banks: Array
+    memory_latency: Array
+    input_beats: Array
+    """Cycles the input port needs for one buffer word."""
+    weight_beats: Array
+    output_beats: Array
+    weight_words: Array
+    """Buffer words of one weight block, its scales included (weight stationary)."""
+    conversion: Array
+    """Cycles between array and accumulation, for scaling and conversion of the results."""
+
+    @classmethod
+    def of(cls, configs: Sequence[SystolicConfig]) -> Hardware:
+        """Gathers configurations, shape ``(len(configs),)``."""
+
+        def column(values: list[int]) -> Array:
+            return np.array(values, dtype=np.int64)
+
+        return cls(
+            rows=column([c.rows for c in configs]),
+            columns=column([c.columns for c in configs]),
+            weight_stationary=np.array([c.template is Template.WEIGHT_STATIONARY for c in configs]),
+            pe_pipeline=column([c.pe_pipeline for c in configs]),
+            input_depth=column([c.input_buffer_depth for c in configs]),
+            weight_depth=column([c.weight_buffer_depth for c in configs]),
+            accumulation_depth=column([c.accumulation_buffer_depth for c in configs]),
+            accumulation_banks=column([2 if c.double_buffered_accumulation else 1 for c in configs]),
+            memory_latency=column([c.memory_latency for c in configs]),
+            input_beats=column([-(-c.input_word_bits // c.input_port_bits) for c in configs]),
+            weight_beats=column([-(-c.weight_word_bits // c.weight_port_bits) for c in configs]),
+            output_beats=column([-(-c.accumulation_word_bits // c.output_port_bits) for c in configs]),
+            weight_words=column([c.rows + c.scale_words for c in configs]),
+            conversion=column([CONVERSION_CYCLES if c.converts else 0 for c in configs]),
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Layers as int64 arrays, shape ``(layers,)``; ``K`` and ``C`` are counted per group."""
+
+    groups: Array
+    N: Array
+    K: Array
+    C: Array
+    P: Array
+    Q: Array
+    R: Array
+    S: Array
+    stride_y: Array
+    stride_x: Array
+    dilation_y: Array
+    dilation_x: Array
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer]) -> Problem:
+        """Gathers compute layers.
+
+        Raises:
+            InputError: A layer is a vector operation.
+        """
+        rows = []
+        for layer in layers:
+            if not layer.is_compute:
+                raise InputError(f"layer {layer.name!r}: {layer.kind} does not run on the array, allowed conv and gemm")
+            g = layer.groups
+            sizes = (g, layer.N, layer.K // g, layer.C // g, layer.P, layer.Q, layer.R, layer.S)
+            rows.append((*sizes, *layer.stride, *layer.dilation))
+        return cls(*np.array(rows, dtype=np.int64).reshape(-1, 12).T)

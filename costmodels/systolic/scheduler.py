@@ -1,0 +1,174 @@
+"""The best tiling of a layer under the buffers, by exhaustive batched search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.config import SystolicConfig, Template
+from accelgym.costmodels.systolic.cycles import OUTPUT_LATENCY, layer_cycles
+from accelgym.costmodels.systolic.problem import Hardware, Problem
+from accelgym.costmodels.systolic.tiling import TileTerms, Tilings, tile_terms
+from accelgym.costmodels.systolic.traffic import traffic
+from accelgym.costmodels.workloads.layer import Layer
+
+__all__ = ["Objective", "Schedule", "Tiling", "candidate_tilings", "cycles_lower_bound", "schedule"]
+
+Ints = npt.NDArray[np.int64]
+_CHUNK = 256
+
+
+class Objective(StrEnum):
+    """What the scheduler minimises; the other quantity breaks ties."""
+
+    LATENCY = "latency"
+    TRAFFIC = "traffic"
+    """Bits over the memory ports, which dominate the energy."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """One tiling, plain numbers; see :class:`~accelgym.costmodels.systolic.tiling.Tilings`."""
+
+    p1: int
+    q1: int
+    k1: int
+    c1: int
+    r1: int = 1
+    s1: int = 1
+    pixels_inner: bool = True
+
+    def arrays(self) -> Tilings:
+        """Returns the tiling as arrays of shape ``(1,)``."""
+        return Tilings(*(np.array([getattr(self, field.name)]) for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A layer's chosen tiling and what it costs."""
+
+    tiling: Tiling
+    cycles: int
+    traffic_bits: int
+    candidates: int
+    """Tilings that fit the buffers."""
+
+
+def _useful_sizes(extent: int) -> Ints:
+    """Returns the smallest tile for every possible number of tiles.
+
+    A larger tile with as many tiles has no shorter part in it, hence is never better.
+    """
+    counts = np.arange(1, extent + 1)
+    return np.unique(-(-extent // counts))
+
+
+def candidate_tilings(config: SystolicConfig, layer: Layer) -> Tilings:
+    """Returns every useful tiling, before the buffers are looked at; shape ``(candidates,)``."""
+    groups = layer.groups
+    blocks_k = _useful_sizes(-(-layer.K // groups // config.columns))
+    if config.template is Template.WEIGHT_STATIONARY:
+        axes: list[Any] = [
+            _useful_sizes(layer.P),
+            _useful_sizes(layer.Q),
+            blocks_k,
+            _useful_sizes(-(-layer.C // groups // config.rows)),
+            np.unique([1, layer.R]),
+            np.unique([1, layer.S]),
+        ]
+    else:
+        one = np.array([1])
+        pixels = layer.N * layer.P * layer.Q
+        steps = layer.C // groups * layer.R * layer.S
+        axes = [_useful_sizes(-(-pixels // config.rows)), one, blocks_k, _useful_sizes(steps), one, one]
+    # Sizes that cannot fit any buffer are dropped before the grid is formed.
+    limits = (
+        (config.accumulation_buffer_depth,) * 3
+        + (min(config.input_buffer_depth, config.weight_buffer_depth),)
+        + (config.weight_buffer_depth,) * 2
+    )
+    axes = [axis[axis <= limit] for axis, limit in zip(axes, limits, strict=True)]
+    grid = np.meshgrid(*axes, np.array([False, True]), indexing="ij")
+    return Tilings(*(axis.reshape(-1) for axis in grid))
+
+
+def cycles_lower_bound(terms: TileTerms) -> Ints:
+    """Returns a bound no schedule of the terms beats: the busiest engine, plus what nothing can hide."""
+    tiles = terms.outer * terms.inner
+    loads_input = np.where(terms.reduces | terms.holds_weights, tiles, terms.outer)
+    loads_weights = np.where(terms.holds_weights, terms.outer, tiles)
+    outputs = np.where(terms.reduces, terms.outer, tiles)
+    compute = tiles * terms.passes * terms.pass_length - terms.pass_length + terms.stream
+    first_load = terms.memory_latency + np.maximum(terms.input_load, terms.weight_load + terms.preload)
+    tail = terms.latency + terms.drain + OUTPUT_LATENCY
+    one_pass = terms.stream
+    return np.asarray(
+        np.maximum(
+            np.maximum(first_load + compute + tail, outputs * terms.drain + first_load + one_pass + terms.latency),
+            np.maximum(loads_input * terms.input_load, loads_weights * terms.weight_load)
+            + terms.memory_latency
+            + one_pass
+            + tail,
+        )
+    )
+
+
+def _take(record: Any, index: Any) -> Any:
+    return type(record)(*(getattr(record, field.name)[index] for field in fields(record)))
+
+
+def schedule(config: SystolicConfig, layer: Layer, objective: Objective = Objective.LATENCY) -> Schedule:
+    """Finds the best tiling of a layer.
+
+    Every useful tiling is looked at: all of them through a lower bound of their cycles, and through the exact
+    recurrence those whose bound does not exceed the best count found.
+
+    Raises:
+        InputError: No tiling fits the buffers; the message says what the smallest tile needs.
+    """
+    hardware, problem = Hardware.of([config]), Problem.of([layer])
+    tilings = candidate_tilings(config, layer)
+    terms = tile_terms(hardware, problem, tilings)
+    keep = np.flatnonzero(terms.valid)
+    if keep.size == 0:
+        smallest = tile_terms(hardware, problem, Tiling(1, 1, 1, 1).arrays())
+        raise InputError(
+            f"layer {layer.name!r}: no tile fits the buffers; the smallest needs "
+            f"input_buffer_depth >= {smallest.input_words[0]} (is {config.input_buffer_depth}), "
+            f"weight_buffer_depth >= {smallest.weight_words[0]} (is {config.weight_buffer_depth}), "
+            f"accumulation_buffer_depth >= {smallest.accumulation_words[0]} (is {config.accumulation_buffer_depth})"
+        )
+    tilings, terms = _take(tilings, keep), _take(terms, keep)
+    bits = traffic(hardware, terms).port_bits(config)
+    if objective is Objective.TRAFFIC:
+        best_bits = bits.min()
+        ties = np.flatnonzero(bits == best_bits)
+        tilings, terms, bits = _take(tilings, ties), _take(terms, ties), bits[ties]
+    winner, cycles = _fastest(terms, bits)
+    chosen = Tiling(*(getattr(tilings, field.name)[winner].item() for field in fields(Tiling)))
+    return Schedule(chosen, cycles, int(bits[winner]), int(keep.size))
+
+
+def _fastest(terms: TileTerms, bits: Ints) -> tuple[int, int]:
+    """Returns the position and the cycles of the fastest tiling, the one with the least traffic among equals."""
+    bound = cycles_lower_bound(terms)
+    order = np.lexsort((bits, bound))
+    best: tuple[int, int, int] | None = None
+    for start in range(0, order.size, _CHUNK):
+        chunk = order[start : start + _CHUNK]
+        if best is not None:
+            chunk = chunk[bound[chunk] <= best[0]]
+            if chunk.size == 0:
+                break
+        cycles = layer_cycles(_take(terms, chunk))
+        first = np.lexsort((chunk, bits[chunk], cycles))[0]
+        found = (int(cycles[first]), int(bits[chunk[first]]), int(chunk[first]))
+        best = found if best is None else min(best, found)
+    if best is None:
+        raise InputError("no tilings to choose from")
+    return best[2], best[0]

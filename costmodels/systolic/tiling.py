@@ -1,0 +1,158 @@
+"""Tilings of a layer on a systolic array, and how many cycles each part of a tile takes.
+
+A layer runs as a grid of equal tiles (the last ones are padded with zeros). The buffers hold one tile each and
+are filled while the previous tile computes. Inside a tile the array makes *passes*:
+
+- weight stationary: one pass is one block of ``rows x columns`` weights (one filter tap), past which the
+  ``p1 * q1`` pixels of the tile stream, one a cycle; the partial sums of a pass are added to the accumulation
+  buffer.
+- output stationary: the layer is the product of its im2col matrix (``N*P*Q`` pixels by ``C*R*S``) with the
+  weights; one pass is one block of ``rows`` pixels by ``columns`` channels, for which ``c1`` steps stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelgym.costmodels.arrays import Array, array_namespace
+from accelgym.costmodels.costs import Reason
+from accelgym.costmodels.systolic.problem import Hardware, Problem
+
+__all__ = ["MINIMUM_PASS", "TileTerms", "Tilings", "tile_terms"]
+
+MINIMUM_PASS = 3
+"""Cycles between two additions to one accumulation word: read, add, write."""
+
+
+@dataclass(frozen=True)
+class Tilings:
+    """Tile sizes as int64 arrays of one shape."""
+
+    p1: Array
+    """Output rows of a tile; output stationary: blocks of ``rows`` pixels."""
+    q1: Array
+    """Output columns of a tile; output stationary: 1."""
+    k1: Array
+    """Blocks of ``columns`` output channels."""
+    c1: Array
+    """Blocks of ``rows`` input channels; output stationary: steps of the reduction ``C*R*S``."""
+    r1: Array
+    """Filter rows of a tile; output stationary: 1."""
+    s1: Array
+    """Filter columns of a tile; output stationary: 1."""
+    pixels_inner: Array
+    """bool. Without a tiled reduction: the tiles of one weight block follow each other (its weights are loaded
+    once); otherwise those of one input tile do (its inputs are loaded once). Ignored with a tiled reduction."""
+
+
+@dataclass(frozen=True)
+class TileTerms:
+    """Durations and counts of a tile grid, int64 arrays of one shape; cycles unless said otherwise."""
+
+    input_load: Array
+    """Address cycles to fill an input bank."""
+    weight_load: Array
+    drain: Array
+    """Cycles to send one tile of outputs."""
+    stream: Array
+    """Operand words of one pass, one a cycle."""
+    spacing: Array
+    """From the start of a tile's last pass to the earliest start of the next."""
+    pass_length: Array
+    """Between the starts of two passes of a tile."""
+    passes: Array
+    """Passes of a tile (count)."""
+    preload: Array
+    """Cycles to shift a weight block in ahead of its pass; 0 when output stationary."""
+    latency: Array
+    """From the last operand word to the accumulated result."""
+    memory_latency: Array
+    accumulation_banks: Array
+    outer: Array
+    """Groups of tiles that share an operand tile or an output tile (count)."""
+    inner: Array
+    """Tiles of a group (count)."""
+    reduces: Array
+    """bool. The tiles of a group add up to one output tile."""
+    holds_weights: Array
+    """bool. The tiles of a group share their weights (else their inputs, unless ``reduces``)."""
+    input_words: Array
+    """Buffer words of an input tile (count)."""
+    weight_words: Array
+    accumulation_words: Array
+    valid: Array
+    """bool."""
+    reason: Array
+    """int8, values of :class:`~accelgym.costmodels.costs.Reason`."""
+
+
+def _ceil(a: Array, b: Array) -> Array:
+    return (a + b - 1) // b
+
+
+def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTerms:
+    """Returns the terms of the cycle recurrence; all arguments broadcast against each other."""
+    hw, layer, t = hardware, problem, tilings
+    xp = array_namespace(t.p1)
+    ws = hw.weight_stationary
+
+    def choose(a: Array, b: Array) -> Array:
+        return xp.where(ws, a, b)
+
+    # A tile that holds one filter tap needs no halo: the loader then steps over the unused pixels.
+    tile_height = xp.where(t.r1 > 1, (t.p1 - 1) * layer.stride_y + (t.r1 - 1) * layer.dilation_y + 1, t.p1)
+    tile_width = xp.where(t.s1 > 1, (t.q1 - 1) * layer.stride_x + (t.s1 - 1) * layer.dilation_x + 1, t.q1)
+    taps = t.r1 * t.s1
+    pixels = t.p1 * t.q1
+    stream = choose(pixels, t.c1)
+    input_words = choose(t.c1 * tile_height * tile_width, t.p1 * t.c1)
+    weight_words = choose(t.k1 * t.c1 * taps * hw.weight_words, t.k1 * t.c1)
+    accumulation_words = choose(t.k1 * pixels, t.k1 * t.p1 * hw.rows)
+
+    pixel_tiles = choose(
+        layer.N * _ceil(layer.P, t.p1) * _ceil(layer.Q, t.q1), _ceil(layer.N * layer.P * layer.Q, t.p1 * hw.rows)
+    )
+    channel_tiles = _ceil(layer.K, t.k1 * hw.columns)
+    reduction_tiles = choose(
+        _ceil(layer.C, t.c1 * hw.rows) * _ceil(layer.R, t.r1) * _ceil(layer.S, t.s1),
+        _ceil(layer.C * layer.R * layer.S, t.c1),
+    )
+    reduces = reduction_tiles > 1
+    holds_weights = ~reduces & t.pixels_inner
+    inner = xp.where(reduces, reduction_tiles, xp.where(t.pixels_inner, pixel_tiles, channel_tiles))
+    outer = layer.groups * xp.where(
+        reduces, pixel_tiles * channel_tiles, xp.where(t.pixels_inner, channel_tiles, pixel_tiles)
+    )
+
+    at_least = xp.maximum(stream, stream * 0 + MINIMUM_PASS)
+    pass_length = xp.maximum(at_least, choose(hw.weight_words, hw.rows))
+    fits = (
+        (input_words <= hw.input_depth)
+        & (weight_words <= hw.weight_depth)
+        & (accumulation_words <= hw.accumulation_depth)
+    )
+    positive = (t.p1 > 0) & (t.q1 > 0) & (t.k1 > 0) & (t.c1 > 0) & (t.r1 > 0) & (t.s1 > 0)
+    reason = xp.where(positive, xp.where(fits, int(Reason.OK), int(Reason.CAPACITY)), int(Reason.BAD_VALUE))
+    zero = stream * 0
+    return TileTerms(
+        input_load=input_words * hw.input_beats,
+        weight_load=weight_words * hw.weight_beats,
+        drain=accumulation_words * hw.output_beats,
+        stream=stream,
+        spacing=choose(at_least, pass_length),
+        pass_length=pass_length,
+        passes=choose(t.k1 * t.c1 * taps, t.p1 * t.k1),
+        preload=choose(hw.weight_words, zero),
+        latency=choose(hw.rows, 2 * hw.rows) + hw.columns + hw.pe_pipeline + hw.conversion + 1 + zero,
+        memory_latency=hw.memory_latency + zero,
+        accumulation_banks=hw.accumulation_banks + zero,
+        outer=outer,
+        inner=inner,
+        reduces=reduces,
+        holds_weights=holds_weights,
+        input_words=input_words,
+        weight_words=weight_words,
+        accumulation_words=accumulation_words,
+        valid=fits & positive,
+        reason=reason,
+    )

@@ -1,0 +1,1 @@
+"""Hardware generation: RTL from a configuration, its simulation, verification and synthesis."""

@@ -1,0 +1,99 @@
+"""A cache of built files keyed by content, safe for several processes and against damaged entries."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["ContentCache", "content_key", "default_cache_folder"]
+
+_MANIFEST = "MANIFEST.json"
+
+
+def default_cache_folder() -> Path:
+    """Returns ``$ACCELGYM_CACHE``, or ``~/.cache/accelgym``."""
+    named = os.environ.get("ACCELGYM_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "accelgym"
+
+
+def content_key(*parts: str | bytes) -> str:
+    """Returns the SHA-256 of the parts; their borders count."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _file_hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class ContentCache:
+    """Folders of files under their content key.
+
+    An entry is built in a temporary folder and renamed into place, so a reader sees all of it or nothing and the
+    first of two writers wins. Every entry carries the hashes of its files; one that does not match is removed
+    and built again.
+
+    Args:
+        root: Folder of the cache; created when needed.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or default_cache_folder() / "hwgen"
+
+    def get(self, key: str) -> Path | None:
+        """Returns the folder of an entry, or None when there is none or it was damaged."""
+        folder = self.root / key[:2] / key
+        try:
+            manifest = json.loads((folder / _MANIFEST).read_text())
+            intact = all(_file_hash(folder / name) == digest for name, digest in manifest.items())
+        except FileNotFoundError:
+            intact = False
+        except (ValueError, AttributeError, OSError):
+            intact = False
+        if intact:
+            return folder
+        if folder.exists():
+            self._remove(folder)
+        return None
+
+    def get_or_build(self, key: str, build: Callable[[Path], None]) -> tuple[Path, bool]:
+        """Returns the folder of an entry and whether it was there; builds it when it was not.
+
+        Args:
+            key: Content key, of everything ``build`` depends on.
+            build: Called with an empty folder to fill with files.
+        """
+        found = self.get(key)
+        if found is not None:
+            return found, True
+        folder = self.root / key[:2] / key
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-", ignore_cleanup_errors=True) as name:
+            work = Path(name) / "entry"
+            work.mkdir()
+            build(work)
+            hashes = {path.name: _file_hash(path) for path in sorted(work.iterdir())}
+            (work / _MANIFEST).write_text(json.dumps(hashes, indent=1))
+            try:
+                work.rename(folder)
+            except OSError:
+                if self.get(key) is None:
+                    raise
+        return folder, False
+
+    def _remove(self, folder: Path) -> None:
+        """Moves a damaged entry aside before it is deleted, so that no reader finds half of it."""
+        grave = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".damaged-"))
+        with contextlib.suppress(OSError):
+            folder.rename(grave / "entry")
+        shutil.rmtree(grave, ignore_errors=True)

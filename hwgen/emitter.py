@@ -1,0 +1,193 @@
+"""From a configuration to Verilog: the leaf modules it needs and a generated top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from accelgym.costmodels.systolic.config import SystolicConfig, Template
+from accelgym.hwgen.arithmetic_rtl import (
+    accumulate_add,
+    arithmetic_leaves,
+    multiply_add,
+    operand_decoder,
+    operands,
+)
+
+__all__ = ["TOP", "Rtl", "emit", "emit_multiply_add", "parameters"]
+
+TOP = "generated"
+"""Name of the generated top module."""
+
+_RTL = Path(__file__).resolve().parent / "rtl"
+_COMMON = (
+    "accelerator",
+    "accumulator",
+    "affine_address",
+    "bank_memory",
+    "banked_accumulation_memory",
+    "config_bank",
+    "cyclic_counter",
+    "delay_line",
+    "loop_nest",
+    "operand_window",
+    "output_drain",
+    "pass_streamer",
+    "resize_signed",
+    "tile_loader",
+    "token_counter",
+    "triangle_delay",
+    "vector_unit",
+)
+_TEMPLATE = {
+    Template.WEIGHT_STATIONARY: ("array_weight_stationary", "pe_weight_stationary", "weight_feeder"),
+    Template.OUTPUT_STATIONARY: ("array_output_stationary", "pe_output_stationary"),
+}
+
+
+@dataclass(frozen=True)
+class Rtl:
+    """The Verilog of one configuration."""
+
+    files: dict[str, str]
+    """Text by file name; ``generated.v`` holds the top."""
+
+    def write(self, folder: Path) -> list[str]:
+        """Writes the files into a folder and returns their names."""
+        for name, text in self.files.items():
+            (folder / name).write_text(text)
+        return list(self.files)
+
+
+@cache
+def _leaf(name: str) -> str:
+    return (_RTL / f"{name}.v").read_text()
+
+
+def _address_bits(depth: int) -> int:
+    return max((depth - 1).bit_length(), 1)
+
+
+def parameters(config: SystolicConfig) -> dict[str, int]:
+    """Returns the parameters of the module ``accelerator``."""
+    x, w = operands(config)
+    return {
+        "OUTPUT_STATIONARY": int(config.template is Template.OUTPUT_STATIONARY),
+        "ROWS": config.rows,
+        "COLUMNS": config.columns,
+        "X_BITS": config.input.bits,
+        "W_BITS": config.weight.bits,
+        "X_LANE_BITS": x.lane_bits,
+        "W_LANE_BITS": w.lane_bits,
+        "X_ZERO": config.input.zero(),
+        "PRODUCT_BITS": x.lane_bits + w.lane_bits,
+        "PSUM_BITS": config.psum.bits,
+        "ACCUMULATION_BITS": config.accumulation.bits,
+        "PIPELINE": config.pe_pipeline,
+        "GROWING": int(config.row_psum_widths),
+        "INPUT_ADDR_BITS": _address_bits(config.input_buffer_depth),
+        "WEIGHT_ADDR_BITS": _address_bits(config.weight_buffer_depth),
+        "ACCUMULATION_ADDR_BITS": _address_bits(config.accumulation_buffer_depth),
+        "ACCUMULATION_BANK_BITS": int(config.double_buffered_accumulation),
+        "INPUT_PORT_BITS": config.input_port_bits,
+        "WEIGHT_PORT_BITS": config.weight_port_bits,
+        "OUTPUT_PORT_BITS": config.output_port_bits,
+        "MEMORY_LATENCY": config.memory_latency,
+    }
+
+
+def emit(config: SystolicConfig) -> Rtl:
+    """Generates the Verilog of a configuration."""
+    names = {*_COMMON, *_TEMPLATE[config.template], *arithmetic_leaves(config)}
+    files = {f"{name}.v": _leaf(name) for name in sorted(names)}
+    x, w = operands(config)
+    files["multiply_add.v"] = multiply_add(config)
+    files["accumulate_add.v"] = accumulate_add(config)
+    files["input_decoder.v"] = operand_decoder("input_decoder", x)
+    files["weight_decoder.v"] = operand_decoder("weight_decoder", w)
+    files[f"{TOP}.v"] = _top(config)
+    return Rtl(files)
+
+
+def emit_multiply_add(config: SystolicConfig) -> dict[str, str]:
+    """Generates the multiply-add of a processing element with its decoders, on stored codes, as a top of its own."""
+    x, w = operands(config)
+    files = {f"{name}.v": _leaf(name) for name in arithmetic_leaves(config)}
+    files["multiply_add.v"] = multiply_add(config)
+    files["input_decoder.v"] = operand_decoder("input_decoder", x)
+    files["weight_decoder.v"] = operand_decoder("weight_decoder", w)
+    files[f"{TOP}.v"] = f"""\
+`default_nettype none
+module {TOP} (
+    input  wire clk,
+    input  wire [{config.input.bits - 1}:0] x,
+    input  wire [{config.weight.bits - 1}:0] w,
+    input  wire [{config.psum.bits - 1}:0] addend,
+    output wire [{config.psum.bits - 1}:0] sum
+);
+    wire [{x.lane_bits - 1}:0] x_lane;
+    wire [{w.lane_bits - 1}:0] w_lane;
+    input_decoder decode_x (.code(x), .lane(x_lane));
+    weight_decoder decode_w (.code(w), .lane(w_lane));
+    multiply_add mac (.clk(clk), .x(x_lane), .w(w_lane), .addend(addend), .sum(sum));
+endmodule
+`default_nettype wire
+"""
+    return files
+
+
+def _top(config: SystolicConfig) -> str:
+    values = parameters(config)
+    settings = ",\n".join(f"        .{name}({value})" for name, value in values.items())
+    ports = [
+        ("input ", 1, "clk"),
+        ("input ", 1, "rst"),
+        ("input ", 1, "start"),
+        ("output", 1, "done"),
+        ("input ", 1, "config_write"),
+        ("input ", 10, "config_address"),
+        ("input ", 32, "config_data"),
+        ("output", 1, "input_read"),
+        ("output", 32, "input_addr"),
+        ("input ", config.input_port_bits, "input_data"),
+        ("output", 1, "weight_read"),
+        ("output", 32, "weight_addr"),
+        ("input ", config.weight_port_bits, "weight_data"),
+        ("output", 1, "output_write"),
+        ("output", 32, "output_addr"),
+        ("output", config.output_port_bits, "output_data"),
+    ]
+    traced = [
+        ("output", 1, "trace_step"),
+        ("output", config.rows * config.columns * config.psum.bits, "trace_psum"),
+    ]
+
+    def declare(port: tuple[str, int, str]) -> str:
+        direction, bits, name = port
+        return f"    {direction} wire {f'[{bits - 1}:0] ' if bits > 1 else ''}{name}"
+
+    declared = ",\n".join(map(declare, ports))
+    connected = ",\n".join(f"        .{name}({name})" for _, _, name in ports)
+    trace_declared = "\n".join(f"    , {declare(port).strip()}" for port in traced)
+    trace_connected = "\n".join(f"        , .{name}({name})" for _, _, name in traced)
+    return f"""\
+// {config.rows} x {config.columns} {config.template.value} array, {config.input_type} x {config.weight_type}.
+`default_nettype none
+module {TOP} (
+{declared}
+`ifdef PSUM_TRACE
+{trace_declared}
+`endif
+);
+    accelerator #(
+{settings}
+    ) accelerator (
+{connected}
+`ifdef PSUM_TRACE
+{trace_connected}
+`endif
+    );
+endmodule
+`default_nettype wire
+"""

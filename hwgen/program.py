@@ -1,0 +1,431 @@
+"""Compiles a layer and a tiling to the run-time parameters of the accelerator, and lays its tensors out in memory.
+
+A tensor element is its bit pattern, a non-negative integer. Memory is addressed in beats of the port that reads or
+writes it; a buffer word takes a whole number of beats, its element 0 lowest.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.config import SystolicConfig, Template
+from accelgym.costmodels.systolic.scheduler import Tiling
+from accelgym.costmodels.workloads.layer import Layer
+
+__all__ = ["Grid", "Program", "compile_layer"]
+
+Codes = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+_COUNT_BITS = 16
+_REGISTERS = {
+    "input_trips": 0,
+    "input_jumps": 16,
+    "input_y_jumps": 32,
+    "input_x_jumps": 48,
+    "input_image": 64,
+    "input_base": 72,
+    "weight_trips": 80,
+    "weight_jumps": 96,
+    "pass_trips": 112,
+    "input_read_jumps": 128,
+    "weight_read_jumps": 144,
+    "result_trips": 160,
+    "result_jumps": 176,
+    "reduce_mask": 192,
+    "holds": 208,
+    "output_trips": 224,
+    "output_jumps": 240,
+    "rectify": 256,
+}
+"""Addresses of the configuration bus, as in ``rtl/accelerator.v``."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Numbers of tiles along every dimension, and the tile they are made of."""
+
+    tile: Tiling
+    groups: int
+    n: int
+    p: int
+    q: int
+    k: int
+    c: int
+    r: int
+    s: int
+
+    @classmethod
+    def of(cls, config: SystolicConfig, layer: Layer, tile: Tiling) -> Grid:
+        """Divides a layer; output stationary: ``p`` counts tiles of pixels and ``c`` those of ``C*R*S``."""
+        g = layer.groups
+        k = -(-(layer.K // g) // (tile.k1 * config.columns))
+        channels = layer.C // g
+        if config.template is Template.OUTPUT_STATIONARY:
+            pixels = layer.N * layer.P * layer.Q
+            steps = channels * layer.R * layer.S
+            return cls(tile, g, 1, -(-pixels // (tile.p1 * config.rows)), 1, k, -(-steps // tile.c1), 1, 1)
+        return cls(
+            tile,
+            groups=g,
+            n=layer.N,
+            p=-(-layer.P // tile.p1),
+            q=-(-layer.Q // tile.q1),
+            k=k,
+            c=-(-channels // (tile.c1 * config.rows)),
+            r=-(-layer.R // tile.r1),
+            s=-(-layer.S // tile.s1),
+        )
+
+    @property
+    def reductions(self) -> int:
+        """Tiles that add up to one output tile."""
+        return self.c * self.r * self.s
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled layer."""
+
+    config: SystolicConfig
+    layer: Layer
+    grid: Grid
+    registers: tuple[tuple[int, int], ...]
+    """(address, value) pairs for the configuration bus."""
+    output_beats: int
+    cycle_limit: int
+
+    def input_image(self, inputs: Codes) -> Bytes:
+        """Lays the input tensor out in memory.
+
+        Args:
+            inputs: Bit patterns, shape ``(N, C, H, W)`` with ``C`` over all groups.
+
+        Returns:
+            Shape ``(beats, bytes per beat)``.
+        """
+        config, layer, grid = self.config, self.layer, self.grid
+        rows, t, zero = config.rows, grid.tile, config.input.zero()
+        channels = layer.C // layer.groups
+        grouped = inputs.reshape(layer.N, layer.groups, channels, layer.input_height, layer.input_width)
+        if config.template is Template.OUTPUT_STATIONARY:
+            columns = im2col(layer, inputs, zero)
+            full = np.full((layer.groups, grid.p * t.p1 * rows, grid.c * t.c1), zero, dtype=np.int64)
+            full[:, : columns.shape[1], : columns.shape[2]] = columns
+            words = full.reshape(layer.groups, grid.p * t.p1, rows, grid.c * t.c1).transpose(0, 1, 3, 2)
+        else:
+            padded = np.full((*grouped.shape[:2], grid.c * t.c1 * rows, *grouped.shape[3:]), zero, dtype=np.int64)
+            padded[:, :, :channels] = grouped
+            blocks = padded.reshape(*padded.shape[:2], grid.c * t.c1, rows, *padded.shape[3:])
+            words = blocks.transpose(1, 0, 2, 4, 5, 3)
+        return to_beats(words.reshape(-1, rows), config.input.bits, config.input_port_bits)
+
+    def weight_image(self, weights: Codes) -> Bytes:
+        """Lays the weights out in the order in which the array takes them.
+
+        Args:
+            weights: Bit patterns, shape ``(K, C / groups, R, S)``.
+        """
+        config, layer, grid = self.config, self.layer, self.grid
+        t, columns, g, zero = grid.tile, config.columns, layer.groups, config.weight.zero()
+        tensor = weights.reshape(g, layer.K // g, layer.C // g, layer.R, layer.S)
+        if config.template is Template.OUTPUT_STATIONARY:
+            steps = tensor[0, 0].size
+            full = np.full((g, grid.k * t.k1 * columns, grid.c * t.c1), zero, dtype=np.int64)
+            full[:, : layer.K // g, :steps] = tensor.reshape(g, layer.K // g, steps)
+            blocks = full.reshape(g, grid.k, t.k1, columns, grid.c, t.c1)
+            words = blocks.transpose(0, 1, 4, 2, 5, 3)
+        else:
+            rows = config.rows
+            shape = (g, grid.k * t.k1 * columns, grid.c * t.c1 * rows, grid.r * t.r1, grid.s * t.s1)
+            padded = np.full(shape, zero, dtype=np.int64)
+            padded[:, : layer.K // g, : layer.C // g, : layer.R, : layer.S] = tensor
+            tiled = padded.reshape(g, grid.k, t.k1, columns, grid.c, t.c1, rows, grid.r, t.r1, grid.s, t.s1)
+            words = tiled.transpose(0, 1, 4, 7, 9, 2, 5, 8, 10, 6, 3)
+        return to_beats(words.reshape(-1, columns), config.weight.bits, config.weight_port_bits)
+
+    def outputs(self, image: Bytes) -> Codes:
+        """Reads the output tensor back from memory.
+
+        Returns:
+            Bit patterns, shape ``(N, K, P, Q)``.
+        """
+        config, layer, grid = self.config, self.layer, self.grid
+        t, g = grid.tile, layer.groups
+        words = from_beats(image, config.columns, config.accumulation.bits, config.output_port_bits)
+        per_group = layer.K // g
+        if config.template is Template.OUTPUT_STATIONARY:
+            pixels = grid.p * t.p1 * config.rows
+            tensor = words.reshape(g, grid.k * t.k1, pixels, config.columns).transpose(0, 1, 3, 2)
+            flat = tensor.reshape(g, -1, pixels)[:, :per_group, : layer.N * layer.P * layer.Q]
+            shaped = flat.reshape(g * per_group, layer.N, layer.P, layer.Q)
+            return np.ascontiguousarray(shaped.transpose(1, 0, 2, 3))
+        tensor = words.reshape(g, grid.k * t.k1, layer.N, grid.p * t.p1, grid.q * t.q1, config.columns)
+        ordered = tensor.transpose(2, 0, 1, 5, 3, 4).reshape(layer.N, g, -1, grid.p * t.p1, grid.q * t.q1)
+        cropped = ordered[:, :, :per_group, : layer.P, : layer.Q]
+        return np.ascontiguousarray(cropped.reshape(layer.N, layer.K, layer.P, layer.Q))
+
+
+def im2col(layer: Layer, inputs: Codes, zero: int = 0) -> Codes:
+    """Returns the input matrix of a layer, shape ``(groups, N*P*Q, C/groups*R*S)``, ``zero`` outside the image."""
+    g, (py, px) = layer.groups, layer.padding
+    (sy, sx), (dy, dx) = layer.stride, layer.dilation
+    # Zeros below and to the right reach as far as the last window.
+    height = max((layer.P - 1) * sy + (layer.R - 1) * dy + 1, py + layer.input_height)
+    width = max((layer.Q - 1) * sx + (layer.S - 1) * dx + 1, px + layer.input_width)
+    padded = np.full((layer.N, layer.C, height, width), zero, dtype=np.int64)
+    padded[:, :, py : py + layer.input_height, px : px + layer.input_width] = inputs
+    taps = [
+        padded[:, :, r * dy : r * dy + (layer.P - 1) * sy + 1 : sy, s * dx : s * dx + (layer.Q - 1) * sx + 1 : sx]
+        for r, s in itertools.product(range(layer.R), range(layer.S))
+    ]
+    stacked = np.stack(taps, axis=2).reshape(layer.N, g, layer.C // g, layer.R * layer.S, layer.P * layer.Q)
+    return stacked.transpose(1, 0, 4, 2, 3).reshape(g, layer.N * layer.P * layer.Q, -1)
+
+
+def to_beats(words: Codes, bits: int, port_bits: int) -> Bytes:
+    """Packs words of elements into beats of whole bytes, shape ``(words * beats, bytes)``."""
+    count, lanes = words.shape
+    shifts = np.arange(bits)
+    stream = ((words[:, :, None] >> shifts) & 1).astype(np.uint8).reshape(count, lanes * bits)
+    beats = -(-lanes * bits // port_bits)
+    padded = np.zeros((count, beats * port_bits), dtype=np.uint8)
+    padded[:, : lanes * bits] = stream
+    return np.packbits(padded.reshape(count * beats, port_bits), axis=1, bitorder="little")
+
+
+def from_beats(image: Bytes, lanes: int, bits: int, port_bits: int) -> Codes:
+    """Unpacks what :func:`to_beats` packs, shape ``(words, lanes)``."""
+    beats = -(-lanes * bits // port_bits)
+    stream = np.unpackbits(image, axis=1, bitorder="little", count=port_bits)
+    stream = stream.reshape(-1, beats * port_bits)[:, : lanes * bits].reshape(-1, lanes, bits)
+    return (stream.astype(np.int64) << np.arange(bits)).sum(axis=2)
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """One slot of a loop nest: trip count and what one step adds to each address."""
+
+    trips: int
+    strides: tuple[int, ...] = (0,)
+
+
+def _jumps(loops: Sequence[_Loop], axis: int) -> list[int]:
+    """Returns the increment of every slot: its stride, less what the restarted inner slots had added."""
+    inner, jumps = 0, []
+    for loop in loops:
+        jumps.append(loop.strides[axis] - inner)
+        inner += (loop.trips - 1) * loop.strides[axis]
+    return jumps
+
+
+def _order(grid: Grid, inner: Sequence[_Loop], channel: _Loop, pixels: Sequence[_Loop], group: _Loop) -> list[_Loop]:
+    """Puts the loops over tiles in the order the tiling asks for; ``inner`` are the reduction loops."""
+    if grid.tile.pixels_inner:
+        return [*inner, *pixels, channel, group]
+    return [*inner, channel, *pixels, group]
+
+
+def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify: bool = False) -> Program:
+    """Compiles one layer.
+
+    Args:
+        config: The accelerator.
+        layer: A convolution or a matrix product.
+        tile: Its tiling; it must fit the buffers.
+        rectify: Replace negative outputs by zero.
+
+    Raises:
+        InputError: A trip count exceeds the loop counters.
+    """
+    grid = Grid.of(config, layer, tile)
+    if config.template is Template.OUTPUT_STATIONARY:
+        values = _output_stationary(config, layer, grid)
+    else:
+        values = _weight_stationary(config, layer, grid)
+    values["rectify"] = [int(rectify)]
+    for name, entries in values.items():
+        if name.endswith("trips") and max(entries) >= 1 << _COUNT_BITS:
+            raise InputError(
+                f"layer {layer.name!r}: {name} has a trip count of {max(entries) + 1}, allowed up to {1 << _COUNT_BITS}"
+            )
+    registers = tuple(
+        (_REGISTERS[name] + i, value % 2**32) for name, entries in values.items() for i, value in enumerate(entries)
+    )
+    words = layer.groups * grid.k * tile.k1 * grid.n * grid.p * tile.p1 * grid.q * tile.q1
+    if config.template is Template.OUTPUT_STATIONARY:
+        words *= config.rows
+    beats = -(-config.accumulation_word_bits // config.output_port_bits)
+    return Program(config, layer, grid, registers, words * beats, 2**40)
+
+
+def _nest(values: dict[str, list[int]], prefix: str, loops: Sequence[_Loop], names: Sequence[str]) -> None:
+    values[f"{prefix}_trips"] = [loop.trips - 1 for loop in loops]
+    for axis, name in enumerate(names):
+        values[name] = _jumps(loops, axis)
+
+
+def _reads(config: SystolicConfig) -> tuple[int, int, int]:
+    return (
+        -(-config.input_word_bits // config.input_port_bits),
+        -(-config.weight_word_bits // config.weight_port_bits),
+        -(-config.accumulation_word_bits // config.output_port_bits),
+    )
+
+
+def _holds(grid: Grid, passes: int) -> list[int]:
+    reduces = grid.reductions > 1
+    pixel_tiles = grid.n * grid.p * grid.q
+    hold_weights = pixel_tiles if not reduces and grid.tile.pixels_inner else 1
+    hold_inputs = grid.k if not reduces and not grid.tile.pixels_inner else 1
+    return [grid.reductions - 1, hold_inputs - 1, hold_weights - 1, passes - 1]
+
+
+def _weight_loops(grid: Grid, tile_words: int, beats: int) -> list[_Loop]:
+    """Weights lie in memory as the array takes them, one tile after the other; pixels do not move the address."""
+    tile = tile_words * beats
+    reduces = grid.reductions > 1
+    pixels = grid.n * grid.p * grid.q
+    if not reduces and grid.tile.pixels_inner:
+        pixels = 1
+    reduction = _Loop(grid.reductions, (tile,))
+    channel = _Loop(grid.k, (tile * grid.reductions,))
+    group = _Loop(grid.groups, (tile * grid.reductions * grid.k,))
+    return [
+        _Loop(beats, (1,)),
+        _Loop(tile_words, (beats,)),
+        *_order(grid, [reduction], channel, [_Loop(pixels)], group),
+    ]
+
+
+def _weight_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict[str, list[int]]:
+    t = grid.tile
+    in_beats, w_beats, out_beats = _reads(config)
+    (sy, sx), (dy, dx) = layer.stride, layer.dilation
+    # One filter tap needs no halo: the loader steps from used pixel to used pixel.
+    halo_y, halo_x = t.r1 > 1, t.s1 > 1
+    tile_height = (t.p1 - 1) * sy + (t.r1 - 1) * dy + 1 if halo_y else t.p1
+    tile_width = (t.q1 - 1) * sx + (t.s1 - 1) * dx + 1 if halo_x else t.q1
+    step_y, step_x = (1 if halo_y else sy), (1 if halo_x else sx)
+    height, width = layer.input_height, layer.input_width
+    # Strides of the input in memory, in beats: column, row, channel block, image, group.
+    mx = in_beats
+    my = width * mx
+    mc = height * my
+    mn = grid.c * t.c1 * mc
+    mg = layer.N * mn
+    values: dict[str, list[int]] = {}
+
+    def spatial(trips: int, y: int, x: int) -> _Loop:
+        return _Loop(trips, (y * my + x * mx, y, x))
+
+    reduction = [
+        spatial(grid.s, 0, t.s1 * dx),
+        spatial(grid.r, t.r1 * dy, 0),
+        _Loop(grid.c, (t.c1 * mc, 0, 0)),
+    ]
+    pixels = [
+        spatial(grid.q, 0, t.q1 * sx),
+        spatial(grid.p, t.p1 * sy, 0),
+        _Loop(grid.n, (mn, 0, 0)),
+    ]
+    reloads = grid.k if grid.reductions > 1 or t.pixels_inner else 1
+    tiles = _order(grid, reduction, _Loop(reloads, (0, 0, 0)), pixels, _Loop(grid.groups, (mg, 0, 0)))
+    inside = [
+        _Loop(in_beats, (1, 0, 0)),
+        spatial(tile_width, 0, step_x),
+        spatial(tile_height, step_y, 0),
+        _Loop(t.c1, (mc, 0, 0)),
+    ]
+    _nest(values, "input", inside + tiles, ["input_jumps", "input_y_jumps", "input_x_jumps"])
+    y0, x0 = -layer.padding[0], -layer.padding[1]
+    values["input_image"] = [width, x0, height, y0]
+    values["input_base"] = [y0 * my + x0 * mx]
+
+    passes = t.k1 * t.c1 * t.r1 * t.s1
+    _nest(values, "weight", _weight_loops(grid, passes * config.rows, w_beats), ["weight_jumps"])
+
+    # Array: pixels of a tile, then taps, channel blocks and output blocks.
+    read_y, read_x = (sy if halo_y else 1), (sx if halo_x else 1)
+    plane = tile_height * tile_width
+    array = [
+        _Loop(t.q1, (read_x, 1)),
+        _Loop(t.p1, (read_y * tile_width, t.q1)),
+        _Loop(t.s1, (dx, 0)),
+        _Loop(t.r1, (dy * tile_width, 0)),
+        _Loop(t.c1, (plane, 0)),
+        _Loop(t.k1, (0, t.p1 * t.q1)),
+    ]
+    _nest(values, "pass", array, ["input_read_jumps", "result_jumps"])
+    values["weight_read_jumps"] = [0] * len(array)
+    values["result_trips"] = values["pass_trips"]
+    values["result_jumps"] = [*values["result_jumps"], 0]
+    values["reduce_mask"] = [0, 0, 1, 1, 1, 0]
+    values["holds"] = _holds(grid, passes)
+
+    # Outputs lie in memory as (group, block of channels, image, row, column).
+    ox = out_beats
+    oy = grid.q * t.q1 * ox
+    on = grid.p * t.p1 * oy
+    ok = layer.N * on
+    og = grid.k * t.k1 * ok
+    inside = [_Loop(out_beats, (1,)), _Loop(t.q1, (ox,)), _Loop(t.p1, (oy,)), _Loop(t.k1, (ok,))]
+    pixels = [_Loop(grid.q, (t.q1 * ox,)), _Loop(grid.p, (t.p1 * oy,)), _Loop(grid.n, (on,))]
+    tiles = _order(grid, [], _Loop(grid.k, (t.k1 * ok,)), pixels, _Loop(grid.groups, (og,)))
+    _nest(values, "output", inside + tiles, ["output_jumps"])
+    return values
+
+
+def _output_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict[str, list[int]]:
+    t, rows = grid.tile, config.rows
+    in_beats, w_beats, out_beats = _reads(config)
+    values: dict[str, list[int]] = {}
+    # Inputs lie in memory as (group, block of pixels, step).
+    row = grid.c * t.c1 * in_beats
+    group = grid.p * t.p1 * row
+    none = _Loop(1)
+    inside = [_Loop(in_beats, (1,)), _Loop(t.c1, (in_beats,)), _Loop(t.p1, (row,)), none]
+    reloads = grid.k if grid.reductions > 1 or t.pixels_inner else 1
+    tiles = _order(
+        grid,
+        [_Loop(grid.c, (t.c1 * in_beats,)), none, none],
+        _Loop(reloads),
+        [_Loop(grid.p, (t.p1 * row,)), none, none],
+        _Loop(grid.groups, (group,)),
+    )
+    _nest(values, "input", inside + tiles, ["input_jumps"])
+    values["input_y_jumps"] = values["input_x_jumps"] = [0] * len(values["input_trips"])
+    values["input_image"] = [1, 0, 1, 0]
+    values["input_base"] = [0]
+    _nest(values, "weight", _weight_loops(grid, t.k1 * t.c1, w_beats), ["weight_jumps"])
+
+    array = [_Loop(t.c1, (1, 1)), _Loop(1, (0, 0)), _Loop(t.p1, (t.c1, 0)), _Loop(t.k1, (0, t.c1))]
+    array += [_Loop(1, (0, 0))] * 2
+    _nest(values, "pass", array, ["input_read_jumps", "weight_read_jumps"])
+    # Results of a pass arrive bottom row first.
+    results = [_Loop(rows, (-1,)), none, _Loop(t.p1, (rows,)), _Loop(t.k1, (t.p1 * rows,)), none, none]
+    _nest(values, "result", results, ["result_jumps"])
+    values["result_jumps"] = [*values["result_jumps"], rows - 1]
+    values["reduce_mask"] = [0] * len(results)
+    values["holds"] = _holds(grid, t.p1 * t.k1)
+
+    # Outputs lie in memory as (group, block of channels, pixel).
+    pixel = out_beats
+    ok = grid.p * t.p1 * rows * pixel
+    og = grid.k * t.k1 * ok
+    inside = [_Loop(out_beats, (1,)), _Loop(t.p1 * rows, (pixel,)), none, _Loop(t.k1, (ok,))]
+    tiles = _order(
+        grid,
+        [],
+        _Loop(grid.k, (t.k1 * ok,)),
+        [_Loop(grid.p, (t.p1 * rows * pixel,)), none, none],
+        _Loop(grid.groups, (og,)),
+    )
+    _nest(values, "output", inside + tiles, ["output_jumps"])
+    return values

@@ -1,0 +1,268 @@
+// A systolic accelerator: two tile loaders, double-buffered operand memories, the array, an accumulation buffer and
+// the drain. Every engine walks its own loop nest; they meet only in bank tokens, and nothing depends on data, so
+// the cycle count is a closed function of the run-time parameters.
+`default_nettype none
+module accelerator #(
+    parameter OUTPUT_STATIONARY = 0,
+    parameter ROWS = 8,
+    parameter COLUMNS = 8,
+    parameter X_BITS = 8,
+    parameter W_BITS = 8,
+    parameter X_LANE_BITS = 8,          // of operands inside the array
+    parameter W_LANE_BITS = 8,
+    parameter X_ZERO = 0,               // code of an input zero
+    parameter PRODUCT_BITS = 16,
+    parameter PSUM_BITS = 24,
+    parameter ACCUMULATION_BITS = 24,
+    parameter PIPELINE = 1,
+    parameter GROWING = 0,
+    parameter INPUT_ADDR_BITS = 8,
+    parameter WEIGHT_ADDR_BITS = 8,
+    parameter ACCUMULATION_ADDR_BITS = 8,
+    parameter ACCUMULATION_BANK_BITS = 1,
+    parameter INPUT_PORT_BITS = 64,
+    parameter WEIGHT_PORT_BITS = 64,
+    parameter OUTPUT_PORT_BITS = 64,
+    parameter MEMORY_LATENCY = 8
+) (
+    input  wire                         clk,
+    input  wire                         rst,
+    input  wire                         start,
+    output wire                         done,          // with the last output beat
+    // configuration bus
+    input  wire                         config_write,
+    input  wire [9:0]                   config_address,
+    input  wire [31:0]                  config_data,
+    // memory ports
+    output wire                         input_read,
+    output wire [31:0]                  input_addr,
+    input  wire [INPUT_PORT_BITS-1:0]   input_data,
+    output wire                         weight_read,
+    output wire [31:0]                  weight_addr,
+    input  wire [WEIGHT_PORT_BITS-1:0]  weight_data,
+    output wire                         output_write,
+    output wire [31:0]                  output_addr,
+    output wire [OUTPUT_PORT_BITS-1:0]  output_data
+`ifdef PSUM_TRACE
+    , output wire                                trace_step
+    , output wire [ROWS*COLUMNS*PSUM_BITS-1:0]   trace_psum
+`endif
+);
+    localparam CB = 16;  // bits of a trip count
+    localparam MB = 32;  // bits of a memory address
+    localparam IA = INPUT_ADDR_BITS;
+    localparam WA = WEIGHT_ADDR_BITS;
+    localparam AA = ACCUMULATION_ADDR_BITS;
+    localparam AB = ACCUMULATION_BANK_BITS;
+    localparam INPUT_WORD = ROWS * X_BITS;
+    localparam WEIGHT_WORD = COLUMNS * W_BITS;
+    localparam OUTPUT_WORD = COLUMNS * ACCUMULATION_BITS;
+    localparam [X_BITS-1:0] INPUT_ZERO = X_ZERO;
+    localparam [INPUT_WORD-1:0] INPUT_PADDING = {ROWS{INPUT_ZERO}};
+    localparam INPUT_LOOPS = 12, WEIGHT_LOOPS = 6, PASS_LOOPS = 6, OUTPUT_LOOPS = 9;
+
+    reg running;
+    always @(posedge clk)
+        if (rst) running <= 1'b0;
+        else running <= running | start;
+
+    // Run-time parameters. hwgen/program.py holds the same address map.
+    wire [INPUT_LOOPS*CB-1:0] input_trips, input_y_jumps, input_x_jumps;
+    wire [INPUT_LOOPS*MB-1:0] input_jumps;
+    wire [4*CB-1:0] input_image;      // width, x of the first word, height, y of the first word
+    wire [WEIGHT_LOOPS*CB-1:0] weight_trips;
+    wire [WEIGHT_LOOPS*MB-1:0] weight_jumps;
+    wire [PASS_LOOPS*CB-1:0] pass_trips, result_trips;
+    wire [PASS_LOOPS*IA-1:0] input_read_jumps;
+    wire [PASS_LOOPS*WA-1:0] weight_read_jumps;
+    wire [(PASS_LOOPS+1)*AA-1:0] result_jumps;  // the base address last
+    wire [PASS_LOOPS-1:0] reduce_mask;
+    wire [4*CB-1:0] holds;            // reduction, input hold, weight hold, passes of a tile
+    wire [OUTPUT_LOOPS*CB-1:0] output_trips;
+    wire [OUTPUT_LOOPS*MB-1:0] output_jumps;
+    wire [MB-1:0] input_base;
+    wire rectify;
+`define CONFIG_BANK(NAME, WIDTH_, COUNT_, ADDRESS_, TARGET) \
+    config_bank #(.WIDTH(WIDTH_), .COUNT(COUNT_), .ADDRESS(ADDRESS_)) NAME ( \
+        .clk(clk), .write(config_write), .address(config_address), .data(config_data), .values(TARGET) \
+    );
+    `CONFIG_BANK(bank_input_trips, CB, INPUT_LOOPS, 0, input_trips)
+    `CONFIG_BANK(bank_input_jumps, MB, INPUT_LOOPS, 16, input_jumps)
+    `CONFIG_BANK(bank_input_y, CB, INPUT_LOOPS, 32, input_y_jumps)
+    `CONFIG_BANK(bank_input_x, CB, INPUT_LOOPS, 48, input_x_jumps)
+    `CONFIG_BANK(bank_input_image, CB, 4, 64, input_image)
+    `CONFIG_BANK(bank_input_base, MB, 1, 72, input_base)
+    `CONFIG_BANK(bank_weight_trips, CB, WEIGHT_LOOPS, 80, weight_trips)
+    `CONFIG_BANK(bank_weight_jumps, MB, WEIGHT_LOOPS, 96, weight_jumps)
+    `CONFIG_BANK(bank_pass_trips, CB, PASS_LOOPS, 112, pass_trips)
+    `CONFIG_BANK(bank_input_read, IA, PASS_LOOPS, 128, input_read_jumps)
+    `CONFIG_BANK(bank_weight_read, WA, PASS_LOOPS, 144, weight_read_jumps)
+    `CONFIG_BANK(bank_result_trips, CB, PASS_LOOPS, 160, result_trips)
+    `CONFIG_BANK(bank_result_jumps, AA, PASS_LOOPS + 1, 176, result_jumps)
+    `CONFIG_BANK(bank_reduce_mask, 1, PASS_LOOPS, 192, reduce_mask)
+    `CONFIG_BANK(bank_holds, CB, 4, 208, holds)
+    `CONFIG_BANK(bank_output_trips, CB, OUTPUT_LOOPS, 224, output_trips)
+    `CONFIG_BANK(bank_output_jumps, MB, OUTPUT_LOOPS, 240, output_jumps)
+    `CONFIG_BANK(bank_rectify, 1, 1, 256, rectify)
+`undef CONFIG_BANK
+    wire [CB-1:0] reduction_trips = holds[0 +: CB];
+    wire [CB-1:0] input_hold = holds[CB +: CB];
+    wire [CB-1:0] weight_hold = holds[2*CB +: CB];
+    wire [CB-1:0] tile_passes = holds[3*CB +: CB];
+
+    // Operand loaders and buffers.
+    wire input_fill, input_filled, input_released, input_step;
+    wire [IA:0] input_fill_addr, input_step_addr;
+    wire [INPUT_WORD-1:0] input_fill_data, x;
+    tile_loader #(
+        .WORD_BITS(INPUT_WORD), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(IA),
+        .BEATS((INPUT_WORD + INPUT_PORT_BITS - 1) / INPUT_PORT_BITS), .TILE_LOOPS(4), .LOOPS(INPUT_LOOPS),
+        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(CB), .PADDED(1),
+        .PADDING(INPUT_PADDING)
+    ) input_loader (
+        .clk(clk), .rst(rst), .running(running), .trips(input_trips), .jumps(input_jumps),
+        .y_base(input_image[3*CB +: CB]), .y_jumps(input_y_jumps), .height(input_image[2*CB +: CB]),
+        .x_base(input_image[CB +: CB]), .x_jumps(input_x_jumps), .width(input_image[0 +: CB]),
+        .base(input_base), .mem_read(input_read), .mem_addr(input_addr), .mem_data(input_data),
+        .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
+        .filled(input_filled), .released(input_released)
+    );
+    bank_memory #(.WIDTH(INPUT_WORD), .ADDR_BITS(IA), .BANK_BITS(1)) input_buffer (
+        .clk(clk), .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
+        .read(input_step), .read_addr(input_step_addr), .read_data(x)
+    );
+    wire weight_fill, weight_filled, weight_released, weight_step;
+    wire [WA:0] weight_fill_addr, weight_step_addr;
+    wire [WEIGHT_WORD-1:0] weight_fill_data, w;
+    tile_loader #(
+        .WORD_BITS(WEIGHT_WORD), .PORT_BITS(WEIGHT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(WA),
+        .BEATS((WEIGHT_WORD + WEIGHT_PORT_BITS - 1) / WEIGHT_PORT_BITS), .TILE_LOOPS(2), .LOOPS(WEIGHT_LOOPS),
+        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(1), .PADDED(0)
+    ) weight_loader (
+        .clk(clk), .rst(rst), .running(running), .trips(weight_trips), .base({MB{1'b0}}), .jumps(weight_jumps),
+        .y_base(1'b0), .y_jumps({WEIGHT_LOOPS{1'b0}}), .height(1'b0),
+        .x_base(1'b0), .x_jumps({WEIGHT_LOOPS{1'b0}}), .width(1'b0),
+        .mem_read(weight_read), .mem_addr(weight_addr), .mem_data(weight_data),
+        .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
+        .filled(weight_filled), .released(weight_released)
+    );
+    bank_memory #(.WIDTH(WEIGHT_WORD), .ADDR_BITS(WA), .BANK_BITS(1)) weight_buffer (
+        .clk(clk), .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
+        .read(weight_step), .read_addr(weight_step_addr), .read_data(w)
+    );
+
+    // Operands as the array takes them.
+    wire [ROWS*X_LANE_BITS-1:0] x_lanes;
+    wire [COLUMNS*W_LANE_BITS-1:0] w_lanes;
+    genvar i;
+    generate
+        for (i = 0; i < ROWS; i = i + 1) begin : input_lane
+            input_decoder decoder (.code(x[i*X_BITS +: X_BITS]), .lane(x_lanes[i*X_LANE_BITS +: X_LANE_BITS]));
+        end
+        for (i = 0; i < COLUMNS; i = i + 1) begin : weight_lane
+            weight_decoder decoder (.code(w[i*W_BITS +: W_BITS]), .lane(w_lanes[i*W_LANE_BITS +: W_LANE_BITS]));
+        end
+    endgenerate
+
+    // Passes.
+    wire input_available, pass_ready, tile_ready, pass_start, pass_end, tile_end, output_drained;
+    wire [PASS_LOOPS:0] pass_carry;
+    wire result_valid;
+    wire [COLUMNS*PSUM_BITS-1:0] result;
+    pass_streamer #(
+        .LOOPS(PASS_LOOPS), .STREAM_LOOPS(2), .COUNT_BITS(CB), .ACCUMULATION_BANKS(1 << AB),
+        .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 3) ? ROWS : 3)
+    ) streamer (
+        .clk(clk), .rst(rst), .running(running), .trips(pass_trips), .reduction_trips(reduction_trips),
+        .tile_ready(tile_ready), .pass_ready(pass_ready), .output_drained(output_drained),
+        .pass_start(pass_start), .pass_end(pass_end), .tile_end(tile_end), .step(input_step), .carry(pass_carry)
+    );
+    operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(IA)) input_window (
+        .clk(clk), .rst(rst), .jumps(input_read_jumps), .hold_trips(input_hold),
+        .filled(input_filled), .released(input_released), .available(input_available),
+        .step(input_step), .tile_end(tile_end), .carry(pass_carry), .read_addr(input_step_addr)
+    );
+`ifdef PSUM_TRACE
+    assign trace_step = input_step;
+`endif
+    // Marks that travel with the words, one cycle behind their address.
+    reg x_first;
+    always @(posedge clk) x_first <= pass_start & ~rst;
+    generate
+        if (OUTPUT_STATIONARY == 0) begin : weight_stationary
+            wire block_start;
+            reg w_first;
+            always @(posedge clk) w_first <= block_start & ~rst;
+            weight_feeder #(.WORDS(ROWS), .ADDR_BITS(WA), .COUNT_BITS(CB)) feeder (
+                .clk(clk), .rst(rst), .running(running), .pass_trips(tile_passes), .hold_trips(weight_hold),
+                .filled(weight_filled), .released(weight_released), .pass_start(pass_start), .fed(pass_ready),
+                .block_start(block_start), .read(weight_step), .read_addr(weight_step_addr)
+            );
+            assign tile_ready = input_available;
+            array_weight_stationary #(
+                .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
+                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING)
+            ) array (
+                .clk(clk), .rst(rst), .swap(x_first), .x(x_lanes), .block_start(w_first), .w(w_lanes), .psum(result)
+`ifdef PSUM_TRACE
+                , .trace(trace_psum)
+`endif
+            );
+            delay_line #(.CYCLES(ROWS + COLUMNS - 1 + PIPELINE)) result_delay (
+                .clk(clk), .rst(rst), .d(input_step), .q(result_valid)
+            );
+            wire unused = &{1'b0, pass_end, weight_read_jumps};
+        end else begin : output_stationary
+            wire weights_available;
+            reg x_last;
+            always @(posedge clk) x_last <= pass_end & ~rst;
+            operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(WA)) weight_window (
+                .clk(clk), .rst(rst), .jumps(weight_read_jumps), .hold_trips(weight_hold),
+                .filled(weight_filled), .released(weight_released), .available(weights_available),
+                .step(weight_step), .tile_end(tile_end), .carry(pass_carry), .read_addr(weight_step_addr)
+            );
+            assign weight_step = input_step;
+            assign tile_ready = input_available & weights_available;
+            assign pass_ready = 1'b1;
+            array_output_stationary #(
+                .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
+                .PIPELINE(PIPELINE)
+            ) array (
+                .clk(clk), .rst(rst), .first(x_first), .last(x_last), .x(x_lanes), .w(w_lanes),
+                .valid(result_valid), .result(result)
+`ifdef PSUM_TRACE
+                , .trace(trace_psum)
+`endif
+            );
+            wire unused = &{1'b0, tile_passes, GROWING[0], PRODUCT_BITS[0]};
+        end
+    endgenerate
+
+    // Accumulation, vector unit, output.
+    wire output_ready, drain_read, take;
+    wire [AB+AA-1:0] drain_addr;
+    wire [OUTPUT_WORD-1:0] drain_data, output_word;
+    accumulator #(
+        .LANES(COLUMNS), .PSUM_BITS(PSUM_BITS), .BITS(ACCUMULATION_BITS), .LOOPS(PASS_LOOPS), .COUNT_BITS(CB),
+        .ADDR_BITS(AA), .BANK_BITS(AB)
+    ) accumulation (
+        .clk(clk), .rst(rst), .trips(result_trips), .base(result_jumps[PASS_LOOPS*AA +: AA]),
+        .jumps(result_jumps[PASS_LOOPS*AA-1:0]), .reduce_mask(reduce_mask), .reduction_trips(reduction_trips),
+        .valid(result_valid), .psum(result), .output_ready(output_ready),
+        .drain_read(drain_read), .drain_addr(drain_addr), .drain_data(drain_data)
+    );
+    vector_unit #(.LANES(COLUMNS), .BITS(ACCUMULATION_BITS)) vector (
+        .clk(clk), .take(take), .rectify(rectify), .d(drain_data), .q(output_word)
+    );
+    output_drain #(
+        .WORD_BITS(OUTPUT_WORD), .PORT_BITS(OUTPUT_PORT_BITS), .LOOPS(OUTPUT_LOOPS), .TILE_LOOPS(4), .COUNT_BITS(CB),
+        .BEATS((OUTPUT_WORD + OUTPUT_PORT_BITS - 1) / OUTPUT_PORT_BITS), .ADDR_BITS(AA), .BANK_BITS(AB),
+        .MEM_ADDR_BITS(MB)
+    ) drain (
+        .clk(clk), .rst(rst), .trips(output_trips), .base({MB{1'b0}}), .jumps(output_jumps),
+        .output_ready(output_ready), .drained(output_drained),
+        .read(drain_read), .read_addr(drain_addr), .take(take), .word(output_word),
+        .mem_write(output_write), .mem_addr(output_addr), .mem_data(output_data), .done(done)
+    );
+endmodule
+`default_nettype wire

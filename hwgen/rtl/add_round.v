@@ -1,0 +1,93 @@
+// Adds an exact number to a floating-point code and rounds once, to nearest even; overflow gives infinity.
+//
+// The exact number is (-1)**negative * significand * 2**(exponent + OFFSET), not normalised. The code follows IEEE 754
+// with EXPONENT_BITS and MANTISSA_BITS and gradual underflow. NaN comes out as the positive quiet NaN; an exact sum
+// of zero is +0 unless both terms are negative.
+//
+// Both significands are aligned in a window that starts at the larger top bit. What leaves the window is jammed into
+// its last bit; the window is wide enough that this bit stays below the rounding position.
+`default_nettype none
+module add_round #(
+    parameter SIGNIFICAND_BITS = 8,
+    parameter EXACT_EXPONENT_BITS = 5,
+    parameter OFFSET = -20,
+    parameter EXPONENT_BITS = 8,
+    parameter MANTISSA_BITS = 7
+) (
+    input  wire                                 negative,
+    input  wire [EXACT_EXPONENT_BITS-1:0]       exponent,
+    input  wire [SIGNIFICAND_BITS-1:0]          significand,
+    input  wire                                 infinite,
+    input  wire                                 nan,
+    input  wire [EXPONENT_BITS+MANTISSA_BITS:0] addend,
+    output wire [EXPONENT_BITS+MANTISSA_BITS:0] sum
+);
+    localparam M = MANTISSA_BITS;
+    localparam E = EXPONENT_BITS;
+    localparam BIAS = (1 << (E - 1)) - 1;
+    localparam S = SIGNIFICAND_BITS;
+    localparam WINDOW = S + M + 4;
+    localparam COUNT_BITS = $clog2(WINDOW + 2);
+    // Exponents of the top bits are compared as biased exponents of the result, with room for both signs.
+    localparam X = ((E > EXACT_EXPONENT_BITS) ? E : EXACT_EXPONENT_BITS) + 3;
+    localparam [31:0] TOP_OFFSET_WIDE = OFFSET + S - 1 + BIAS;
+    localparam signed [X-1:0] TOP_OFFSET = TOP_OFFSET_WIDE[X-1:0];
+    localparam signed [X-1:0] MAX_SHIFT = WINDOW;
+
+    wire b_negative, b_infinite, b_nan;
+    wire [E-1:0] b_exponent;
+    wire [M:0] b_significand;
+    decode_float #(.EXPONENT_BITS(E), .MANTISSA_BITS(M), .SPECIALS(1)) decode (
+        .code(addend), .negative(b_negative), .exponent(b_exponent), .significand(b_significand),
+        .infinite(b_infinite), .nan(b_nan)
+    );
+
+    // Alignment.
+    wire signed [X-1:0] a_top = $signed({{(X-EXACT_EXPONENT_BITS){1'b0}}, exponent}) + TOP_OFFSET;
+    wire signed [X-1:0] b_top = $signed({{(X-E){1'b0}}, b_exponent});
+    wire signed [X-1:0] distance = a_top - b_top;
+    wire a_first = ~distance[X-1] & (|significand);
+    wire signed [X-1:0] gap = a_first ? distance : -distance;
+    wire [X-1:0] shift = (gap > MAX_SHIFT || gap < 0) ? MAX_SHIFT : gap;
+    wire [WINDOW-1:0] a_window = {significand, {(WINDOW-S){1'b0}}};
+    wire [WINDOW-1:0] b_window = {b_significand, {(WINDOW-M-1){1'b0}}};
+    wire [WINDOW-1:0] first = a_first ? a_window : b_window;
+    wire [WINDOW-1:0] second = a_first ? b_window : a_window;
+    wire [2*WINDOW-1:0] spread = {second, {WINDOW{1'b0}}} >> shift;
+    wire [WINDOW-1:0] aligned = {spread[2*WINDOW-1:WINDOW+1], spread[WINDOW] | (|spread[WINDOW-1:0])};
+    wire signed [X-1:0] top = a_first ? a_top : b_top;
+
+    // Sum of magnitudes, one bit longer.
+    wire subtract = negative ^ b_negative;
+    wire second_larger = aligned > first;
+    wire [WINDOW-1:0] larger = second_larger ? aligned : first;
+    wire [WINDOW-1:0] smaller = second_larger ? first : aligned;
+    wire [WINDOW:0] magnitude = subtract ? {1'b0, larger - smaller} : {1'b0, larger} + {1'b0, smaller};
+    wire first_negative = a_first ? negative : b_negative;
+    wire zero = ~(|magnitude);
+    wire total_negative = zero ? (negative & b_negative) : (first_negative ^ (second_larger & subtract));
+
+    // Normalisation stops at the smallest exponent: the rest is subnormal.
+    wire [COUNT_BITS-1:0] zeros;
+    leading_zeros #(.WIDTH(WINDOW + 1), .COUNT_BITS(COUNT_BITS)) lead (.d(magnitude), .count(zeros));
+    wire signed [X-1:0] zeros_wide = $signed({{(X-COUNT_BITS){1'b0}}, zeros});
+    wire stops = zeros_wide > top;
+    wire signed [X-1:0] left = stops ? top : zeros_wide;
+    wire [WINDOW:0] normal = magnitude << left[COUNT_BITS-1:0];
+    wire signed [X-1:0] field = normal[WINDOW] ? top + 1 - left : {X{1'b0}};
+
+    // Rounding; a carry runs from the mantissa into the exponent.
+    wire guard = normal[WINDOW-M-1];
+    wire sticky = |normal[WINDOW-M-2:0];
+    wire up = guard & (sticky | normal[WINDOW-M]);
+    wire [X+M-1:0] rounded = {field, normal[WINDOW-1 -: M]} + {{(X+M-1){1'b0}}, up};
+    wire overflow = rounded[X+M-1:M] >= {{(X-E){1'b0}}, {E{1'b1}}};
+
+    wire any_nan = nan | b_nan | (infinite & b_infinite & subtract);
+    wire any_infinite = infinite | b_infinite;
+    wire infinite_sign = infinite ? negative : b_negative;
+    assign sum = any_nan ? {1'b0, {E{1'b1}}, 1'b1, {(M-1){1'b0}}}
+               : any_infinite ? {infinite_sign, {E{1'b1}}, {M{1'b0}}}
+               : {total_negative, overflow ? {{E{1'b1}}, {M{1'b0}}} : rounded[E+M-1:0]};
+endmodule
+`default_nettype wire

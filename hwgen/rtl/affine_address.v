@@ -1,0 +1,28 @@
+// Affine function of the indices of a loop nest, kept by increments.
+// jumps[i] is added when slot i advances and all slots below it restart.
+`default_nettype none
+module affine_address #(
+    parameter LOOPS = 4,
+    parameter ADDR_BITS = 16
+) (
+    input  wire                       clk,
+    input  wire                       rst,      // take the base address
+    input  wire                       step,
+    input  wire [LOOPS:0]             carry,    // of the loop nest
+    input  wire [ADDR_BITS-1:0]       base,
+    input  wire [LOOPS*ADDR_BITS-1:0] jumps,
+    output reg  [ADDR_BITS-1:0]       value
+);
+    // The highest slot that carry reaches is the one that advances.
+    reg [ADDR_BITS-1:0] jump;
+    integer i;
+    always @* begin
+        jump = jumps[ADDR_BITS-1:0];
+        for (i = 1; i < LOOPS; i = i + 1)
+            if (carry[i]) jump = jumps[i*ADDR_BITS +: ADDR_BITS];
+    end
+    always @(posedge clk)
+        if (rst | (step & carry[LOOPS])) value <= base;
+        else if (step) value <= value + jump;
+endmodule
+`default_nettype wire

@@ -1,0 +1,107 @@
+// ROWS x COLUMNS weight-stationary array with its skew and deskew registers.
+// A word read from the input buffer in cycle t, at which `x` carries it one cycle later, leaves as a word of partial
+// sums ROWS + COLUMNS - 1 cycles, plus those of a multiply-add, after t.
+`default_nettype none
+module array_weight_stationary #(
+    parameter ROWS = 8,
+    parameter COLUMNS = 8,
+    parameter X_BITS = 8,
+    parameter W_BITS = 8,
+    parameter PSUM_BITS = 24,
+    parameter PRODUCT_BITS = 16,
+    parameter GROWING = 0               // 1: row i carries only the bits that i + 1 products can fill
+) (
+    input  wire                          clk,
+    input  wire                          rst,
+    input  wire                          swap,        // with the first word of a pass, as `x`
+    input  wire [ROWS*X_BITS-1:0]        x,
+    input  wire                          block_start, // with the first weight word of a block, as `w`
+    input  wire [COLUMNS*W_BITS-1:0]     w,
+    output wire [COLUMNS*PSUM_BITS-1:0]  psum
+`ifdef PSUM_TRACE
+    , output wire [ROWS*COLUMNS*PSUM_BITS-1:0] trace
+`endif
+);
+    function integer psum_bits(input integer row);
+        integer products, bits;
+        begin
+            bits = PRODUCT_BITS;
+            for (products = 1; products < row + 1; products = products * 2) bits = bits + 1;
+            psum_bits = (GROWING == 0 || bits > PSUM_BITS || row < 0) ? PSUM_BITS : bits;
+        end
+    endfunction
+
+    wire [ROWS*X_BITS-1:0] x_skewed;
+    wire [COLUMNS*W_BITS-1:0] w_skewed;
+    triangle_delay #(.LANES(ROWS), .WIDTH(X_BITS)) x_skew (.clk(clk), .rst(rst), .d(x), .q(x_skewed));
+    triangle_delay #(.LANES(COLUMNS), .WIDTH(W_BITS)) w_skew (.clk(clk), .rst(rst), .d(w), .q(w_skewed));
+    // The word for row i is the i-th of its block and moves down i rows: it is there 2i cycles after the first.
+    wire [ROWS-1:0] swap_skewed, capture_skewed;
+    genvar i, j;
+    generate
+        for (i = 0; i < ROWS; i = i + 1) begin : edge_control
+            if (i == 0) begin : top
+                assign swap_skewed[0] = swap;
+                assign capture_skewed[0] = block_start;
+            end else begin : below
+                delay_line #(.CYCLES(1)) swap_line (
+                    .clk(clk), .rst(rst), .d(swap_skewed[i-1]), .q(swap_skewed[i])
+                );
+                delay_line #(.CYCLES(2)) capture_line (
+                    .clk(clk), .rst(rst), .d(capture_skewed[i-1]), .q(capture_skewed[i])
+                );
+            end
+        end
+
+        for (i = 0; i < ROWS; i = i + 1) begin : row
+            localparam ABOVE_BITS = psum_bits(i - 1);
+            localparam BITS = psum_bits(i);
+            wire [(COLUMNS+1)*X_BITS-1:0] x_link;
+            wire [COLUMNS:0] swap_link, capture_link;
+            wire [COLUMNS*W_BITS-1:0] w_above, w_below;
+            wire [COLUMNS*ABOVE_BITS-1:0] psum_above;
+            wire [COLUMNS*BITS-1:0] psum_below;
+            assign x_link[X_BITS-1:0] = x_skewed[i*X_BITS +: X_BITS];
+            assign swap_link[0] = swap_skewed[i];
+            assign capture_link[0] = capture_skewed[i];
+            if (i == 0) begin : top
+                assign w_above = w_skewed;
+                assign psum_above = {COLUMNS*ABOVE_BITS{1'b0}};
+            end else begin : inner
+                assign w_above = row[i-1].w_below;
+                assign psum_above = row[i-1].psum_below;
+            end
+            for (j = 0; j < COLUMNS; j = j + 1) begin : column
+                pe_weight_stationary #(
+                    .X_BITS(X_BITS), .W_BITS(W_BITS), .IN_BITS(ABOVE_BITS), .OUT_BITS(BITS)
+                ) pe (
+                    .clk(clk),
+                    .x_in(x_link[j*X_BITS +: X_BITS]), .x_out(x_link[(j+1)*X_BITS +: X_BITS]),
+                    .swap_in(swap_link[j]), .swap_out(swap_link[j+1]),
+                    .capture_in(capture_link[j]), .capture_out(capture_link[j+1]),
+                    .w_in(w_above[j*W_BITS +: W_BITS]), .w_out(w_below[j*W_BITS +: W_BITS]),
+                    .psum_in(psum_above[j*ABOVE_BITS +: ABOVE_BITS]), .psum_out(psum_below[j*BITS +: BITS])
+                );
+`ifdef PSUM_TRACE
+                resize_signed #(.IN_BITS(BITS), .OUT_BITS(PSUM_BITS)) traced (
+                    .d(psum_below[j*BITS +: BITS]), .q(trace[(i*COLUMNS+j)*PSUM_BITS +: PSUM_BITS])
+                );
+`endif
+            end
+            wire unused = &{1'b0, x_link[COLUMNS*X_BITS +: X_BITS], swap_link[COLUMNS], capture_link[COLUMNS]};
+        end
+
+        localparam BOTTOM_BITS = psum_bits(ROWS - 1);
+        wire unused_weights = &{1'b0, row[ROWS-1].w_below};
+        wire [COLUMNS*PSUM_BITS-1:0] bottom;
+        for (j = 0; j < COLUMNS; j = j + 1) begin : widen
+            resize_signed #(.IN_BITS(BOTTOM_BITS), .OUT_BITS(PSUM_BITS)) extend (
+                .d(row[ROWS-1].psum_below[j*BOTTOM_BITS +: BOTTOM_BITS]), .q(bottom[j*PSUM_BITS +: PSUM_BITS])
+            );
+        end
+    endgenerate
+    triangle_delay #(.LANES(COLUMNS), .WIDTH(PSUM_BITS), .REVERSED(1)) deskew (
+        .clk(clk), .rst(rst), .d(bottom), .q(psum)
+    );
+endmodule
+`default_nettype wire

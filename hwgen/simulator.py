@@ -1,0 +1,197 @@
+"""Builds a Verilator simulator of a configuration and runs layers on it."""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.systolic.config import SystolicConfig
+from accelgym.hwgen.cache import ContentCache, content_key
+from accelgym.hwgen.emitter import TOP, Rtl, emit_multiply_add, parameters
+from accelgym.hwgen.program import Program
+from accelgym.hwgen.toolchain import ToolError, compiler, run_tool, tool_versions, verilator
+
+__all__ = ["Job", "Run", "Simulator", "build_simulator", "compile_model", "run_multiply_adds"]
+
+_HARNESSES = Path(__file__).resolve().parent / "harness"
+_FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-fno-gnu-unique")
+_RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+_VERILATE = ("--cc", "--top-module", TOP, "--prefix", "Vgenerated", "--x-initial", "unique", "-Wno-fatal", "-O3")
+
+Bytes = npt.NDArray[np.uint8]
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A layer to run: the program and the memory images."""
+
+    program: Program
+    inputs: Bytes
+    """Shape ``(beats, bytes per beat)``."""
+    weights: Bytes
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a simulated layer did."""
+
+    cycles: int
+    done: bool
+    """False when the cycle limit ended the run."""
+    stray_accesses: int
+    """Memory accesses outside the images; 0 unless the RTL or its program is wrong."""
+    outputs: Bytes
+    """Shape ``(beats, bytes per beat)``."""
+
+
+class Simulator:
+    """A compiled simulator; runs jobs one after the other in one process."""
+
+    def __init__(self, binary: Path, config: SystolicConfig) -> None:
+        self._binary = binary
+        self._config = config
+
+    def run(self, jobs: Sequence[Job], trace: Path | None = None) -> list[Run]:
+        """Runs layers.
+
+        Args:
+            jobs: Layers with their memory images.
+            trace: File for the partial sums of every cycle; needs a simulator built with ``trace=True``.
+
+        Raises:
+            ToolError: The simulator failed.
+        """
+        output_bytes = -(-self._config.output_port_bits // 8)
+        with tempfile.TemporaryDirectory(prefix="accelgym-rtl-") as name:
+            request, response = Path(name) / "request", Path(name) / "response"
+            with request.open("wb") as file:
+                file.write(struct.pack("<I", len(jobs)))
+                for job in jobs:
+                    registers = np.array(job.program.registers, dtype="<u4")
+                    file.write(struct.pack("<I", len(registers)) + registers.tobytes())
+                    for image in (job.inputs, job.weights):
+                        file.write(struct.pack("<I", len(image)) + np.ascontiguousarray(image).tobytes())
+                    file.write(struct.pack("<IQ", job.program.output_beats, job.program.cycle_limit))
+            command = [str(self._binary), str(request), str(response)]
+            run_tool([*command, str(trace)] if trace else command, Path(name))
+            data = response.read_bytes()
+        runs, at = [], 0
+        for job in jobs:
+            done, cycles, stray = struct.unpack_from("<IQI", data, at)
+            size = job.program.output_beats * output_bytes
+            image = np.frombuffer(data, dtype=np.uint8, count=size, offset=at + 16).reshape(-1, output_bytes)
+            runs.append(Run(int(cycles), bool(done), int(stray), image))
+            at += 16 + size
+        return runs
+
+
+def _runtime(cache: ContentCache) -> Path:
+    """Returns the folder of the Verilator runtime, compiled once per tool version."""
+    tool = verilator()
+
+    def build(folder: Path) -> None:
+        include = [f"-I{tool.include}", f"-I{tool.include / 'vltstd'}"]
+        for name in _RUNTIME:
+            source = tool.include / name
+            run_tool([compiler(), *_FLAGS, *include, "-c", str(source), "-o", f"{source.stem}.o"], folder)
+
+    folder, _ = cache.get_or_build(content_key("runtime", tool_versions(), *_FLAGS), build)
+    return folder
+
+
+def compile_model(
+    files: Mapping[str, str], harness: Path, defines: Mapping[str, int], cache: ContentCache, *, trace: bool = False
+) -> Path:
+    """Compiles Verilog with a harness, or takes the program from the cache.
+
+    Args:
+        files: Verilog by file name; the top module is ``TOP``.
+        harness: C++ with ``main``.
+        defines: Macros of the harness.
+        cache: Where programs are kept.
+        trace: Define ``PSUM_TRACE`` in both.
+
+    Raises:
+        ToolError: Verilator or the compiler refused the sources.
+    """
+    macro = ["-DPSUM_TRACE"] if trace else []
+    verilate = [*_VERILATE, *macro]
+    flags = [*_FLAGS, *(f"-D{name}={value}" for name, value in defines.items()), *macro]
+    main = harness.read_text()
+    texts = [part for name in sorted(files) for part in (name, files[name])]
+    key = content_key("model", tool_versions(), main, *verilate, *flags, *texts)
+
+    def build(folder: Path) -> None:
+        tool = verilator()
+        with tempfile.TemporaryDirectory(prefix="accelgym-build-") as name:
+            work = Path(name)
+            for file, text in files.items():
+                (work / file).write_text(text)
+            run_tool(tool.command(*verilate, "--Mdir", "out", *files), work, tool.environment)
+            sources = sorted(path.name for path in (work / "out").glob("*.cpp"))
+            if not sources:
+                raise ToolError("verilator produced no C++")
+            # One translation unit: the headers are read once, which is most of the compile time.
+            unity = "".join(f'#include "{source}"\n' for source in sources)
+            (work / "out" / "unity.cc").write_text(unity + main)
+            include = [f"-I{tool.include}", f"-I{tool.include / 'vltstd'}", "-Iout"]
+            objects = [str(_runtime(cache) / f"{Path(source).stem}.o") for source in _RUNTIME]
+            program = str(folder / "simulator")
+            run_tool([compiler(), *flags, *include, "out/unity.cc", *objects, "-lpthread", "-o", program], work)
+
+    folder, _ = cache.get_or_build(key, build)
+    return folder / "simulator"
+
+
+def build_simulator(
+    config: SystolicConfig, rtl: Rtl, cache: ContentCache | None = None, *, trace: bool = False
+) -> Simulator:
+    """Compiles the RTL of a configuration, or takes the simulator from the cache.
+
+    Args:
+        config: The configuration.
+        rtl: Its Verilog.
+        cache: Where simulators are kept.
+        trace: Give the simulator access to every partial sum (slower).
+
+    Raises:
+        ToolError: Verilator or the compiler refused the RTL.
+    """
+    program = compile_model(
+        rtl.files, _HARNESSES / "layers.cpp", parameters(config), cache or ContentCache(), trace=trace
+    )
+    return Simulator(program, config)
+
+
+def run_multiply_adds(
+    config: SystolicConfig, psums: Codes, inputs: Codes, weights: Codes, cache: ContentCache | None = None
+) -> Codes:
+    """Runs the multiply-add of a processing element, decoders included, on given operands.
+
+    Args:
+        config: The configuration; partial sums of up to 64 bits.
+        psums: Codes, shape ``(n,)``.
+        inputs: Codes, shape ``(n,)``.
+        weights: Codes, shape ``(n,)``.
+        cache: Where simulators are kept.
+
+    Returns:
+        Codes of the sums, shape ``(n,)``.
+    """
+    files = emit_multiply_add(config)
+    defines = {"PIPELINE": config.pe_pipeline}
+    program = compile_model(files, _HARNESSES / "multiply_add.cpp", defines, cache or ContentCache())
+    records = np.empty(len(psums), dtype=[("psum", "<u8"), ("x", "<u4"), ("w", "<u4")])
+    records["psum"], records["x"], records["w"] = psums, inputs, weights
+    with tempfile.TemporaryDirectory(prefix="accelgym-rtl-") as name:
+        request, response = Path(name) / "request", Path(name) / "response"
+        request.write_bytes(struct.pack("<Q", len(records)) + records.tobytes())
+        run_tool([str(program), str(request), str(response)], Path(name))
+        return np.fromfile(response, dtype="<u8").astype(np.int64)
