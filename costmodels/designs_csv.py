@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
 from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.designs import Dataflow, ResourceDesigns
