@@ -7,7 +7,7 @@ import pytest
 from accelgym.costmodels.errors import AccelGymError, InputError
 from accelgym.experiments import load_config, run_bench, shipped_configs
 from accelgym.experiments.config import BenchConfig, TaskEntry
-from accelgym.experiments.plan import plan_tasks
+from accelgym.experiments.plan import check_agents, plan_jobs, plan_tasks
 
 GOOD = """\
 name: probe
@@ -106,3 +106,10 @@ BUDGET = {"budget": 10, "seeds": 1}
 def test_the_tasks_of_shipped_configs_exist(name):
     config, source = load_config(name)
     assert len(plan_tasks(config, source)) == sum(len(entry.expand()) for entry in config.tasks)
+
+
+@pytest.mark.parametrize("name", sorted(shipped_configs()))
+def test_the_agents_of_shipped_configs_exist_and_take_their_options(name):
+    config, source = load_config(name)
+    first = plan_tasks(config, source)[0]
+    check_agents(plan_jobs(config, [first]), [first], config, source)
