@@ -18,7 +18,7 @@ from accelgym.costmodels.errors import InputError
 __all__ = ["FusedMultiplyAdd"]
 
 _FLOAT64_BITS = 53
-_CHUNK = 1 << 14  # Outputs worked on at a time: their temporaries stay in the cache.
+_CHUNK = 1 << 13  # Outputs worked on at a time: their temporaries stay in the cache.
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,14 @@ class FusedMultiplyAdd:
         Raises:
             InputError: A code outside its type.
         """
-        # Converting from value to code is exact: the step has rounded already.
-        values = self._step(self.psum.decode(psum), self.input.decode(input), self.weight.decode(weight))
-        return self._codes(values)
+        codes = np.broadcast_arrays(self.psum.check(psum), self.input.check(input), self.weight.check(weight))
+        flat = [array.reshape(-1) for array in codes]
+        result = np.empty(flat[0].shape, dtype=np.int64)
+        for start in range(0, result.size, _CHUNK):
+            p, a, b = (array[start : start + _CHUNK] for array in flat)
+            values = self._step(self.psum.decode(p), self.input.decode(a), self.weight.decode(b))
+            result[start : start + _CHUNK] = self._codes(values)
+        return result.reshape(codes[0].shape)
 
     def dot(
         self,
@@ -148,6 +153,7 @@ class FusedMultiplyAdd:
         return self._codes(psum)
 
     def _codes(self, psum: Values) -> Codes:
+        # Exact: the step that made the values has rounded them.
         return self.psum.encode(psum, overflow=self.overflow_rule)
 
     def _step(self, psum: Values, input: Values, weight: Values) -> Values:

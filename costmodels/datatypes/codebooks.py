@@ -10,9 +10,8 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from accelgym.costmodels.datatypes.datatype import Codes, Datatype, Kind, Lattice, draws
+from accelgym.costmodels.datatypes.datatype import Codes, Datatype, Kind, Lattice, Values
 from accelgym.costmodels.datatypes.exact import Exact, Fields, Overflow, Rounding, Special, rounds_up
 from accelgym.costmodels.errors import InputError
 
@@ -137,15 +136,7 @@ class CodebookFormat(Datatype):
         ties = np.array([self._tie_up(rank) for rank in range(points.size - 1)])
         return Lattice(points, (points[1:] + points[:-1]) / 2, ties)
 
-    def encode(
-        self,
-        values: npt.ArrayLike,
-        rounding: str = Rounding.NEAREST_EVEN,
-        overflow: str = Overflow.SATURATE,
-        generator: np.random.Generator | None = None,
-    ) -> Codes:
-        mode, _ = self._modes(rounding, overflow)
-        array = np.asarray(values, dtype=np.float64)
-        if np.isnan(array).any():
+    def _encode(self, values: Values, rounding: Rounding, overflow: Overflow, uniform: Values | None) -> Codes:
+        if np.isnan(values).any():
             raise self._no_nan()
-        return np.asarray(self._order[self._lattice.index(array, mode, draws(mode, generator, array.shape))])
+        return np.asarray(self._order[self._lattice.index(values, rounding, uniform)])

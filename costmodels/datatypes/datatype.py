@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,9 @@ Values = npt.NDArray[np.float64]
 
 TABLE_BITS = 16
 """Formats up to this width have a table of all their values."""
+
+_PART = 1 << 13
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 class Kind(StrEnum):
@@ -75,6 +79,13 @@ class Datatype(ABC):
         """
 
     @abstractmethod
+    def _encode(self, values: Values, rounding: Rounding, overflow: Overflow, uniform: Values | None) -> Codes:
+        """Rounds a flat array to codes; ``uniform`` holds the draws of stochastic rounding."""
+
+    def _round(self, values: Values, rounding: Rounding, overflow: Overflow, uniform: Values | None) -> Values:
+        """Rounds a flat array to values of the format."""
+        return self.decode(self._encode(values, rounding, overflow, uniform))
+
     def encode(
         self,
         values: npt.ArrayLike,
@@ -96,6 +107,19 @@ class Datatype(ABC):
         Raises:
             InputError: The format has no code for a result, or no such mode.
         """
+        modes = self._modes(rounding, overflow)
+        return _in_parts(lambda part, uniform: self._encode(part, *modes, uniform), values, modes[0], generator)
+
+    def round(
+        self,
+        values: npt.ArrayLike,
+        rounding: str = Rounding.NEAREST_EVEN,
+        overflow: str = Overflow.SATURATE,
+        generator: np.random.Generator | None = None,
+    ) -> Values:
+        """Rounds to the format and returns values: ``decode(encode(values))``."""
+        modes = self._modes(rounding, overflow)
+        return _in_parts(lambda part, uniform: self._round(part, *modes, uniform), values, modes[0], generator)
 
     @property
     @abstractmethod
@@ -168,16 +192,6 @@ class Datatype(ABC):
         """
         return np.asarray(self.values[self.check(codes)])
 
-    def round(
-        self,
-        values: npt.ArrayLike,
-        rounding: str = Rounding.NEAREST_EVEN,
-        overflow: str = Overflow.SATURATE,
-        generator: np.random.Generator | None = None,
-    ) -> Values:
-        """Rounds to the format and returns values: ``decode(encode(values))``."""
-        return self.decode(self.encode(values, rounding, overflow, generator))
-
     def zero(self) -> int:
         """Code of (positive) zero.
 
@@ -229,7 +243,22 @@ class Datatype(ABC):
         return InputError(f"datatype {self.name!r} has no code for NaN")
 
 
-def draws(rounding: Rounding, generator: np.random.Generator | None, shape: tuple[int, ...]) -> Values | None:
+def _in_parts(
+    work: Callable[[Values, Values | None], npt.NDArray[_Scalar]],
+    values: npt.ArrayLike,
+    rounding: Rounding,
+    generator: np.random.Generator | None,
+) -> npt.NDArray[_Scalar]:
+    """Applies elementwise work to flat parts of an array, so small that their temporaries stay in the cache."""
+    array = np.asarray(values, dtype=np.float64)
+    flat = array.reshape(-1)
+    uniform = _draws(rounding, generator, flat.size)
+    parts = [slice(start, start + _PART) for start in range(0, max(flat.size, 1), _PART)]
+    done = [work(flat[part], None if uniform is None else uniform[part]) for part in parts]
+    return (done[0] if len(done) == 1 else np.concatenate(done)).reshape(array.shape)
+
+
+def _draws(rounding: Rounding, generator: np.random.Generator | None, count: int) -> Values | None:
     """Draws the uniform numbers of stochastic rounding, multiples of ``2**-STOCHASTIC_BITS``; None for other modes.
 
     Raises:
@@ -239,8 +268,7 @@ def draws(rounding: Rounding, generator: np.random.Generator | None, shape: tupl
         return None
     if generator is None:
         raise InputError("rounding 'stochastic' needs a generator, for example numpy.random.default_rng(0)")
-    integers = generator.integers(0, 1 << STOCHASTIC_BITS, size=shape)
-    return np.asarray(integers * 2.0**-STOCHASTIC_BITS, dtype=np.float64)
+    return np.asarray(generator.integers(0, 1 << STOCHASTIC_BITS, size=count) * 2.0**-STOCHASTIC_BITS, dtype=np.float64)
 
 
 def round_to_integer(scaled: Values, rounding: Rounding, uniform: Values | None) -> Values:

@@ -19,7 +19,6 @@ from accelgym.costmodels.datatypes.datatype import (
     Kind,
     Lattice,
     Values,
-    draws,
     round_to_integer,
 )
 from accelgym.costmodels.datatypes.exact import Exact, Fields, Overflow, Rounding, Special, rounds_up
@@ -280,42 +279,35 @@ class FloatFormat(Datatype):
         # Without mantissa, the parity of a code is not the parity of its significand.
         return self.mantissa_bits > 0 and self.underflow is not Underflow.NORMAL
 
-    def encode(
-        self,
-        values: npt.ArrayLike,
-        rounding: str = Rounding.NEAREST_EVEN,
-        overflow: str = Overflow.SATURATE,
-        generator: np.random.Generator | None = None,
-    ) -> Codes:
-        mode, limit = self._modes(rounding, overflow)
-        array = np.ascontiguousarray(values, dtype=np.float64)
-        shape = np.shape(values)
-        nan = np.isnan(array)
+    def _encode(self, values: Values, rounding: Rounding, overflow: Overflow, uniform: Values | None) -> Codes:
+        nan = np.isnan(values)
         any_nan = bool(nan.any())
-        magnitudes = np.where(nan, 0.0, array) if any_nan else array
+        magnitudes = np.where(nan, 0.0, values) if any_nan else values
         magnitudes = np.abs(magnitudes) if self.signed else np.maximum(magnitudes, 0.0)
-        uniform = draws(mode, generator, array.shape)
         if self._by_formula:
-            units, exponents = self._scaled(magnitudes, mode, uniform)
+            units, exponents = self._scaled(magnitudes, rounding, uniform)
             codes = units.astype(np.int64) + ((exponents - self._first_exponent) << self.mantissa_bits)
         else:
-            codes = self._lattice.index(magnitudes, mode, uniform)
+            codes = self._lattice.index(magnitudes, rounding, uniform)
         over = codes > self.max_code
         if over.any():
-            codes = np.where(over, self._overflow_codes(magnitudes, mode, limit, over), codes)
+            codes = np.where(over, self._overflow_codes(magnitudes, rounding, overflow, over), codes)
         if self.underflow is Underflow.FLUSH:
             codes = np.where(codes < self._hidden, 0, codes)
-        negative = np.signbit(array)
+        negative = np.signbit(values)
         if self.signed:
-            keep = (codes != 0) if self.specials is Specials.FNUZ else (codes != self.nan_code)
-            codes = codes | ((negative & keep).astype(np.int64) << (self.bits - 1))
+            # Zero of fnuz formats, and NaN in the place of an infinity, have no sign.
+            unsigned = {Specials.FNUZ: 0, Specials.FN: self.nan_code}.get(self.specials)
+            if unsigned is not None:
+                negative &= codes != unsigned
+            codes = codes | (negative.astype(np.int64) << (self.bits - 1))
         else:
             codes = np.where(negative, 0, codes)
         if any_nan:
             if self.nan_code is None:
                 raise self._no_nan()
             codes = np.where(nan, self.nan_code, codes)
-        return codes.reshape(shape)
+        return codes
 
     def _overflow_codes(
         self, magnitudes: Values, mode: Rounding, limit: Overflow, over: npt.NDArray[np.bool_]
@@ -325,29 +317,21 @@ class FloatFormat(Datatype):
         lost = self.max_code if not (over & ~kept).any() else self._overflow_code(limit)
         return np.where(kept, self.max_code, lost)
 
-    def round(
-        self,
-        values: npt.ArrayLike,
-        rounding: str = Rounding.NEAREST_EVEN,
-        overflow: str = Overflow.SATURATE,
-        generator: np.random.Generator | None = None,
-    ) -> Values:
+    def _round(self, values: Values, rounding: Rounding, overflow: Overflow, uniform: Values | None) -> Values:
         plain = self.signed and self.underflow is Underflow.GRADUAL and self.specials is not Specials.FNUZ
         if not (plain and self._by_formula):
-            return super().round(values, rounding, overflow, generator)
-        mode, limit = self._modes(rounding, overflow)
-        array = np.ascontiguousarray(values, dtype=np.float64)
-        if not self.has_nan and np.isnan(array).any():
+            return super()._round(values, rounding, overflow, uniform)
+        if not self.has_nan and np.isnan(values).any():
             raise self._no_nan()
-        magnitudes = np.abs(array)
-        units, exponents = self._scaled(magnitudes, mode, draws(mode, generator, array.shape))
+        magnitudes = np.abs(values)
+        units, exponents = self._scaled(magnitudes, rounding, uniform)
         steps = (exponents + (_FLOAT64_BIAS - self.mantissa_bits)) << _FLOAT64_MANTISSA
         rounded = units * steps.view(np.float64)
         over = rounded > self.max
         if over.any():
-            beyond = self._overflow_codes(magnitudes, mode, limit, over)
+            beyond = self._overflow_codes(magnitudes, rounding, overflow, over)
             rounded = np.where(over, self.decode(beyond), rounded)
-        return np.asarray(np.copysign(rounded, array)).reshape(np.shape(values))
+        return np.copysign(rounded, values)
 
     def decode(self, codes: npt.ArrayLike) -> Values:
         if self.bits <= TABLE_BITS:
@@ -370,7 +354,7 @@ class FloatFormat(Datatype):
         normal = (field > 0) | (self.underflow is Underflow.NORMAL)
         significand = np.where(normal, mantissa + self._hidden, 0 if self.underflow is Underflow.FLUSH else mantissa)
         exponent = np.maximum(field - self.exponent_bias, self._first_exponent) - self.mantissa_bits
-        values = np.ldexp(significand.astype(np.float64), exponent)
+        values = significand * ((exponent + _FLOAT64_BIAS) << _FLOAT64_MANTISSA).view(np.float64)
         beyond = magnitude_codes > self.max_code
         values = np.where(beyond, np.where(magnitude_codes == (self._infinity_code or -1), np.inf, np.nan), values)
         values = np.where(codes >= self._sign_bit, -values, values)

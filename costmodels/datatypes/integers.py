@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.datatypes.datatype import Codes, Datatype, Kind, Values, draws, round_to_integer
+from accelgym.costmodels.datatypes.datatype import Codes, Datatype, Kind, Values, round_to_integer
 from accelgym.costmodels.datatypes.exact import Exact, Fields, Overflow, Rounding, Special, rounds_up
 from accelgym.costmodels.errors import InputError
 
@@ -105,25 +105,17 @@ class IntegerFormat(Datatype):
             integer = min(max(integer, self.lowest), self.highest)
         return integer & ((1 << self.bits) - 1)
 
-    def encode(
-        self,
-        values: npt.ArrayLike,
-        rounding: str = Rounding.NEAREST_EVEN,
-        overflow: str = Overflow.SATURATE,
-        generator: np.random.Generator | None = None,
-    ) -> Codes:
-        mode, limit = self._modes(rounding, overflow)
-        array = np.asarray(values, dtype=np.float64)
-        if np.isnan(array).any():
+    def _encode(self, values: Values, rounding: Rounding, overflow: Overflow, uniform: Values | None) -> Codes:
+        if np.isnan(values).any():
             raise self._no_nan()
-        if limit is Overflow.SATURATE:
+        if overflow is Overflow.SATURATE:
             # Clipping to values of the format leaves every rounding of what is inside as it was.
-            array = np.clip(array, math.ldexp(self.lowest, -self.fraction_bits), self.max)
-        elif not np.isfinite(array).all():
+            values = np.clip(values, math.ldexp(self.lowest, -self.fraction_bits), self.max)
+        elif not np.isfinite(values).all():
             raise InputError(f"datatype {self.name!r}: an infinity cannot wrap")
-        scaled = np.ldexp(array, self.fraction_bits)
-        integers = round_to_integer(scaled, mode, draws(mode, generator, array.shape))
-        if limit is Overflow.WRAP:
+        scaled = np.ldexp(values, self.fraction_bits)
+        integers = round_to_integer(scaled, rounding, uniform)
+        if overflow is Overflow.WRAP:
             # fmod is exact, and leaves numbers that int64 holds.
             integers = np.fmod(integers, float(1 << self.bits))
         return np.asarray(integers).astype(np.int64) & ((1 << self.bits) - 1)

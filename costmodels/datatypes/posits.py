@@ -10,9 +10,8 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from accelgym.costmodels.datatypes.datatype import TABLE_BITS, Codes, Datatype, Kind, Lattice, draws
+from accelgym.costmodels.datatypes.datatype import TABLE_BITS, Codes, Datatype, Kind, Lattice, Values
 from accelgym.costmodels.datatypes.exact import Exact, Fields, Overflow, Rounding, Special, rounds_up
 from accelgym.costmodels.errors import InputError
 
@@ -144,17 +143,9 @@ class PositFormat(Datatype):
         thresholds = np.array([float(self._threshold(code)) for code in range(self.max_code)])
         return Lattice(points, thresholds, np.array([self._tie_up(code) for code in range(self.max_code)]))
 
-    def encode(
-        self,
-        values: npt.ArrayLike,
-        rounding: str = Rounding.NEAREST_EVEN,
-        overflow: str = Overflow.SATURATE,
-        generator: np.random.Generator | None = None,
-    ) -> Codes:
-        mode, limit = self._modes(rounding, overflow)
-        array = np.asarray(values, dtype=np.float64)
-        lost = np.isnan(array) if limit is Overflow.SATURATE else ~np.isfinite(array)
-        magnitudes = np.abs(np.where(lost, 0.0, array))
-        codes = self._lattice.index(magnitudes, mode, draws(mode, generator, array.shape))
-        codes = np.where(array < 0, -codes, codes) & ((1 << self.bits) - 1)
+    def _encode(self, values: Values, rounding: Rounding, overflow: Overflow, uniform: Values | None) -> Codes:
+        lost = np.isnan(values) if overflow is Overflow.SATURATE else ~np.isfinite(values)
+        magnitudes = np.abs(np.where(lost, 0.0, values))
+        codes = self._lattice.index(magnitudes, rounding, uniform)
+        codes = np.where(values < 0, -codes, codes) & ((1 << self.bits) - 1)
         return np.asarray(np.where(lost, self.nan_code, codes))

@@ -33,6 +33,8 @@ module add_round #(
     localparam [31:0] TOP_OFFSET_WIDE = OFFSET + S - 1 + BIAS;
     localparam signed [X-1:0] TOP_OFFSET = TOP_OFFSET_WIDE[X-1:0];
     localparam signed [X-1:0] MAX_SHIFT = WINDOW;
+    localparam signed [X-1:0] ONE = 1;
+    localparam signed [X-1:0] SUBNORMAL = 0;
 
     wire b_negative, b_infinite, b_nan;
     wire [E-1:0] b_exponent;
@@ -48,7 +50,7 @@ module add_round #(
     wire signed [X-1:0] distance = a_top - b_top;
     wire a_first = ~distance[X-1] & (|significand);
     wire signed [X-1:0] gap = a_first ? distance : -distance;
-    wire [X-1:0] shift = (gap > MAX_SHIFT || gap < 0) ? MAX_SHIFT : gap;
+    wire signed [X-1:0] shift = (gap > MAX_SHIFT || gap[X-1]) ? MAX_SHIFT : gap;
     wire [WINDOW-1:0] a_window = {significand, {(WINDOW-S){1'b0}}};
     wire [WINDOW-1:0] b_window = {b_significand, {(WINDOW-M-1){1'b0}}};
     wire [WINDOW-1:0] first = a_first ? a_window : b_window;
@@ -74,7 +76,7 @@ module add_round #(
     wire stops = zeros_wide > top;
     wire signed [X-1:0] left = stops ? top : zeros_wide;
     wire [WINDOW:0] normal = magnitude << left[COUNT_BITS-1:0];
-    wire signed [X-1:0] field = normal[WINDOW] ? top + 1 - left : {X{1'b0}};
+    wire signed [X-1:0] field = normal[WINDOW] ? top + ONE - left : SUBNORMAL;
 
     // Rounding; a carry runs from the mantissa into the exponent.
     wire guard = normal[WINDOW-M-1];

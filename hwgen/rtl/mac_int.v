@@ -1,6 +1,6 @@
 // Signed multiply-add of a processing element; the sum wraps at OUT_BITS.
-// PIPELINE 2 registers the product. The operands of the explicit extension have the width of the sum, which lets
-// synthesis merge product and addition.
+// PIPELINE 2 registers the product. Both terms are extended to the width of the sum, which lets synthesis merge
+// product and addition.
 `default_nettype none
 module mac_int #(
     parameter X_BITS = 8,
@@ -16,23 +16,21 @@ module mac_int #(
     output wire [OUT_BITS-1:0] sum
 );
     localparam PRODUCT_BITS = X_BITS + W_BITS;
-    wire signed [X_BITS-1:0] xs = x;
-    wire signed [W_BITS-1:0] ws = w;
-    wire signed [PRODUCT_BITS-1:0] product = xs * ws;
-    wire signed [PRODUCT_BITS-1:0] held;
+    wire signed [PRODUCT_BITS-1:0] signed_product = $signed(x) * $signed(w);
+    wire [PRODUCT_BITS-1:0] product = $unsigned(signed_product);
+    wire [PRODUCT_BITS-1:0] held;
     generate
         if (PIPELINE == 1) begin : direct
             assign held = product;
             wire unused = &{1'b0, clk};
         end else begin : registered
-            reg signed [PRODUCT_BITS-1:0] product_q;
+            reg [PRODUCT_BITS-1:0] product_q;
             always @(posedge clk) product_q <= product;
             assign held = product_q;
         end
     endgenerate
-    wire signed [IN_BITS-1:0] addend_s = addend;
-    wire signed [OUT_BITS-1:0] wide_addend, wide_product;
-    resize_signed #(.IN_BITS(IN_BITS), .OUT_BITS(OUT_BITS)) extend_addend (.d(addend_s), .q(wide_addend));
+    wire [OUT_BITS-1:0] wide_addend, wide_product;
+    resize_signed #(.IN_BITS(IN_BITS), .OUT_BITS(OUT_BITS)) extend_addend (.d(addend), .q(wide_addend));
     resize_signed #(.IN_BITS(PRODUCT_BITS), .OUT_BITS(OUT_BITS)) extend_product (.d(held), .q(wide_product));
     assign sum = wide_addend + wide_product;
 endmodule

@@ -82,11 +82,12 @@ module output_drain #(
                 assign padded = word;
             end
             localparam [31:0] LAST_BEAT = BEATS - 1;
+            localparam [31:0] STRIDE = PORT_BITS;
             reg [7:0] beat;
             always @(posedge clk)
                 if (rst) beat <= 8'd0;
                 else if (mem_write) beat <= (beat == LAST_BEAT[7:0]) ? 8'd0 : beat + 8'd1;
-            assign mem_data = padded[beat*PORT_BITS +: PORT_BITS];
+            assign mem_data = padded[{24'd0, beat}*STRIDE +: PORT_BITS];
         end
     endgenerate
 endmodule

@@ -320,6 +320,18 @@ def test_shapes_are_kept():
                 assert datatype.decode(codes).shape == np.shape(values)
 
 
+@pytest.mark.parametrize("name", ["e4m3", "e8m0", "int8", "posit8_1", "nf4"])
+def test_long_arrays_are_rounded_as_short_ones(name):
+    datatype = get_datatype(name)
+    values = np.random.default_rng(3).normal(size=20_000)
+    for rounding in ("nearest_even", "stochastic"):
+        generators = np.random.default_rng(4), np.random.default_rng(4)
+        parts = np.array_split(values, 7)
+        expected = [datatype.encode(part, rounding, generator=generators[0]) for part in parts]
+        codes = datatype.encode(values, rounding, generator=generators[1])
+        np.testing.assert_array_equal(codes, np.concatenate(expected))
+
+
 def test_bad_modes_name_what_is_allowed():
     e4m3 = get_datatype("e4m3")
     with pytest.raises(InputError, match=r"unknown rounding 'up'.*nearest_even"):
