@@ -69,6 +69,7 @@ def golden_outputs(config: SystolicConfig, layer: Layer, grid: Grid, inputs: Cod
         for steps in pass_steps(config, layer, grid):
             psum = multiply_add.matmul(left[:, steps], right[:, steps].T)
             total = accumulator.add(total, psum)
+        assert total is not None  # a layer has at least one pass
         groups.append(total)
     shaped = np.stack(groups).reshape(g, layer.N, layer.P, layer.Q, layer.K // g).transpose(1, 0, 4, 2, 3)
     return np.ascontiguousarray(shaped.reshape(layer.N, layer.K, layer.P, layer.Q))

@@ -46,12 +46,17 @@ def _layer(row: CsvRow, position: dict[str, int]) -> Layer:
     try:
         if kinds[text("kind")] is LayerKind.GEMM:
             return Layer.gemm(name, M=number("P"), K=number("K"), C=number("C"), batch=number("N"))
-        dims = {dim: number(dim) for dim in ("N", "K", "C", "P", "Q", "R", "S")}
         stride, padding, dilation = number("stride"), number("padding", 0), number("dilation")
         return Layer(
             name,
             LayerKind.CONV,
-            **dims,
+            N=number("N"),
+            K=number("K"),
+            C=number("C"),
+            P=number("P"),
+            Q=number("Q"),
+            R=number("R"),
+            S=number("S"),
             stride=(stride, stride),
             padding=(padding, padding),
             dilation=(dilation, dilation),

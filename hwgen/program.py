@@ -17,6 +17,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.workloads.layer import Layer
+from accelgym.hwgen.beats import from_beats, to_beats
 
 __all__ = ["Grid", "Program", "compile_layer"]
 
@@ -187,25 +188,6 @@ def im2col(layer: Layer, inputs: Codes, zero: int = 0) -> Codes:
     ]
     stacked = np.stack(taps, axis=2).reshape(layer.N, g, layer.C // g, layer.R * layer.S, layer.P * layer.Q)
     return stacked.transpose(1, 0, 4, 2, 3).reshape(g, layer.N * layer.P * layer.Q, -1)
-
-
-def to_beats(words: Codes, bits: int, port_bits: int) -> Bytes:
-    """Packs words of elements into beats of whole bytes, shape ``(words * beats, bytes)``."""
-    count, lanes = words.shape
-    shifts = np.arange(bits)
-    stream = ((words[:, :, None] >> shifts) & 1).astype(np.uint8).reshape(count, lanes * bits)
-    beats = -(-lanes * bits // port_bits)
-    padded = np.zeros((count, beats * port_bits), dtype=np.uint8)
-    padded[:, : lanes * bits] = stream
-    return np.packbits(padded.reshape(count * beats, port_bits), axis=1, bitorder="little")
-
-
-def from_beats(image: Bytes, lanes: int, bits: int, port_bits: int) -> Codes:
-    """Unpacks what :func:`to_beats` packs, shape ``(words, lanes)``."""
-    beats = -(-lanes * bits // port_bits)
-    stream = np.unpackbits(image, axis=1, bitorder="little", count=port_bits)
-    stream = stream.reshape(-1, beats * port_bits)[:, : lanes * bits].reshape(-1, lanes, bits)
-    return (stream.astype(np.int64) << np.arange(bits)).sum(axis=2)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.table import Table
 
@@ -70,7 +71,7 @@ def search(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lets an agent search a task; leaves trajectory.npz, best.json and manifest.json."""
+    """Lets an agent search a task; leaves trajectory.npz, best.json, manifest.json and what the task exports."""
     from accelgym.agents import search as run_search
     from accelgym.experiments.manifest import run_environment
 
@@ -90,6 +91,9 @@ def search(
     best = _summary(task, found.best, found.best_design, reference)
     best |= {"evaluations": found.evaluations, "distinct_designs": found.distinct_designs}
     (out_dir / "best.json").write_text(json.dumps(best, indent=2) + "\n")
+    if found.best_design is not None:
+        for name, text in task.artifacts(np.array(found.best_design)).items():
+            (out_dir / name).write_text(text)
     run = {"env": env, "task": task.describe(), "task_id": task.id, "agent": agent, "options": choices}
     cpu = {"agent_cpu_s": found.agent_cpu_s[-1], "evaluation_cpu_s": found.evaluation_cpu_s[-1]}
     manifest = {**run, "budget": budget, "seed": seed, **cpu, **run_environment()}

@@ -20,7 +20,7 @@ from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 __all__ = ["MappingGradient"]
 
@@ -49,6 +49,7 @@ class MappingGradient(MappingAgent):
         rate: Learning rate of Adam.
         penalty: Weight of overflows, on the scale of the logarithm of the objective.
         reorder: Steps between choices of the loop orders.
+        spread: Noise, as the logarithm of a factor, with which a design is rounded again that was proposed before.
 
     Raises:
         MissingExtraError: torch is not installed.
@@ -66,10 +67,12 @@ class MappingGradient(MappingAgent):
         rate: float = 0.2,
         penalty: float = 2.0,
         reorder: int = 10,
+        spread: float = 0.5,
     ) -> None:
         super().__init__(task, seed=seed)
         require(self.name, 1, starts=starts, steps=steps, reorder=reorder)
         require(self.name, 1e-6, rate=rate, penalty=penalty)
+        require(self.name, 0, spread=spread)
         try:
             import torch
         except ImportError as error:
@@ -85,6 +88,8 @@ class MappingGradient(MappingAgent):
         self._closed = torch.tensor(closed)[:, :, None]
         levels = range(len(self.mapspace.architecture.levels) - 1)
         self._orders = [dominant_orders(self.mapspace, v) for v in levels]
+        self.spread = spread
+        self._seen: set[bytes] = set()
         self._score = np.inf
         self._best: npt.NDArray[np.int64] | None = None
         self._turn = 0
@@ -99,8 +104,13 @@ class MappingGradient(MappingAgent):
         if self._turn > 0:
             self._step()
         self._turn += 1
-        designs = self._round()[:count]
-        return self.task.repair(designs, self.rng)
+        designs = self.task.repair(self._round(0.0), self.rng)
+        # Where descent moved too little to round elsewhere, look around.
+        known = np.array([design.tobytes() in self._seen for design in designs])
+        designs[known] = self.task.repair(self._round(self.spread)[known], self.rng)
+        designs = designs[:count]
+        self._seen.update(design.tobytes() for design in designs)
+        return designs
 
     def tell(self, designs: Designs, outcome: Outcome) -> None:
         i = int(outcome.score.argmin())
@@ -136,12 +146,12 @@ class MappingGradient(MappingAgent):
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
 
-    def _factors(self) -> torch.Tensor:
+    def _factors(self) -> Tensor:
         """Relaxed loop bounds, shape ``(slots, dims, starts)``."""
         share = self._torch.softmax(self._logits + self._closed, dim=0)
         return self._torch.exp(self._log_fixed + share * self._log_remainder)
 
-    def _loss(self, factors: torch.Tensor, codes: Ints, keep: torch.Tensor | None) -> torch.Tensor:
+    def _loss(self, factors: Tensor, codes: Ints, keep: Tensor | None) -> Tensor:
         """Logarithm of the relaxed objective plus penalties, shape ``(n,)``."""
         torch, architecture, problem = self._torch, self.mapspace.architecture, self.mapping.problem
         ranks = torch.tensor(self.mapspace.ranks(codes), dtype=factors.dtype)
@@ -170,7 +180,8 @@ class MappingGradient(MappingAgent):
             MappingObjective.LATENCY: torch.log(cycles),
             MappingObjective.EDP: torch.log(energy) + torch.log(cycles),
         }[self.mapping.spec.objective]
-        return objective + self.penalty * over
+        loss: Tensor = objective + self.penalty * over
+        return loss
 
     def _choose_orders(self) -> None:
         """Gives every start the orders that suit its present tiles best."""
@@ -201,10 +212,15 @@ class MappingGradient(MappingAgent):
 
     # -- rounding ----------------------------------------------------------------------------------------------
 
-    def _round(self) -> Designs:
-        """Designs whose prime factors, the largest first, go where most of the relaxed factor is still missing."""
+    def _round(self, spread: float) -> Designs:
+        """Designs whose prime factors, the largest first, go where most of the relaxed factor is still missing.
+
+        Args:
+            spread: Scale of the noise added to what is missing, as a factor's logarithm.
+        """
         with self._torch.no_grad():
             missing = self._torch.log(self._factors()).numpy() - np.log(self.mapspace.fixed)[:, :, None]
+        missing += spread * self.rng.standard_normal(missing.shape)
         start = self.mapping.candidate(self.mapping.outermost).repeat(self.starts)
         designs = self.mapping.encode(Candidates(start.factors, self._codes, start.keep))
         everyone = np.arange(self.starts)

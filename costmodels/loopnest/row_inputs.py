@@ -38,8 +38,8 @@ def problem_from_row(row: Mapping[str, Any]) -> Problem:
     name = str(row.get("name", kind))
     if kind == "gemm":
         return Problem.gemm(name, **dims)
-    steps = {key: _pair(row.get(key), f"problem.{key}") for key in ("stride", "dilation")}
-    return Problem.conv(name, **dims, **steps)
+    stride, dilation = (_pair(row.get(key), f"problem.{key}") for key in ("stride", "dilation"))
+    return Problem.conv(name, **dims, stride=stride, dilation=dilation)
 
 
 def architecture_from_row(row: Mapping[str, Any], mapping: Mapping[str, Any] | None = None) -> Architecture:

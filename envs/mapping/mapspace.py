@@ -227,7 +227,7 @@ class Mapspace:
                     chosen = inner_first[:, digit]
                     designs[:, j] = chosen - (inner_first[:, :digit] < chosen[:, None]).sum(axis=1)
         if (left != 1).any():
-            slot, dim, row = np.unravel_index(left.argmax(), left.shape)
+            slot, dim, row = (int(i) for i in np.unravel_index(left.argmax(), left.shape))
             raise InputError(
                 f"mapping {row} has a loop over {self.problem.dims[dim]} at {self.slot_names[slot]!r}, where the "
                 "constraints do not allow it"

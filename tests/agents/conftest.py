@@ -1,11 +1,13 @@
-"""Two small tasks: a resource assignment, and a space that has nothing of one."""
+"""Small tasks: a resource assignment, a mapping, and a space that has nothing of either."""
 
 import numpy as np
 import pytest
 
+from accelgym.costmodels.architecture import Architecture, Compute, StorageLevel
+from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.workloads import Layer, Workload
-from accelgym.envs import ResourceAssignmentTask
+from accelgym.envs import MappingTask, ResourceAssignmentTask
 from accelgym.envs.space import Parameter, Space
 from accelgym.envs.task import Outcome, Task
 
@@ -75,6 +77,17 @@ class Valley(Task):
 @pytest.fixture(scope="session")
 def assignment():
     return ResourceAssignmentTask(workload_object=WORKLOAD, budget=0.2)
+
+
+@pytest.fixture(scope="session")
+def mapping():
+    levels = (
+        StorageLevel("DRAM", read_pj=64.0, write_pj=80.0, read_bw=2.0, write_bw=1.0, block_size=4),
+        StorageLevel("SRAM", capacity_words=96, read_pj=5.0, write_pj=6.0, fanout_x=2, fanout_y=3),
+        StorageLevel("RF", capacity_words=16, read_pj=1.0, write_pj=1.5, leakage_pj=0.1),
+    )
+    problem = Problem.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
+    return MappingTask(problem=problem, machine=Architecture("tiny", levels, Compute(mac_pj=2.0)))
 
 
 @pytest.fixture(scope="session")

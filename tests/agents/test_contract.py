@@ -20,15 +20,23 @@ OPTIONS = {
     "ppo": {"lanes": 16},
     "maskable_ppo": {"lanes": 16},
     "a2c": {"lanes": 16},
+    "gamma": {"population": 12},
+    "random_pruned": {"batch": 2},
+    "mapping_gradient": {"starts": 8, "steps": 3, "reorder": 2},
 }
 # Agents that need costs by slot, or an environment to learn in.
 ASSIGNMENT_ONLY = {"greedy", "ppo", "maskable_ppo", "a2c", "confuciux", "airchitect"}
-CASES = [
-    (name, task)
-    for name in agents.names()
-    for task in ("assignment", "valley")
-    if task == "assignment" or name not in ASSIGNMENT_ONLY
-]
+# Agents that know what a mapping is.
+MAPPING_ONLY = {"random_pruned", "gamma", "mapping_gradient"}
+
+
+def tasks_for(name):
+    if name in MAPPING_ONLY:
+        return ["mapping"]
+    return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping"]
+
+
+CASES = [(name, task) for name in agents.names() for task in tasks_for(name)]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: "-".join(case))
@@ -128,8 +136,9 @@ def test_an_unknown_option_is_refused_by_name(name, assignment):
 
 
 @pytest.mark.parametrize("name", agents.names())
-def test_an_agent_knows_its_name(name, assignment):
-    assert make_agent(name, assignment, seed=0).name == name
+def test_an_agent_knows_its_name(name, request):
+    task = request.getfixturevalue(tasks_for(name)[0])
+    assert make_agent(name, task, seed=0).name == name
 
 
 def test_an_unknown_agent_is_refused_with_the_nearest_name(assignment):
