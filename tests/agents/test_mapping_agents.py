@@ -51,9 +51,9 @@ def test_random_pruned_visits_each_order_of_a_tiling_once(mapping):
 
 
 def test_the_command_line_leaves_the_best_mapping_as_timeloop_yaml(tmp_path):
-    (tmp_path / "net.yaml").write_text("layers:\n- {name: only, K: 4, C: 2, H: 4, R: 1}\n")
+    (tmp_path / "net.csv").write_text("K,C,Y,X,R,S,T\n4,2,4,4,1,1,1\n")
     command = ["search", "--env", "accelgym/Mapping-v0", "--agent", "random_pruned", "--budget", "40"]
-    command += ["--set", f"workload={tmp_path / 'net.yaml'}", "--set", "layer=only", "--set", "objective=energy"]
+    command += ["--set", f"workload={tmp_path / 'net.csv'}", "--set", "layer=1", "--set", "objective=energy"]
     command += ["--set", "architecture=memory_access_exercise", "--out", str(tmp_path / "out"), "--json"]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
