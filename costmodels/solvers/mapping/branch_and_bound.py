@@ -1,0 +1,288 @@
+"""Best-first branch and bound over permutation classes and divisor intervals, many nodes at a time.
+
+A node is a permutation class per level and an interval of divisors per extent. Its bound is a certified bound of a
+geometric program; small nodes are enumerated with the cost model itself. Nothing is dropped unless its certified
+bound reaches the incumbent, so the smallest open bound is a lower bound of the whole map space at any time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.loopnest.model import LoopnestModel
+from accelgym.costmodels.solvers.mapping.classes import LevelClasses, level_classes
+from accelgym.costmodels.solvers.mapping.interior_point import solve_programs
+from accelgym.costmodels.solvers.mapping.leaves import Evaluator, Found
+from accelgym.costmodels.solvers.mapping.machines import MachineTable
+from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
+from accelgym.costmodels.solvers.mapping.programs import Goal, ProgramWriter
+from accelgym.costmodels.solvers.mapping.room import Fanouts, shrink_to_room
+from accelgym.costmodels.solvers.mapping.space import MappingSpace
+
+__all__ = ["BranchAndBound", "Solution", "solve"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_BATCH = 128
+_LEAF = 4000.0
+_MOST_ROOTS = 4096
+_ROUNDED = 8
+_WIDE = 1.3
+"""Ratio of largest to least reduction above which a node is split there first."""
+_SAFETY = 1e-9
+"""Taken off every certified bound for the rounding of its own arithmetic."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a search hands back."""
+
+    found: Found | None
+    """The best mapping, ``None`` when none fits."""
+    lower_bound: float
+    nodes: int
+    """Programs solved."""
+    evaluations: int
+    """Mappings evaluated."""
+    seconds: float
+    closed: bool
+    """Whether the gap is within the tolerance."""
+
+
+class BranchAndBound:
+    """A search that can be advanced round by round.
+
+    Args:
+        space: The map space.
+        machines: Machines to choose from; one for a fixed architecture.
+        goal: The objective.
+        keeps: Bypass choices, shape ``(choices, levels, tensors)``.
+        tolerance: Relative gap at which a node is not worth pursuing.
+    """
+
+    def __init__(
+        self, space: MappingSpace, machines: MachineTable, goal: Goal, keeps: Bools, *, tolerance: float = 1e-3
+    ) -> None:
+        self.space, self.machines, self.goal, self.tolerance = space, machines, goal, tolerance
+        table = LoopnestModel(space.problem, machines.architectures[0]).terms
+        self.classes = tuple(level_classes(space, table, v) for v in range(len(space.architecture.levels) - 1))
+        self.writer = ProgramWriter(space, table, self.classes, machines, goal)
+        self.evaluator = Evaluator(space, self.classes, machines, goal)
+        self.fanouts = Fanouts(space, machines)
+        self.best: Found | None = None
+        self.solved = 0
+        self.open = self._admit(self._roots(keeps))
+
+    # -- the tree --------------------------------------------------------------------------------------------------
+
+    def _roots(self, keeps: Bools) -> Nodes:
+        counts = [len(table.counted) - 1 for table in self.classes]
+        start = len(self.machines) * len(keeps)
+        decided = 0
+        while decided < len(counts) and start * np.prod(counts[: decided + 1], dtype=float) <= _MOST_ROOTS:
+            decided += 1
+        options = [range(count) if v < decided else (count,) for v, count in enumerate(counts)]
+        rows = list(itertools.product(range(len(self.machines)), range(len(keeps)), *options))
+        n = len(rows)
+        numbers = np.array(rows, dtype=np.int64).reshape(n, -1)
+        shape = (n, len(self.space.places), self.space.dims)
+        last = np.array([len(x) - 1 for x in self.space.divisors], dtype=np.int64)
+        low = np.zeros(shape, dtype=np.int64)
+        low[:, 0] = last
+        return Nodes(
+            low,
+            np.broadcast_to(last, shape).copy(),
+            numbers[:, 2:],
+            numbers[:, 0],
+            keeps[numbers[:, 1]],
+            np.tile(np.array([1, np.iinfo(np.int64).max]), (n, len(self.space.architecture.levels), 1)),
+            np.full(n, -np.inf),
+        )
+
+    @property
+    def cutoff(self) -> float:
+        """Logarithm of the objective from which nodes are dropped."""
+        return np.inf if self.best is None else float(np.log(self.best.value) + np.log1p(-self.tolerance))
+
+    @property
+    def lower_bound(self) -> float:
+        """Certified lower bound of every mapping's objective."""
+        ends = [self.cutoff]
+        if len(self.open):
+            ends.append(float(self.open.bound.min()))
+        end = min(ends)
+        return float(np.exp(end)) if np.isfinite(end) else 0.0
+
+    def _admit(self, nodes: Nodes) -> Nodes:
+        """Tightens nodes and drops empty ones."""
+        good = propagate(self.space, nodes, self.writer.unit(nodes))
+        nodes = nodes.take(good)
+        good = shrink_to_room(self.space, self.machines, nodes)
+        nodes = nodes.take(good)
+        return nodes.take(propagate(self.space, nodes, self.writer.unit(nodes)))
+
+    def offer(self, found: Found | None) -> None:
+        """Takes a mapping as the incumbent if it is better, and drops what it makes hopeless."""
+        if found is not None and (self.best is None or found.value < self.best.value):
+            self.best = found
+            self.open = self.open.take(self.open.bound < self.cutoff)
+
+    def advance(self) -> None:
+        """One round: bounds the most promising nodes, enumerates small ones and splits the others."""
+        order = np.argsort(self.open.bound, kind="stable")
+        now, self.open = self.open.take(order[:_BATCH]), self.open.take(order[_BATCH:])
+        now = self._enumerate(now)
+        if not len(now):
+            return
+        spread, possible = self.fanouts.tighten(now)
+        now, spread = now.take(possible), spread[possible]
+        if not len(now):
+            return
+        programs = self.writer.write(now, spread)
+        relaxed = solve_programs(programs, cutoff=self.cutoff, tolerance=min(1e-3, self.tolerance / 4))
+        self.solved += len(now)
+        now.bound = np.maximum(now.bound, relaxed.bound - _SAFETY)
+        size = (len(self.space.places) - 1) * self.space.dims
+        points = relaxed.point[:, :size].reshape(len(now), -1, self.space.dims)
+        self._round(now, points)
+        alive = now.bound < self.cutoff
+        children = self._split(now.take(alive), points[alive])
+        children = self._admit(children)
+        self.open = Nodes.join([self.open, children.take(children.bound < self.cutoff)])
+
+    def _decided(self, nodes: Nodes) -> Bools:
+        last = np.array([table.undecided for table in self.classes], dtype=np.int64)
+        return np.asarray((nodes.classes != last).all(axis=1))
+
+    def _enumerate(self, nodes: Nodes) -> Nodes:
+        """Evaluates everything inside small nodes; returns the others."""
+        sizes, rows = self.evaluator.sizes(nodes)
+        small = (sizes <= _LEAF) & self._decided(nodes)
+        parts: list[tuple[Ints, int]] = [(self.evaluator.grid(rows[k]), int(k)) for k in np.flatnonzero(small) if sizes[k]]
+        if parts:
+            self.offer(self._best_of(nodes, parts))
+        return nodes.take(~small & (nodes.bound < self.cutoff))
+
+    def _best_of(self, nodes: Nodes, parts: list[tuple[Ints, int]]) -> Found | None:
+        owner = np.concatenate([np.full(len(chains), k) for chains, k in parts])
+        chains = np.concatenate([chains for chains, _ in parts])
+        return self.evaluator.best(chains, nodes.classes[owner], nodes.machine[owner], nodes.keep[owner])
+
+    def _round(self, nodes: Nodes, points: Floats) -> None:
+        """Tries the mappings nearest to the most promising relaxed points."""
+        order = [k for k in np.argsort(nodes.bound, kind="stable")[:_ROUNDED] if self._decided(nodes)[k]]
+        per_dim = max(2, int(600 ** (1 / max(1, self.space.dims))))
+        parts = [(self.evaluator.grid(self.evaluator.nearest(points[k], per_dim)), int(k)) for k in order]
+        if parts:
+            self.offer(self._best_of(nodes, parts))
+
+    def _split(self, nodes: Nodes, points: Floats) -> Nodes:
+        """Two or more children of every node, which share its bound."""
+        decided = self._decided(nodes)
+        parts = [self._split_class(nodes.take(~decided)), self._split_box(nodes.take(decided), points[decided])]
+        return Nodes.join(parts)
+
+    def _split_class(self, nodes: Nodes) -> Nodes:
+        """Decides the class of the outermost undecided level."""
+        children = [nodes.take(np.zeros(0, dtype=np.int64))]
+        for v, table in enumerate(self.classes):
+            mine = nodes.classes[:, v] == table.undecided
+            part = nodes.take(mine)
+            nodes = nodes.take(~mine)
+            for number in range(table.undecided if len(part) else 0):
+                child = part.take(np.arange(len(part)))
+                child.classes[:, v] = number
+                children.append(child)
+        return Nodes.join(children)
+
+    def _split_box(self, nodes: Nodes, points: Floats) -> Nodes:
+        """Splits the interval of the extent farthest from a divisor."""
+        nodes, points, children = self._split_reduction(nodes, points)
+        n, dims = len(nodes), np.arange(self.space.dims)
+        logs = np.log(self.space.divisor_table.astype(np.float64))
+        low, high = nodes.low[:, 1:], nodes.high[:, 1:]
+        below = np.empty_like(low)
+        for d, divisors in enumerate(self.space.divisors):
+            below[:, :, d] = np.searchsorted(np.log(divisors), points[:, :, d] + 1e-9, side="right") - 1
+        below = np.clip(below, low, np.maximum(high - 1, low))
+        above = np.minimum(below + 1, high)
+        down = points - logs[dims, below]
+        up = logs[dims, above] - points
+        distance = np.minimum(np.abs(down), np.abs(up))
+        width = logs[dims, high] - logs[dims, low]
+        score = np.where(high > low, distance + 1e-3 * width + 1e-6, -1.0).reshape(n, points.shape[1] * self.space.dims)
+        chosen = score.argmax(axis=1)
+        i, d = chosen // self.space.dims + 1, chosen % self.space.dims
+        rows = np.arange(n)
+        at = below[rows, i - 1, d]
+        left, right = nodes.take(rows), nodes.take(rows)
+        left.high[rows, i, d] = at
+        right.low[rows, i, d] = at + 1
+        return Nodes.join([children, left, right])
+
+    def _split_reduction(self, nodes: Nodes, points: Floats) -> tuple[Nodes, Floats, Nodes]:
+        """Splits nodes in which the number of children that add to one sum is open by far.
+
+        Returns:
+            The other nodes, their points, and the children.
+        """
+        children = [nodes.take(np.zeros(0, dtype=np.int64))]
+        for v in self.fanouts.choices:
+            if self.goal is Goal.LATENCY:
+                break
+            wide = nodes.reduction[:, v, 1] > _WIDE * nodes.reduction[:, v, 0]
+            part = nodes.take(wide)
+            for k in range(len(part)):
+                low, high = (int(x) for x in part.reduction[k, v])
+                options = self.fanouts.reductions(v, low, high)
+                at = int(np.searchsorted(options, np.sqrt(float(low) * high), side="right"))
+                at = min(max(at, 1), len(options) - 1)
+                left, right = part.take(np.array([k])), part.take(np.array([k]))
+                left.reduction[0, v, 1], right.reduction[0, v, 0] = options[at - 1], options[at]
+                children += [left, right]
+            nodes, points = nodes.take(~wide), points[~wide]
+        return nodes, points, Nodes.join(children)
+
+
+def solve(
+    space: MappingSpace,
+    machines: MachineTable,
+    goal: Goal,
+    keeps: Bools,
+    *,
+    tolerance: float = 1e-3,
+    seconds: float = 30.0,
+    most_nodes: int = 200_000,
+) -> Solution:
+    """Finds a proven optimum, or the best within a limit with the gap that remains.
+
+    Args:
+        space: The map space.
+        machines: Machines to choose from.
+        goal: The objective.
+        keeps: Bypass choices, shape ``(choices, levels, tensors)``.
+        tolerance: Relative gap at which the search ends.
+        seconds: Time limit; at least one round is made.
+        most_nodes: Limit on the programs solved.
+    """
+    begin = time.perf_counter()
+    search = BranchAndBound(space, machines, goal, keeps, tolerance=tolerance)
+    while len(search.open) and search.solved < most_nodes:
+        search.advance()
+        if time.perf_counter() - begin > seconds:
+            break
+    return Solution(
+        search.best,
+        search.lower_bound,
+        search.solved,
+        search.evaluator.spent,
+        time.perf_counter() - begin,
+        not len(search.open),
+    )

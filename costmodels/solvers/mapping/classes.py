@@ -1,0 +1,139 @@
+"""Permutation classes: what the loop order of one level can mean for data movement.
+
+The order of the time loops of a level matters only through its *signature*: per tensor, the irrelevant loops that
+lie outside its innermost relevant loop (they repeat its traffic), and that innermost loop if tiles slide along it.
+A tensor without any relevant loop at a level is *hoisted*: its tile outlives the level, and loops further out that
+leave it in place are free, too. Hoisting is a class of its own, in which the relevant loops are fixed to one.
+
+Every mapping belongs to a class whose expression equals its cost: order its unit loops outermost, hoist the tensors
+that have no other relevant loop. A class whose signature is worse than another's for every tensor may be dropped,
+since all counts grow with the loops counted and shrink with a slide.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.loopnest.terms import TermTable
+from accelgym.costmodels.solvers.mapping.space import MappingSpace
+
+__all__ = ["LevelClasses", "level_classes"]
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LevelClasses:
+    """Classes of one level, the last of which is undecided: below all others in every respect."""
+
+    counted: Bools
+    """Irrelevant loops that repeat the traffic of a tensor, shape ``(classes, tensors, dims)``."""
+    slide: Bools
+    """Loops along which the tile of a tensor slides, same shape."""
+    hoisted: Bools
+    """Shape ``(classes, tensors)``."""
+    unit: Bools
+    """Time loops fixed to one, shape ``(classes, dims)``."""
+    orders: tuple[tuple[int, ...], ...]
+    """A loop order of each class, active dimensions from the innermost outwards."""
+
+    @property
+    def undecided(self) -> int:
+        """Number of the undecided class."""
+        return len(self.counted) - 1
+
+
+def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelClasses:
+    """Returns the classes of a level.
+
+    Args:
+        space: The map space.
+        table: Terms of the cost model; says which dimensions are relevant and which slide.
+        level: A level but the innermost.
+    """
+    tensors, dims = len(table.transfers), space.dims
+    relevant = np.zeros((tensors, dims), dtype=bool)
+    slides = np.zeros((tensors, dims), dtype=bool)
+    for t, transfers in enumerate(table.transfers):
+        for d, dim in enumerate(space.active):
+            relevant[t, d] = dim in transfers[0].relevant
+            slides[t, d] = any(dim in window.dims and len(window.dims) == 2 for window in transfers[0].windows)
+    place = space.time[level]
+    loops = space.open[place] | (space.fixed[place] > 1)
+    pinned = [space.active.index(d) for d in space.rules.pinned[level] if d in space.active]
+    rows: list[tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]] = []
+    for hoisted in _hoistings(relevant, loops & space.open[place], loops) if level else [np.zeros(tensors, dtype=bool)]:
+        unit = (relevant & hoisted[:, None]).any(axis=0) & loops
+        mine = []
+        for order in _orders(loops & ~unit, pinned):
+            counted, slide = _signature(order, relevant, slides, hoisted)
+            mine.append((counted, slide, hoisted, unit, (*order, *np.flatnonzero(unit).tolist())))
+        rows += _undominated(mine)
+    counted, slide, hoists, units, orders = zip(*rows, strict=True)
+    every = np.array(slide).any(axis=0)
+    none = np.array(counted).all(axis=0)
+    undecided_hoist = np.array(hoists).any(axis=0)
+    return LevelClasses(
+        np.array([*counted, none]),
+        np.array([*slide, every]),
+        np.array([*hoists, undecided_hoist]),
+        np.array([*units, np.array(units).all(axis=0)]),
+        (*orders, orders[0]),
+    )
+
+
+def _hoistings(relevant: Bools, free: Bools, loops: Bools) -> list[Bools]:
+    """Sets of tensors that can all be without a relevant loop at a level; closed under what the units imply."""
+    found: dict[bytes, Bools] = {}
+    for choice in itertools.product((False, True), repeat=len(relevant)):
+        hoisted = np.array(choice)
+        unit = (relevant & hoisted[:, None]).any(axis=0) & loops
+        if (unit & ~free).any():
+            continue
+        closed = ~(relevant & loops & ~unit).any(axis=1)
+        found[closed.tobytes()] = closed
+    return list(found.values())
+
+
+def _orders(loops: Bools, pinned: list[int]) -> list[tuple[int, ...]]:
+    """Orders of the time loops of a level, innermost first; pinned dimensions lead."""
+    first = [d for d in pinned if loops[d]]
+    rest = [int(d) for d in np.flatnonzero(loops) if d not in pinned]
+    return [(*first, *order) for order in itertools.permutations(rest)]
+
+
+def _signature(order: tuple[int, ...], relevant: Bools, slides: Bools, hoisted: Bools) -> tuple[Bools, Bools]:
+    counted, slide = np.zeros_like(relevant), np.zeros_like(relevant)
+    for t in range(len(relevant)):
+        if hoisted[t]:
+            continue
+        inner = next((k for k, d in enumerate(order) if relevant[t, d]), len(order))
+        for d in order[inner:]:
+            counted[t, d] = not relevant[t, d]
+        if inner < len(order):
+            slide[t, order[inner]] = slides[t, order[inner]]
+    return counted, slide
+
+
+def _undominated(rows: list[tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]]) -> list[
+    tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]
+]:
+    """Drops repeated signatures and those that another one beats for every tensor."""
+    distinct = {(row[0].tobytes(), row[1].tobytes()): row for row in reversed(rows)}
+    kept = list(distinct.values())
+    counted, slide = np.array([row[0] for row in kept]), np.array([row[1] for row in kept])
+    result = []
+    for k in range(len(kept)):
+        fewer = ~(counted & ~counted[k]).any(axis=(1, 2))
+        # A slide beats no slide; two different slides are incomparable.
+        slid = ((slide == slide[k]).all(axis=2) | ~slide[k].any(axis=1)).all(axis=1)
+        better = fewer & slid
+        better[k] = False
+        if not better.any():
+            result.append(kept[k])
+    return result

@@ -1,0 +1,99 @@
+"""Nodes of the search: boxes of extents with a permutation class per level, a machine and a bypass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.solvers.mapping.space import MappingSpace
+
+__all__ = ["Nodes", "propagate"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass
+class Nodes:
+    """A batch of nodes; arrays with a leading axis ``(nodes,)``."""
+
+    low: Ints
+    """Numbers of the least divisors that extents may take, shape ``(nodes, places, dims)``."""
+    high: Ints
+    """Of the largest."""
+    classes: Ints
+    """Permutation class of each level but the innermost, shape ``(nodes, levels - 1)``."""
+    machine: Ints
+    """Row of the machine table."""
+    keep: Bools
+    """Which level holds which tensor, shape ``(nodes, levels, tensors)``."""
+    reduction: Ints
+    """Least and largest number of children of each fan-out that add to one sum, shape ``(nodes, levels, 2)``."""
+    bound: Floats
+    """Certified logarithm of the objective of everything in the node."""
+
+    def __len__(self) -> int:
+        return len(self.bound)
+
+    def take(self, rows: Ints | Bools) -> Nodes:
+        """Returns some of them."""
+        return Nodes(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @staticmethod
+    def join(parts: list[Nodes]) -> Nodes:
+        """Concatenates batches."""
+        return Nodes(*(np.concatenate([getattr(x, field.name) for x in parts]) for field in fields(Nodes)))
+
+    def logs(self, space: MappingSpace) -> tuple[Floats, Floats]:
+        """Returns logarithms of least and largest extents, shape ``(nodes, places + 1, dims)``; the last row is 0."""
+        tables = np.log(space.divisor_table.astype(np.float64))
+        dims = np.arange(space.dims)
+        end = np.zeros((len(self), 1, space.dims))
+        return (
+            np.concatenate([tables[dims, self.low], end], axis=1),
+            np.concatenate([tables[dims, self.high], end], axis=1),
+        )
+
+
+def propagate(space: MappingSpace, nodes: Nodes, unit: Bools) -> Bools:
+    """Shrinks boxes to what nesting, prescribed factors and limits leave, in place.
+
+    Args:
+        space: The map space.
+        nodes: The nodes.
+        unit: Time loops that the classes fix to one, shape ``(nodes, places, dims)``.
+
+    Returns:
+        Which nodes still contain something, shape ``(nodes,)``.
+    """
+    table = space.divisor_table
+    places, dims = len(space.places), np.arange(space.dims)
+    tied = unit | ~space.open
+    factor = np.where(space.open, 1, space.fixed)
+    most = np.where(tied, factor, space.most)
+    for _ in range(2):
+        for i in reversed(range(places)):
+            inner_low = table[dims, nodes.low[:, i + 1]] if i + 1 < places else np.ones((1, space.dims), np.int64)
+            inner_high = table[dims, nodes.high[:, i + 1]] if i + 1 < places else np.ones((1, space.dims), np.int64)
+            nodes.low[:, i] = np.maximum(nodes.low[:, i], _number(space, inner_low * factor[i], up=True))
+            nodes.high[:, i] = np.minimum(nodes.high[:, i], _number(space, inner_high * most[:, i], up=False))
+        for i in range(places - 1):
+            outer_low, outer_high = table[dims, nodes.low[:, i]], table[dims, nodes.high[:, i]]
+            least = -(-outer_low // most[:, i])
+            nodes.low[:, i + 1] = np.maximum(nodes.low[:, i + 1], _number(space, least, up=True))
+            nodes.high[:, i + 1] = np.minimum(nodes.high[:, i + 1], _number(space, outer_high // factor[i], up=False))
+    return np.asarray((nodes.low <= nodes.high).all(axis=(1, 2)))
+
+
+def _number(space: MappingSpace, values: Ints, *, up: bool) -> Ints:
+    """Numbers of the nearest divisors at least (at most) ``values``, shape ``(nodes, dims)``."""
+    result = np.empty(values.shape, dtype=np.int64)
+    for d, divisors in enumerate(space.divisors):
+        if up:
+            result[:, d] = np.searchsorted(divisors, values[:, d], side="left")
+        else:
+            result[:, d] = np.searchsorted(divisors, values[:, d], side="right") - 1
+    return np.clip(result, 0, np.array([len(x) - 1 for x in space.divisors])) if up else np.maximum(result, 0)

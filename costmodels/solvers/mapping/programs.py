@@ -1,0 +1,339 @@
+"""Geometric programs of a batch of nodes: objective, room, fan-outs and bandwidths from the movement terms.
+
+Variables are the logarithms of the extents at places 1 to the last, and of the cycles where these matter. The
+programs only ever relax: an optimum of the program is a lower bound of everything inside the node.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.loopnest.terms import TermTable
+from accelgym.costmodels.solvers.mapping.classes import LevelClasses
+from accelgym.costmodels.solvers.mapping.interior_point import Programs
+from accelgym.costmodels.solvers.mapping.machines import MachineTable
+from accelgym.costmodels.solvers.mapping.nodes import Nodes
+from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.solvers.mapping.traffic import Movement, Posynomial, TrafficTerms
+from accelgym.costmodels.solvers.mapping.windows import ABSENT
+
+__all__ = ["Goal", "ProgramWriter"]
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_ROOM = 1e-5
+"""Logarithmic slack of room and fan-outs: keeps an interior where a tile fits exactly."""
+
+
+class Goal(StrEnum):
+    """What is minimised."""
+
+    ENERGY = "energy"
+    LATENCY = "latency"
+    EDP = "edp"
+
+
+class ProgramWriter:
+    """Writes the programs of nodes of one search.
+
+    Args:
+        space: The map space.
+        table: Terms of the cost model in its default convention.
+        classes: Permutation classes of every level but the innermost.
+        machines: The machines that nodes name.
+        goal: The objective.
+    """
+
+    def __init__(
+        self,
+        space: MappingSpace,
+        table: TermTable,
+        classes: tuple[LevelClasses, ...],
+        machines: MachineTable,
+        goal: Goal,
+    ) -> None:
+        self.space, self.machines, self.goal = space, machines, goal
+        self.classes = classes
+        self.traffic = TrafficTerms(space, table, classes)
+        self.depth = len(space.architecture.levels)
+        self.leaks = goal is not Goal.LATENCY and bool((machines.leakage_pj > 0).any())
+        self.timed = goal is not Goal.ENERGY or self.leaks
+        """Whether the cycles are a variable."""
+        self.macs = float(space.problem.macs)
+        self.ported = [
+            (names, words) for names, words in machines.ports if self.timed and np.isfinite(words).any()
+        ]
+
+    def unit(self, nodes: Nodes) -> Bools:
+        """Time loops that the classes of nodes fix to one, shape ``(nodes, places, dims)``."""
+        unit = np.zeros((len(nodes), len(self.space.places), self.space.dims), dtype=bool)
+        for v, classes in enumerate(self.classes):
+            unit[:, self.space.time[v]] = classes.unit[nodes.classes[:, v]]
+        return unit
+
+    def write(self, nodes: Nodes, spread: Floats) -> Programs:
+        """Returns the programs.
+
+        Args:
+            nodes: The nodes.
+            spread: Logarithm of the most children in use below each level, shape ``(nodes, levels)``.
+        """
+        low, high = nodes.logs(self.space)
+        moved = self.traffic.movement(nodes, low, high)
+        groups: list[tuple[Posynomial, float]] = [(self._objective(nodes, moved), self._cycle_power)]
+        for v in range(self.depth):
+            capacity = self.machines.capacity[nodes.machine, v]
+            if np.isfinite(capacity).any():
+                groups.append((self._room(nodes, v, capacity, low, high), 0.0))
+        for names, words in self.ported:
+            for v in range(self.depth):
+                if np.isfinite(words[nodes.machine, v]).any():
+                    groups.append((self._port(nodes, v, names, words[nodes.machine, v], moved), -1.0))
+        return self._assemble(nodes, groups, low, high, spread)
+
+    # -- objective -------------------------------------------------------------------------------------------------
+
+    @property
+    def _cycle_power(self) -> float:
+        return 1.0 if self.goal is Goal.EDP else 0.0
+
+    def _objective(self, nodes: Nodes, moved: list[Movement]) -> Posynomial:
+        n = len(nodes)
+        if self.goal is Goal.LATENCY:
+            return self._constant(np.ones(n))
+        machines, rows = self.machines, nodes.machine
+        parts = [self._constant(machines.leakage_pj[rows])] if self.leaks else []
+        constant = self.macs * machines.mac_pj[rows]
+        for movement in moved:
+            t, child = movement.tensor, movement.child
+            per_word = machines.read_pj[rows, movement.server]
+            if t == self.traffic.output:
+                per_word = per_word + machines.update_pj[rows, movement.server]
+            if child < self.depth:
+                per_word = per_word * nodes.keep[:, child, t]
+                filling = machines.fill_pj[rows, child] * nodes.keep[:, child, t]
+                if movement.delivered is None:
+                    per_word = per_word + filling
+                else:
+                    parts.append(movement.delivered.times(_log(filling)))
+            request = movement.requests
+            if not request.exponents[:, :, 1:-1].any():
+                # The same for every tiling: the multipliers' own accesses.
+                bounds = np.log(self.space.bounds)
+                constant = constant + per_word * np.exp(request.log + request.exponents[:, :, 0] @ bounds).sum(axis=1)
+            else:
+                parts.append(request.times(_log(per_word)))
+        parts += self._elided(nodes, constant)
+        return Posynomial.sum(parts)
+
+    def _elided(self, nodes: Nodes, constant: Floats) -> list[Posynomial]:
+        """The constant energy less the first accumulations of output words, which are pure writes.
+
+        Each level elides one read and one fill per owned word, and words are owned once per instance that reduces
+        in space. The constant less a monomial is concave in the logarithm of that monomial: a chord bounds it.
+        """
+        n, t = len(nodes), self.traffic.output
+        rows, machines = nodes.machine, self.machines
+        owned = float(self.traffic.table.transfers[t][0].constant)
+        mask = self.traffic.irrelevant[t]
+        exponents, least, most = self.traffic.zeros(n), np.zeros(n), np.zeros(n)
+        losses: list[tuple[Floats, Floats, Floats, Floats]] = []
+        for v in range(self.depth):
+            if v and self.space.fan(v - 1) is not None:
+                exponents = exponents + self.traffic.fan_exponents(n, v - 1, mask)
+                least = least + np.log(nodes.reduction[:, v - 1, 0])
+                most = most + np.log(nodes.reduction[:, v - 1, 1])
+            price = machines.read_pj[rows, v] + (machines.fill_pj[rows, v] if v else 0.0)
+            saved = owned * price * nodes.keep[:, v, t]
+            if not exponents.any():
+                constant = constant - saved
+            else:
+                losses.append((saved, exponents, least, most))
+        if not losses:
+            return [self._constant(constant)]
+        # Equal ranges merge; the constant is shared out so that each difference stays positive.
+        worst = np.array([saved * np.exp(high_end) for saved, _, _, high_end in losses])
+        share = worst / np.maximum(worst.sum(axis=0), 1e-300)
+        parts = []
+        for (saved, powers, least, most), part in zip(losses, share, strict=True):
+            budget = constant * part
+            safe = budget > saved * np.exp(most) * (1 + 1e-12)
+            left = np.log(np.where(safe, budget - saved * np.exp(least), 1.0))
+            right = np.log(np.where(safe, budget - saved * np.exp(most), 1.0))
+            width = most - least
+            slope = np.where(width > 1e-9, (right - left) / np.maximum(width, 1e-9), 0.0)
+            log = np.where(safe, left - slope * least, ABSENT)
+            parts.append(Posynomial(log[:, None], (powers * (slope * safe)[:, None, None])[:, None]))
+        return parts
+
+    def _constant(self, value: Floats) -> Posynomial:
+        return Posynomial(_log(value)[:, None], self.traffic.zeros(len(value))[:, None])
+
+    # -- constraints -----------------------------------------------------------------------------------------------
+
+    def _room(self, nodes: Nodes, level: int, capacity: Floats, low: Floats, high: Floats) -> Posynomial:
+        parts = [
+            self.traffic.tile(level, t, low, high).times(
+                np.where(nodes.keep[:, level, t], -np.log(capacity), ABSENT) - _ROOM
+            )
+            for t in range(len(self.space.problem.tensors))
+        ]
+        return Posynomial.sum(parts)
+
+    def _port(
+        self, nodes: Nodes, level: int, names: tuple[str, ...], words: Floats, moved: list[Movement]
+    ) -> Posynomial:
+        """Words through a port per instance in use and cycle of its bandwidth.
+
+        Reads and fills of the output less the elided ones may be as few as none.
+        """
+        n = len(nodes)
+        instances = self.traffic.zeros(n)
+        for v in range(level):
+            instances -= self.traffic.fan_exponents(n, v, np.ones(self.space.dims))
+        parts = [Posynomial(np.full((n, 1), ABSENT), self.traffic.zeros(n)[:, None])]
+        scale = -np.log(words)
+        for movement in moved:
+            t, child = movement.tensor, movement.child
+            is_output = t == self.traffic.output
+            kept = np.ones(n, dtype=bool) if child == self.depth else nodes.keep[:, child, t]
+            serves = kept & (movement.server == level)
+            asked = ("updates" if is_output else "reads") in names
+            if asked and serves.any():
+                parts.append(movement.requests.times(np.where(serves, scale, ABSENT), instances))
+            if child == level and "fills" in names and not is_output and kept.any():
+                words_in = movement.delivered or movement.requests
+                parts.append(words_in.times(np.where(kept, scale, ABSENT), instances))
+        return Posynomial.sum(parts)
+
+    # -- assembly --------------------------------------------------------------------------------------------------
+
+    def _assemble(
+        self, nodes: Nodes, groups: list[tuple[Posynomial, float]], low: Floats, high: Floats, spread: Floats
+    ) -> Programs:
+        n, places, dims = len(nodes), len(self.space.places), self.space.dims
+        log = np.concatenate([posynomial.log for posynomial, _ in groups], axis=1)
+        exponents = np.concatenate([posynomial.exponents for posynomial, _ in groups], axis=1)
+        group = np.repeat(np.arange(len(groups)), [posynomial.log.shape[1] for posynomial, _ in groups])
+        cycles = np.repeat([power for _, power in groups], np.bincount(group))
+        rows, limits = self._linear(nodes, spread)
+        tied = self.unit(nodes) | ~self.space.open
+        offset = np.log(np.where(self.space.open, 1, self.space.fixed))
+        log, exponents = _untie(log, exponents, tied, offset, self.space.bounds)
+        limits, rows = _untie(limits, rows, tied, offset, self.space.bounds, sign=-1.0)
+        lower, upper = _untied_box(low, high, tied, offset)
+        size = (places - 1) * dims
+        exponents = exponents[:, :, 1:places].reshape(n, -1, size)
+        rows = rows[:, :, 1:places].reshape(n, -1, size)
+        lower, upper = lower[:, 1:places].reshape(n, size), upper[:, 1:places].reshape(n, size)
+        if self.timed:
+            exponents, rows, limits, lower, upper = self._with_cycles(
+                exponents, rows, limits, lower, upper, cycles, spread, tied, offset
+            )
+        return Programs(log, exponents, group, rows, limits, lower, upper)
+
+    def _linear(self, nodes: Nodes, spread: Floats) -> tuple[Floats, Floats]:
+        """Rows that nest extents, limit factors and bound fan-outs: ``rows @ y <= limits``."""
+        n, places, dims = len(nodes), len(self.space.places), self.space.dims
+        rows, limits = [], []
+        for i in range(1, places):
+            for d in range(dims):
+                if not self.space.open[i, d]:
+                    continue
+                row = np.zeros((places + 1, dims))
+                row[i, d], row[i + 1, d] = -1.0, 1.0
+                if i + 1 < places:
+                    rows.append(row)
+                    limits.append(np.zeros(n))
+                if self.space.most[i, d] < self.space.bounds[d]:
+                    rows.append(-row)
+                    limits.append(np.full(n, np.log(self.space.most[i, d])))
+        for v in range(self.depth):
+            place = self.space.fan(v)
+            if place is not None:
+                row = np.zeros((places + 1, dims))
+                row[place], row[place + 1] = 1.0, -1.0
+                rows.append(row)
+                limits.append(spread[:, v] + _ROOM)
+                reduced = np.where(self.traffic.irrelevant[self.traffic.output] > 0.0, row, 0.0)
+                rows += [reduced, -reduced]
+                limits.append(np.log(nodes.reduction[:, v, 1]) + _ROOM)
+                limits.append(_ROOM - np.log(nodes.reduction[:, v, 0]))
+        table = np.array(rows).reshape(1, -1, places + 1, dims)
+        return np.repeat(table, n, axis=0), np.stack(limits, axis=1) if limits else np.zeros((n, 0))
+
+    def _with_cycles(
+        self,
+        exponents: Floats,
+        rows: Floats,
+        limits: Floats,
+        lower: Floats,
+        upper: Floats,
+        cycles: Floats,
+        spread: Floats,
+        tied: Bools,
+        offset: Floats,
+    ) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+        """Adds the logarithm of the cycles as the last variable, with what the multipliers need at least."""
+        n, size = lower.shape
+        exponents = np.concatenate([exponents, np.repeat(cycles[None, :, None], n, axis=0)], axis=2)
+        if self.leaks or self.goal is Goal.LATENCY:
+            exponents[:, 0, -1] += 1.0
+        places, dims = len(self.space.places), self.space.dims
+        row = np.zeros((n, 1, places + 1, dims))
+        for v in range(self.depth):
+            if (place := self.space.fan(v)) is not None:
+                row[:, 0, place] -= 1.0
+                row[:, 0, place + 1] += 1.0
+        bound, row = _untie(np.full((n, 1), -np.log(self.macs)), row, tied, offset, self.space.bounds, sign=-1.0)
+        row = np.concatenate([row[:, :, 1:places].reshape(n, 1, size), np.full((n, 1, 1), -1.0)], axis=2)
+        rows = np.concatenate([np.concatenate([rows, np.zeros((n, rows.shape[1], 1))], axis=2), row], axis=1)
+        limits = np.concatenate([limits, bound], axis=1)
+        fewest = np.log(self.macs) - spread.sum(axis=1)
+        lower = np.concatenate([lower, fewest[:, None]], axis=1)
+        # No port moves more than a read, a fill and an update per tensor and multiplication.
+        slowest = min([1.0, *(float(words.min()) for _, words in self.ported)])
+        most = np.log(9.0 * self.macs / slowest)
+        upper = np.concatenate([upper, np.full((n, 1), most)], axis=1)
+        return exponents, rows, limits, lower, upper
+
+
+def _log(values: Floats) -> Floats:
+    return np.where(values > 0.0, np.log(np.maximum(values, 1e-80)), ABSENT)
+
+
+def _untie(
+    constants: Floats, exponents: Floats, tied: Bools, offset: Floats, bounds: npt.NDArray[np.int64], *, sign: float = 1.0
+) -> tuple[Floats, Floats]:
+    """Replaces tied extents by the next ones inside, and the outermost by the bounds.
+
+    Args:
+        constants: Shape ``(nodes, rows)``; constants of exponents are added with ``sign``.
+        exponents: Shape ``(nodes, rows, places + 1, dims)``.
+        tied: Shape ``(nodes, places, dims)``.
+        offset: Logarithms of the prescribed factors, shape ``(places, dims)``.
+        bounds: Loop bounds.
+        sign: -1 where constants stand on the other side.
+    """
+    exponents = exponents.copy()
+    constants = constants + sign * (exponents[:, :, 0] @ np.log(bounds))
+    for i in range(1, tied.shape[1]):
+        moved = exponents[:, :, i] * tied[:, None, i]
+        constants = constants + sign * (moved @ offset[i])
+        exponents[:, :, i + 1] += moved
+        exponents[:, :, i] -= moved
+    return constants, exponents
+
+
+def _untied_box(low: Floats, high: Floats, tied: Bools, offset: Floats) -> tuple[Floats, Floats]:
+    """Carries the boxes of tied extents to what they are tied to."""
+    low, high = low.copy(), high.copy()
+    for i in range(1, tied.shape[1] - 1):
+        low[:, i + 1] = np.where(tied[:, i], np.maximum(low[:, i + 1], low[:, i] - offset[i]), low[:, i + 1])
+        high[:, i + 1] = np.where(tied[:, i], np.minimum(high[:, i + 1], high[:, i] - offset[i]), high[:, i + 1])
+    return low, np.maximum(high, low)

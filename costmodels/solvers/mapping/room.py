@@ -1,0 +1,153 @@
+"""Integer tightening of nodes: what still fits the memories and the fan-outs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.solvers.mapping.machines import MachineTable
+from accelgym.costmodels.solvers.mapping.nodes import Nodes
+from accelgym.costmodels.solvers.mapping.space import MappingSpace
+
+__all__ = ["Fanouts", "shrink_to_room", "tile_words"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_MAX_SPREADS = 4096
+
+
+def tile_words(space: MappingSpace, tensor: int, extents: Ints) -> Floats:
+    """Words of a tile from its extents, shape ``(..., dims)``; returns shape ``(...)``."""
+    words = np.ones(extents.shape[:-1])
+    names = space.problem.dims
+    for axis in space.problem.tensors[tensor].axes:
+        reach = np.ones(extents.shape[:-1])
+        for name, coefficient in axis:
+            dim = names.index(name)
+            if dim in space.active:
+                reach = reach + coefficient * (extents[..., space.active.index(dim)] - 1.0)
+        words = words * reach
+    return words
+
+
+def shrink_to_room(space: MappingSpace, machines: MachineTable, nodes: Nodes) -> Bools:
+    """Lowers the largest extents to what fits when all others are least, in place.
+
+    Returns:
+        Which nodes still fit, shape ``(nodes,)``.
+    """
+    fits = np.ones(len(nodes), dtype=bool)
+    table, dims = space.divisor_table, np.arange(space.dims)
+    for v, place in enumerate(space.time):
+        capacity = machines.capacity[nodes.machine, v]
+        if not np.isfinite(capacity).any():
+            continue
+        least = table[dims, nodes.low[:, place]]
+        for d in range(space.dims):
+            trial = np.repeat(least[:, None], table.shape[1], axis=1)
+            trial[:, :, d] = table[d]
+            words = sum(
+                tile_words(space, t, trial) * nodes.keep[:, v, t, None] for t in range(len(space.problem.tensors))
+            )
+            held = words <= capacity[:, None] * (1 + 1e-12)
+            held[:, len(space.divisors[d]) :] = False
+            # More of a dimension never takes less room.
+            nodes.high[:, place, d] = np.minimum(nodes.high[:, place, d], held.sum(axis=1) - 1)
+        fits &= (nodes.low[:, place] <= nodes.high[:, place]).all(axis=1)
+    return fits
+
+
+class Fanouts:
+    """What fan-outs can be filled with, given that factors divide.
+
+    Args:
+        space: The map space.
+        machines: The machines; where they differ in a fan-out, it has one direction.
+    """
+
+    def __init__(self, space: MappingSpace, machines: MachineTable) -> None:
+        self.space, self.machines = space, machines
+        output = next(t for t in space.problem.tensors if t.read_write)
+        self.reducing = np.array([space.problem.dims[d] not in output.dims for d in space.active], dtype=bool)
+        """Dimensions that a fan-out sums over."""
+        self.choices: dict[int, _Spreads] = {}
+        for v in range(len(space.architecture.levels)):
+            place = space.fan(v)
+            if place is not None:
+                self.choices[v] = self._spreads(v, place)
+
+    def _spreads(self, level: int, place: int) -> _Spreads:
+        space = self.space
+        limits = (self.machines.fanout_y[:, level].max(), self.machines.fanout_x[:, level].max())
+        rows, sizes = np.ones((1, 0), dtype=np.int64), np.ones(1, dtype=np.int64)
+        for d, divisors in enumerate(space.divisors):
+            options = divisors[divisors <= space.most[place, d]] if space.open[place, d] else space.fixed[place, d : d + 1]
+            longer = sizes[:, None] * options
+            kept = longer <= limits[0] * limits[1]
+            row, option = np.nonzero(kept)
+            rows, sizes = np.concatenate([rows[row], options[option][:, None]], axis=1), longer[kept]
+            if len(rows) > _MAX_SPREADS:
+                return _Spreads(None, limits[0] * limits[1])
+        fits, _ = space.split(place, rows.T, limits)
+        rows = rows[fits]
+        order = np.argsort(-rows.prod(axis=1), kind="stable")
+        return _Spreads(rows[order], limits[0] * limits[1])
+
+    def tighten(self, nodes: Nodes) -> tuple[Floats, Bools]:
+        """Bounds the children in use and narrows the reductions of nodes, in place.
+
+        Returns:
+            Logarithm of the most children below each level, shape ``(nodes, levels)``, and which nodes have any.
+        """
+        space, n = self.space, len(nodes)
+        table, dims = space.divisor_table, np.arange(space.dims)
+        result, possible = np.zeros((n, len(space.architecture.levels))), np.ones(n, dtype=bool)
+        for v, spreads in self.choices.items():
+            place = space.fan(v)
+            assert place is not None
+            limit = (self.machines.fanout_x * self.machines.fanout_y)[nodes.machine, v]
+            outer_low, outer_high = table[dims, nodes.low[:, place]], table[dims, nodes.high[:, place]]
+            inner_low = inner_high = np.ones_like(outer_low)
+            if place + 1 < len(space.places):
+                inner_low, inner_high = table[dims, nodes.low[:, place + 1]], table[dims, nodes.high[:, place + 1]]
+            least, most = -(-outer_low // inner_high), outer_high // inner_low
+            if spreads.rows is None:
+                most_sum = np.minimum(most[:, self.reducing].prod(axis=1, dtype=np.float64), limit)
+                nodes.reduction[:, v, 1] = np.minimum(nodes.reduction[:, v, 1], most_sum)
+                nodes.reduction[:, v, 0] = np.maximum(nodes.reduction[:, v, 0], least[:, self.reducing].prod(axis=1))
+                result[:, v] = np.log(np.minimum(limit, np.minimum(most.prod(axis=1, dtype=np.float64), spreads.limit)))
+                possible &= least.prod(axis=1, dtype=np.float64) <= limit
+                continue
+            rows = spreads.rows
+            sums, sizes = rows[:, self.reducing].prod(axis=1), rows.prod(axis=1)
+            inside = (sizes[None] <= limit[:, None]) & (sums[None] >= nodes.reduction[:, v, :1])
+            inside &= sums[None] <= nodes.reduction[:, v, 1:]
+            for d in range(space.dims):
+                inside &= (rows[None, :, d] >= least[:, d, None]) & (rows[None, :, d] <= most[:, d, None])
+            possible &= inside.any(axis=1)
+            result[:, v] = np.log(sizes[inside.argmax(axis=1)])
+            nodes.reduction[:, v, 0] = np.where(inside, sums, np.iinfo(np.int64).max).min(axis=1, initial=1 << 60)
+            nodes.reduction[:, v, 1] = np.where(inside, sums, 0).max(axis=1, initial=0)
+        return result, possible
+
+    def reductions(self, level: int, low: int, high: int) -> Ints:
+        """Numbers of children that some spread sums over, ascending, within limits."""
+        spreads = self.choices[level]
+        if spreads.rows is None:
+            return np.arange(low, high + 1) if high - low < _MAX_SPREADS else np.array([low, high])
+        sums = np.unique(spreads.rows[:, self.reducing].prod(axis=1))
+        return sums[(sums >= low) & (sums <= high)]
+
+
+@dataclass(frozen=True)
+class _Spreads:
+    """Ways to fill a fan-out."""
+
+    rows: Ints | None
+    """Factors, most children first, shape ``(spreads, dims)``; ``None`` when there are too many to list."""
+    limit: int
+    """Children there are."""
