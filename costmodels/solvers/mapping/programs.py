@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.terms import TermTable
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
+from accelgym.costmodels.solvers.mapping.elision import Elision
 from accelgym.costmodels.solvers.mapping.interior_point import Programs
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
-from accelgym.costmodels.solvers.mapping.traffic import Movement, Posynomial, TrafficTerms
+from accelgym.costmodels.solvers.mapping.traffic import Movement, Posynomial, TrafficTerms, log_of
 from accelgym.costmodels.solvers.mapping.windows import ABSENT
 
 __all__ = ["Goal", "ProgramWriter"]
@@ -85,7 +86,7 @@ class ProgramWriter:
         """
         low, high = nodes.logs(self.space)
         moved = self.traffic.movement(nodes, low, high)
-        groups: list[tuple[Posynomial, float]] = [(self._objective(nodes, moved), self._cycle_power)]
+        groups: list[tuple[Posynomial, float]] = [(self._objective(nodes, moved, low, high), self._cycle_power)]
         for v in range(self.depth):
             capacity = self.machines.capacity[nodes.machine, v]
             if np.isfinite(capacity).any():
@@ -102,77 +103,61 @@ class ProgramWriter:
     def _cycle_power(self) -> float:
         return 1.0 if self.goal is Goal.EDP else 0.0
 
-    def _objective(self, nodes: Nodes, moved: list[Movement]) -> Posynomial:
+    def _objective(self, nodes: Nodes, moved: list[Movement], low: Floats, high: Floats) -> Posynomial:
         n = len(nodes)
         if self.goal is Goal.LATENCY:
             return self._constant(np.ones(n))
-        machines, rows = self.machines, nodes.machine
+        machines, rows, output = self.machines, nodes.machine, self.traffic.output
         parts = [self._constant(machines.leakage_pj[rows])] if self.leaks else []
         constant = self.macs * machines.mac_pj[rows]
         for movement in moved:
-            t, child = movement.tensor, movement.child
-            per_word = machines.read_pj[rows, movement.server]
-            if t == self.traffic.output:
-                per_word = per_word + machines.update_pj[rows, movement.server]
+            if movement.tensor != output and self._is_constant(movement.requests):
+                constant = constant + self._served(nodes, movement)[0] * self._amount(movement.requests)
+        elision = Elision.plan(self, nodes, constant)
+        constant = elision.constant
+        for movement in moved:
+            t, child, request = movement.tensor, movement.child, movement.requests
+            read, write = self._served(nodes, movement)
+            filling = np.zeros(n)
             if child < self.depth:
-                per_word = per_word * nodes.keep[:, child, t]
                 filling = machines.fill_pj[rows, child] * nodes.keep[:, child, t]
-                if movement.delivered is None:
-                    per_word = per_word + filling
-                else:
-                    parts.append(movement.delivered.times(_log(filling)))
-            request = movement.requests
-            if not request.exponents[:, :, 1:-1].any():
-                # The same for every tiling: the multipliers' own accesses.
-                bounds = np.log(self.space.bounds)
-                constant = constant + per_word * np.exp(request.log + request.exponents[:, :, 0] @ bounds).sum(axis=1)
+            if t == output:
+                read = read * elision.remaining(movement.server, request, low, high)
+                filled = np.full(n, min(child, self.depth - 1))
+                filling = filling * elision.remaining(filled, movement.delivered or request, low, high)
+            if movement.delivered is None:
+                read = read + filling
             else:
-                parts.append(request.times(_log(per_word)))
-        parts += self._elided(nodes, constant)
+                parts.append(movement.delivered.times(log_of(filling)))
+            if not self._is_constant(request):
+                parts.append(request.times(log_of(read + write)))
+            elif t == output:
+                # Reads and updates of the innermost level, the same for every tiling.
+                constant = constant + (read + write) * self._amount(request)
+        parts += elision.parts(constant)
         return Posynomial.sum(parts)
 
-    def _elided(self, nodes: Nodes, constant: Floats) -> list[Posynomial]:
-        """The constant energy less the first accumulations of output words, which are pure writes.
+    def _served(self, nodes: Nodes, movement: Movement) -> tuple[Floats, Floats]:
+        """Energy that a request costs the level that serves it, to read and to update, per word."""
+        rows, t = nodes.machine, movement.tensor
+        read, write = self.machines.read_pj[rows, movement.server], np.zeros(len(nodes))
+        if t == self.traffic.output:
+            write = self.machines.update_pj[rows, movement.server]
+        if movement.child < self.depth:
+            kept = nodes.keep[:, movement.child, t]
+            return read * kept, write * kept
+        return read, write
 
-        Each level elides one read and one fill per owned word, and words are owned once per instance that reduces
-        in space. The constant less a monomial is concave in the logarithm of that monomial: a chord bounds it.
-        """
-        n, t = len(nodes), self.traffic.output
-        rows, machines = nodes.machine, self.machines
-        owned = float(self.traffic.table.transfers[t][0].constant)
-        mask = self.traffic.irrelevant[t]
-        exponents, least, most = self.traffic.zeros(n), np.zeros(n), np.zeros(n)
-        losses: list[tuple[Floats, Floats, Floats, Floats]] = []
-        for v in range(self.depth):
-            if v and self.space.fan(v - 1) is not None:
-                exponents = exponents + self.traffic.fan_exponents(n, v - 1, mask)
-                least = least + np.log(nodes.reduction[:, v - 1, 0])
-                most = most + np.log(nodes.reduction[:, v - 1, 1])
-            price = machines.read_pj[rows, v] + (machines.fill_pj[rows, v] if v else 0.0)
-            saved = owned * price * nodes.keep[:, v, t]
-            if not exponents.any():
-                constant = constant - saved
-            else:
-                losses.append((saved, exponents, least, most))
-        if not losses:
-            return [self._constant(constant)]
-        # Equal ranges merge; the constant is shared out so that each difference stays positive.
-        worst = np.array([saved * np.exp(high_end) for saved, _, _, high_end in losses])
-        share = worst / np.maximum(worst.sum(axis=0), 1e-300)
-        parts = []
-        for (saved, powers, least, most), part in zip(losses, share, strict=True):
-            budget = constant * part
-            safe = budget > saved * np.exp(most) * (1 + 1e-12)
-            left = np.log(np.where(safe, budget - saved * np.exp(least), 1.0))
-            right = np.log(np.where(safe, budget - saved * np.exp(most), 1.0))
-            width = most - least
-            slope = np.where(width > 1e-9, (right - left) / np.maximum(width, 1e-9), 0.0)
-            log = np.where(safe, left - slope * least, ABSENT)
-            parts.append(Posynomial(log[:, None], (powers * (slope * safe)[:, None, None])[:, None]))
-        return parts
+    @staticmethod
+    def _is_constant(posynomial: Posynomial) -> bool:
+        return not posynomial.exponents[:, :, 1:-1].any()
+
+    def _amount(self, posynomial: Posynomial) -> Floats:
+        """Value of a constant posynomial."""
+        return np.exp(posynomial.log + posynomial.exponents[:, :, 0] @ np.log(self.space.bounds)).sum(axis=1)
 
     def _constant(self, value: Floats) -> Posynomial:
-        return Posynomial(_log(value)[:, None], self.traffic.zeros(len(value))[:, None])
+        return Posynomial(log_of(value)[:, None], self.traffic.zeros(len(value))[:, None])
 
     # -- constraints -----------------------------------------------------------------------------------------------
 
@@ -301,10 +286,6 @@ class ProgramWriter:
         most = np.log(9.0 * self.macs / slowest)
         upper = np.concatenate([upper, np.full((n, 1), most)], axis=1)
         return exponents, rows, limits, lower, upper
-
-
-def _log(values: Floats) -> Floats:
-    return np.where(values > 0.0, np.log(np.maximum(values, 1e-80)), ABSENT)
 
 
 def _untie(

@@ -18,7 +18,7 @@ from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 from accelgym.costmodels.solvers.mapping.windows import ABSENT, least_distinct, window_monomials
 
-__all__ = ["Movement", "Posynomial", "TrafficTerms"]
+__all__ = ["Movement", "Posynomial", "TrafficTerms", "log_of"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -329,3 +329,8 @@ def _product(a: Posynomial, b: Posynomial) -> Posynomial:
     log = (a.log[:, :, None] + b.log[:, None]).reshape(n, -1)
     exponents = (a.exponents[:, :, None] + b.exponents[:, None]).reshape(n, -1, *a.exponents.shape[2:])
     return Posynomial(np.maximum(log, ABSENT), exponents)
+
+
+def log_of(values: Floats) -> Floats:
+    """Log coefficients; :data:`ABSENT` where a coefficient is not positive."""
+    return np.where(values > 0.0, np.log(np.maximum(values, 1e-80)), ABSENT)
