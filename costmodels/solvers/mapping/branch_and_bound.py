@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
-from accelgym.costmodels.solvers.mapping.classes import LevelClasses, level_classes
+from accelgym.costmodels.solvers.mapping.classes import level_classes, mirrors
 from accelgym.costmodels.solvers.mapping.interior_point import solve_programs
 from accelgym.costmodels.solvers.mapping.leaves import Evaluator, Found
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
@@ -73,6 +73,7 @@ class BranchAndBound:
         self.space, self.machines, self.goal, self.tolerance = space, machines, goal, tolerance
         table = LoopnestModel(space.problem, machines.architectures[0]).terms
         self.classes = tuple(level_classes(space, table, v) for v in range(len(space.architecture.levels) - 1))
+        self.mirrors = mirrors(space, table, self.classes)
         self.writer = ProgramWriter(space, table, self.classes, machines, goal)
         self.evaluator = Evaluator(space, self.classes, machines, goal)
         self.fanouts = Fanouts(space, machines)
@@ -92,6 +93,11 @@ class BranchAndBound:
         rows = list(itertools.product(range(len(self.machines)), range(len(keeps)), *options))
         n = len(rows)
         numbers = np.array(rows, dtype=np.int64).reshape(n, -1)
+        if self.mirrors is not None:
+            # Of two classes that are mirror images of each other one is enough.
+            image = self.mirrors[np.arange(len(counts)), numbers[:, 2:]]
+            numbers = numbers[_not_after(numbers[:, 2:], image)]
+            n = len(numbers)
         shape = (n, len(self.space.places), self.space.dims)
         last = np.array([len(x) - 1 for x in self.space.divisors], dtype=np.int64)
         low = np.zeros(shape, dtype=np.int64)
@@ -150,10 +156,12 @@ class BranchAndBound:
         self.solved += len(now)
         now.bound = np.maximum(now.bound, relaxed.bound - _SAFETY)
         size = (len(self.space.places) - 1) * self.space.dims
-        points = relaxed.point[:, :size].reshape(len(now), -1, self.space.dims)
+        shape = (len(now), -1, self.space.dims)
+        points = relaxed.point[:, :size].reshape(shape)
+        weights = relaxed.sensitivity[:, :size].reshape(shape)
         self._round(now, points)
         alive = now.bound < self.cutoff
-        children = self._split(now.take(alive), points[alive])
+        children = self._split(now.take(alive), points[alive], weights[alive])
         children = self._admit(children)
         self.open = Nodes.join([self.open, children.take(children.bound < self.cutoff)])
 
@@ -183,10 +191,10 @@ class BranchAndBound:
         if parts:
             self.offer(self._best_of(nodes, parts))
 
-    def _split(self, nodes: Nodes, points: Floats) -> Nodes:
+    def _split(self, nodes: Nodes, points: Floats, weights: Floats) -> Nodes:
         """Two or more children of every node, which share its bound."""
         decided = self._decided(nodes)
-        parts = [self._split_class(nodes.take(~decided)), self._split_box(nodes.take(decided), points[decided])]
+        parts = [self._split_class(nodes.take(~decided)), self._split_box(nodes.take(decided), points[decided], weights[decided])]
         return Nodes.join(parts)
 
     def _split_class(self, nodes: Nodes) -> Nodes:
@@ -199,12 +207,16 @@ class BranchAndBound:
             for number in range(table.undecided if len(part) else 0):
                 child = part.take(np.arange(len(part)))
                 child.classes[:, v] = number
+                if self.mirrors is not None:
+                    image = self.mirrors[np.arange(len(self.classes)), child.classes]
+                    child = child.take(_not_after(child.classes[:, : v + 1], image[:, : v + 1]))
                 children.append(child)
         return Nodes.join(children)
 
-    def _split_box(self, nodes: Nodes, points: Floats) -> Nodes:
+    def _split_box(self, nodes: Nodes, points: Floats, weights: Floats) -> Nodes:
         """Splits the interval of the extent farthest from a divisor."""
-        nodes, points, children = self._split_reduction(nodes, points)
+        nodes, kept, children = self._split_reduction(nodes)
+        points, weights = points[kept], weights[kept]
         n, dims = len(nodes), np.arange(self.space.dims)
         logs = np.log(self.space.divisor_table.astype(np.float64))
         low, high = nodes.low[:, 1:], nodes.high[:, 1:]
@@ -217,7 +229,7 @@ class BranchAndBound:
         up = logs[dims, above] - points
         distance = np.minimum(np.abs(down), np.abs(up))
         width = logs[dims, high] - logs[dims, low]
-        score = np.where(high > low, distance + 1e-3 * width + 1e-6, -1.0).reshape(n, points.shape[1] * self.space.dims)
+        score = np.where(high > low, (distance + 0.02 * width) * (weights + 1e-3) + 1e-9, -1.0).reshape(n, points.shape[1] * self.space.dims)
         chosen = score.argmax(axis=1)
         i, d = chosen // self.space.dims + 1, chosen % self.space.dims
         rows = np.arange(n)
@@ -227,13 +239,14 @@ class BranchAndBound:
         right.low[rows, i, d] = at + 1
         return Nodes.join([children, left, right])
 
-    def _split_reduction(self, nodes: Nodes, points: Floats) -> tuple[Nodes, Floats, Nodes]:
+    def _split_reduction(self, nodes: Nodes) -> tuple[Nodes, Ints, Nodes]:
         """Splits nodes in which the number of children that add to one sum is open by far.
 
         Returns:
-            The other nodes, their points, and the children.
+            The other nodes, their positions, and the children.
         """
         children = [nodes.take(np.zeros(0, dtype=np.int64))]
+        kept = np.arange(len(nodes))
         for v in self.fanouts.choices:
             if self.goal is Goal.LATENCY:
                 break
@@ -247,8 +260,15 @@ class BranchAndBound:
                 left, right = part.take(np.array([k])), part.take(np.array([k]))
                 left.reduction[0, v, 1], right.reduction[0, v, 0] = options[at - 1], options[at]
                 children += [left, right]
-            nodes, points = nodes.take(~wide), points[~wide]
-        return nodes, points, Nodes.join(children)
+            nodes, kept = nodes.take(~wide), kept[~wide]
+        return nodes, kept, Nodes.join(children)
+
+
+def _not_after(rows: Ints, others: Ints) -> Bools:
+    """Whether rows come before others in lexicographic order, or are equal."""
+    difference = np.sign(rows - others)
+    first = np.where(difference.any(axis=1), (difference != 0).argmax(axis=1), 0)
+    return np.asarray(difference[np.arange(len(rows)), first] <= 0)
 
 
 def solve(

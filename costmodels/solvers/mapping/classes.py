@@ -21,7 +21,7 @@ import numpy.typing as npt
 from accelgym.costmodels.loopnest.terms import TermTable
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
-__all__ = ["LevelClasses", "level_classes"]
+__all__ = ["LevelClasses", "level_classes", "mirrors"]
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -137,3 +137,61 @@ def _undominated(rows: list[tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]])
         if not better.any():
             result.append(kept[k])
     return result
+
+
+def mirrors(space: MappingSpace, table: TermTable, classes: tuple[LevelClasses, ...]) -> Ints | None:
+    """Finds a symmetry of height and width: a swap of dimensions under which the problem and the machine stay.
+
+    Returns:
+        Per level and class the number of the mirrored class, shape ``(levels - 1, most classes)``; ``None`` when
+        nothing mirrors.
+    """
+    swap = _swap(space, table)
+    if swap is None:
+        return None
+    result = np.zeros((len(classes), max(len(x.counted) for x in classes)), dtype=np.int64)
+    for v, one in enumerate(classes):
+        keys = [
+            (one.counted[k].tobytes(), one.slide[k].tobytes(), one.unit[k].tobytes()) for k in range(len(one.counted))
+        ]
+        numbers = {key: k for k, key in enumerate(keys[:-1])}
+        result[v, one.undecided] = one.undecided
+        for k in range(one.undecided):
+            key = tuple(np.ascontiguousarray(x[..., swap]).tobytes() for x in (one.counted[k], one.slide[k], one.unit[k]))
+            if key not in numbers:
+                return None
+            result[v, k] = numbers[key]
+    return result
+
+
+def _swap(space: MappingSpace, table: TermTable) -> Ints | None:
+    """A permutation of the active dimensions that swaps the two windows of a tensor and leaves everything equal."""
+    local = {d: k for k, d in enumerate(space.active)}
+    for transfers in table.transfers:
+        windows = transfers[0].windows
+        if len(windows) != 2 or windows[0].coefficients != windows[1].coefficients:
+            continue
+        swap = np.arange(space.dims)
+        for a, b in zip(windows[0].dims, windows[1].dims, strict=True):
+            swap[local[a]], swap[local[b]] = local[b], local[a]
+        if _symmetric(space, table, swap):
+            return swap
+    return None
+
+
+def _symmetric(space: MappingSpace, table: TermTable, swap: Ints) -> bool:
+    dims = np.array(space.active)
+    rules = space.rules
+    same = bool((space.bounds == space.bounds[swap]).all())
+    for array in (rules.open, rules.fixed, rules.most):
+        same = same and bool((array[:, dims] == array[:, dims[swap]]).all())
+    moved = set(dims[swap != np.arange(len(swap))].tolist())
+    same = same and not any(moved & set(pinned) for pinned in rules.pinned)
+    image = dict(zip(dims.tolist(), dims[swap].tolist(), strict=True))
+    for transfers in table.transfers:
+        first = transfers[0]
+        plain = set(first.relevant) - {d for window in first.windows for d in window.dims}
+        same = same and {image[d] for d in plain} == plain
+        there = {(window.dims, window.coefficients) for window in first.windows}
+        same = same and {(tuple(image[d] for d in window.dims), window.coefficients) for window in first.windows} == there
+    return same

@@ -68,6 +68,8 @@ class Relaxed:
     """Logarithm of the objective there."""
     bound: Floats
     """Certified lower bound of the logarithm of the objective; large where nothing is feasible."""
+    sensitivity: Floats
+    """How strongly objective and active constraints hang on each variable, shape ``(programs, variables)``."""
 
 
 class _Functions:
@@ -146,10 +148,12 @@ def solve_programs(programs: Programs, *, cutoff: float = np.inf, tolerance: flo
     n = len(programs)
     point, value = np.zeros_like(programs.low), np.full(n, np.inf)
     bound = np.full(n, -np.inf)
+    sensitivity = np.zeros_like(programs.low)
     open_rows = np.arange(n)
     state = _State.start(folded)
     part = folded
-    for _ in range(_ITERATIONS):
+    for iteration in range(_ITERATIONS):
+        last = iteration == _ITERATIONS - 1
         functions = _Functions(part, state.y)
         best = _bound(part, functions, state.y, state.multipliers, state.row_multipliers)
         better = best > bound[open_rows]
@@ -162,6 +166,12 @@ def solve_programs(programs: Programs, *, cutoff: float = np.inf, tolerance: flo
         done = (bound[open_rows] >= cutoff) | (
             (functions.values[:, 0] - bound[open_rows] < tolerance) & (violated < 1e-6)
         )
+        ending = np.ones(len(done), dtype=bool) if last else done
+        if ending.any():
+            weight = functions.weight[ending] * np.repeat(
+                np.concatenate([np.ones((int(ending.sum()), 1)), state.multipliers[ending]], axis=1), functions.sizes, axis=1
+            )
+            sensitivity[open_rows[ending]] = np.einsum("bm,bmn->bn", weight, np.abs(part.exponents[ending]))
         if done.all():
             break
         if done.any():
@@ -170,7 +180,7 @@ def solve_programs(programs: Programs, *, cutoff: float = np.inf, tolerance: flo
             functions = _Functions(part, state.y)
         state.step(part, functions)
     point = np.where(fixed, programs.low, np.clip(point, folded.low, folded.high))
-    return Relaxed(point, value, bound)
+    return Relaxed(point, value, bound, sensitivity)
 
 
 @dataclass
@@ -275,5 +285,5 @@ def _constraints(programs: Programs, functions: _Functions, y: Floats) -> Floats
 
 def _reach(x: Floats, dx: Floats) -> Floats:
     """Largest step up to 1 that keeps all entries of a row positive, shape ``(n, 1)``."""
-    ratio = np.where(dx < 0.0, -x / np.minimum(dx, -1e-300), np.inf)
+    ratio = np.where(dx < 0.0, -x / np.minimum(dx, -1e-30), np.inf)
     return np.minimum(ratio.min(axis=1, keepdims=True), 1.0)
