@@ -98,7 +98,7 @@ class BranchAndBound:
             image = self.mirrors[np.arange(len(counts)), numbers[:, 2:]]
             numbers = numbers[_not_after(numbers[:, 2:], image)]
             n = len(numbers)
-        shape = (n, len(self.space.places), self.space.dims)
+        shape, levels = (n, len(self.space.places), self.space.dims), len(self.space.architecture.levels)
         last = np.array([len(x) - 1 for x in self.space.divisors], dtype=np.int64)
         low = np.zeros(shape, dtype=np.int64)
         low[:, 0] = last
@@ -108,7 +108,8 @@ class BranchAndBound:
             numbers[:, 2:],
             numbers[:, 0],
             keeps[numbers[:, 1]],
-            np.tile(np.array([1, np.iinfo(np.int64).max]), (n, len(self.space.architecture.levels), 1)),
+            np.tile(np.array([1, np.iinfo(np.int64).max]), (n, levels, 1)),
+            np.tile(np.array([1, self.space.bounds.max()]), (n, levels, self.space.dims, 1)),
             np.full(n, -np.inf),
         )
 
@@ -229,7 +230,7 @@ class BranchAndBound:
         up = logs[dims, above] - points
         distance = np.minimum(np.abs(down), np.abs(up))
         width = logs[dims, high] - logs[dims, low]
-        score = np.where(high > low, (distance + 0.02 * width) * (weights + 1e-3) + 1e-9, -1.0).reshape(n, points.shape[1] * self.space.dims)
+        score = np.where(high > low, (distance + 0.02 * width) * (weights + 1e-3) + 1e-9, -1.0).reshape(n, weights[0].size if n else 1)
         chosen = score.argmax(axis=1)
         i, d = chosen // self.space.dims + 1, chosen % self.space.dims
         rows = np.arange(n)
@@ -237,7 +238,34 @@ class BranchAndBound:
         left, right = nodes.take(rows), nodes.take(rows)
         left.high[rows, i, d] = at
         right.low[rows, i, d] = at + 1
+        self._split_spread(nodes, points, weights, score.max(axis=1), left, right)
         return Nodes.join([children, left, right])
+
+    def _split_spread(
+        self, nodes: Nodes, points: Floats, weights: Floats, score: Floats, left: Nodes, right: Nodes
+    ) -> None:
+        """Splits a factor of a fan-out instead where it is farther from an integer that divides, in place."""
+        end = np.zeros((len(nodes), 1, self.space.dims))
+        extents, heavy = np.concatenate([points, end], axis=1), np.concatenate([weights, end], axis=1)
+        for v in self.fanouts.choices:
+            place = self.space.fan(v)
+            assert place is not None
+            factor = extents[:, place - 1] - extents[:, place]
+            weight = np.maximum(heavy[:, place - 1], heavy[:, place])
+            for d, divisors in enumerate(self.space.divisors):
+                low, high = nodes.spread[:, v, d, 0], nodes.spread[:, v, d, 1]
+                below = np.searchsorted(np.log(divisors), factor[:, d] + 1e-6, side="right") - 1
+                below = np.clip(below, 0, len(divisors) - 2)
+                logs = np.log(divisors.astype(np.float64))
+                distance = np.minimum(np.abs(factor[:, d] - logs[below]), np.abs(logs[below + 1] - factor[:, d]))
+                better = distance * (weight[:, d] + 1e-3) > score
+                better &= (divisors[below] >= low) & (divisors[below + 1] <= high)
+                for rows in (left, right):
+                    rows.low[better], rows.high[better] = nodes.low[better], nodes.high[better]
+                    rows.spread[better] = nodes.spread[better]
+                left.spread[better, v, d, 1] = divisors[below[better]]
+                right.spread[better, v, d, 0] = divisors[below[better] + 1]
+                score = np.where(better, distance * (weight[:, d] + 1e-3), score)
 
     def _split_reduction(self, nodes: Nodes) -> tuple[Nodes, Ints, Nodes]:
         """Splits nodes in which the number of children that add to one sum is open by far.

@@ -32,6 +32,8 @@ class Nodes:
     """Which level holds which tensor, shape ``(nodes, levels, tensors)``."""
     reduction: Ints
     """Least and largest number of children of each fan-out that add to one sum, shape ``(nodes, levels, 2)``."""
+    spread: Ints
+    """Least and largest factor of each dimension in each fan-out, shape ``(nodes, levels, dims, 2)``."""
     bound: Floats
     """Certified logarithm of the objective of everything in the node."""
 
@@ -72,20 +74,27 @@ def propagate(space: MappingSpace, nodes: Nodes, unit: Bools) -> Bools:
     table = space.divisor_table
     places, dims = len(space.places), np.arange(space.dims)
     tied = unit | ~space.open
-    factor = np.where(space.open, 1, space.fixed)
+    factor = np.broadcast_to(np.where(space.open, 1, space.fixed), tied.shape).copy()
     most = np.where(tied, factor, space.most)
+    for v in range(len(space.time)):
+        place = space.fan(v)
+        if place is not None:
+            factor[:, place] = np.maximum(factor[:, place], nodes.spread[:, v, :, 0])
+            most[:, place] = np.minimum(most[:, place], nodes.spread[:, v, :, 1])
+    possible = (factor <= most).all(axis=(1, 2))
+    most = np.maximum(most, 1)
     for _ in range(2):
         for i in reversed(range(places)):
             inner_low = table[dims, nodes.low[:, i + 1]] if i + 1 < places else np.ones((1, space.dims), np.int64)
             inner_high = table[dims, nodes.high[:, i + 1]] if i + 1 < places else np.ones((1, space.dims), np.int64)
-            nodes.low[:, i] = np.maximum(nodes.low[:, i], _number(space, inner_low * factor[i], up=True))
+            nodes.low[:, i] = np.maximum(nodes.low[:, i], _number(space, inner_low * factor[:, i], up=True))
             nodes.high[:, i] = np.minimum(nodes.high[:, i], _number(space, inner_high * most[:, i], up=False))
         for i in range(places - 1):
             outer_low, outer_high = table[dims, nodes.low[:, i]], table[dims, nodes.high[:, i]]
             least = -(-outer_low // most[:, i])
             nodes.low[:, i + 1] = np.maximum(nodes.low[:, i + 1], _number(space, least, up=True))
-            nodes.high[:, i + 1] = np.minimum(nodes.high[:, i + 1], _number(space, outer_high // factor[i], up=False))
-    return np.asarray((nodes.low <= nodes.high).all(axis=(1, 2)))
+            nodes.high[:, i + 1] = np.minimum(nodes.high[:, i + 1], _number(space, outer_high // factor[:, i], up=False))
+    return np.asarray(possible & (nodes.low <= nodes.high).all(axis=(1, 2)))
 
 
 def _number(space: MappingSpace, values: Ints, *, up: bool) -> Ints:

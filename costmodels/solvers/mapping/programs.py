@@ -232,10 +232,14 @@ class ProgramWriter:
                     continue
                 row = np.zeros((places + 1, dims))
                 row[i, d], row[i + 1, d] = -1.0, 1.0
-                if i + 1 < places:
+                if self.space.places[i].spatial:
+                    factors = np.log(nodes.spread[:, self.space.places[i].level, d])
+                    rows += [row, -row]
+                    limits += [_ROOM - factors[:, 0], factors[:, 1] + _ROOM]
+                elif i + 1 < places:
                     rows.append(row)
                     limits.append(np.zeros(n))
-                if self.space.most[i, d] < self.space.bounds[d]:
+                if not self.space.places[i].spatial and self.space.most[i, d] < self.space.bounds[d]:
                     rows.append(-row)
                     limits.append(np.full(n, np.log(self.space.most[i, d])))
         for v in range(self.depth):

@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _MAX_SPREADS = 4096
+_HUGE = np.iinfo(np.int64).max
 
 
 def tile_words(space: MappingSpace, tensor: int, extents: Ints) -> Floats:
@@ -91,14 +92,15 @@ class Fanouts:
             row, option = np.nonzero(kept)
             rows, sizes = np.concatenate([rows[row], options[option][:, None]], axis=1), longer[kept]
             if len(rows) > _MAX_SPREADS:
-                return _Spreads(None, limits[0] * limits[1])
+                return _Spreads(None, sizes, sizes)
         fits, _ = space.split(place, rows.T, limits)
         rows = rows[fits]
         order = np.argsort(-rows.prod(axis=1), kind="stable")
-        return _Spreads(rows[order], limits[0] * limits[1])
+        rows = rows[order]
+        return _Spreads(rows, rows[:, self.reducing].prod(axis=1), rows.prod(axis=1))
 
     def tighten(self, nodes: Nodes) -> tuple[Floats, Bools]:
-        """Bounds the children in use and narrows the reductions of nodes, in place.
+        """Bounds the children in use and narrows reductions, factors and extents of nodes, in place.
 
         Returns:
             Logarithm of the most children below each level, shape ``(nodes, levels)``, and which nodes have any.
@@ -114,24 +116,30 @@ class Fanouts:
             inner_low = inner_high = np.ones_like(outer_low)
             if place + 1 < len(space.places):
                 inner_low, inner_high = table[dims, nodes.low[:, place + 1]], table[dims, nodes.high[:, place + 1]]
-            least, most = -(-outer_low // inner_high), outer_high // inner_low
+            least, most = nodes.spread[:, v, :, 0], nodes.spread[:, v, :, 1]
+            np.maximum(least, -(-outer_low // inner_high), out=least)
+            np.minimum(most, outer_high // inner_low, out=most)
             if spreads.rows is None:
-                most_sum = np.minimum(most[:, self.reducing].prod(axis=1, dtype=np.float64), limit)
+                np.minimum(most, limit[:, None], out=most)
+                total = np.minimum(most.prod(axis=1, dtype=np.float64), limit)
+                most_sum = np.minimum(most[:, self.reducing].prod(axis=1, dtype=np.float64), limit).astype(np.int64)
                 nodes.reduction[:, v, 1] = np.minimum(nodes.reduction[:, v, 1], most_sum)
                 nodes.reduction[:, v, 0] = np.maximum(nodes.reduction[:, v, 0], least[:, self.reducing].prod(axis=1))
-                result[:, v] = np.log(np.minimum(limit, np.minimum(most.prod(axis=1, dtype=np.float64), spreads.limit)))
-                possible &= least.prod(axis=1, dtype=np.float64) <= limit
+                result[:, v] = np.log(total)
+                possible &= (least.prod(axis=1, dtype=np.float64) <= limit) & (least <= most).all(axis=1)
                 continue
-            rows = spreads.rows
-            sums, sizes = rows[:, self.reducing].prod(axis=1), rows.prod(axis=1)
+            rows, sums, sizes = spreads.rows, spreads.sums, spreads.sizes
             inside = (sizes[None] <= limit[:, None]) & (sums[None] >= nodes.reduction[:, v, :1])
             inside &= sums[None] <= nodes.reduction[:, v, 1:]
             for d in range(space.dims):
                 inside &= (rows[None, :, d] >= least[:, d, None]) & (rows[None, :, d] <= most[:, d, None])
             possible &= inside.any(axis=1)
             result[:, v] = np.log(sizes[inside.argmax(axis=1)])
-            nodes.reduction[:, v, 0] = np.where(inside, sums, np.iinfo(np.int64).max).min(axis=1, initial=1 << 60)
+            nodes.reduction[:, v, 0] = np.where(inside, sums, _HUGE).min(axis=1, initial=_HUGE)
             nodes.reduction[:, v, 1] = np.where(inside, sums, 0).max(axis=1, initial=0)
+            for d in range(space.dims):
+                least[:, d] = np.where(inside, rows[:, d], _HUGE).min(axis=1, initial=_HUGE)
+                most[:, d] = np.where(inside, rows[:, d], 1).max(axis=1, initial=1)
         return result, possible
 
     def reductions(self, level: int, low: int, high: int) -> Ints:
@@ -139,15 +147,17 @@ class Fanouts:
         spreads = self.choices[level]
         if spreads.rows is None:
             return np.arange(low, high + 1) if high - low < _MAX_SPREADS else np.array([low, high])
-        sums = np.unique(spreads.rows[:, self.reducing].prod(axis=1))
+        sums = np.unique(spreads.sums)
         return sums[(sums >= low) & (sums <= high)]
 
 
 @dataclass(frozen=True)
 class _Spreads:
-    """Ways to fill a fan-out."""
+    """Ways to fill a fan-out, most children first."""
 
     rows: Ints | None
-    """Factors, most children first, shape ``(spreads, dims)``; ``None`` when there are too many to list."""
-    limit: int
-    """Children there are."""
+    """Factors, shape ``(spreads, dims)``; ``None`` when there are too many to list."""
+    sums: Ints
+    """Children that add to one sum, shape ``(spreads,)``."""
+    sizes: Ints
+    """Children in use."""
