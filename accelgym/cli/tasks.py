@@ -18,6 +18,8 @@ from accelgym.envs import Task, make_task
 __all__ = ["COMMANDS"]
 
 _DEFAULT_ENV = "accelgym/ResourceAssignment-v0"
+_PROVEN = 1e-9
+"""Gap up to which a reference counts as the optimum."""
 
 
 def oracle(env: EnvOption = _DEFAULT_ENV, settings: SetOption = None, as_json: JsonOption = False) -> None:
