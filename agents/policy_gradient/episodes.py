@@ -13,6 +13,7 @@ from gymnasium.vector import VectorEnv
 
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.mapping import MappingTask, MappingVectorEnv
+from accelgym.envs.network_mapping import NetworkMappingTask, NetworkMappingVectorEnv
 from accelgym.envs.resource_assignment import ResourceAssignmentTask, ResourceAssignmentVectorEnv
 from accelgym.envs.resource_assignment.observation import POSITION
 from accelgym.envs.space import Designs
@@ -56,6 +57,10 @@ def episodes_of(task: Task, agent: str, *, masked: bool) -> Episodes:
         space = task.mapspace
         return Episodes(
             len(space.decisions), (space.num_choices,), 0, partial(MappingVectorEnv, task=task), task.designs
+        )
+    if masked and isinstance(task, NetworkMappingTask):
+        return Episodes(
+            len(task.space), (task.num_choices,), 0, partial(NetworkMappingVectorEnv, task=task), task.designs
         )
     kinds = "a resource-assignment or mapping task" if masked else "a resource-assignment task"
     raise InputError(f"agent {agent!r} needs {kinds}, got {type(task).__name__}")

@@ -31,6 +31,10 @@ VARIANTS = {
         {"workload": "thistle/yolo9000", "layer": 9, "architecture": "nvdla_like", "padding": 0.1},
         {"workload": "mobilenet_v2", "layer": 2, "architecture": "simba_like", "objective": "latency"},
     ],
+    "accelgym/NetworkMapping-v0": [
+        {"workload": "alexnet"},
+        {"workload": "confuciux/resnet18", "architecture": "eyeriss_thistle", "objective": "energy", "bypass": True},
+    ],
 }
 CASES = [(entry.id, arguments) for entry in ENVIRONMENTS for arguments in VARIANTS[entry.id]]
 each_case = pytest.mark.parametrize(("env_id", "arguments"), CASES, ids=str)
