@@ -13,7 +13,7 @@ import numpy.typing as npt
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.dataflows.templates import BUFFER, DRAM, REGISTERS, WORD_BYTES, Template, build_machine
 from accelgym.costmodels.dataflows.tilings import Block, Tilings
-from accelgym.costmodels.loopnest.kernel import Kernel
+from accelgym.costmodels.loopnest.kernel import Kernel, Totals
 from accelgym.costmodels.loopnest.terms import TermTable
 
 __all__ = ["Best", "MappingObjective", "Prices", "search_mappings"]
@@ -158,19 +158,21 @@ def _price_rows(kernel: Kernel, tilings: Tilings, block: Block) -> Iterator[dict
         rows = slice(start, start + _ROWS)
         factors = tilings.factors(block.tiling[rows]).astype(np.float64)
         totals = kernel(factors, tilings.ranks(block.order[rows]).astype(np.float64))
-
-        def moved(level: int, *counters: str, counts=totals.counters) -> Floats:
-            return sum(words for (v, _, counter), words in counts.items() if v == level and counter in counters)
-
         yield {
             "cycles": totals.cycles,
             "mac_pj": np.full(len(totals.cycles), kernel.problem.macs * compute.mac_pj),
             "registers_pj": totals.level_energy[REGISTERS],
             "dram_pj": totals.level_energy[DRAM],
-            "buffer_reads": moved(BUFFER, "reads"),
-            "buffer_writes": moved(BUFFER, "fills", "updates"),
-            "dram_words": moved(DRAM, "reads", "fills", "updates"),
+            "buffer_reads": _moved(totals, BUFFER, "reads"),
+            "buffer_writes": _moved(totals, BUFFER, "fills", "updates"),
+            "dram_words": _moved(totals, DRAM, "reads", "fills", "updates"),
         }
+
+
+def _moved(totals: Totals, level: int, *counters: str) -> Floats:
+    """Words that a level reads or writes, all tensors together."""
+    parts = [words for (v, _, counter), words in totals.counters.items() if v == level and counter in counters]
+    return np.asarray(np.sum(parts, axis=0))
 
 
 def _improve(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.architecture.machine import Architecture
+from accelgym.costmodels.architecture.machine import Architecture, Slot
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.dataflows.templates import BUFFER, DRAM, REGISTERS, Template
 from accelgym.costmodels.loopnest import Mappings
@@ -88,8 +88,7 @@ class Tilings:
 
     def mappings(self, architecture: Architecture, tiling: Ints, order: Ints) -> Mappings:
         """Returns mappings of the problem onto a machine of :func:`build_machine`."""
-        places = [architecture.slot(v, kind) for v, kind in _SLOTS]
-        kept = [i for i, slot in enumerate(places) if slot is not None]  # one PE alone has no fan-out
+        kept = [i for i, slot in enumerate(_SLOTS) if slot in architecture.slots]  # one PE alone has no fan-out
         factors, ranks = self.factors(tiling)[kept], self.ranks(order)[kept]
         return Mappings(self.problem, architecture, factors.transpose(2, 0, 1), ranks.transpose(2, 0, 1))
 
@@ -147,7 +146,7 @@ class Tilings:
         return Block(block.tiling[row], order, block.pes[row], block.words[row])
 
 
-_SLOTS = ((DRAM, "temporal"), (BUFFER, "temporal"), (BUFFER, "x"), (REGISTERS, "temporal"))
+_SLOTS = (Slot(DRAM, "temporal"), Slot(BUFFER, "temporal"), Slot(BUFFER, "x"), Slot(REGISTERS, "temporal"))
 
 
 def _divisors(n: int) -> list[int]:

@@ -47,9 +47,10 @@ def audit_network(task: NetworkMappingTask, rng: np.random.Generator) -> Audit:
     designs = [x.encode(x.best_of_descents(_RELAXED_STARTS, rng)[0]) for x in relaxed]
     costs = [x.evaluate(design).costs for x, design in zip(relaxed, designs, strict=True)]
     energy, cycles = (
-        np.array([cost[name][0] for cost in costs]) @ task.counts for name in ("energy_pj", "latency_cycles")
+        float(sum(weight * cost[name][0] for weight, cost in zip(task.weights, costs, strict=True)))
+        for name in ("energy_pj", "latency_cycles")
     )
-    ideal = min(optimum, float(combine(task.spec.objective, energy, cycles)))
+    ideal = min(optimum, float(combine(task.spec.objective, np.array(energy), np.array(cycles))))
     best = list(task.split(np.array([reference.design])))
     tied = 1.0
     if task.spec.objective is not MappingObjective.EDP:  # layers tie by themselves only where costs add up

@@ -61,6 +61,7 @@ class NetworkMappingTask(Task):
         self._problems = tuple(same[0] for same in shapes.values())
         self.counts: Ints = np.array([len(same) for same in shapes.values()], dtype=np.int64)
         """How often each distinct layer occurs, shape ``(layers,)``."""
+        self.weights: Floats = self.counts.astype(np.float64)
         self.layers = self._tasks(self.spec.objective)
         """One mapping task per distinct layer, in the order of the network."""
         ends = np.cumsum([len(layer.space) for layer in self.layers])
@@ -115,7 +116,8 @@ class NetworkMappingTask(Task):
         cycles = np.stack([x.costs["latency_cycles"] for x in outcomes], axis=1)
         valid = np.all([x.valid for x in outcomes], axis=0)
         violation = np.sum([x.violation for x in outcomes], axis=0)
-        totals = energy @ self.counts, cycles @ self.counts
+        # A matrix product could round differently from batch to batch.
+        totals = (energy * self.weights).sum(axis=1), (cycles * self.weights).sum(axis=1)
         return Outcome(
             objective=np.where(valid, combine(self.spec.objective, *totals), np.inf),
             feasible=np.all([x.feasible for x in outcomes], axis=0),
@@ -147,7 +149,7 @@ class NetworkMappingTask(Task):
     @property
     def bound(self) -> float:
         """A certified lower bound on the objective of every design; cheap."""
-        energy, cycles = (floor @ self.counts for floor in self.floors)
+        energy, cycles = (floor @ self.weights for floor in self.floors)
         return float(combine(self.spec.objective, energy, cycles))
 
     @cached_property
@@ -183,7 +185,7 @@ class NetworkMappingTask(Task):
         design = self._combine(options)
         value = float(self.evaluate(design[None]).objective[0])
         bounds = {
-            name: float(np.array([cert.lower_bound for cert in row]) @ self.counts) for name, row in found.items()
+            name: float(np.array([cert.lower_bound for cert in row]) @ self.weights) for name, row in found.items()
         }
         if product:
             bound = bounds[MappingObjective.ENERGY] * bounds[MappingObjective.LATENCY]
@@ -219,11 +221,11 @@ class NetworkMappingTask(Task):
         outcomes = [layer.evaluate(part) for layer, part in zip(self.layers, parts, strict=True)]
         energy = np.stack([x.costs["energy_pj"] for x in outcomes])
         cycles = np.stack([x.costs["latency_cycles"] for x in outcomes])
-        scale = float(energy.min(axis=1) @ self.counts) / float(cycles.min(axis=1) @ self.counts)
+        scale = float(energy.min(axis=1) @ self.weights) / float(cycles.min(axis=1) @ self.weights)
         prices = scale * np.concatenate(([0.0], np.geomspace(1e-3, 1e3, _TRADES)))
         picks = (energy[:, None] + prices[None, :, None] * cycles[:, None]).argmin(axis=2).T
         rows = np.arange(len(parts))
-        totals = (figure[rows, picks] @ self.counts for figure in (energy, cycles))
+        totals = (figure[rows, picks] @ self.weights for figure in (energy, cycles))
         best = picks[combine(self.spec.objective, *totals).argmin()]
         return np.concatenate([part[i] for part, i in zip(parts, best, strict=True)])
 

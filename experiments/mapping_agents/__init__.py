@@ -2,10 +2,11 @@
 
 from accelgym.experiments.mapping_agents.table import (
     MAPPER_PJ_PER_MAC,
+    THISTLE,
     MappingRun,
     format_table,
     run_searches,
     write_csv,
 )
 
-__all__ = ["MAPPER_PJ_PER_MAC", "MappingRun", "format_table", "run_searches", "write_csv"]
+__all__ = ["MAPPER_PJ_PER_MAC", "THISTLE", "MappingRun", "format_table", "run_searches", "write_csv"]

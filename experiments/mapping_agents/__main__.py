@@ -1,4 +1,4 @@
-"""``python -m accelgym.experiments.mapping_agents --out results/mapping_agents [--config mapping_agents]``."""
+"""``python -m accelgym.experiments.mapping_agents --out results/mapping_agents [--config my.yaml]``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
 from accelgym.experiments.config import load_config
-from accelgym.experiments.mapping_agents.table import format_table, run_searches, write_csv
+from accelgym.experiments.mapping_agents.table import THISTLE, format_table, run_searches, write_csv
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the searches; writes runs.csv and table.md, and the table to standard output."""
     parser = argparse.ArgumentParser(prog="accelgym.experiments.mapping_agents", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--config", default="mapping_agents")
+    parser.add_argument("--config", type=Path, default=THISTLE, help="a benchmark of mapping tasks")
     chosen = parser.parse_args(arguments)
     try:
         config, _ = load_config(chosen.config)
