@@ -25,5 +25,12 @@ def _physical(**options: Any) -> CostModel[Any]:
     return PhysicalModel(**options)
 
 
+def _loopnest(**options: Any) -> CostModel[Any]:
+    from accelgym.costmodels.dataflows import TemplateModel
+
+    return TemplateModel(**options)
+
+
+cost_models.register("loopnest", _loopnest)
 cost_models.register("maestro", _maestro)
 cost_models.register("physical", _physical)

@@ -1,6 +1,7 @@
 """Tasks, Gymnasium environments and their registration."""
 
 from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
+from accelgym.envs.network_mapping import NetworkMappingEnv, NetworkMappingTask, NetworkMappingVectorEnv
 from accelgym.envs.registration import make_task, register_all
 from accelgym.envs.resource_assignment import (
     ResourceAssignmentEnv,
@@ -16,6 +17,9 @@ __all__ = [
     "MappingEnv",
     "MappingTask",
     "MappingVectorEnv",
+    "NetworkMappingEnv",
+    "NetworkMappingTask",
+    "NetworkMappingVectorEnv",
     "Outcome",
     "Parameter",
     "ResourceAssignmentEnv",

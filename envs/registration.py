@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from accelgym.envs.mapping import MappingTask
+from accelgym.envs.network_mapping import NetworkMappingTask
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
 from accelgym.envs.task import Task, tasks
 
@@ -40,6 +41,13 @@ ENVIRONMENTS = (
         "accelgym.envs.mapping.env:MappingVectorEnv",
         MappingTask,
         "spatial unrolling, tiles and loop orders of a layer on a memory hierarchy (Timeloop)",
+    ),
+    EnvironmentEntry(
+        "accelgym/NetworkMapping-v0",
+        "accelgym.envs.network_mapping.env:NetworkMappingEnv",
+        "accelgym.envs.network_mapping.env:NetworkMappingVectorEnv",
+        NetworkMappingTask,
+        "the mappings of all layers of a network on one memory hierarchy",
     ),
 )
 

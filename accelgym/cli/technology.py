@@ -43,7 +43,7 @@ def plot(
         )
         return
     numbers = (Column(x, justify="right", no_wrap=True) for x in ("pJ", "exponent", "fit error"))
-    table = Table(Column("energy of", no_wrap=True), Column("over", no_wrap=True), *numbers, box=SIMPLE)
+    table = Table("energy of", "over", *numbers, box=SIMPLE)
     for sweep in sweeps:
         span = f"{sweep.along} {sweep.sizes[0]}..{sweep.sizes[-1]}"
         for action, law in sweep.laws.items():

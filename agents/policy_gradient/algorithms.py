@@ -95,11 +95,13 @@ class PPOAgent(PolicyGradientAgent):
 class MaskablePPOAgent(PPOAgent):
     """PPO with invalid-action masking (Huang and Ontanon, 2022), sb3-contrib.
 
-    The environment's mask closes the options after which no completion fits the budget, so that every design is
-    feasible. Otherwise as :class:`PPOAgent`, arguments included.
+    The environment's mask closes the options after which no completion fits the budget or the memories, so that every
+    design is feasible. That also makes it the one of these agents that searches mappings. Otherwise as
+    :class:`PPOAgent`, arguments included.
     """
 
     name: ClassVar[str] = "maskable_ppo"
+    _masked: ClassVar[bool] = True
     _algorithm: ClassVar[type[Any]] = MaskablePPO
     _policy: ClassVar[type[Any]] = MaskableSlotPolicy
     _buffer: ClassVar[type[Any]] = MaskableSlotBuffer

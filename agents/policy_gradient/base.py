@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
@@ -11,10 +11,10 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from accelgym.agents.base import Agent
+from accelgym.agents.policy_gradient.episodes import episodes_of
 from accelgym.agents.policy_gradient.networks import SlotFeatures
 from accelgym.agents.private_stream import PrivateStream
 from accelgym.costmodels.errors import InputError
-from accelgym.envs.resource_assignment import ResourceAssignmentTask, ResourceAssignmentVectorEnv
 from accelgym.envs.sb3 import Sb3VecEnv
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
@@ -28,12 +28,12 @@ _LEAST_LANES = 12
 class PolicyGradientAgent(Agent):
     """Collects one episode per lane in :meth:`ask` and trains on all of them in :meth:`tell`.
 
-    Episodes under the ``regret`` reward always decide every slot, so that a rollout of as many steps as there are
-    slots is one complete design per lane. The learning rate and the entropy bonus fall linearly to zero over the
+    Episodes have one step per slot, the decisions of a design, so that a rollout of that length is one complete
+    design per lane. The learning rate and the entropy bonus fall linearly to zero over the
     evaluations that the first :meth:`ask` is told are left.
 
     Args:
-        task: A resource-assignment task.
+        task: A task whose episodes :func:`~accelgym.agents.policy_gradient.episodes.episodes_of` knows.
         seed: Seed of the weights, the samples and the minibatches.
         lanes: Most designs per :meth:`ask`.
         updates: Number of asks to make of the budget, unless that takes more than ``lanes`` designs each.
@@ -46,6 +46,8 @@ class PolicyGradientAgent(Agent):
     Raises:
         InputError: Another kind of task, or a bad option.
     """
+
+    _masked: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -61,18 +63,16 @@ class PolicyGradientAgent(Agent):
         width: int,
     ) -> None:
         super().__init__(task, seed=seed)
-        if not isinstance(task, ResourceAssignmentTask):
-            raise InputError(f"agent {self.name!r} needs a resource-assignment task, got {type(task).__name__}")
+        self._episodes = episodes_of(task, self.name, masked=self._masked)
         counts = {"lanes": lanes, "updates": updates, "minibatches": minibatches, "width": width}
         for key, value in counts.items():
             if value < 1:
                 raise InputError(f"option {key!r} of agent {self.name!r} is {value}, allowed >= 1")
         if not 0 <= gae_lambda <= 1:
             raise InputError(f"option 'gae_lambda' of agent {self.name!r} is {gae_lambda}, allowed 0 to 1")
-        self._problem = task
         self._lanes, self._updates, self._minibatches = lanes, updates, minibatches
         self._learning_rate = learning_rate
-        self._entropy = entropy / task.table.slots
+        self._entropy = entropy / self._episodes.steps
         self._gae_lambda, self._width = gae_lambda, width
         self._randomness = PrivateStream(seed)
         # SB3's classes, and the subclasses here, are typed differently for masked and unmasked algorithms.
@@ -100,8 +100,8 @@ class PolicyGradientAgent(Agent):
             model._current_progress_remaining = count / self._budget
             model.ent_coef = self._entropy * count / self._budget
             model.collect_rollouts(model.env, self._callback, model.rollout_buffer, model.n_steps)
-        options = model.rollout_buffer.actions[:, :, 0].T.astype(np.int64)
-        return self._problem.designs(options)
+        choices = model.rollout_buffer.actions[:, :, 0].T.astype(np.int64)
+        return self._episodes.designs(choices)
 
     def tell(self, designs: Designs, outcome: Outcome) -> None:
         seen = np.array([info["objective"] for info in self._callback.locals["infos"]])
@@ -113,25 +113,29 @@ class PolicyGradientAgent(Agent):
     def _start(self, count: int) -> None:
         lanes = min(self._lanes, max(_LEAST_LANES, count // self._updates))
         lanes = max(1, min(count, lanes - lanes % self._minibatches))
-        slots, rate = self._problem.table.slots, self._learning_rate
+        episodes, rate = self._episodes, self._learning_rate
         self._budget = count
         self._model = self._build(
             self._make_env(lanes),
             learning_rate=lambda left: rate * left,
-            n_steps=slots,
+            n_steps=episodes.steps,
             gamma=1.0,
             gae_lambda=self._gae_lambda,
             policy_kwargs={
                 "net_arch": [],
                 "share_features_extractor": False,
                 "features_extractor_class": SlotFeatures,
-                "features_extractor_kwargs": {"slots": slots, "width": self._width},
-                "knobs": tuple(len(knob.values) for knob in self._problem.knobs),
+                "features_extractor_kwargs": {
+                    "slots": episodes.steps,
+                    "position": episodes.position,
+                    "width": self._width,
+                },
+                "knobs": episodes.knobs,
             },
             device="cpu",
         )
         self._model.set_logger(Logger(folder=None, output_formats=[]))
-        _, self._callback = self._model._setup_learn(count * slots, self._callback)
+        _, self._callback = self._model._setup_learn(count * episodes.steps, self._callback)
 
     def _shrink(self, lanes: int) -> None:
         """Makes the rollout smaller: the last of a budget may have room for fewer designs."""
@@ -152,4 +156,4 @@ class PolicyGradientAgent(Agent):
         )
 
     def _make_env(self, lanes: int) -> Sb3VecEnv:
-        return Sb3VecEnv(ResourceAssignmentVectorEnv(lanes, task=self._problem))
+        return Sb3VecEnv(self._episodes.build(lanes))

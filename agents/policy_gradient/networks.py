@@ -12,8 +12,6 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
-from accelgym.envs.resource_assignment.observation import POSITION
-
 __all__ = ["KnobHead", "MaskableSlotPolicy", "SlotFeatures", "SlotPolicy"]
 
 
@@ -26,17 +24,18 @@ class SlotFeatures(BaseFeaturesExtractor):
     Args:
         observation_space: Of the environment.
         slots: Decisions in a design.
+        position: Column of the observation that holds the slot, over the number of slots.
         width: Hidden units.
     """
 
-    def __init__(self, observation_space: spaces.Box, *, slots: int, width: int) -> None:
+    def __init__(self, observation_space: spaces.Box, *, slots: int, position: int, width: int) -> None:
         super().__init__(observation_space, features_dim=slots + 1 + width)
-        self.slots = slots
+        self.slots, self.position = slots, position
         self.mix = nn.Linear(observation_space.shape[0], width)
         self.embed = nn.Embedding(slots + 1, width)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        slot = (observations[:, POSITION] * self.slots).round().long()
+        slot = (observations[:, self.position] * self.slots).round().long()
         hidden = torch.tanh(self.mix(observations) + self.embed(slot))
         return torch.cat((nn.functional.one_hot(slot, self.slots + 1), hidden), dim=1)
 

@@ -10,7 +10,7 @@ from typing import Any
 from accelgym.costmodels.architecture.machine import Compute, StorageLevel
 from accelgym.costmodels.components.technologies import Technology
 from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.timeloop.document import as_list, normalise
+from accelgym.costmodels.timeloop.document import as_integer, as_list, as_number, normalise
 from accelgym.costmodels.timeloop.hierarchy import Node
 
 __all__ = ["apply_tables", "build_compute", "build_levels", "read_art", "read_ert"]
@@ -114,7 +114,7 @@ def _level(node: Node, technology: Technology) -> StorageLevel:
     read_bw, write_bw = values.get("read_bandwidth"), values.get("write_bandwidth")
     if "bandwidth" in values and read_bw is None and write_bw is None:
         # Timeloop splits the old, common figure in half.
-        read_bw = write_bw = float(values["bandwidth"]) / 2
+        read_bw = write_bw = as_number(values["bandwidth"], f"{where}: bandwidth") / 2
     level = StorageLevel(
         node.name,
         capacity_words=capacity,
@@ -123,8 +123,8 @@ def _level(node: Node, technology: Technology) -> StorageLevel:
         read_bw=_bandwidth(read_bw, where, "read_bandwidth"),
         write_bw=_bandwidth(write_bw, where, "write_bandwidth"),
         shared_bw=_bandwidth(values.get("shared_bandwidth"), where, "shared_bandwidth"),
-        multiple_buffering=float(values.get("multiple_buffering", 1)),
-        min_utilization=float(values.get("min_utilization", 0)),
+        multiple_buffering=as_number(values.get("multiple_buffering", 1), f"{where}: multiple_buffering"),
+        min_utilization=as_number(values.get("min_utilization", 0), f"{where}: min_utilization"),
         read_pj=price.read_pj,
         write_pj=price.write_pj,
         area_um2=price.area_um2,
@@ -133,7 +133,7 @@ def _level(node: Node, technology: Technology) -> StorageLevel:
         attributes={key: values[key] for key in _CARRIED if key in values},
     )
     if "vector_access_energy" in values:
-        energy = float(values["vector_access_energy"])
+        energy = as_number(values["vector_access_energy"], f"{where}: vector_access_energy")
         level = replace(
             level, read_pj=energy, write_pj=energy, attributes={**level.attributes, "vector_access_energy": energy}
         )
@@ -147,7 +147,7 @@ def _capacity(values: Mapping[str, Any], where: str, depth: int | None, block: i
     if depth is not None:
         return depth * block
     size = values.get("sizeKB")
-    return None if size is None else int(float(size) * 1024 * 8) // word_bits
+    return None if size is None else int(as_number(size, f"{where}: sizeKB") * 1024 * 8) // word_bits
 
 
 def build_compute(node: Node, technology: Technology) -> Compute:
@@ -249,16 +249,8 @@ def _first(values: Mapping[str, Any], names: Sequence[str]) -> Any:
 
 
 def _number(value: Any, where: str, key: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
-        raise InputError(f"{where}: {key} is {value!r}, allowed integers >= 1")
-    return int(value)
+    return None if value is None else as_integer(value, f"{where}: {key}")
 
 
 def _bandwidth(value: Any, where: str, key: str) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{where}: {key} is {value!r}, allowed numbers > 0")
-    return float(value)
+    return None if value is None else as_number(value, f"{where}: {key}")

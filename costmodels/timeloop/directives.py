@@ -10,7 +10,7 @@ from typing import Any
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.timeloop.document import as_list, normalise
+from accelgym.costmodels.timeloop.document import as_integer, as_list, as_number, normalise
 
 __all__ = ["Targets", "read_constraint", "read_factors", "read_mapping", "read_permutation"]
 
@@ -42,7 +42,7 @@ class Targets:
             InputError: No such target.
         """
         table = self.fanout if kind == "spatial" and self.fanout else self.storage
-        if name not in table:
+        if not isinstance(name, str) or name not in table:
             raise unknown_name(f"{kind} target", name, table)
         return table[name]
 
@@ -138,9 +138,7 @@ def read_mapping(section: Any, problem: Problem, architecture: Architecture, tar
         along = spatial.setdefault(level, {"between": [names[level], names[level + 1]], "x": [], "y": []})
         order = read_permutation(data.get("permutation"), problem.dims, f"{where}.permutation")
         default = 0 if data["target"] in targets.only_y else len(problem.dims)
-        split = data.get("split", default)
-        if isinstance(split, bool) or not isinstance(split, int) or split < 0:
-            raise InputError(f"{where}.split is {split!r}, allowed integers >= 0")
+        split = _split(data.get("split", default), where)
         in_x = set(_complete(order, problem.dims)[:split])
         for loop in loops:
             along["x" if loop["dim"] in in_x else "y"].append(loop)
@@ -162,6 +160,12 @@ def _loops(data: Mapping[str, Any], problem: Problem, where: str) -> list[dict[s
         if bound > 1:
             loops.append(loop)
     return loops
+
+
+def _split(value: Any, where: str) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise InputError(f"{where}.split is {value!r}, allowed integers >= 0")
+    return value
 
 
 def _complete(order: tuple[str, ...], dims: Sequence[str]) -> list[str]:
@@ -218,14 +222,14 @@ def read_constraint(
         factors[dim] = (relation, value)
     if "default_max_factor" in data:
         for dim in problem.dims:
-            factors.setdefault(dim, ("<=", int(data["default_max_factor"])))
+            factors.setdefault(dim, ("<=", as_integer(data["default_max_factor"], f"{where}.default_max_factor")))
     return Constraint(
         name,
         kind,  # type: ignore[arg-type]
         factors,
         read_permutation(data.get("permutation"), problem.dims, f"{where}.permutation"),
-        data.get("split"),
+        _split(data.get("split"), where),
         tuple(_tensors(data.get("keep"), problem, f"{where}.keep")),
         tuple(_tensors(data.get("bypass"), problem, f"{where}.bypass")),
-        float(data.get("min", 0.0)),
+        as_number(data.get("min", 0.0), f"{where}.min"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -12,7 +13,17 @@ import yaml
 
 from accelgym.costmodels.errors import InputError, unknown_name
 
-__all__ = ["Tagged", "as_list", "merge_documents", "normalise", "parse_document", "resolve"]
+__all__ = [
+    "Tagged",
+    "as_integer",
+    "as_list",
+    "as_number",
+    "as_table",
+    "merge_documents",
+    "normalise",
+    "parse_document",
+    "resolve",
+]
 
 
 class Tagged(dict[str, Any]):
@@ -118,6 +129,42 @@ def as_list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list):
         raise InputError(f"{where} is {value!r}, allowed: a list")
     return value
+
+
+def as_table(value: Any, where: str) -> Mapping[str, Any]:
+    """Returns a mapping, ``{}`` for nothing.
+
+    Raises:
+        InputError: Something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InputError(f"{where} is {value!r}, allowed: a mapping")
+    return value
+
+
+def as_number(value: Any, where: str) -> float:
+    """Returns a finite number.
+
+    Raises:
+        InputError: Something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{where} is {value!r}, allowed numbers")
+    return float(value)
+
+
+def as_integer(value: Any, where: str) -> int:
+    """Returns an integer from 1 to 2**31 - 1.
+
+    Raises:
+        InputError: Something else.
+    """
+    whole = isinstance(value, int | float) and math.isfinite(value) and value == int(value)
+    if isinstance(value, bool) or not whole or not 1 <= value < 2**31:
+        raise InputError(f"{where} is {value!r}, allowed integers >= 1")
+    return int(value)
 
 
 _OPERATORS: dict[type, Callable[..., Any]] = {

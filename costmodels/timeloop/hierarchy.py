@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.timeloop.document import Tagged, as_list, normalise, resolve
+from accelgym.costmodels.timeloop.document import Tagged, as_integer, as_list, as_table, normalise, resolve
 
 __all__ = ["COMPUTE_CLASSES", "Node", "read_hierarchy"]
 
@@ -85,18 +85,19 @@ def _tree(data: Mapping[str, Any], count: int, inherited: dict[str, Any], where:
 
 
 def _attributes(data: Mapping[str, Any], where: str) -> dict[str, Any]:
-    raw = data.get("attributes") or {}
-    if not isinstance(raw, Mapping):
-        raise InputError(f"{where}.attributes is {raw!r}, allowed: a mapping")
+    raw = as_table(data.get("attributes"), f"{where}.attributes")
     return {str(key).replace("-", "_"): value for key, value in raw.items()}
 
 
 def _place(name: str, component: str, attributes: dict[str, Any], count: int, where: str) -> Node:
     """Lays instances out on a mesh: ``meshX`` columns, all in one row unless stated."""
-    count = int(attributes.pop("instances", count))
-    given_x, given_y = attributes.pop("meshX", None), attributes.pop("meshY", None)
-    mesh_x = int(given_x) if given_x is not None else count // int(given_y or 1)
-    if mesh_x < 1 or count % mesh_x or (given_y is not None and mesh_x * int(given_y) != count):
+    count = as_integer(attributes.pop("instances", count), f"{where}.instances")
+    given_x, given_y = (
+        None if value is None else as_integer(value, f"{where}.{key}")
+        for key, value in (("meshX", attributes.pop("meshX", None)), ("meshY", attributes.pop("meshY", None)))
+    )
+    mesh_x = given_x if given_x is not None else count // (given_y or 1)
+    if mesh_x < 1 or count % mesh_x or (given_y is not None and mesh_x * given_y != count):
         raise InputError(f"{where}: {count} instances do not fill meshX={given_x!r}, meshY={given_y!r}")
     return Node(name, component, attributes, mesh_x, count // mesh_x)
 
@@ -132,11 +133,12 @@ def _flat(nodes: Any, variables: Mapping[str, Any]) -> tuple[str, list[Node]]:
             raise InputError(f"{where}.sparse_optimizations: sparse machines are not supported")
         fan = normalise(data.get("spatial") or {}, f"{where}.spatial", ("meshX", "meshY"))
         width, height = (
-            int(resolve(fan.get(key, 1), variables, f"{where}.spatial.{key}")) for key in ("meshX", "meshY")
+            as_integer(resolve(fan.get(key, 1), variables, f"{where}.spatial.{key}"), f"{where}.spatial.{key}")
+            for key in ("meshX", "meshY")
         )
         mesh = [mesh[0] * width, mesh[1] * height]
         own = {key: resolve(value, variables, f"{where}.{key}") for key, value in _attributes(data, where).items()}
-        constraints = data.get("constraints") or {}
+        constraints = as_table(data.get("constraints"), f"{where}.constraints")
         if height > width == 1:
             only_y.append(str(data.get("name")))
         if entry.tag == "Container":

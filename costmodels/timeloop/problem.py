@@ -7,7 +7,7 @@ from typing import Any
 
 from accelgym.costmodels.architecture.problem import Axis, Problem, Tensor
 from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.timeloop.document import as_list, normalise
+from accelgym.costmodels.timeloop.document import as_integer, as_list, normalise
 
 __all__ = ["problem_section", "read_problem"]
 
@@ -46,10 +46,10 @@ def _coefficients(shape: Mapping[str, Any], instance: Mapping[str, Any]) -> dict
     result = {}
     for i, entry in enumerate(as_list(shape.get("coefficients"), "problem.shape.coefficients")):
         data = normalise(entry, f"problem.shape.coefficients[{i}]", ("name", "default"))
-        value = instance.get(data["name"], data.get("default"))
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"problem.instance.{data['name']} is {value!r}, allowed integers >= 1")
-        result[str(data["name"])] = value
+        name = data.get("name")
+        if not isinstance(name, str):
+            raise InputError(f"problem.shape.coefficients[{i}].name is {name!r}, allowed: a text")
+        result[name] = as_integer(instance.get(name, data.get("default")), f"problem.instance.{name}")
     return result
 
 

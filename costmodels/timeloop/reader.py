@@ -14,7 +14,7 @@ from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.loopnest.mappings import Mappings
 from accelgym.costmodels.timeloop.components import apply_tables, build_compute, build_levels, read_art, read_ert
 from accelgym.costmodels.timeloop.directives import Targets, read_constraint, read_factors, read_mapping
-from accelgym.costmodels.timeloop.document import as_list, merge_documents, normalise, parse_document
+from accelgym.costmodels.timeloop.document import as_list, as_table, merge_documents, normalise, parse_document
 from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
 from accelgym.costmodels.timeloop.problem import read_problem
 
@@ -95,8 +95,8 @@ def read_timeloop_data(
         problem = read_problem(merged["problem"])
     if "architecture" not in merged:
         raise InputError("no 'architecture' section in the files")
-    variables = {**(merged.get("globals") or {}), **(merged.get("variables") or {})}
-    flat = "nodes" in merged["architecture"]
+    variables = {**as_table(merged.get("globals"), "globals"), **as_table(merged.get("variables"), "variables")}
+    flat = "nodes" in as_table(merged["architecture"], "architecture")
     name, nodes = read_hierarchy(merged["architecture"], variables)
     if len(nodes) < 2:
         raise InputError("architecture: at least one memory and a multiplier are needed")
@@ -114,7 +114,7 @@ def read_timeloop_data(
     if "mapping" in merged:
         loops = read_mapping(merged["mapping"], problem, architecture, targets)
         mappings = Mappings.from_loops(problem, architecture, [loops])
-    return TimeloopInput(problem, architecture, mappings, merged.get("mapper") or {})
+    return TimeloopInput(problem, architecture, mappings, dict(as_table(merged.get("mapper"), "mapper")))
 
 
 def _targets(nodes: list[Node], flat: bool) -> Targets:
@@ -157,9 +157,11 @@ def _node_constraints(
         only = data.pop("factors_only", None)
         if only:
             named = read_factors(only, problem.dims, f"{where}.factors_only")
-            data["factors"] = [*only, *(f"{dim}=1" for dim in problem.dims if dim not in named)]
+            stated = only.split() if isinstance(only, str) else only
+            data["factors"] = [*stated, *(f"{dim}=1" for dim in problem.dims if dim not in named)]
         kept = data.pop("keep_only", None)
         if kept is not None:
+            kept = as_list(kept, f"{where}.keep_only")
             data |= {"keep": kept, "bypass": [t for t in problem.tensor_names if t not in kept]}
         entry = {
             key: data[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from accelgym.envs.task import Audit
 if TYPE_CHECKING:
     from accelgym.envs.mapping.task import MappingTask
 
-__all__ = ["audit_mapping"]
+__all__ = ["audit_mapping", "constant_designs", "fullest_share", "tied_orders", "unlimited_task"]
 
 _RANDOM_DESIGNS = 1000
 _TRIVIAL_REGRET = 0.02
@@ -42,13 +43,13 @@ def audit_mapping(task: MappingTask, rng: np.random.Generator) -> Audit:
     def regret(designs: Designs) -> float:
         return float(task.evaluate(designs).score.min() / optimum - 1)
 
-    relaxed = _unlimited(task)
+    relaxed = unlimited_task(task)
     ideal = min(optimum, relaxed.best_of_descents(_RELAXED_STARTS, rng)[1])
     greedy = climb(task.pricing, task.candidate(task.outermost))
-    constant_regret = regret(task.repair(_constants(task), rng))
+    constant_regret = regret(task.repair(constant_designs(task, task.problem.dims), rng))
     random_regret = regret(task.sample_feasible(rng, _RANDOM_DESIGNS))
     best = np.array(reference.design, dtype=np.int64)
-    tied = _tied_orders(task, best, optimum)
+    tied = tied_orders(task, best, optimum)
     ratio = ideal / optimum
     faults = []
     if constant_regret < _TRIVIAL_REGRET:
@@ -69,17 +70,23 @@ def audit_mapping(task: MappingTask, rng: np.random.Generator) -> Audit:
         greedy_regret=greedy[1] / optimum - 1,
         tied_optima=tied,
         relaxed_optimum_ratio=ratio,
-        budget_used=_fullest(task, best),
+        budget_used=fullest_share(task, best),
         verdict="; ".join(faults) or "ok",
     )
 
 
-def _constants(task: MappingTask) -> Designs:
-    """Designs that want all factors in one slot, crossed with one order for all levels."""
+def constant_designs(task: MappingTask, innermost: Sequence[str]) -> Designs:
+    """Returns designs that want all factors in one slot, crossed with one order for all levels.
+
+    Args:
+        task: The task.
+        innermost: Names of dimensions that the orders begin with.
+    """
     decisions = task.mapspace.decisions
     rows = []
     for slot in range(len(task.mapspace.slot_names)):
-        for first in range(len(task.problem.dims)):
+        for name in innermost:
+            first = task.problem.dims.index(name) if name in task.problem.dims else -1
             row = np.zeros(len(decisions), dtype=np.int64)
             for j, decision in enumerate(decisions):
                 if isinstance(decision, Place):
@@ -90,8 +97,8 @@ def _constants(task: MappingTask) -> Designs:
     return np.array(rows)
 
 
-def _unlimited(task: MappingTask) -> MappingTask:
-    """The task on a machine whose memories are not limited."""
+def unlimited_task(task: MappingTask) -> MappingTask:
+    """Returns the task on a machine whose memories are not limited."""
     levels = tuple(replace(level, capacity_words=None) for level in task.architecture.levels)
     return type(task)(
         problem=task.problem,
@@ -101,8 +108,8 @@ def _unlimited(task: MappingTask) -> MappingTask:
     )
 
 
-def _tied_orders(task: MappingTask, best: Designs, optimum: float) -> float:
-    """Designs that differ from the optimum in the order of one level and are as good; at least 1."""
+def tied_orders(task: MappingTask, best: Designs, optimum: float) -> float:
+    """Counts designs that differ from the optimum in the order of one level and are as good; at least 1."""
     tied = 1.0
     for v in range(len(task.architecture.levels) - 1):
         digits = [j for j, x in enumerate(task.mapspace.decisions) if isinstance(x, Order) and x.level == v]
@@ -114,8 +121,8 @@ def _tied_orders(task: MappingTask, best: Designs, optimum: float) -> float:
     return tied
 
 
-def _fullest(task: MappingTask, best: Designs) -> float:
-    """Share of its capacity that the fullest memory uses."""
+def fullest_share(task: MappingTask, best: Designs) -> float:
+    """Returns the share of its capacity that the fullest memory uses."""
     costs = task.model.evaluate(task.mapspace.decode(best[None])).breakdown
     shares = [0.0]
     for level in task.architecture.levels:

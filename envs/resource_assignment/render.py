@@ -82,8 +82,9 @@ def assignment_figure(task: ResourceAssignmentTask, options: npt.NDArray[np.inte
     pes, buffers, budget = figure.subplots(3, 1, sharex=True)
     pes.bar(x, [row["num_pes"] for row in rows], color="tab:blue")
     pes.set_ylabel("PEs")
-    buffers.bar(x, [row["buffer_level"] for row in rows], color="tab:green")
-    buffers.set_ylabel("buffer level")
+    knob = task.buffer_knob.name
+    buffers.bar(x, [row[knob] for row in rows], color="tab:green")
+    buffers.set_ylabel(knob.replace("_", " "))
     unit = _UNITS[task.spec.constraint.value] if task.spec.target is None else "cycles"
     spent = np.cumsum([row["resource"] for row in rows])
     budget.step(x, spent, where="mid", color="tab:red", label="spent")

@@ -92,7 +92,7 @@ class ResourceAssignmentSpec(BaseModel):
     workload: str = "confuciux/mobilenet_v2"
     """Name in the workload zoo, or a network file; its convolutions and GEMMs are assigned, vector layers are free."""
     model: str = "maestro"
-    """Cost model: ``maestro`` (as ConfuciuX uses it), ``physical``, or a plug-in."""
+    """Cost model: ``maestro`` (as ConfuciuX uses it), ``physical``, ``loopnest``, or a plug-in."""
     model_options: dict[str, Any] = Field(default_factory=dict)
     """Options of the cost model."""
     dataflow: DataflowChoice = DataflowChoice.DLA

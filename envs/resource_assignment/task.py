@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Costs
+from accelgym.costmodels.dataflows import LayerDesigns, TemplateModel
 from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.models import cost_models
@@ -29,12 +30,17 @@ from accelgym.envs.resource_assignment.table import AssignmentTable
 from accelgym.envs.space import Designs, Parameter, Space
 from accelgym.envs.task import Audit, Outcome, Task
 
-__all__ = ["BUFFER_LEVELS", "PE_LEVELS", "ResourceAssignmentTask"]
+__all__ = ["BUFFER_BYTES", "BUFFER_LEVELS", "PE_LEVELS", "ResourceAssignmentTask"]
 
 PE_LEVELS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 """ConfuciuX's PE levels."""
 BUFFER_LEVELS = tuple(range(1, 13))
 """ConfuciuX's buffer levels: output channels tiled per PE."""
+BUFFER_BYTES = tuple(1024 * level for level in PE_LEVELS)
+"""Buffer sizes of the ``loopnest`` model: 1 to 128 KiB, in the proportions of the PE levels."""
+
+_MAPPED_FOR = {Objective.ENERGY: "energy", Objective.EDP: "edp"}
+"""What the ``loopnest`` model minimises inside a template, by the task's objective; otherwise latency."""
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -60,7 +66,13 @@ class ResourceAssignmentTask(Task):
         self.layers = self.workload.compute_layers
         if not self.layers:
             raise InputError(f"workload {self.workload.name!r} has no convolution or GEMM to assign")
-        self.model = cost_models.get(self.spec.model)(**self.spec.model_options)
+        options = dict(self.spec.model_options)
+        if self.spec.model == TemplateModel.name:
+            options.setdefault("objective", _MAPPED_FOR.get(self.spec.objective, "latency"))
+        try:
+            self.model = cost_models.get(self.spec.model)(**options)
+        except TypeError as error:
+            raise InputError(f"model_options of {self.spec.model!r}: {error}") from error
 
     @property
     def env_id(self) -> str:
@@ -81,12 +93,16 @@ class ResourceAssignmentTask(Task):
         return (self.spec.dataflow.value,)
 
     @cached_property
+    def buffer_knob(self) -> Parameter:
+        """The buffer in the unit of the cost model."""
+        if isinstance(self.model, TemplateModel):
+            return Parameter("buffer_bytes", BUFFER_BYTES)
+        return Parameter("buffer_level", BUFFER_LEVELS)
+
+    @cached_property
     def knobs(self) -> tuple[Parameter, ...]:
         """The choices of one slot, in the order of the flat option index."""
-        knobs = (
-            Parameter("num_pes", self.pe_values),
-            Parameter("buffer_level", BUFFER_LEVELS),
-        )
+        knobs = (Parameter("num_pes", self.pe_values), self.buffer_knob)
         if len(self.dataflow_values) == 1:
             return knobs
         return (Parameter("dataflow", self.dataflow_values, ordered=False), *knobs)
@@ -207,8 +223,7 @@ class ResourceAssignmentTask(Task):
 
     def _figures(self) -> tuple[dict[str, FloatArray], FloatArray, BoolArray, npt.NDArray[np.int8]]:
         """Figures by name, PEs, validity and reasons of every option, shape ``(slots, options)`` each."""
-        costs, pes = self._evaluate_options()
-        repeat = LayerShapes.from_layers(self.layers).repeat[:, None]
+        costs, pes, repeat = self._evaluate_options()
         figures = {
             "latency_cycles": np.asarray(costs.latency_cycles * repeat, dtype=np.float64),
             "energy_pj": np.asarray(costs.energy_pj * repeat, dtype=np.float64),
@@ -226,22 +241,28 @@ class ResourceAssignmentTask(Task):
         reason = reason[first_bad, np.arange(reason.shape[1])][None]
         return figures, pes[:1], np.asarray(valid.all(axis=0, keepdims=True)), reason
 
-    def _evaluate_options(self) -> tuple[Costs, FloatArray]:
-        """Costs of every (layer, option), and the PEs of each, shape ``(layers, options)``."""
-        shapes = LayerShapes.from_layers(self.layers)
-        columns = {name: getattr(shapes, name)[:, None] for name in ("K", "C", "Y", "X", "R", "S", "depthwise")}
+    def _evaluate_options(self) -> tuple[Costs, FloatArray, npt.NDArray[np.int64]]:
+        """Costs of every (layer, option), the PEs of each, and how often a layer runs what was evaluated.
+
+        Shapes ``(layers, options)`` and ``(layers, 1)``.
+        """
         flows = np.array([Dataflow[name.upper()] for name in self.dataflow_values], dtype=np.int64)
         flow, pes, buffer = (
-            grid.ravel()[None]
-            for grid in np.meshgrid(flows, np.array(self.pe_values), np.array(BUFFER_LEVELS), indexing="ij")
+            grid.ravel()[None] for grid in np.meshgrid(flows, self.pe_values, self.buffer_knob.values, indexing="ij")
         )
+        all_pes = np.broadcast_to(pes, (len(self.layers), pes.shape[1])).astype(np.float64)
+        if isinstance(self.model, TemplateModel):
+            index = np.arange(len(self.layers))[:, None]
+            costs = self.model.evaluate(LayerDesigns(self.layers, index, flow, pes, buffer))
+            return costs, all_pes, np.ones_like(index)
+        shapes = LayerShapes.from_layers(self.layers)
+        columns = {name: getattr(shapes, name)[:, None] for name in ("K", "C", "Y", "X", "R", "S", "depthwise")}
         designs = ResourceDesigns(**columns, dataflow=flow, num_pes=pes, buffer_level=buffer)
-        costs: Costs = self.model.evaluate(designs)
-        return costs, np.broadcast_to(pes, (len(self.layers), pes.shape[1])).astype(np.float64)
+        return self.model.evaluate(designs), all_pes, shapes.repeat[:, None]
 
     def _resource_range(self, resource: FloatArray) -> tuple[float, float]:
         """Cheapest and dearest of the corner assignments, all slots alike."""
-        grid = resource.reshape(len(resource), len(self.dataflow_values), len(self.pe_values), len(BUFFER_LEVELS))
+        grid = resource.reshape(len(resource), len(self.dataflow_values), len(self.pe_values), -1)
         corners = grid[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].sum(axis=0)
         return float(corners.min()), float(corners.max())
 

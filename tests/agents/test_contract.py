@@ -25,7 +25,8 @@ OPTIONS = {
     "mapping_gradient": {"starts": 8, "steps": 3, "reorder": 2},
 }
 # Agents that need costs by slot, or an environment to learn in.
-ASSIGNMENT_ONLY = {"greedy", "ppo", "maskable_ppo", "a2c", "confuciux", "airchitect"}
+ASSIGNMENT_ONLY = {"greedy", "ppo", "a2c", "confuciux", "airchitect"}
+SEQUENTIAL_ONLY = {"maskable_ppo"}
 # Agents that know what a mapping is.
 MAPPING_ONLY = {"random_pruned", "gamma", "mapping_gradient"}
 
@@ -33,6 +34,8 @@ MAPPING_ONLY = {"random_pruned", "gamma", "mapping_gradient"}
 def tasks_for(name):
     if name in MAPPING_ONLY:
         return ["mapping"]
+    if name in SEQUENTIAL_ONLY:
+        return ["assignment", "mapping"]
     return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping"]
 
 

@@ -11,6 +11,7 @@ from accelgym.agents.private_stream import PrivateStream
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Layer, LayerKind, Workload
 from accelgym.envs import ResourceAssignmentTask
+from accelgym.envs.resource_assignment.observation import POSITION
 
 NAMES = ["ppo", "maskable_ppo", "a2c"]
 each_agent = pytest.mark.parametrize("name", NAMES)
@@ -48,6 +49,19 @@ def test_its_last_designs_are_better_than_random_ones(task, name):
     learnt = task.evaluate(designs[-1])
     random = task.evaluate(task.sample_feasible(np.random.default_rng(0), 4000))
     assert np.median(learnt.score) < np.quantile(random.score, 0.05)
+
+
+def test_masked_ppo_learns_to_map(mapping):
+    designs, feasible = drive(mapping, make_agent("maskable_ppo", mapping, seed=0, updates=40), 40, 2000)
+    assert feasible == [1.0] * 40
+    random = mapping.evaluate(mapping.sample_feasible(np.random.default_rng(0), 2000))
+    assert np.median(mapping.evaluate(designs[-1]).objective) < np.quantile(random.objective, 0.05)
+
+
+@pytest.mark.parametrize("name", ["ppo", "a2c"])
+def test_without_masks_mappings_are_refused(mapping, name):
+    with pytest.raises(InputError, match=f"agent '{name}' needs a resource-assignment task, got MappingTask"):
+        make_agent(name, mapping, seed=0)
 
 
 def test_masked_designs_are_all_feasible(task):
@@ -133,7 +147,7 @@ def test_the_features_tell_the_slots_apart(task):
 
     env = ResourceAssignmentVectorEnv(2, task=task)
     slots = task.table.slots
-    features = SlotFeatures(env.single_observation_space, slots=slots, width=8)
+    features = SlotFeatures(env.single_observation_space, slots=slots, position=POSITION, width=8)
     seen, (obs, _) = [], env.reset()
     for _ in range(slots):
         seen.append(features(torch.from_numpy(obs))[0, : slots + 1])

@@ -23,12 +23,17 @@ VARIANTS = {
         {"workload": "confuciux/vgg16", "model": "physical", "objective": "edp", "granularity": "fine64"},
         {"workload": "confuciux/alexnet", "reward": "confuciux"},
         {"workload": "mobilenet_v2", "model": "physical", "objective": "energy", "constraint": "power"},
+        {"workload": "alexnet", "model": "loopnest", "dataflow": "mix", "objective": "edp"},
     ],
     "accelgym/Mapping-v0": [
         {},
         {"layer": "L4", "architecture": "eyeriss_thistle", "objective": "energy", "bypass": False},
         {"workload": "thistle/yolo9000", "layer": 9, "architecture": "nvdla_like", "padding": 0.1},
         {"workload": "mobilenet_v2", "layer": 2, "architecture": "simba_like", "objective": "latency"},
+    ],
+    "accelgym/NetworkMapping-v0": [
+        {"workload": "alexnet"},
+        {"workload": "confuciux/resnet18", "architecture": "eyeriss_thistle", "objective": "energy", "bypass": True},
     ],
 }
 CASES = [(entry.id, arguments) for entry in ENVIRONMENTS for arguments in VARIANTS[entry.id]]

@@ -76,7 +76,7 @@ def corners(task):
 @pytest.mark.parametrize("objective", ["latency", "energy", "edp", "lap"])
 @pytest.mark.parametrize("aggregate", ["sum", "max"])
 @pytest.mark.parametrize("constraint", ["area", "power", "pes"])
-@pytest.mark.parametrize("model", ["maestro", "physical"])
+@pytest.mark.parametrize("model", ["maestro", "physical", "loopnest"])
 def test_no_design_of_a_brute_forced_grid_beats_the_reference(objective, aggregate, constraint, model):
     task = ResourceAssignmentTask(
         workload_object=TINY,
@@ -170,6 +170,26 @@ def test_repair_changes_no_more_than_it_must():
     assert changed.max() <= 2
 
 
+def test_loop_nests_are_mapped_for_the_objective_of_the_task():
+    tasks = {
+        objective: ResourceAssignmentTask(workload_object=TINY, model="loopnest", objective=objective, budget=1.0)
+        for objective in ("latency", "energy", "edp")
+    }
+    fast, frugal, both = (tasks[name].table for name in ("latency", "energy", "edp"))
+    assert (fast.latency_cycles <= both.latency_cycles).all()
+    assert (frugal.energy_pj <= both.energy_pj * (1 + 1e-12)).all()
+    assert (frugal.latency_cycles > fast.latency_cycles).any()
+    assert tasks["edp"].knobs[-1].name == "buffer_bytes"
+
+
+@pytest.mark.parametrize("dataflow", ["dla", "eye", "shi", "mix"])
+def test_the_shipped_loop_nest_tasks_are_worth_searching(dataflow):
+    task = ResourceAssignmentTask(
+        workload="resnet18", model="loopnest", dataflow=dataflow, objective="edp", budget=0.05
+    )
+    assert task.audit().verdict == "ok"
+
+
 def test_the_id_names_the_task_and_nothing_else():
     base = ResourceAssignmentTask(workload_object=TINY, budget=0.1)
     assert base.id == ResourceAssignmentTask(workload_object=TINY, budget=0.1).id
@@ -197,6 +217,8 @@ def test_the_audit_measures_what_it_says():
         ({"workload": "confuciux/resnet81"}, "did you mean 'confuciux/resnet18'"),
         ({"dataflow": "dlb"}, "dataflow is 'dlb': .*'dla'"),
         ({"model": "mestro"}, "did you mean 'maestro'"),
+        ({"model": "loopnest", "model_options": {"objektive": "edp"}}, "model_options of 'loopnest': .*objektive"),
+        ({"model": "loopnest", "model_options": {"objective": "speed"}}, "objective 'speed'"),
         ({"buget": 0.1}, "unknown argument 'buget': did you mean 'budget'"),
         ({"budget": float("nan")}, "budget is nan: .*allowed a finite number"),
         ({"budget": "moon"}, "budget is 'moon': .*cloud, iot, iotx"),

@@ -192,6 +192,20 @@ BAD = {
     "tensor in architecture_constraints.0..bypass 'Bias'": lambda d: d.update(
         architecture_constraints=[{"target": "RF", "type": "bypass", "bypass": ["Bias"]}]
     ),
+    "RF.meshX is 'wide'": lambda d: rf(d).update(meshX="wide"),
+    "depth is inf": lambda d: rf(d).update(depth=float("inf")),
+    "multiple_buffering is 'two'": lambda d: rf(d).update({"multiple-buffering": "two"}),
+    "sizeKB is .1": lambda d: rf(d).update(sizeKB=[1]) or rf(d).pop("depth"),
+    "default_max_factor is 'x'": lambda d: d.update(
+        architecture_constraints=[{"target": "RF", "type": "temporal", "default_max_factor": "x"}]
+    ),
+    "split is 'half'": lambda d: d.update(
+        architecture_constraints=[{"target": "SRAM", "type": "spatial", "split": "half"}]
+    ),
+    "temporal target .'DRAM'": lambda d: d["mapping"][0].update(target=["DRAM"]),
+    "coefficients.0..name is None": lambda d: d["problem"]["shape"]["coefficients"][0].pop("name"),
+    "mapper is 3": lambda d: d.update(mapper=3),
+    "variables is 'x'": lambda d: d.update(variables="x"),
 }
 
 
@@ -206,6 +220,10 @@ def test_what_is_not_understood_is_named(message):
     [
         ("architecture:\n  nodes: [!Parallel {nodes: []}]\n", "!Parallel is not supported"),
         ("architecture:\n  nodes: [{name: DRAM}]\n", "has no tag"),
+        ("architecture: 3\n", "architecture is 3"),
+        (V04.replace("{meshX: 14}", "{meshX: wide}"), "spatial.meshX is 'wide'"),
+        (V04.replace("{keep_only: [Weights, Inputs, Outputs]}", "{keep_only: 1}"), "keep_only is 1"),
+        (V04.replace("{spatial: {factors: [N=1], split: 0}}", "[1]"), "PE.constraints is .1."),
         ("x: {{ y }}\nz: 1\n", "Jinja"),
         ("a: {<<<: 1}\nb: 1\n", "recursive merge"),
         ("a: [\nb", "not valid YAML"),

@@ -1,0 +1,324 @@
+"""The network-mapping environment, scalar and vectorised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from accelgym.costmodels.errors import InputError
+from accelgym.envs.mapping.construction import Construction
+from accelgym.envs.mapping.pricing import combine
+from accelgym.envs.network_mapping.observation import NetworkObserver
+from accelgym.envs.network_mapping.render import draw_layer, format_network
+from accelgym.envs.network_mapping.task import NetworkMappingTask
+
+__all__ = ["NetworkMappingEnv", "NetworkMappingVectorEnv"]
+
+Obs = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Infos = dict[str, Any]
+
+
+class NetworkMappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
+    """Thousands of lanes of :class:`NetworkMappingEnv`, stepped as arrays.
+
+    Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
+    of the episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks ``_final_obs`` and
+    ``_final_info``. Every row equals what the scalar environment returns, bit for bit.
+
+    Args:
+        num_envs: Number of lanes.
+        task: A task object in place of ``arguments``.
+        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
+        **arguments: Fields of ``NetworkMappingSpec``.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        task: NetworkMappingTask | None = None,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        **arguments: Any,
+    ) -> None:
+        if num_envs < 1:
+            raise InputError(f"num_envs is {num_envs}, allowed >= 1")
+        if task is not None and arguments:
+            raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+        self.task = task or NetworkMappingTask(**arguments)
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self._states = [Construction(layer.mapspace, num_envs) for layer in self.task.layers]
+        self._observer = NetworkObserver(self.task)
+        self.single_observation_space = spaces.Box(-1.0, 1.0, (self._observer.size,), np.float32)
+        self.single_action_space = spaces.Discrete(self.task.num_choices)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._objective = self.task.spec.objective
+        energy, cycles = self.task.floors
+        counts = self.task.counts
+        # What the layers from each one on cost at least; one more entry for the end.
+        self._rest = [np.append(np.cumsum((figure * counts)[::-1])[::-1], 0.0) for figure in (energy, cycles)]
+        self._floor = combine(self._objective, self._rest[0][:1], self._rest[1][:1])
+        outermost = self.task.evaluate(self.task.outermost[None]).objective
+        self._miss = -float(np.log(outermost / self._floor)[0]) - 1.0
+        self._layer = np.zeros(num_envs, dtype=np.int64)
+        self._feasible = np.ones(num_envs, dtype=bool)
+        self._energy, self._cycles, self._paid = np.zeros(num_envs), np.zeros(num_envs), np.zeros(num_envs)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Obs, Infos]:
+        """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
+
+        The environment is deterministic; ``seed`` only seeds ``np_random``.
+        """
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        mask = (options or {}).get("reset_mask")
+        everywhere = np.ones(self.num_envs, dtype=bool)
+        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
+        return self._observe(), self._infos(everywhere)
+
+    def step(self, actions: Ints) -> tuple[Obs, Floats, Bools, Bools, Infos]:
+        """Makes the next decision in every lane."""
+        actions = np.asarray(actions, dtype=np.int64)
+        top = self.task.num_choices
+        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= top:
+            raise InputError(f"actions must be {self.num_envs} integers in 0..{top - 1}, got {actions!r}")
+        rewards = np.zeros(self.num_envs)
+        for number, at, rows in list(self._groups()):
+            self._decide(number, at, rows, actions[rows])
+            if at + 1 == len(self.task.layers[number].space):
+                rewards[rows] = self._finish(number, rows)
+        self._paid = self._paid + rewards
+        terminated = self._layer == len(self._states)
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        if not terminated.any():
+            return self._observe(), rewards, terminated, truncated, self._infos(~terminated)
+        final_obs, final_info = self._observe(), self._infos(terminated)
+        self._begin(terminated)
+        infos = self._infos(np.ones_like(terminated))
+        objects = np.full(self.num_envs, None, dtype=object)
+        for lane in np.flatnonzero(terminated):
+            objects[lane] = final_obs[lane]
+        infos |= {"final_obs": objects, "_final_obs": terminated.copy()}
+        infos |= {"final_info": final_info, "_final_info": terminated.copy()}
+        return self._observe(), rewards, terminated, truncated, infos
+
+    def action_masks(self) -> Bools:
+        """Choices that leave a feasible completion, shape ``(num_envs, choices)``; sound and tight.
+
+        A lane that is infeasible already has no such choice; it gets every one that exists.
+        """
+        mask = np.zeros((self.num_envs, self.task.num_choices), dtype=bool)
+        for number, at, rows in self._groups():
+            state = self._states[number]
+            part = state.mask(rows, at, canonical=True)
+            stuck = ~part.any(axis=1) | ~self._feasible[rows]
+            part[stuck] = state.available(rows[stuck], at)
+            mask[rows, : part.shape[1]] = part
+        return mask
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Returns one frame per lane, or ``None`` without a render mode."""
+        if self.render_mode is None:
+            return None
+        paint = format_network if self.render_mode == "ansi" else draw_layer
+        return tuple(paint(self.task, row) for row in self._choices())
+
+    def _groups(self) -> Iterator[tuple[int, int, Ints]]:
+        """Lanes by layer and next decision."""
+        for number in np.unique(self._layer):
+            if number == len(self._states):
+                continue
+            lanes = np.flatnonzero(self._layer == number)
+            position = self._states[number].position[lanes]
+            for at in np.unique(position):
+                yield int(number), int(at), lanes[position == at]
+
+    def _decide(self, number: int, at: int, rows: Ints, choices: Ints) -> None:
+        state = self._states[number]
+        available = state.available(rows, at)
+        exists = choices < available.shape[1]
+        exists[exists] = available[np.flatnonzero(exists), choices[exists]]
+        # What does not exist is replaced, so that the episode can go on; it is lost all the same.
+        choices = np.where(exists, choices, available.argmax(axis=1))
+        fits = state.mask(rows, at)[np.arange(len(rows)), choices]
+        self._feasible[rows] &= exists & fits
+        state.choose(rows, at, choices)
+
+    def _finish(self, number: int, rows: Ints) -> Floats:
+        """Adds up a layer; returns what it pays: the drop of minus the log of the best that is still possible."""
+        layer, count = self.task.layers[number], self.task.counts[number]
+        costs = layer.evaluate(layer.designs(self._states[number].choices[rows])).costs
+        before = self._hope(rows, number)
+        self._energy[rows] += costs["energy_pj"] * count
+        self._cycles[rows] += costs["latency_cycles"] * count
+        self._layer[rows] = number + 1
+        last = number + 1 == len(self._states)
+        gain = np.log(before / self._hope(rows, number + 1))
+        lost = self._miss - self._paid[rows] if last else np.zeros(len(rows))
+        return np.where(self._feasible[rows], gain, lost)
+
+    def _hope(self, rows: Ints, number: int) -> Floats:
+        """A lower bound on the objective, given the layers before ``number``."""
+        energy, cycles = self._energy[rows] + self._rest[0][number], self._cycles[rows] + self._rest[1][number]
+        return np.asarray(combine(self._objective, energy, cycles))
+
+    def _begin(self, lanes: Bools) -> None:
+        rows = np.flatnonzero(lanes)
+        for state in self._states:
+            state.begin(rows)
+        self._layer = np.where(lanes, 0, self._layer)
+        self._feasible = self._feasible | lanes
+        self._energy = np.where(lanes, 0.0, self._energy)
+        self._cycles = np.where(lanes, 0.0, self._cycles)
+        self._paid = np.where(lanes, 0.0, self._paid)
+
+    def _choices(self) -> Ints:
+        return np.concatenate([state.choices for state in self._states], axis=1)
+
+    def _observe(self) -> Obs:
+        return self._observer.observe(self._states, self._layer)
+
+    def _infos(self, present: Bools) -> Infos:
+        done = (self._layer == len(self._states)) & self._feasible
+        totals = np.where(done, self._energy, np.inf), np.where(done, self._cycles, np.inf)
+        values: Infos = {
+            "objective": np.array(combine(self._objective, *totals)),
+            "energy_pj": totals[0],
+            "latency_cycles": totals[1],
+            "feasible": self._feasible.copy(),
+            "layer": self._layer.copy(),
+            "position": np.sum([state.position for state in self._states], axis=0),
+            "design": self._choices(),
+        }
+        return values | {f"_{key}": present.copy() for key in values}
+
+
+class NetworkMappingEnv(gym.Env[Obs, np.int64]):
+    """Map all layers of a network onto an accelerator, one after the other.
+
+    ## Description
+    :class:`~accelgym.envs.mapping.MappingEnv` for a whole network: the convolutions and matrix products run one after
+    the other on the same machine, and every distinct layer gets a mapping of its own. Layers of equal shape share one
+    and count as often as they occur. Energies and latencies add up; minimise the energy of the network, its latency,
+    or the product of the two sums.
+
+    The layers are mapped in the order of the network, each decision by decision as in ``accelgym/Mapping-v0``: tensors
+    kept (``bypass=True`` only), prime factors placed, loops ordered.
+
+    ## Action space
+    ``Discrete(choices)``, the meaning depends on the decision at hand, see ``accelgym/Mapping-v0``.
+    ``action_masks()`` is sound (every masked-in prefix can be completed within memories and fan-outs) and tight
+    (every feasible design is reachable, by exactly one path).
+
+    ## Observation space
+    ``Box(-1, 1, (size,), float32)`` for ``M`` distinct layers.
+
+    | width | observation |
+    |-------|-------------|
+    | 1 | share of all decisions made |
+    | M | the layer being mapped (one-hot; none at the end) |
+    | 1 | its share of the network's MACs, times how often it occurs |
+    | rest | what ``accelgym/Mapping-v0`` shows of that layer, zeros behind |
+
+    ## Rewards
+    Each finished layer pays ``log(before / after)`` of the certified lower bound on the network's objective, given
+    the mappings chosen so far. The sum over an episode is ``-log(objective / lower bound)``: 0 cannot be beaten. Once
+    a mapping is infeasible nothing is paid until the end, where the sum becomes what the design with all loops
+    outermost would earn, less 1.
+
+    ## Starting state
+    Nothing decided, first layer. There is no randomness.
+
+    ## Episode end
+    Terminates when everything is decided. An action that does not exist (a slot closed to the loop, a dimension
+    ordered already) is replaced by the first that does, and the design counts as infeasible.
+
+    ## Arguments
+    Fields of ``NetworkMappingSpec``, checked with errors that name the key: ``workload``, ``architecture`` (a preset,
+    or a Timeloop file whose constraints bind), ``objective``, ``bypass``, ``padding``. ``render_mode`` is ``ansi`` (a
+    line per layer and the loop nest being built) or ``rgb_array`` (data movement of that layer and a roofline).
+
+    ```python
+    import accelgym, gymnasium
+    gymnasium.register_envs(accelgym)
+    env = gymnasium.make("accelgym/NetworkMapping-v0", workload="thistle/resnet18", objective="energy")
+    ```
+
+    ## Info
+    The same keys at reset and at every step: ``feasible`` (a completion fits), ``layer`` (its number), ``position``,
+    ``design`` (choice per decision, -1 where open); and, ``inf`` until a feasible design is complete, ``objective``,
+    ``energy_pj``, ``latency_cycles`` of the network.
+
+    ## Vectorised environment
+    ``gymnasium.make_vec(id, num_envs=1024)`` gives :class:`NetworkMappingVectorEnv`.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+    }
+
+    def __init__(
+        self, *, task: NetworkMappingTask | None = None, render_mode: str | None = None, **arguments: Any
+    ) -> None:
+        self._lane = NetworkMappingVectorEnv(1, task=task, render_mode=render_mode, **arguments)
+        self.task = self._lane.task
+        self.render_mode = render_mode
+        self.observation_space = self._lane.single_observation_space
+        self.action_space = self._lane.single_action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
+        """Starts an episode."""
+        super().reset(seed=seed)
+        obs, infos = self._lane.reset(seed=seed)
+        info = _first(infos)
+        self._frame = info["design"]
+        return obs[0], info
+
+    def step(self, action: np.int64) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
+        """Makes the next decision."""
+        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
+        ended = bool(terminated[0])
+        info = _first(infos["final_info"] if ended else infos)
+        self._frame = info["design"]
+        last = infos["final_obs"][0] if ended else obs[0]
+        return last, float(rewards[0]), ended, bool(truncated[0]), info
+
+    def action_masks(self) -> Bools:
+        """Choices that leave a feasible completion, shape ``(choices,)``."""
+        return np.asarray(self._lane.action_masks()[0])
+
+    def render(self) -> Any:
+        """Returns the design so far as text, or the layer being mapped as an RGB array."""
+        if self.render_mode is None:
+            return None
+        paint = format_network if self.render_mode == "ansi" else draw_layer
+        return paint(self.task, self._frame)
+
+
+def _first(infos: Infos) -> dict[str, Any]:
+    return {key: values[0].copy() for key, values in infos.items() if not key.startswith(("_", "final_"))}

@@ -1,0 +1,81 @@
+"""The audit: is mapping this network worth searching?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelgym.envs.mapping.landscape import constant_designs, fullest_share, tied_orders, unlimited_task
+from accelgym.envs.mapping.pricing import combine
+from accelgym.envs.mapping.search import climb
+from accelgym.envs.mapping.spec import MappingObjective
+from accelgym.envs.space import Designs
+from accelgym.envs.task import Audit
+
+if TYPE_CHECKING:
+    from accelgym.envs.network_mapping.task import NetworkMappingTask
+
+__all__ = ["audit_network"]
+
+_RANDOM_DESIGNS = 1000
+_TRIVIAL_REGRET = 0.02
+_MANY_TIES = 1e6
+_RELAXED_STARTS = 2
+
+
+def audit_network(task: NetworkMappingTask, rng: np.random.Generator) -> Audit:
+    """Measures the landscape of a network-mapping task.
+
+    As for a single layer (:func:`~accelgym.envs.mapping.landscape.audit_mapping`), a constant design makes the same
+    wish in all layers, and greedy moves single prime factors in each layer by itself.
+
+    Args:
+        task: The task.
+        rng: Source of the random designs.
+    """
+    reference = task.reference()
+    optimum = reference.value
+
+    def regret(designs: Designs) -> float:
+        return float(task.evaluate(designs).score.min() / optimum - 1)
+
+    dims = dict.fromkeys(dim for layer in task.layers for dim in layer.problem.dims)
+    constant = [layer.repair(constant_designs(layer, tuple(dims)), rng) for layer in task.layers]
+    greedy = [layer.encode(climb(layer.pricing, layer.candidate(layer.outermost))[0]) for layer in task.layers]
+    relaxed = [unlimited_task(layer) for layer in task.layers]
+    designs = [x.encode(x.best_of_descents(_RELAXED_STARTS, rng)[0]) for x in relaxed]
+    costs = [x.evaluate(design).costs for x, design in zip(relaxed, designs, strict=True)]
+    energy, cycles = (
+        float(sum(weight * cost[name][0] for weight, cost in zip(task.weights, costs, strict=True)))
+        for name in ("energy_pj", "latency_cycles")
+    )
+    ideal = min(optimum, float(combine(task.spec.objective, np.array(energy), np.array(cycles))))
+    best = list(task.split(np.array([reference.design])))
+    tied = 1.0
+    if task.spec.objective is not MappingObjective.EDP:  # layers tie by themselves only where costs add up
+        tied = float(np.prod([tied_orders(x, part[0], float(x.evaluate(part).objective[0])) for x, part in best]))
+    faults = []
+    constant_regret = regret(np.concatenate(constant, axis=1))
+    random_regret = regret(task.sample_feasible(rng, _RANDOM_DESIGNS))
+    if constant_regret < _TRIVIAL_REGRET:
+        faults.append(f"a constant design is within {constant_regret:.1%} of the optimum")
+    if random_regret < _TRIVIAL_REGRET:
+        faults.append(f"random search is within {random_regret:.1%} of the optimum")
+    if ideal / optimum > 1 - _TRIVIAL_REGRET / 2:
+        faults.append("the constraint does not bind")
+    if tied > _MANY_TIES:
+        faults.append(f"at least {tied:.0e} designs tie")
+    return Audit(
+        optimum=optimum,
+        gap=reference.gap,
+        log10_cardinality=float(np.log10(task.space.nvec).sum()),
+        feasible_fraction=float(task.evaluate(task.space.sample(rng, _RANDOM_DESIGNS)).feasible.mean()),
+        constant_regret=constant_regret,
+        random_regret=random_regret,
+        greedy_regret=regret(np.concatenate(greedy, axis=1)),
+        tied_optima=tied,
+        relaxed_optimum_ratio=ideal / optimum,
+        budget_used=max(fullest_share(x, part[0]) for x, part in best),
+        verdict="; ".join(faults) or "ok",
+    )

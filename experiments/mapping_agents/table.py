@@ -1,0 +1,106 @@
+"""Searches of mapping tasks, and the table of what they reach in pJ/MAC."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from accelgym.agents import search
+from accelgym.costmodels.errors import InputError
+from accelgym.envs.mapping import MappingTask
+from accelgym.envs.registration import make_task
+from accelgym.experiments.config import BenchConfig
+
+__all__ = ["MAPPER_PJ_PER_MAC", "THISTLE", "MappingRun", "format_table", "run_searches", "write_csv"]
+
+THISTLE = Path(__file__).with_name("thistle.yaml")
+"""The shipped configuration: 23 layers, six agents."""
+MAPPER_PJ_PER_MAC = {
+    ("thistle/resnet18", "L1"): 22.66,
+    ("thistle/resnet18", "L2"): 22.54,
+    ("thistle/resnet18", "L12"): 24.51,
+    ("thistle/yolo9000", "L1"): 25.06,
+    ("thistle/yolo9000", "L5"): 23.42,
+    ("thistle/yolo9000", "L9"): 22.39,
+}
+"""What timeloop-mapper 3.0.3 reached: random-pruned, two threads, 75 s, every tensor kept at every level.
+
+Counted by that version's rules, which differ in sliding windows and have link transfers.
+"""
+
+
+@dataclass(frozen=True)
+class MappingRun:
+    """One search."""
+
+    workload: str
+    layer: str
+    agent: str
+    seed: int
+    evaluations: int
+    pj_per_mac: float
+    """Of the best mapping; ``inf`` where none was found."""
+    agent_cpu_s: float
+    evaluation_cpu_s: float
+
+
+def run_searches(config: BenchConfig) -> Iterator[MappingRun]:
+    """Runs every agent of a config on every task, in order.
+
+    Args:
+        config: Tasks of ``accelgym/Mapping-v0`` with objective ``energy``.
+
+    Raises:
+        InputError: Another kind of task or objective, or a bad argument or option.
+    """
+    for entry in config.tasks:
+        for arguments in entry.expand():
+            task = make_task(entry.env, **arguments)
+            if not isinstance(task, MappingTask) or task.spec.objective != "energy":
+                raise InputError(f"task {arguments}: allowed tasks of accelgym/Mapping-v0 with objective=energy")
+            for agent in config.agents:
+                for seed in config.seeds:
+                    budget = config.budget_of(agent)
+                    found = search(task, agent.name, budget=budget, seed=seed, options=dict(agent.options))
+                    yield MappingRun(
+                        task.spec.workload,
+                        task.problem.name,
+                        agent.label,
+                        seed,
+                        found.evaluations,
+                        found.best / task.problem.macs,
+                        float(found.agent_cpu_s[-1]),
+                        float(found.evaluation_cpu_s[-1]),
+                    )
+
+
+def write_csv(path: Path, runs: Sequence[MappingRun]) -> None:
+    """Writes one line per search."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(MappingRun)])
+        writer.writeheader()
+        writer.writerows(asdict(run) for run in runs)
+
+
+def format_table(runs: Sequence[MappingRun]) -> str:
+    """Returns a Markdown table: mean pJ/MAC over the seeds by layer and agent, and the mean over the layers."""
+    agents = list(dict.fromkeys(run.agent for run in runs))
+    layers = list(dict.fromkeys((run.workload, run.layer) for run in runs))
+    reached = {
+        (layer, agent): np.mean([r.pj_per_mac for r in runs if (r.workload, r.layer) == layer and r.agent == agent])
+        for layer in layers
+        for agent in agents
+    }
+    spent = {agent: max(run.evaluations for run in runs if run.agent == agent) for agent in agents}
+    heads = ["layer", "timeloop-mapper", *(f"{agent} ({spent[agent]})" for agent in agents)]
+    lines = [heads, ["---", *(["---:"] * (len(heads) - 1))]]
+    for layer in layers:
+        mapper = MAPPER_PJ_PER_MAC.get(layer)
+        values = [f"{reached[layer, agent]:.2f}" for agent in agents]
+        lines.append([" ".join(layer), "" if mapper is None else f"{mapper:.2f}", *values])
+    lines.append(["mean", "", *(f"{np.mean([reached[x, agent] for x in layers]):.2f}" for agent in agents)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
