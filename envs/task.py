@@ -123,6 +123,10 @@ class Task(ABC):
         """
         return {}
 
+    def figures(self, value: float) -> dict[str, float]:
+        """Returns an objective in the units that the literature compares, by name; none by default."""
+        return {}
+
     @cached_property
     def id(self) -> str:
         """Canonical hash of :meth:`describe`: the key of caches, leaderboards and certificates."""

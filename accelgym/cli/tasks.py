@@ -27,11 +27,15 @@ def oracle(env: EnvOption = _DEFAULT_ENV, settings: SetOption = None, as_json: J
     start = time.perf_counter()
     task = make_task(env, **parse_settings(settings))
     found = task.reference()
-    answer = found.to_json() | {
-        "design": None if found.design is None else task.space.decode(found.design),
-        "seconds": time.perf_counter() - start,
-        "task": task.id,
-    }
+    answer = (
+        found.to_json()
+        | task.figures(found.value)
+        | {
+            "design": None if found.design is None else task.space.decode(found.design),
+            "seconds": time.perf_counter() - start,
+            "task": task.id,
+        }
+    )
     if as_json:
         print_json(answer)
         return

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.architecture.problem import Tensor
+from accelgym.costmodels.architecture.rules import KEPT
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.mapping.mapspace import Keep, Mapspace, Order, Place
-from accelgym.costmodels.architecture.rules import KEPT
 from accelgym.envs.space import Designs
 
 __all__ = ["Construction"]

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.rules import BYPASSED, FREE, Rules
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import Mappings
-from accelgym.costmodels.architecture.rules import BYPASSED, FREE, Rules
 from accelgym.envs.space import Designs, Parameter, Space
 
 __all__ = ["Decision", "Keep", "Mapspace", "Order", "Place", "prime_factors"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.rules import BYPASSED
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.envs.mapping.mapspace import Mapspace
-from accelgym.costmodels.architecture.rules import BYPASSED
 from accelgym.envs.mapping.spec import MappingObjective
 
 __all__ = ["Candidates", "Pricing", "combine"]

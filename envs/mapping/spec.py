@@ -42,7 +42,7 @@ class MappingSpec(BaseModel):
     layer: int | str = 2
     """The layer mapped: its position among the convolutions and GEMMs, counted from 1, or its name."""
     architecture: str = "eyeriss"
-    """Name of a preset, or a Timeloop v0.3 or v0.4 file; its constraints bind."""
+    """Name of a preset, or a Timeloop v0.3 or v0.4 file; its constraints bind. ``arch`` for short."""
     objective: MappingObjective = MappingObjective.EDP
     bypass: bool = False
     """Also choose which level holds which tensor, where the architecture's constraints leave that open."""
@@ -56,6 +56,11 @@ class MappingSpec(BaseModel):
         Raises:
             InputError: Names the key, the value given and what is allowed.
         """
+        arguments = dict(arguments)
+        if "arch" in arguments:
+            if "architecture" in arguments:
+                raise InputError("arch is short for architecture: give one of them")
+            arguments["architecture"] = arguments.pop("arch")
         for key in arguments:
             if key not in cls.model_fields:
                 raise unknown_name("argument", key, cls.model_fields)

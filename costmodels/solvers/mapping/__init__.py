@@ -1,7 +1,8 @@
 """Proven optima of mappings: geometric programs over tile sizes, certified bounds, branch and bound."""
 
-from accelgym.costmodels.solvers.mapping.branch_and_bound import Solution, solve
+from accelgym.costmodels.solvers.mapping.branch_and_bound import PROOF_VERSION, RELAXATIONS, Solution, solve
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
+from accelgym.costmodels.solvers.mapping.programs import Goal
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
-__all__ = ["MachineTable", "MappingSpace", "Solution", "solve"]
+__all__ = ["PROOF_VERSION", "RELAXATIONS", "Goal", "MachineTable", "MappingSpace", "Solution", "solve"]

@@ -24,11 +24,22 @@ from accelgym.costmodels.solvers.mapping.programs import Goal, ProgramWriter
 from accelgym.costmodels.solvers.mapping.room import Fanouts, shrink_to_room
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
-__all__ = ["BranchAndBound", "Solution", "solve"]
+__all__ = ["PROOF_VERSION", "RELAXATIONS", "BranchAndBound", "Solution", "solve"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+
+PROOF_VERSION = "geometric-programs 1.0"
+"""Changes whenever a bound could."""
+RELAXATIONS = (
+    "factors need not be integers, nor divide",
+    "a window's undecided extent is its least in the box; a negative constant is replaced by a chord",
+    "requests that children share are at least those of the busier dimension",
+    "elided first accumulations are chords, or shares of what is certainly moved",
+    "accesses are not rounded up to blocks, cycles not to integers",
+)
+"""What the bounds of open nodes give away."""
 
 _BATCH = 128
 _LEAF = 4000.0
@@ -44,8 +55,12 @@ _SAFETY = 1e-9
 class Solution:
     """What a search hands back."""
 
-    found: Found | None
-    """The best mapping, ``None`` when none fits."""
+    value: float
+    """Objective of the best mapping, ``inf`` when none was found."""
+    mapping: tuple[Ints, Ints, Bools] | None
+    """Its loop factors and positions, shape ``(slots, dims)``, and which level keeps which tensor."""
+    machine: int
+    """Its row of the machine table."""
     lower_bound: float
     nodes: int
     """Programs solved."""
@@ -174,7 +189,9 @@ class BranchAndBound:
         """Evaluates everything inside small nodes; returns the others."""
         sizes, rows = self.evaluator.sizes(nodes)
         small = (sizes <= _LEAF) & self._decided(nodes)
-        parts: list[tuple[Ints, int]] = [(self.evaluator.grid(rows[k]), int(k)) for k in np.flatnonzero(small) if sizes[k]]
+        parts: list[tuple[Ints, int]] = [
+            (self.evaluator.grid(rows[k]), int(k)) for k in np.flatnonzero(small) if sizes[k]
+        ]
         if parts:
             self.offer(self._best_of(nodes, parts))
         return nodes.take(~small & (nodes.bound < self.cutoff))
@@ -195,7 +212,10 @@ class BranchAndBound:
     def _split(self, nodes: Nodes, points: Floats, weights: Floats) -> Nodes:
         """Two or more children of every node, which share its bound."""
         decided = self._decided(nodes)
-        parts = [self._split_class(nodes.take(~decided)), self._split_box(nodes.take(decided), points[decided], weights[decided])]
+        parts = [
+            self._split_class(nodes.take(~decided)),
+            self._split_box(nodes.take(decided), points[decided], weights[decided]),
+        ]
         return Nodes.join(parts)
 
     def _split_class(self, nodes: Nodes) -> Nodes:
@@ -230,7 +250,9 @@ class BranchAndBound:
         up = logs[dims, above] - points
         distance = np.minimum(np.abs(down), np.abs(up))
         width = logs[dims, high] - logs[dims, low]
-        score = np.where(high > low, (distance + 0.02 * width) * (weights + 1e-3) + 1e-9, -1.0).reshape(n, weights[0].size if n else 1)
+        score = np.where(high > low, (distance + 0.02 * width) * (weights + 1e-3) + 1e-9, -1.0).reshape(
+            n, weights[0].size if n else 1
+        )
         chosen = score.argmax(axis=1)
         i, d = chosen // self.space.dims + 1, chosen % self.space.dims
         rows = np.arange(n)
@@ -326,8 +348,11 @@ def solve(
         search.advance()
         if time.perf_counter() - begin > seconds:
             break
+    best = search.best
     return Solution(
-        search.best,
+        np.inf if best is None else best.value,
+        None if best is None else (*search.evaluator.mapping(best), best.keep),
+        -1 if best is None else best.machine,
         search.lower_bound,
         search.solved,
         search.evaluator.spent,

@@ -120,9 +120,9 @@ def _signature(order: tuple[int, ...], relevant: Bools, slides: Bools, hoisted: 
     return counted, slide
 
 
-def _undominated(rows: list[tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]]) -> list[
-    tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]
-]:
+def _undominated(
+    rows: list[tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]],
+) -> list[tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]]:
     """Drops repeated signatures and those that another one beats for every tensor."""
     distinct = {(row[0].tobytes(), row[1].tobytes()): row for row in reversed(rows)}
     kept = list(distinct.values())
@@ -157,7 +157,9 @@ def mirrors(space: MappingSpace, table: TermTable, classes: tuple[LevelClasses, 
         numbers = {key: k for k, key in enumerate(keys[:-1])}
         result[v, one.undecided] = one.undecided
         for k in range(one.undecided):
-            key = tuple(np.ascontiguousarray(x[..., swap]).tobytes() for x in (one.counted[k], one.slide[k], one.unit[k]))
+            key = tuple(
+                np.ascontiguousarray(x[..., swap]).tobytes() for x in (one.counted[k], one.slide[k], one.unit[k])
+            )
             if key not in numbers:
                 return None
             result[v, k] = numbers[key]
@@ -193,5 +195,7 @@ def _symmetric(space: MappingSpace, table: TermTable, swap: Ints) -> bool:
         plain = set(first.relevant) - {d for window in first.windows for d in window.dims}
         same = same and {image[d] for d in plain} == plain
         there = {(window.dims, window.coefficients) for window in first.windows}
-        same = same and {(tuple(image[d] for d in window.dims), window.coefficients) for window in first.windows} == there
+        same = (
+            same and {(tuple(image[d] for d in window.dims), window.coefficients) for window in first.windows} == there
+        )
     return same

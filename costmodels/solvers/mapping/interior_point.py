@@ -101,7 +101,9 @@ def lagrangian_bound(programs: Programs, y: Floats, multipliers: Floats, row_mul
     return _bound(programs, _Functions(programs, y), y, np.maximum(multipliers, 0.0), np.maximum(row_multipliers, 0.0))
 
 
-def _bound(programs: Programs, functions: _Functions, y: Floats, multipliers: Floats, row_multipliers: Floats) -> Floats:
+def _bound(
+    programs: Programs, functions: _Functions, y: Floats, multipliers: Floats, row_multipliers: Floats
+) -> Floats:
     slack = np.einsum("brn,bn->br", programs.rows, y) - programs.limits
     value = (
         functions.values[:, 0]
@@ -169,7 +171,9 @@ def solve_programs(programs: Programs, *, cutoff: float = np.inf, tolerance: flo
         ending = np.ones(len(done), dtype=bool) if last else done
         if ending.any():
             weight = functions.weight[ending] * np.repeat(
-                np.concatenate([np.ones((int(ending.sum()), 1)), state.multipliers[ending]], axis=1), functions.sizes, axis=1
+                np.concatenate([np.ones((int(ending.sum()), 1)), state.multipliers[ending]], axis=1),
+                functions.sizes,
+                axis=1,
             )
             sensitivity[open_rows[ending]] = np.einsum("bm,bmn->bn", weight, np.abs(part.exponents[ending]))
         if done.all():

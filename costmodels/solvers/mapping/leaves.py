@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.loopnest.model import LoopnestModel
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
@@ -144,13 +143,13 @@ class Evaluator:
                 fits &= good
         return fits, masks
 
-    def mapping(self, found: Found) -> tuple[Ints, Ints, Architecture]:
-        """Returns factors and ranks by slot and dimension, shape ``(slots, dims)``, and the machine."""
+    def mapping(self, found: Found) -> tuple[Ints, Ints]:
+        """Returns factors and ranks by slot and dimension, shape ``(slots, dims)`` each."""
         factors = self.factors(found.chains[None])
         _, masks = self._split(factors, np.array([found.machine]))
         slots = self.space.slot_factors(factors, masks)
         ranks = self.ranks(found.classes[None])
-        return slots[:, :, 0], ranks[:, :, 0], self.machines.architectures[found.machine]
+        return slots[:, :, 0], ranks[:, :, 0]
 
     # -- sets of mappings --------------------------------------------------------------------------------------------
 
@@ -161,7 +160,9 @@ class Evaluator:
         for d, chains in enumerate(self.space.chains):
             inside = np.ones((len(nodes), len(chains)), dtype=bool)
             for i in range(1, len(self.space.places)):
-                inside &= (chains[None, :, i] >= nodes.low[:, None, i, d]) & (chains[None, :, i] <= nodes.high[:, None, i, d])
+                inside &= (chains[None, :, i] >= nodes.low[:, None, i, d]) & (
+                    chains[None, :, i] <= nodes.high[:, None, i, d]
+                )
             sizes *= inside.sum(axis=1)
             for k in range(len(nodes)):
                 rows[k].append(np.flatnonzero(inside[k]))

@@ -93,7 +93,9 @@ def propagate(space: MappingSpace, nodes: Nodes, unit: Bools) -> Bools:
             outer_low, outer_high = table[dims, nodes.low[:, i]], table[dims, nodes.high[:, i]]
             least = -(-outer_low // most[:, i])
             nodes.low[:, i + 1] = np.maximum(nodes.low[:, i + 1], _number(space, least, up=True))
-            nodes.high[:, i + 1] = np.minimum(nodes.high[:, i + 1], _number(space, outer_high // factor[:, i], up=False))
+            nodes.high[:, i + 1] = np.minimum(
+                nodes.high[:, i + 1], _number(space, outer_high // factor[:, i], up=False)
+            )
     return np.asarray(possible & (nodes.low <= nodes.high).all(axis=(1, 2)))
 
 

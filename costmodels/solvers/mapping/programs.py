@@ -6,7 +6,6 @@ programs only ever relax: an optimum of the program is a lower bound of everythi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -66,9 +65,7 @@ class ProgramWriter:
         self.timed = goal is not Goal.ENERGY or self.leaks
         """Whether the cycles are a variable."""
         self.macs = float(space.problem.macs)
-        self.ported = [
-            (names, words) for names, words in machines.ports if self.timed and np.isfinite(words).any()
-        ]
+        self.ported = [(names, words) for names, words in machines.ports if self.timed and np.isfinite(words).any()]
 
     def unit(self, nodes: Nodes) -> Bools:
         """Time loops that the classes of nodes fix to one, shape ``(nodes, places, dims)``."""
@@ -293,7 +290,13 @@ class ProgramWriter:
 
 
 def _untie(
-    constants: Floats, exponents: Floats, tied: Bools, offset: Floats, bounds: npt.NDArray[np.int64], *, sign: float = 1.0
+    constants: Floats,
+    exponents: Floats,
+    tied: Bools,
+    offset: Floats,
+    bounds: npt.NDArray[np.int64],
+    *,
+    sign: float = 1.0,
 ) -> tuple[Floats, Floats]:
     """Replaces tied extents by the next ones inside, and the outermost by the bounds.
 

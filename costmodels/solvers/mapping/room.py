@@ -86,7 +86,9 @@ class Fanouts:
         limits = (self.machines.fanout_y[:, level].max(), self.machines.fanout_x[:, level].max())
         rows, sizes = np.ones((1, 0), dtype=np.int64), np.ones(1, dtype=np.int64)
         for d, divisors in enumerate(space.divisors):
-            options = divisors[divisors <= space.most[place, d]] if space.open[place, d] else space.fixed[place, d : d + 1]
+            options = (
+                divisors[divisors <= space.most[place, d]] if space.open[place, d] else space.fixed[place, d : d + 1]
+            )
             longer = sizes[:, None] * options
             kept = longer <= limits[0] * limits[1]
             row, option = np.nonzero(kept)

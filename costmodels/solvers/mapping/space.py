@@ -73,7 +73,10 @@ class MappingSpace:
         """Whether a place takes loops that are not prescribed, shape ``(places, dims)``."""
         rules = self.rules
         table = [
-            [any(rules.open[s, d] for s in p.slots) and all(rules.fixed[s, d] == 1 for s in p.slots) for d in self.active]
+            [
+                any(rules.open[s, d] for s in p.slots) and all(rules.fixed[s, d] == 1 for s in p.slots)
+                for d in self.active
+            ]
             for p in self.places
         ]
         return np.array(table, dtype=bool).reshape(len(self.places), self.dims)

@@ -153,9 +153,7 @@ class TrafficTerms:
                 result.append(self._boundary(nodes, t, transfer, visits, slide, undecided, low, high))
         return result
 
-    def _visits(
-        self, nodes: Nodes, t: int, child: int, outer: Floats, slide: _Slide
-    ) -> tuple[Floats, _Slide, Bools]:
+    def _visits(self, nodes: Nodes, t: int, child: int, outer: Floats, slide: _Slide) -> tuple[Floats, _Slide, Bools]:
         """Iterations of irrelevant loops, in time and space, that change the tile, and the loop it slides along."""
         parent, n = child - 1, len(nodes)
         i, irrelevant = self.space.time[parent], self.irrelevant[t]
@@ -183,7 +181,15 @@ class TrafficTerms:
         return visits, now, undecided
 
     def _boundary(
-        self, nodes: Nodes, t: int, transfer: Transfer, visits: Floats, slide: _Slide, undecided: Bools, low: Floats, high: Floats
+        self,
+        nodes: Nodes,
+        t: int,
+        transfer: Transfer,
+        visits: Floats,
+        slide: _Slide,
+        undecided: Bools,
+        low: Floats,
+        high: Floats,
     ) -> Movement:
         n, parent, child = len(nodes), transfer.child - 1, transfer.child
         inside, after = self.inner(child), self.space.time[parent] + 1
@@ -243,7 +249,9 @@ class TrafficTerms:
 
     # -- windows ---------------------------------------------------------------------------------------------------
 
-    def _extent(self, window: Window, i: int, low: Floats, high: Floats, stretch: list[tuple[Floats, Floats, Floats]] | None) -> Posynomial:
+    def _extent(
+        self, window: Window, i: int, low: Floats, high: Floats, stretch: list[tuple[Floats, Floats, Floats]] | None
+    ) -> Posynomial:
         """Extent of a window at a place; ``stretch`` multiplies the extent of each dimension by a sliding loop.
 
         Args:
@@ -306,7 +314,11 @@ class TrafficTerms:
             # Whatever the loop, a step brings at least the extent of the dimension it moves along.
             least = np.min(
                 [
-                    np.where(on, np.maximum(1.0, c * np.exp(low[:, i, d]) + min(0.0, _slack(window, k, low, i, dims))), np.inf)
+                    np.where(
+                        on,
+                        np.maximum(1.0, c * np.exp(low[:, i, d]) + min(0.0, _slack(window, k, low, i, dims))),
+                        np.inf,
+                    )
                     for k, (on, c, d) in enumerate(zip(possible, window.coefficients, dims, strict=True))
                 ],
                 axis=0,
