@@ -150,6 +150,19 @@ class BranchAndBound:
         nodes = nodes.take(good)
         return nodes.take(propagate(self.space, nodes, self.writer.unit(nodes)))
 
+    def root_bounds(self) -> Floats:
+        """Certified lower bound of the optimum on every machine, from the classes alone; ``inf`` without a mapping."""
+        bounds = np.full(len(self.machines), np.inf)
+        for begin in range(0, len(self.open), _BATCH):
+            now = self.open.take(np.arange(begin, min(begin + _BATCH, len(self.open))))
+            spread, possible = self.fanouts.tighten(now)
+            now, spread = now.take(possible), spread[possible]
+            if len(now):
+                relaxed = solve_programs(self.writer.write(now, spread))
+                self.solved += len(now)
+                np.minimum.at(bounds, now.machine, relaxed.bound - _SAFETY)
+        return np.exp(np.minimum(bounds, 700.0))
+
     def offer(self, found: Found | None) -> None:
         """Takes a mapping as the incumbent if it is better, and drops what it makes hopeless."""
         if found is not None and (self.best is None or found.value < self.best.value):

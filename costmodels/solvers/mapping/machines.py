@@ -63,6 +63,10 @@ class MachineTable:
             np.array([a.leakage_pj for a in architectures]),
         )
 
+    def take(self, rows: Sequence[int]) -> MachineTable:
+        """Returns some of the machines."""
+        return MachineTable.of([self.architectures[row] for row in rows])
+
     def __len__(self) -> int:
         return len(self.architectures)
 
