@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Tensor
 from accelgym.costmodels.architecture.rules import KEPT
 from accelgym.costmodels.errors import InputError
-from accelgym.envs.mapping.mapspace import Keep, Mapspace, Order, Place
+from accelgym.envs.mapping.mapspace import Keep, Mapspace, Order, Place, Size
 from accelgym.envs.space import Designs
 
 __all__ = ["Construction"]
@@ -42,7 +43,12 @@ class Construction:
         self.lanes = lanes
         self.levels = [v for v, level in enumerate(architecture.levels) if level.tile_capacity is not None]
         """Levels with a capacity."""
-        self._capacity = {v: float(architecture.levels[v].tile_capacity or 0) for v in self.levels}
+        self.capacity = np.empty((len(architecture.levels), lanes))
+        """Words that tiles may occupy; of the widest machine while the machine is open."""
+        self.fanout = np.empty((len(architecture.slots), lanes))
+        """Extent of each fan-out along its direction, ``inf`` for time."""
+        self._limits = _limits(architecture)
+        self._machines = [_limits(m.architecture) for m in mapspace.family.machines] if mapspace.family else []
         self._axes = [_axes(tensor, problem.dims) for tensor in problem.tensors]
         self._absorber_level = [architecture.slots[s].level for s in mapspace.rules.absorber]
         slots, dims = len(architecture.slots), len(problem.dims)
@@ -59,6 +65,7 @@ class Construction:
         """Choices made, -1 where open."""
         self.position = np.empty(lanes, dtype=np.int64)
         """Next decision; their number when complete."""
+        self._sizes = self._sizes_that_fit() if self._machines else np.zeros((0, 0), dtype=bool)
         self.begin(np.arange(lanes))
         if lanes:
             self._require_room()
@@ -66,6 +73,7 @@ class Construction:
     def begin(self, rows: Ints) -> None:
         """Empties some lanes."""
         mapspace = self.mapspace
+        self.capacity[:, rows], self.fanout[:, rows] = (limit[:, None] for limit in self._limits)
         self.extent[:, :, rows] = self._start[:, :, None]
         self.factors[:, :, rows] = mapspace.fixed[:, :, None]
         self.used[:, rows] = mapspace.fixed.prod(axis=1)[:, None]
@@ -88,10 +96,13 @@ class Construction:
         """
         mask = self.available(rows, at)
         decision = self.mapspace.decisions[at]
-        if isinstance(decision, Keep) and decision.level in self._capacity:
+        if isinstance(decision, Size):
+            fits = self._sizes.any(axis=1)[None] if at == 0 else self._sizes[self.choices[rows, 0]]
+            mask[:, : len(decision.words)] &= fits
+        elif isinstance(decision, Keep) and decision.level in self.levels:
             extent = self.extent[decision.level][:, rows]
             words = self._words(decision.level, extent, rows) + self._box(decision.tensor, extent)
-            mask[:, 0] = words <= self._capacity[decision.level]
+            mask[:, 0] = words <= self.capacity[decision.level, rows]
         elif isinstance(decision, Place):
             self._mask_place(mask, rows, decision)
             if canonical and decision.repeats:
@@ -103,7 +114,12 @@ class Construction:
         decision = self.mapspace.decisions[at]
         self.choices[rows, at] = choices
         self.position[rows] = at + 1
-        if isinstance(decision, Keep):
+        if isinstance(decision, Size) and at == 1:
+            machine = self.mapspace.machine_table[self.choices[rows, 0], choices]
+            for m in np.unique(machine[machine >= 0]):
+                mine = rows[machine == m]
+                self.capacity[:, mine], self.fanout[:, mine] = (limit[:, None] for limit in self._machines[m])
+        elif isinstance(decision, Keep):
             self.keep[decision.level, decision.tensor, rows] = choices == 0
         elif isinstance(decision, Place):
             d, prime = decision.dim, decision.prime
@@ -118,6 +134,8 @@ class Construction:
         available = np.zeros((len(rows), self.mapspace.num_choices), dtype=bool)
         decision = self.mapspace.decisions[at]
         match decision:
+            case Size():
+                available[:, : len(decision.words)] = True
             case Keep():
                 available[:, :2] = True
             case Place():
@@ -161,16 +179,14 @@ class Construction:
         for s in decision.slots:
             slot = slots[s]
             for v in range(reached + 1, slot.level + 1):
-                if v in self._capacity:
+                if v in self.levels:
                     extent = self.extent[v][:, rows]
                     extent[d] *= prime
-                    fits = fits & (self._words(v, extent, rows) <= self._capacity[v])
+                    fits = fits & (self._words(v, extent, rows) <= self.capacity[v, rows])
             reached = max(reached, slot.level)
             mask[:, s] = fits & (self.factors[s, d, rows] * prime <= rules.most[s, d])
             if slot.kind != "temporal":
-                level = self.mapspace.architecture.levels[slot.level]
-                limit = level.fanout_x if slot.kind == "x" else level.fanout_y
-                mask[:, s] &= self.used[s, rows] * prime <= limit
+                mask[:, s] &= self.used[s, rows] * prime <= self.fanout[s, rows]
                 other = self.mapspace.architecture.slot(slot.level, "y" if slot.kind == "x" else "x")
                 if other is not None:
                     mask[:, s] &= self.factors[other, d, rows] == 1
@@ -199,22 +215,48 @@ class Construction:
         level = np.array([slot.level for slot in mapspace.architecture.slots])
         return np.array([loops[level >= v].prod(axis=0) for v in range(len(mapspace.architecture.levels))], dtype=float)
 
+    def _sizes_that_fit(self) -> Bools:
+        """Register and SRAM sizes of machines that hold the smallest mapping, shape ``(registers, sram sizes)``."""
+        table = self.mapspace.machine_table
+        fits = table >= 0
+        one = np.zeros(1, dtype=np.int64)
+        kept = self.keep
+        self.keep = np.repeat((self.mapspace.rules.keep == KEPT)[:, :, None], 1, axis=2)
+        for v in self.levels:
+            words = self._words(v, self._start[v][:, None], one)[0]
+            fits &= np.array([self._machines[m][0][v] for m in table.ravel()]).reshape(table.shape) >= words
+        self.keep = kept
+        used = self.mapspace.fixed.prod(axis=1)
+        for s in range(len(used)):
+            fits &= np.array([self._machines[m][1][s] for m in table.ravel()]).reshape(table.shape) >= used[s]
+        return fits
+
     def _require_room(self) -> None:
         names = self.mapspace.architecture.level_names
+        if self._machines and not self._sizes.any():
+            raise InputError(f"no mapping of {self.mapspace.problem.name!r} fits any machine of the family")
         for v in self.levels:
-            if self.words(v)[0] > self._capacity[v]:
+            if self.words(v)[0] > self.capacity[v, 0]:
                 raise InputError(
                     f"no mapping of {self.mapspace.problem.name!r} fits: the smallest tile at {names[v]!r} has "
-                    f"{self.words(v)[0]:.0f} words, its capacity is {self._capacity[v]:.0f}"
+                    f"{self.words(v)[0]:.0f} words, its capacity is {self.capacity[v, 0]:.0f}"
                 )
-        for s, slot in enumerate(self.mapspace.architecture.slots):
-            level = self.mapspace.architecture.levels[slot.level]
-            limit = {"temporal": np.inf, "x": level.fanout_x, "y": level.fanout_y}[slot.kind]
+        for s, limit in enumerate(self.fanout[:, 0]):
             if self.used[s, 0] > limit:
                 raise InputError(
                     f"constraints spread {self.used[s, 0]:.0f} iterations over {self.mapspace.slot_names[s]!r}, "
-                    f"which has {limit}"
+                    f"which has {limit:.0f}"
                 )
+
+
+def _limits(architecture: Architecture) -> tuple[Floats, Floats]:
+    """Capacities by level and fan-outs by slot."""
+    capacity = [np.inf if level.tile_capacity is None else float(level.tile_capacity) for level in architecture.levels]
+    fanout = []
+    for slot in architecture.slots:
+        level = architecture.levels[slot.level]
+        fanout.append({"temporal": np.inf, "x": float(level.fanout_x), "y": float(level.fanout_y)}[slot.kind])
+    return np.array(capacity), np.array(fanout)
 
 
 def _draw(mask: Bools, rng: np.random.Generator) -> Ints:

@@ -42,6 +42,7 @@ class MappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         **arguments: Fields of ``MappingSpec``.
     """
 
+    task_type: ClassVar[type[MappingTask]] = MappingTask
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "render_modes": ["ansi", "rgb_array"],
         "render_fps": 4,
@@ -64,7 +65,7 @@ class MappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
-        self.task = task or MappingTask(**arguments)
+        self.task = task or self.task_type(**arguments)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.one_shot = one_shot
@@ -271,6 +272,7 @@ class MappingEnv(gym.Env[Obs, np.int64]):
     * v0: first version.
     """
 
+    lanes_type: ClassVar[type[MappingVectorEnv]] = MappingVectorEnv
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "render_modes": ["ansi", "rgb_array"],
         "render_fps": 4,
@@ -284,7 +286,7 @@ class MappingEnv(gym.Env[Obs, np.int64]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        self._lane = MappingVectorEnv(1, one_shot=one_shot, task=task, render_mode=render_mode, **arguments)
+        self._lane = self.lanes_type(1, one_shot=one_shot, task=task, render_mode=render_mode, **arguments)
         self.task = self._lane.task
         self.render_mode = render_mode
         self.observation_space = self._lane.single_observation_space

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.family import ArchitectureFamily
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE, Rules
@@ -18,9 +19,17 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import Mappings
 from accelgym.envs.space import Designs, Parameter, Space
 
-__all__ = ["Decision", "Keep", "Mapspace", "Order", "Place", "prime_factors"]
+__all__ = ["Decision", "Keep", "Mapspace", "Order", "Place", "Size", "prime_factors"]
 
 Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Size:
+    """The words of a memory of the machine; choices are positions in ``words``."""
+
+    level: int
+    words: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -54,13 +63,13 @@ class Order:
     """How many of them lie further inside."""
 
 
-Decision = Keep | Place | Order
+Decision = Size | Keep | Place | Order
 
 
 class Mapspace:
     """All mappings that an architecture's fan-outs and constraints allow, apart from the room they need.
 
-    A design decides, in this order: which level keeps which tensor (where that is free); for every prime factor of
+    A design decides, in this order: the sizes of the memories, when the machine is open; which level keeps which tensor (where that is free); for every prime factor of
     every loop bound, the slot in which it lies, so that factors always multiply to the bound; and for every level
     but the innermost, whose order changes nothing, the order of its time loops as a Lehmer code, the innermost
     loop first: digit ``k`` picks among the dimensions not picked before.
@@ -70,15 +79,23 @@ class Mapspace:
 
     Args:
         problem: The problem.
-        architecture: The machine.
+        architecture: The machine; for a family, :attr:`ArchitectureFamily.widest`.
         bypass: Whether keeping tensors is a choice.
+        family: Machines to choose from.
 
     Raises:
         InputError: Constraints that contradict the problem or are not supported; see :meth:`Rules.build`.
     """
 
-    def __init__(self, problem: Problem, architecture: Architecture, *, bypass: bool = False) -> None:
-        self.problem = problem
+    def __init__(
+        self,
+        problem: Problem,
+        architecture: Architecture,
+        *,
+        bypass: bool = False,
+        family: ArchitectureFamily | None = None,
+    ) -> None:
+        self.problem, self.family = problem, family
         self.rules = Rules.build(problem, architecture, bypass=bypass)
         self.architecture = self.rules.narrow(problem, architecture)
         self.active = tuple(d for d, bound in enumerate(problem.bounds) if bound > 1)
@@ -89,9 +106,24 @@ class Mapspace:
         self.fixed = self.rules.fixed.copy()
         """Loop bounds that no decision changes, shape ``(slots, dims)``."""
         self._rank_tables: dict[int, Ints] = {}
-        self.decisions: tuple[Decision, ...] = (*self._keeps(), *self._places(), *self._orders())
+        self.decisions: tuple[Decision, ...] = (*self._sizes(), *self._keeps(), *self._places(), *self._orders())
 
     # -- parameters ----------------------------------------------------------------------------------------
+
+    def _sizes(self) -> list[Decision]:
+        if self.family is None:
+            return []
+        return [Size(2, self.family.registers), Size(1, self.family.sram_words)]
+
+    @cached_property
+    def machine_table(self) -> Ints:
+        """Machines of the family by register and SRAM choice, -1 where none fits the area."""
+        assert self.family is not None
+        table = np.full((len(self.family.registers), len(self.family.sram_words)), -1, dtype=np.int64)
+        for number, machine in enumerate(self.family.machines):
+            row, column = self.family.registers.index(machine.registers), self.family.sram_words.index(machine.sram_words)
+            table[row, column] = number
+        return table
 
     def _keeps(self) -> list[Decision]:
         return [Keep(int(v), int(t)) for v, t in np.argwhere(self.rules.keep == FREE)]
@@ -131,6 +163,8 @@ class Mapspace:
         copies: Counter[tuple[int, int]] = Counter()
         for decision in self.decisions:
             match decision:
+                case Size(level, words):
+                    parameters.append(Parameter(f"{self.architecture.level_names[level]}.words", words))
                 case Keep(level, tensor):
                     where = f"{self.architecture.level_names[level]}.{self.problem.tensor_names[tensor]}"
                     parameters.append(Parameter(where, ("keep", "bypass"), ordered=False))
@@ -147,7 +181,8 @@ class Mapspace:
     @cached_property
     def num_choices(self) -> int:
         """Choices of a decision in the numbering of :meth:`choices`: slots, dimensions, or keep and bypass."""
-        return max(2, len(self.slot_names), len(self.problem.dims))
+        sizes = [len(x.words) for x in self.decisions if isinstance(x, Size)]
+        return max(2, len(self.slot_names), len(self.problem.dims), *sizes)
 
     def chains(self, dim: int) -> Ints:
         """All ways to spread a bound over the slots, shape ``(chains, slots)``; limits of single factors hold."""
@@ -203,6 +238,8 @@ class Mapspace:
 
     def encode(self, mappings: Mappings) -> Designs:
         """Returns the canonical designs of mappings that lie in this space; inverse of :meth:`decode`.
+
+        Sizes of memories come back as the first choice: a mapping does not say them.
 
         Raises:
             InputError: A factor lies where the constraints allow none.
@@ -310,8 +347,10 @@ class Mapspace:
         result = choices.copy()
         for j, decision in enumerate(self.decisions):
             match decision:
+                case Size():
+                    default: Ints | int = len(decision.words) // 2
                 case Keep():
-                    default: Ints | int = 1
+                    default = 1
                 case Place():
                     default = decision.slots[0]
                 case Order():

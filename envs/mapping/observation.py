@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.envs.mapping.construction import Construction
-from accelgym.envs.mapping.mapspace import Keep, Mapspace, Order, Place
+from accelgym.envs.mapping.mapspace import Keep, Mapspace, Order, Place, Size
 
 __all__ = ["Observer"]
 
@@ -28,19 +28,9 @@ class Observer:
         # Looked up, because the logarithm's last bit may depend on an array's layout.
         self._log = np.log(np.arange(1, max(mapspace.problem.bounds) + 1))
         self._scale = self._log_bounds / self._log_bounds.max()
+        self._fanouts = [s for s, slot in enumerate(mapspace.architecture.slots) if slot.kind != "temporal"]
+        self._sizes = [(j, len(x.words)) for j, x in enumerate(mapspace.decisions) if isinstance(x, Size)]
         self._question = self._questions()
-        architecture = mapspace.architecture
-        self._fanouts = [
-            (s, float(level.fanout_x if slot.kind == "x" else level.fanout_y))
-            for s, slot in enumerate(architecture.slots)
-            if slot.kind != "temporal"
-            for level in [architecture.levels[slot.level]]
-        ]
-        self._capacity = {
-            v: float(level.tile_capacity)
-            for v, level in enumerate(architecture.levels)
-            if level.tile_capacity is not None
-        }
         self._orders = [(j, x) for j, x in enumerate(mapspace.decisions) if isinstance(x, Order)]
         self.size = self.observe(Construction(mapspace, 1)).shape[1]
 
@@ -54,8 +44,9 @@ class Observer:
             np.repeat(self._scale[:, None], lanes, axis=1),
             self._log[left - 1] / self._log_bounds[:, None],
             loops.reshape(-1, lanes),
-            np.array([np.minimum(state.words(v) / room, 1.0) for v, room in self._capacity.items()]).reshape(-1, lanes),
-            np.array([np.minimum(state.used[s] / top, 1.0) for s, top in self._fanouts]).reshape(-1, lanes),
+            np.array([np.minimum(state.words(v) / state.capacity[v], 1.0) for v in state.levels]).reshape(-1, lanes),
+            np.array([np.minimum(state.used[s] / state.fanout[s], 1.0) for s in self._fanouts]).reshape(-1, lanes),
+            np.array([(state.choices[:, j] + 1) / count for j, count in self._sizes]).reshape(-1, lanes),
             state.keep.reshape(-1, lanes),
             self._positions(state),
         ]
@@ -77,7 +68,7 @@ class Observer:
         """One row per decision, and one for the end: progress and what is asked."""
         mapspace = self.mapspace
         levels, tensors = len(mapspace.architecture.levels), len(mapspace.problem.tensors)
-        kinds, dims = 3, len(self._active)
+        kinds, dims = 3 + bool(self._sizes), len(self._active)
         total = len(mapspace.decisions)
         table = np.zeros((total + 1, 1 + kinds + dims + 1 + levels + tensors))
         table[:, 0] = np.arange(total + 1) / total
@@ -85,6 +76,8 @@ class Observer:
         at_level = at_prime + 1
         for row, decision in zip(table, mapspace.decisions, strict=False):
             match decision:
+                case Size(level, _):
+                    row[[4, at_level + level]] = 1.0
                 case Keep(level, tensor):
                     row[[1, at_level + level, at_level + levels + tensor]] = 1.0
                 case Place(dim, prime, _, _):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.loopnest import Mappings
@@ -32,7 +33,7 @@ def format_mapping(task: MappingTask, choices: Ints) -> str:
         choices: Choice per decision, -1 where open; what is open is shown outermost.
     """
     mappings, costs = _evaluate(task, choices)
-    architecture, problem = task.architecture, task.problem
+    architecture, problem = mappings.architecture, task.problem
     loops = mappings.loops(0)
     lines, depth = [], 0
     for v, level in enumerate(architecture.levels):
@@ -74,19 +75,20 @@ def mapping_figure(task: MappingTask, choices: Ints) -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("drawing", "matplotlib", "report") from error
-    _, costs = _evaluate(task, choices)
+    mappings, costs = _evaluate(task, choices)
+    architecture = mappings.architecture
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
     words, energy, roof = figure.subplots(1, 3)
     _draw_words(task, costs, words)
-    names = [*task.architecture.level_names, task.architecture.compute.name]
+    names = [*architecture.level_names, architecture.compute.name]
     energy.barh(names, [costs.breakdown[f"{name}.energy_pj"][0] / task.problem.macs for name in names], color="grey")
     energy.invert_yaxis()
     energy.set_xlabel("pJ/MAC")
-    _draw_roofline(task, costs, roof)
+    _draw_roofline(task, architecture, costs, roof)
     undecided = int((np.asarray(choices) < 0).sum())
     state = f"{undecided} decisions open" if undecided else f"bound by {_bottleneck(task, costs)}"
-    figure.suptitle(f"{task.problem.name} on {task.architecture.name}: {state}")
+    figure.suptitle(f"{task.problem.name} on {architecture.name}: {state}")
     return figure
 
 
@@ -110,11 +112,11 @@ def _draw_words(task: MappingTask, costs: Costs, axes: Any) -> None:
     axes.legend(fontsize="small")
 
 
-def _draw_roofline(task: MappingTask, costs: Costs, axes: Any) -> None:
+def _draw_roofline(task: MappingTask, architecture: Architecture, costs: Costs, axes: Any) -> None:
     """Attainable throughput over operations per word, for the busiest port of every level with a bandwidth."""
-    peak = task.architecture.num_multipliers
+    peak = architecture.num_multipliers
     reached = task.problem.macs / costs.latency_cycles[0]
-    for level, colour in zip(task.architecture.levels, _COLOURS, strict=False):
+    for level, colour in zip(architecture.levels, _COLOURS, strict=False):
         counts = [_counts(costs, level.name, t) for t in task.problem.tensor_names]
         used = float(costs.breakdown[f"{level.name}.instances"][0])
         ports = [
@@ -142,8 +144,7 @@ def _counts(costs: Costs, level: str, tensor: str) -> dict[str, float]:
 
 def _evaluate(task: MappingTask, choices: Ints) -> tuple[Mappings, Costs]:
     complete = task.mapspace.complete(np.asarray(choices, dtype=np.int64)[None])
-    mappings = task.mapspace.decode(task.designs(complete))
-    return mappings, task.model.evaluate(mappings)
+    return task.inspect(task.designs(complete)[0])
 
 
 def _bottleneck(task: MappingTask, costs: Costs) -> str:

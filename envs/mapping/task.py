@@ -13,7 +13,7 @@ from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE
 from accelgym.costmodels.certificate import Certificate
-from accelgym.costmodels.costs import Reason
+from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.solvers.mapping import (
@@ -101,10 +101,17 @@ class MappingTask(Task):
 
     def evaluate(self, designs: Designs) -> Outcome:
         mappings = self.mapspace.decode(self.space.check(designs))
-        costs = self.model.evaluate(mappings)
+        return self.outcome(self.model.evaluate(mappings), self._breach(mappings))
+
+    def outcome(self, costs: Costs, breach: npt.NDArray[np.float64]) -> Outcome:
+        """Returns what costs mean for the task.
+
+        Args:
+            costs: Of the cost model.
+            breach: How far each mapping breaks the map space's rules, 0 where it does not; shape ``(n,)``.
+        """
         valid = np.asarray(costs.valid, dtype=bool)
         objective = combine(self.spec.objective, costs.energy_pj, costs.latency_cycles)
-        breach = self._breach(mappings)
         levels = self.architecture.level_names
         spent = np.stack([costs.breakdown[f"{name}.energy_pj"] for name in (*levels, self.architecture.compute.name)])
         return Outcome(
@@ -121,6 +128,11 @@ class MappingTask(Task):
                 "energy_by": spent.argmax(axis=0),
             },
         )
+
+    def inspect(self, design: Designs) -> tuple[Mappings, Costs]:
+        """Returns the mapping of one design, shape ``(parameters,)``, on its machine, and all that it costs."""
+        mappings = self.mapspace.decode(np.asarray(design)[None])
+        return mappings, self.model.evaluate(mappings)
 
     def _breach(self, mappings: Mappings) -> npt.NDArray[np.float64]:
         """How far mappings exceed limits on single factors, or spread a dimension along x and y; 0 if they do not."""
