@@ -1,5 +1,6 @@
 """Tasks, Gymnasium environments and their registration."""
 
+from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
 from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
 from accelgym.envs.network_mapping import NetworkMappingEnv, NetworkMappingTask, NetworkMappingVectorEnv
 from accelgym.envs.registration import make_task, register_all
@@ -13,6 +14,9 @@ from accelgym.envs.task import Audit, Outcome, Task
 
 __all__ = [
     "Audit",
+    "CoDesignEnv",
+    "CoDesignTask",
+    "CoDesignVectorEnv",
     "Designs",
     "MappingEnv",
     "MappingTask",

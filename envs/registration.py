@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from accelgym.envs.codesign import CoDesignTask
 from accelgym.envs.mapping import MappingTask
 from accelgym.envs.network_mapping import NetworkMappingTask
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
@@ -48,6 +49,13 @@ ENVIRONMENTS = (
         "accelgym.envs.network_mapping.env:NetworkMappingVectorEnv",
         NetworkMappingTask,
         "the mappings of all layers of a network on one memory hierarchy",
+    ),
+    EnvironmentEntry(
+        "accelgym/CoDesign-v0",
+        "accelgym.envs.codesign.env:CoDesignEnv",
+        "accelgym.envs.codesign.env:CoDesignVectorEnv",
+        CoDesignTask,
+        "register file, SRAM and PEs under an area budget, with the mapping of a layer (Thistle)",
     ),
 )
 

@@ -20,7 +20,7 @@ def require_mapping(agent: str, task: Task) -> MappingTask:
     Raises:
         InputError: It is another kind of task.
     """
-    if not isinstance(task, MappingTask):
+    if not isinstance(task, MappingTask) or task.mapspace.family is not None:
         raise InputError(f"agent {agent!r} searches tasks of accelgym/Mapping-v0, not {task.env_id}")
     return task
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from accelgym.costmodels.components import laws
@@ -88,11 +89,11 @@ def technology(
     if name in ("aladdin-cacti-45nm", "aladdin-cacti-45nm-2024"):
         tables: laws.Tables = "2024" if name.endswith("2024") else "2022"
         stated = name if node_nm == 45 else f"{name}@{node_nm:g}nm"
-        return Technology(stated, lambda *a: _fitted(tables, node_nm, *a), idle_fraction=0.1)
+        return Technology(stated, partial(_fitted, tables, node_nm), idle_fraction=0.1)
     if name == "thistle-table3":
         if sram_unit not in ("words", "bits"):
             raise unknown_name("sram_unit", sram_unit, ("words", "bits"))
-        return Technology(f"{name}({sram_unit})", lambda *a: _thistle(sram_unit, *a))
+        return Technology(f"{name}({sram_unit})", partial(_thistle, sram_unit))
     if name == "exercise-table1":
         return Technology(name, _exercise)
     raise unknown_name(

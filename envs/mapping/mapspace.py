@@ -121,7 +121,10 @@ class Mapspace:
         assert self.family is not None
         table = np.full((len(self.family.registers), len(self.family.sram_words)), -1, dtype=np.int64)
         for number, machine in enumerate(self.family.machines):
-            row, column = self.family.registers.index(machine.registers), self.family.sram_words.index(machine.sram_words)
+            row, column = (
+                self.family.registers.index(machine.registers),
+                self.family.sram_words.index(machine.sram_words),
+            )
             table[row, column] = number
         return table
 

@@ -219,7 +219,7 @@ class MappingTask(Task):
     def _prove(self) -> Certificate:
         start = time.perf_counter()
         before = self.pricing.spent
-        found = enumerate_all(self.pricing, most=_EXHAUSTIVE)
+        found = self._enumerate()
         if found is not None:
             design = self.encode(found[0])[0]
             value = float(self.evaluate(design[None]).objective[0])
@@ -227,6 +227,9 @@ class MappingTask(Task):
             return Certificate(value, _plain(design), value, 0.0, "enumeration with pruning", (), nodes, seconds)
         solution = self.solve(tolerance=_TOLERANCE, seconds=_SECONDS)
         return self.certify(solution, time.perf_counter() - start)
+
+    def _enumerate(self) -> tuple[Candidates, float] | None:
+        return enumerate_all(self.pricing, most=_EXHAUSTIVE)
 
     @cached_property
     def solver_space(self) -> MappingSpace:
@@ -257,8 +260,7 @@ class MappingTask(Task):
         """Returns what a solver found as a certificate; local descents improve what was not proved optimal."""
         candidates = [] if solution.mapping is None else [self._solved_design(solution)]
         if not solution.closed:
-            best, _ = self.best_of_descents(_STARTS, np.random.default_rng(0), rounds=_ROUNDS)
-            candidates.append(self.encode(best)[0])
+            candidates.append(self._local_design(solution))
         values = self.evaluate(np.array(candidates)).objective
         design, value = candidates[int(values.argmin())], float(values.min())
         bound = min(value, max(solution.lower_bound, self.bound))
@@ -266,6 +268,11 @@ class MappingTask(Task):
         return Certificate(
             value, _plain(design), bound, (value - bound) / value, method, RELAXATIONS, solution.nodes, seconds
         )
+
+    def _local_design(self, solution: Solution) -> Designs:
+        """The best of some descents."""
+        best, _ = self.best_of_descents(_STARTS, np.random.default_rng(0), rounds=_ROUNDS)
+        return np.asarray(self.encode(best)[0])
 
     def _solved_design(self, solution: Solution) -> Designs:
         assert solution.mapping is not None

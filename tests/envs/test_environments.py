@@ -31,6 +31,10 @@ VARIANTS = {
         {"workload": "thistle/yolo9000", "layer": 9, "architecture": "nvdla_like", "padding": 0.1},
         {"workload": "mobilenet_v2", "layer": 2, "architecture": "simba_like", "objective": "latency"},
     ],
+    "accelgym/CoDesign-v0": [
+        {},
+        {"layer": "L5", "objective": "energy", "technology": "aladdin-cacti-45nm", "area_um2": 1e6, "padding": 0.1},
+    ],
     "accelgym/NetworkMapping-v0": [
         {"workload": "alexnet"},
         {"workload": "confuciux/resnet18", "architecture": "eyeriss_thistle", "objective": "energy", "bypass": True},

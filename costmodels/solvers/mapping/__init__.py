@@ -6,4 +6,14 @@ from accelgym.costmodels.solvers.mapping.one_machine import SharedMachine, best_
 from accelgym.costmodels.solvers.mapping.programs import Goal
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
-__all__ = ["PROOF_VERSION", "RELAXATIONS", "Goal", "MachineTable", "MappingSpace", "SharedMachine", "Solution", "best_machine", "solve"]
+__all__ = [
+    "PROOF_VERSION",
+    "RELAXATIONS",
+    "Goal",
+    "MachineTable",
+    "MappingSpace",
+    "SharedMachine",
+    "Solution",
+    "best_machine",
+    "solve",
+]

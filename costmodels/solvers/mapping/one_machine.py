@@ -117,6 +117,4 @@ def best_machine(
     if best is None:
         raise InputError("no machine runs all layers")
     lower = min(float(totals.min()), best.value)
-    return SharedMachine(
-        best.machine, best.value, lower, best.layers, solved, time.perf_counter() - begin, totals
-    )
+    return SharedMachine(best.machine, best.value, lower, best.layers, solved, time.perf_counter() - begin, totals)

@@ -1,0 +1,202 @@
+"""Machine and mapping of one layer as one task: register file, SRAM, tiling, unrolling and loop orders."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.costs import Costs, Reason
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.loopnest import LoopnestModel, Mappings
+from accelgym.costmodels.solvers.mapping import Goal, MachineTable, Solution, solve
+from accelgym.costmodels.timeloop import timeloop_document, write_timeloop
+from accelgym.costmodels.workloads import load_workload
+from accelgym.envs.codesign.landscape import audit_codesign
+from accelgym.envs.codesign.spec import CoDesignSpec
+from accelgym.envs.mapping.bounds import cost_floor
+from accelgym.envs.mapping.construction import Construction
+from accelgym.envs.mapping.mapspace import Mapspace
+from accelgym.envs.mapping.pricing import combine
+from accelgym.envs.mapping.spec import pad_bounds, select_layer
+from accelgym.envs.mapping.task import MappingTask
+from accelgym.envs.space import Designs
+from accelgym.envs.task import Audit, Outcome
+
+__all__ = ["CoDesignTask"]
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+class CoDesignTask(MappingTask):
+    """Chooses a machine under an area budget together with the mapping of one layer (Thistle, CGO 2022).
+
+    The first two parameters are the words of the register file and of the SRAM; the machine has as many processing
+    elements as the remaining area holds. The others are those of :class:`MappingTask` on the widest machine.
+
+    Args:
+        problem: A problem object in place of a layer of ``workload``.
+        **arguments: Fields of :class:`CoDesignSpec`.
+
+    Raises:
+        InputError: A bad argument, or a layer that fits no machine.
+    """
+
+    def __init__(self, *, problem: Problem | None = None, **arguments: Any) -> None:
+        self.spec: CoDesignSpec = CoDesignSpec.parse(arguments)
+        if problem is None:
+            problem = Problem.from_layer(select_layer(load_workload(self.spec.workload), self.spec.layer))
+        if self.spec.padding:
+            problem = replace(problem, bounds=pad_bounds(problem.bounds, self.spec.padding))
+        if problem.macs == 1:
+            raise InputError(f"layer {problem.name!r} is a single multiplication: there is nothing to map")
+        self.problem = problem
+        self.family = self.spec.family()
+        self.mapspace = Mapspace(problem, self.family.widest, family=self.family)
+        self.architecture = self.mapspace.architecture
+        self.model = LoopnestModel(problem, self.architecture)
+        self._models: dict[int, LoopnestModel] = {}
+        Construction(self.mapspace, 1)  # refuses problems that do not fit
+
+    @property
+    def env_id(self) -> str:
+        return "accelgym/CoDesign-v0"
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "env": self.env_id,
+            "spec": self.spec.model_dump(mode="json"),
+            **timeloop_document(self.problem, self.family.base),
+            "model": [self.model.name, self.model.version, self.family.prices.name],
+        }
+
+    def machines(self, designs: Designs) -> Ints:
+        """Number of each design's machine in the family, -1 where the memories alone exceed the area."""
+        return np.asarray(self.mapspace.machine_table[designs[:, 0], designs[:, 1]])
+
+    # -- one evaluation ------------------------------------------------------------------------------------
+
+    def evaluate(self, designs: Designs) -> Outcome:
+        designs = self.space.check(designs)
+        machines, mappings = self.machines(designs), self.mapspace.decode(designs)
+        n, levels = len(designs), len(self.architecture.levels)
+        whole = Outcome(np.full(n, np.inf), np.zeros(n, bool), np.full(n, np.inf), np.zeros(n, bool), {
+            "energy_pj": np.zeros(n),
+            "latency_cycles": np.zeros(n),
+            "reason": np.full(n, np.int8(Reason.CAPACITY), dtype=np.int8),
+            "utilized_pes": np.zeros(n, dtype=np.int64),
+            "bound_by": np.full(n, levels, dtype=np.int64),
+            "energy_by": np.full(n, levels, dtype=np.int64),
+        })  # fmt: skip
+        breach = self._breach(mappings)
+        for m in np.unique(machines[machines >= 0]):
+            rows = np.flatnonzero(machines == m)
+            part = self.outcome(self._costs(int(m), mappings[rows]), breach[rows])
+            for name in ("objective", "feasible", "violation", "valid"):
+                getattr(whole, name)[rows] = getattr(part, name)
+            for name, values in part.costs.items():
+                whole.costs[name][rows] = values
+        area = np.array([x.architecture.area_um2 for x in self.family.machines])
+        pes = np.array([x.pes for x in self.family.machines])
+        return replace(
+            whole,
+            costs={
+                **whole.costs,
+                "area_um2": np.where(machines >= 0, area[machines], np.inf),
+                "pes": np.where(machines >= 0, pes[machines], 0),
+            },
+        )
+
+    def _costs(self, machine: int, mappings: Mappings) -> Costs:
+        architecture = self.family.machines[machine].architecture
+        if machine not in self._models:
+            self._models[machine] = LoopnestModel(self.problem, architecture)
+        return self._models[machine].evaluate(replace(mappings, architecture=architecture))
+
+    def inspect(self, design: Designs) -> tuple[Mappings, Costs]:
+        row = np.asarray(design)[None]
+        mappings, machine = self.mapspace.decode(row), int(self.machines(row)[0])
+        if machine < 0:
+            return mappings, self.model.evaluate(mappings)
+        return replace(mappings, architecture=self.family.machines[machine].architecture), self._costs(
+            machine, mappings
+        )
+
+    def artifacts(self, design: Designs) -> dict[str, str]:
+        mappings, _ = self.inspect(self.space.check(np.asarray(design)[None])[0])
+        return {"timeloop.yaml": write_timeloop(self.problem, mappings.architecture, mappings)}
+
+    def fits(self, designs: Designs) -> Bools:
+        return np.asarray(self.evaluate(designs).feasible)
+
+    # -- what is known about the task ----------------------------------------------------------------------
+
+    @cached_property
+    def bound(self) -> float:
+        """A certified lower bound on the objective of every design on every machine; cheap."""
+        values = []
+        for machine in self.family.machines:
+            floor = cost_floor(Mapspace(self.problem, machine.architecture))
+            values.append(float(combine(self.spec.objective, np.array(floor.energy_pj), np.array(floor.cycles))))
+        return min(values)
+
+    @cached_property
+    def outermost(self) -> Ints:
+        """The first machine that holds the mapping with every loop outermost, and that; shape ``(parameters,)``."""
+        table = self.mapspace.machine_table
+        rows = np.zeros((table.size, len(self.mapspace.decisions)), dtype=np.int64)
+        rows[:, 0], rows[:, 1] = (x.ravel() for x in np.indices(table.shape))
+        return rows[int(np.argmax(self.fits(rows)))]
+
+    def solve(self, *, tolerance: float, seconds: float) -> Solution:
+        machines = MachineTable.of([machine.architecture for machine in self.family.machines])
+        goal = Goal(str(self.spec.objective))
+        return solve(self.solver_space, machines, goal, self.bypasses, tolerance=tolerance, seconds=seconds)
+
+    def with_area(self, area_um2: float) -> CoDesignTask:
+        """Returns the same task with another area budget."""
+        spec = self.spec.model_dump() | {"area_um2": area_um2, "padding": 0.0}
+        return CoDesignTask(problem=self.problem, **spec)
+
+    def on_machine(self, machine: int) -> MappingTask:
+        """Returns the task of mapping the layer onto one machine of the family."""
+        return MappingTask(
+            problem=self.problem, machine=self.family.machines[machine].architecture, objective=self.spec.objective
+        )
+
+    def join(self, machine: int, designs: Designs) -> Designs:
+        """Returns designs of :meth:`on_machine` as designs of this task."""
+        mappings = self.on_machine(machine).mapspace.decode(designs)
+        result = self.mapspace.encode(replace(mappings, architecture=self.architecture))
+        result[:, 0], result[:, 1] = (int(x[0]) for x in np.nonzero(self.mapspace.machine_table == machine))
+        return result
+
+    def _enumerate(self) -> None:  # machines times mappings are too many
+        return None
+
+    def _solved_design(self, solution: Solution) -> Designs:
+        design = super()._solved_design(solution)
+        design[0], design[1] = (int(x[0]) for x in np.nonzero(self.mapspace.machine_table == solution.machine))
+        return design
+
+    def _local_design(self, solution: Solution) -> Designs:
+        if solution.machine < 0:
+            return self.sample_feasible(np.random.default_rng(0), 1)[0]
+        task = self.on_machine(solution.machine)
+        best, _ = task.best_of_descents(2, np.random.default_rng(0), rounds=8)
+        return np.asarray(self.join(solution.machine, task.encode(best))[0])
+
+    def audit(self, *, seed: int = 0) -> Audit:
+        return audit_codesign(self, np.random.default_rng(seed))
+
+    def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
+        result = self.space.check(designs).copy()
+        poor = np.flatnonzero(~self.fits(result))
+        if len(poor):
+            result[poor] = Construction(self.mapspace, len(poor)).repair(result[poor])
+        return result
