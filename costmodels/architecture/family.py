@@ -70,9 +70,18 @@ class ArchitectureFamily:
         registers: Sequence[int] = tuple(2**k for k in range(2, 10)),
         sram_words: Sequence[int] = tuple(2**k for k in range(8, 19)),
         prices: str = "thistle-table3",
+        dram_bandwidth: float | None = 4.0,
+        sram_bandwidth: float | None = 16.0,
     ) -> ArchitectureFamily:
-        """The paper's family: Table III, and the area of Eyeriss (2.364 mm2) unless stated."""
+        """The paper's family: Table III, and the area of Eyeriss (2.364 mm2) unless stated.
+
+        The paper gives no bandwidths; with unlimited ones every machine that fills its area is equally fast. The
+        defaults are words per cycle, to read and to write.
+        """
         machine = preset(base, prices=prices, sram_unit=sram_unit)
+        limits = (dram_bandwidth, sram_bandwidth, *(None for _ in machine.levels[2:]))
+        levels = tuple(replace(x, read_bw=b, write_bw=b) for x, b in zip(machine.levels, limits, strict=True))
+        machine = replace(machine, levels=levels)
         area = machine.area_um2 if area_um2 is None else area_um2
         law = technology(prices, sram_unit=sram_unit)
         return cls(machine, law, tuple(registers), tuple(sram_words), area)

@@ -27,6 +27,10 @@ class CoDesignSpec(MappingSpec):
     """What Thistle's SRAM constant multiplies the root of."""
     area_um2: float | None = Field(default=None, gt=0.0)
     """Budget for memories and multipliers, um2; the preset's own by default."""
+    dram_bandwidth: float | None = Field(default=4.0, gt=0.0)
+    """Words per cycle that the DRAM reads, and writes; ``None`` is unlimited."""
+    sram_bandwidth: float | None = Field(default=16.0, gt=0.0)
+    """Words per cycle that the SRAM reads, and writes."""
     registers: Sizes = tuple(2**k for k in range(2, 10))
     """Words of the register file of a processing element to choose from, ascending."""
     sram_words: Sizes = tuple(2**k for k in range(8, 19))
@@ -45,4 +49,6 @@ class CoDesignSpec(MappingSpec):
             area_um2=self.area_um2,
             registers=self.registers,
             sram_words=self.sram_words,
+            dram_bandwidth=self.dram_bandwidth,
+            sram_bandwidth=self.sram_bandwidth,
         )

@@ -48,7 +48,7 @@ class CoDesignTask(MappingTask):
     """
 
     def __init__(self, *, problem: Problem | None = None, **arguments: Any) -> None:
-        self.spec: CoDesignSpec = CoDesignSpec.parse(arguments)
+        self.spec = CoDesignSpec.parse(arguments)
         if problem is None:
             problem = Problem.from_layer(select_layer(load_workload(self.spec.workload), self.spec.layer))
         if self.spec.padding:
@@ -151,7 +151,7 @@ class CoDesignTask(MappingTask):
         table = self.mapspace.machine_table
         rows = np.zeros((table.size, len(self.mapspace.decisions)), dtype=np.int64)
         rows[:, 0], rows[:, 1] = (x.ravel() for x in np.indices(table.shape))
-        return rows[int(np.argmax(self.fits(rows)))]
+        return np.asarray(rows[int(np.argmax(self.fits(rows)))])
 
     def solve(self, *, tolerance: float, seconds: float) -> Solution:
         machines = MachineTable.of([machine.architecture for machine in self.family.machines])
@@ -172,7 +172,7 @@ class CoDesignTask(MappingTask):
     def join(self, machine: int, designs: Designs) -> Designs:
         """Returns designs of :meth:`on_machine` as designs of this task."""
         mappings = self.on_machine(machine).mapspace.decode(designs)
-        result = self.mapspace.encode(replace(mappings, architecture=self.architecture))
+        result: Ints = self.mapspace.encode(replace(mappings, architecture=self.architecture))
         result[:, 0], result[:, 1] = (int(x[0]) for x in np.nonzero(self.mapspace.machine_table == machine))
         return result
 
@@ -186,7 +186,7 @@ class CoDesignTask(MappingTask):
 
     def _local_design(self, solution: Solution) -> Designs:
         if solution.machine < 0:
-            return self.sample_feasible(np.random.default_rng(0), 1)[0]
+            return np.asarray(self.sample_feasible(np.random.default_rng(0), 1)[0])
         task = self.on_machine(solution.machine)
         best, _ = task.best_of_descents(2, np.random.default_rng(0), rounds=8)
         return np.asarray(self.join(solution.machine, task.encode(best))[0])

@@ -97,8 +97,8 @@ class Construction:
         mask = self.available(rows, at)
         decision = self.mapspace.decisions[at]
         if isinstance(decision, Size):
-            fits = self._sizes.any(axis=1)[None] if at == 0 else self._sizes[self.choices[rows, 0]]
-            mask[:, : len(decision.words)] &= fits
+            first = np.asarray(self._sizes.any(axis=1))[None]
+            mask[:, : len(decision.words)] &= first if at == 0 else self._sizes[self.choices[rows, 0]]
         elif isinstance(decision, Keep) and decision.level in self.levels:
             extent = self.extent[decision.level][:, rows]
             words = self._words(decision.level, extent, rows) + self._box(decision.tensor, extent)

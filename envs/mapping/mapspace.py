@@ -69,10 +69,11 @@ Decision = Size | Keep | Place | Order
 class Mapspace:
     """All mappings that an architecture's fan-outs and constraints allow, apart from the room they need.
 
-    A design decides, in this order: the sizes of the memories, when the machine is open; which level keeps which tensor (where that is free); for every prime factor of
-    every loop bound, the slot in which it lies, so that factors always multiply to the bound; and for every level
-    but the innermost, whose order changes nothing, the order of its time loops as a Lehmer code, the innermost
-    loop first: digit ``k`` picks among the dimensions not picked before.
+    A design decides, in this order: the sizes of the memories, when the machine is open; which level keeps which
+    tensor (where that is free); for every prime factor of every loop bound, the slot in which it lies, so that
+    factors always multiply to the bound; and for every level but the innermost, whose order changes nothing, the
+    order of its time loops as a Lehmer code, the innermost loop first: digit ``k`` picks among the dimensions not
+    picked before.
 
     Equal prime factors of one dimension are interchangeable, so several designs may say the same mapping;
     :meth:`canonical` picks the one that places them from the inside outwards.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,7 +50,7 @@ class MappingSpec(BaseModel):
     """How far a loop bound may grow, as a fraction, to a number with more prime factors. Padded work costs."""
 
     @classmethod
-    def parse(cls, arguments: Mapping[str, Any]) -> MappingSpec:
+    def parse(cls, arguments: Mapping[str, Any]) -> Self:
         """Validates keyword arguments.
 
         Raises:

@@ -161,7 +161,7 @@ class BranchAndBound:
                 relaxed = solve_programs(self.writer.write(now, spread))
                 self.solved += len(now)
                 np.minimum.at(bounds, now.machine, relaxed.bound - _SAFETY)
-        return np.exp(np.minimum(bounds, 700.0))
+        return np.asarray(np.exp(np.minimum(bounds, 700.0)))
 
     def offer(self, found: Found | None) -> None:
         """Takes a mapping as the incumbent if it is better, and drops what it makes hopeless."""

@@ -71,8 +71,8 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
         unit = (relevant & hoisted[:, None]).any(axis=0) & loops
         mine = []
         for order in _orders(loops & ~unit, pinned):
-            counted, slide = _signature(order, relevant, slides, hoisted)
-            mine.append((counted, slide, hoisted, unit, (*order, *np.flatnonzero(unit).tolist())))
+            signature = _signature(order, relevant, slides, hoisted)
+            mine.append((*signature, hoisted, unit, (*order, *np.flatnonzero(unit).tolist())))
         rows += _undominated(mine)
     counted, slide, hoists, units, orders = zip(*rows, strict=True)
     every = np.array(slide).any(axis=0)

@@ -151,7 +151,8 @@ class ProgramWriter:
 
     def _amount(self, posynomial: Posynomial) -> Floats:
         """Value of a constant posynomial."""
-        return np.exp(posynomial.log + posynomial.exponents[:, :, 0] @ np.log(self.space.bounds)).sum(axis=1)
+        words = np.exp(posynomial.log + posynomial.exponents[:, :, 0] @ np.log(self.space.bounds))
+        return np.asarray(words.sum(axis=1))
 
     def _constant(self, value: Floats) -> Posynomial:
         return Posynomial(log_of(value)[:, None], self.traffic.zeros(len(value))[:, None])
