@@ -30,7 +30,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-PROOF_VERSION = "geometric-programs 1.0"
+PROOF_VERSION = "geometric-programs 1.1"
 """Changes whenever a bound could."""
 RELAXATIONS = (
     "factors need not be integers, nor divide",
@@ -131,7 +131,10 @@ class BranchAndBound:
     @property
     def cutoff(self) -> float:
         """Logarithm of the objective from which nodes are dropped."""
-        return np.inf if self.best is None else float(np.log(self.best.value) + np.log1p(-self.tolerance))
+        if self.best is None:
+            return np.inf
+        with np.errstate(divide="ignore"):  # of a machine without prices
+            return float(np.log(self.best.value) + np.log1p(-self.tolerance))
 
     @property
     def lower_bound(self) -> float:

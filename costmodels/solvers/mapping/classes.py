@@ -6,8 +6,8 @@ A tensor without any relevant loop at a level is *hoisted*: its tile outlives th
 leave it in place are free, too. Hoisting is a class of its own, in which the relevant loops are fixed to one.
 
 Every mapping belongs to a class whose expression equals its cost: order its unit loops outermost, hoist the tensors
-that have no other relevant loop. A class whose signature is worse than another's for every tensor may be dropped,
-since all counts grow with the loops counted and shrink with a slide.
+that have no other relevant loop. Where a machine prescribes an order, which of its loops are one is part of the
+class. A class whose signature is worse than another's for every tensor may be dropped, since all counts grow with the loops counted and shrink with a slide.
 """
 
 from __future__ import annotations
@@ -68,11 +68,14 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
     pinned = [space.active.index(d) for d in space.rules.pinned[level] if d in space.active]
     rows: list[tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]] = []
     for hoisted in _hoistings(relevant, loops & space.open[place], loops) if level else [np.zeros(tensors, dtype=bool)]:
-        unit = (relevant & hoisted[:, None]).any(axis=0) & loops
+        idle = (relevant & hoisted[:, None]).any(axis=0) & loops
         mine = []
-        for order in _orders(loops & ~unit, pinned):
-            signature = _signature(order, relevant, slides, hoisted)
-            mine.append((*signature, hoisted, unit, (*order, *np.flatnonzero(unit).tolist())))
+        for unit in _unit_loops(idle, loops & space.open[place], pinned):
+            for order in _orders(loops & ~unit, pinned):
+                signature = _signature(order, relevant, slides, hoisted)
+                first = [d for d in pinned if loops[d]]
+                rest = [d for d in (*order, *np.flatnonzero(unit).tolist()) if d not in first]
+                mine.append((*signature, hoisted, unit, (*first, *rest)))
         rows += _undominated(mine)
     counted, slide, hoists, units, orders = zip(*rows, strict=True)
     every = np.array(slide).any(axis=0)
@@ -100,6 +103,18 @@ def _hoistings(relevant: Bools, free: Bools, loops: Bools) -> list[Bools]:
     return list(found.values())
 
 
+def _unit_loops(unit: Bools, free: Bools, pinned: list[int]) -> list[Bools]:
+    """Sets of loops that are one: those given and, as a pinned loop of one is no loop, any pinned ones."""
+    optional = [d for d in pinned if free[d] and not unit[d]]
+    found = []
+    for count in range(len(optional) + 1):
+        for chosen in itertools.combinations(optional, count):
+            more = unit.copy()
+            more[list(chosen)] = True
+            found.append(more)
+    return found
+
+
 def _orders(loops: Bools, pinned: list[int]) -> list[tuple[int, ...]]:
     """Orders of the time loops of a level, innermost first; pinned dimensions lead."""
     first = [d for d in pinned if loops[d]]
@@ -123,13 +138,13 @@ def _signature(order: tuple[int, ...], relevant: Bools, slides: Bools, hoisted: 
 def _undominated(
     rows: list[tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]],
 ) -> list[tuple[Bools, Bools, Bools, Bools, tuple[int, ...]]]:
-    """Drops repeated signatures and those that another one beats for every tensor."""
-    distinct = {(row[0].tobytes(), row[1].tobytes()): row for row in reversed(rows)}
+    """Drops repeated signatures and those that another one, with no more unit loops, beats for every tensor."""
+    distinct = {(row[0].tobytes(), row[1].tobytes(), row[3].tobytes()): row for row in reversed(rows)}
     kept = list(distinct.values())
-    counted, slide = np.array([row[0] for row in kept]), np.array([row[1] for row in kept])
+    counted, slide, unit = (np.array([row[i] for row in kept]) for i in (0, 1, 3))
     result = []
     for k in range(len(kept)):
-        fewer = ~(counted & ~counted[k]).any(axis=(1, 2))
+        fewer = ~(counted & ~counted[k] & ~unit[k]).any(axis=(1, 2)) & ~(unit & ~unit[k]).any(axis=1)
         # A slide beats no slide; two different slides are incomparable.
         slid = ((slide == slide[k]).all(axis=2) | ~slide[k].any(axis=1)).all(axis=1)
         better = fewer & slid

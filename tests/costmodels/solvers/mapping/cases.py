@@ -1,0 +1,247 @@
+"""Random small problems and machines, and their optimum by trying every tiling, order and bypass."""
+
+import itertools
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from accelgym.costmodels.architecture import Architecture, Compute, Constraint, Problem, StorageLevel, Tensor
+from accelgym.costmodels.architecture.rules import BYPASSED, FREE, Rules
+from accelgym.costmodels.loopnest import LoopnestModel
+from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MappingSpace, solve
+
+SMALL = st.sampled_from([1, 2, 2, 3, 4, 6])
+BLOCK = 16_384
+
+
+def plain(dims):
+    return tuple(((dim, 1),) for dim in dims)
+
+
+@st.composite
+def problems(draw):
+    kind = draw(st.sampled_from(["conv", "conv", "grouped", "gemm", "batched", "conv1d", "einsum"]))
+    if kind == "gemm":
+        return Problem.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL))
+    if kind == "batched":
+        return Problem.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL), batch=draw(st.sampled_from([2, 3])))
+    stride = st.integers(1, 3)
+    if kind == "conv1d":
+        return Problem.conv1d(
+            "c", M=draw(SMALL), P=draw(SMALL), R=draw(SMALL), C=draw(SMALL), stride=draw(stride), dilation=draw(stride)
+        )
+    if kind == "einsum":
+        return draw(einsums())
+    groups = draw(st.sampled_from([2, 3])) if kind == "grouped" else 1
+    return Problem.conv(
+        "c",
+        N=draw(st.sampled_from([1, 1, 2])),
+        K=groups * draw(st.sampled_from([1, 2, 3])),
+        C=groups * draw(st.sampled_from([1, 2])),
+        P=draw(SMALL),
+        Q=draw(st.sampled_from([1, 2, 4])),
+        R=draw(st.sampled_from([1, 2, 3])),
+        S=draw(st.sampled_from([1, 2, 3])),
+        stride=(draw(stride), draw(stride)),
+        dilation=(draw(stride), draw(stride)),
+        groups=groups,
+    )
+
+
+@st.composite
+def einsums(draw):
+    """Up to three operands over four dimensions; axes of operands sum at most two of them."""
+    names = "ABCD"
+    output = draw(st.sets(st.sampled_from(names), min_size=1, max_size=3))
+    operands = []
+    for i in range(draw(st.integers(1, 3))):
+        used = sorted(draw(st.sets(st.sampled_from(names), min_size=1, max_size=4)))
+        axes = list(plain(used))
+        if len(used) >= 2 and draw(st.booleans()):
+            pair = ((used[0], draw(st.integers(1, 3))), (used[1], draw(st.integers(1, 3))))
+            axes = [pair, *plain(used[2:])]
+        operands.append(Tensor(f"T{i}", tuple(axes)))
+    seen = sorted(output.union(*(tensor.dims for tensor in operands)))
+    tensors = (*operands, Tensor("O", plain(sorted(output)), read_write=True))
+    return Problem("e", tuple(seen), tuple(draw(SMALL) for _ in seen), tensors)
+
+
+@st.composite
+def machines(draw, problem):
+    depth = draw(st.sampled_from([2, 2, 3, 3, 4]))
+    price = st.sampled_from([0.0, 0.5, 1.0, 4.0, 30.0])
+    bandwidth = st.sampled_from([None, None, 0.5, 2, 3.5])
+    fan = st.sampled_from([1, 1, 2, 3, 4])
+    levels = []
+    for v in range(depth):
+        stores = None
+        if v and draw(st.integers(0, 4)) == 0:
+            stores = frozenset(draw(st.sets(st.sampled_from(problem.tensor_names))))
+        levels.append(
+            StorageLevel(
+                f"L{v}",
+                capacity_words=draw(st.sampled_from([None, 3, 4, 6, 9, 16, 40])) if v else None,
+                block_size=draw(st.sampled_from([1, 1, 4])),
+                read_bw=draw(bandwidth),
+                write_bw=draw(bandwidth),
+                shared_bw=draw(bandwidth),
+                read_pj=draw(price),
+                write_pj=draw(price),
+                update_pj=draw(st.one_of(st.none(), price)),
+                leakage_pj=draw(st.sampled_from([0.0, 0.0, 0.5])),
+                fanout_x=draw(fan),
+                fanout_y=draw(fan),
+                stores=stores,
+            )
+        )
+    return Architecture("m", tuple(levels), Compute(mac_pj=draw(st.sampled_from([0.0, 1.0, 5.0]))))
+
+
+@st.composite
+def constraints(draw, problem, machine):
+    """Orders that are prescribed in part, and limits on single factors."""
+    found = []
+    for level in machine.levels:
+        if draw(st.integers(0, 2)) == 0:
+            dims = draw(st.permutations(problem.dims))
+            order = tuple(dims[: draw(st.integers(0, len(dims)))])
+            limit = {draw(st.sampled_from(problem.dims)): ("<=", 2)} if level is not machine.levels[0] else {}
+            found.append(Constraint(level.name, "temporal", limit, order))
+    return tuple(found)
+
+
+@dataclass
+class Case:
+    """A problem on a machine, what is minimised, and which bypasses are open."""
+
+    problem: Problem
+    machine: Architecture
+    goal: Goal
+    keeps: np.ndarray
+
+    @property
+    def rules(self):
+        return Rules.build(self.problem, self.machine, bypass=False)
+
+    @property
+    def space(self):
+        return MappingSpace(self.problem, self.machine, self.rules)
+
+    @property
+    def model(self):
+        return LoopnestModel(self.problem, self.machine)
+
+    def solve(self, **options):
+        return solve(self.space, MachineTable.of([self.machine]), self.goal, self.keeps, **options)
+
+    def objective(self, energy, cycles):
+        return {Goal.ENERGY: energy, Goal.LATENCY: cycles, Goal.EDP: energy * cycles}[self.goal]
+
+
+@st.composite
+def cases(draw, most=120_000, constrained=False):
+    """Cases with at most so many tilings times orders times bypasses."""
+    problem = draw(problems())
+    machine = draw(machines(problem))
+    if constrained:
+        machine = replace(machine, constraints=draw(constraints(problem, machine)))
+    keeps = bypasses(problem, machine, free=draw(st.booleans()) and len(machine.levels) < 4)
+    chosen = draw(st.lists(st.integers(0, len(keeps) - 1), min_size=1, max_size=3, unique=True))
+    assume(problem.macs > 1)
+    case = Case(problem, machine, draw(st.sampled_from(list(Goal))), keeps[chosen])
+    while mappings_of(case) > most:
+        largest = max(range(len(problem.bounds)), key=problem.bounds.__getitem__)
+        bounds = list(case.problem.bounds)
+        largest = max(range(len(bounds)), key=bounds.__getitem__)
+        bounds[largest] = 2 if bounds[largest] > 2 else 1
+        case.problem = replace(case.problem, bounds=tuple(bounds))
+    return case
+
+
+def bypasses(problem, machine, *, free):
+    """Every choice of what is kept, shape ``(choices, levels, tensors)``."""
+    rules = Rules.build(problem, machine, bypass=free).keep
+    open_cells = np.argwhere(rules == FREE)
+    rows = []
+    for choice in itertools.product((True, False), repeat=len(open_cells)):
+        keep = rules != BYPASSED
+        keep[tuple(open_cells.T)] = choice
+        rows.append(keep)
+    return np.array(rows)
+
+
+def chains(case, d):
+    """All ordered factorisations of a dimension over the slots that the rules allow, shape ``(chains, slots)``."""
+    rules, machine = case.rules, case.machine
+    found = []
+
+    def extend(row, left, s):
+        if s == len(machine.slots):
+            if left == 1:
+                found.append(row)
+            return
+        options = range(1, min(left, int(rules.most[s, d])) + 1) if rules.open[s, d] else [int(rules.fixed[s, d])]
+        for factor in options:
+            if left % factor == 0:
+                extend((*row, factor), left // factor, s + 1)
+
+    extend((), case.problem.bounds[d], 0)
+    table = np.array(found, dtype=np.int64).reshape(-1, len(machine.slots))
+    for v in range(len(machine.levels)):
+        x, y = machine.slot(v, "x"), machine.slot(v, "y")
+        if x is not None and y is not None:
+            table = table[(table[:, x] == 1) | (table[:, y] == 1)]
+    return table
+
+
+def orders(case, level):
+    """Loop orders of a level as ranks, 0 outermost, of the dimensions that have a loop; shape ``(orders, dims)``."""
+    dims = len(case.problem.dims)
+    active = [d for d in range(dims) if case.problem.bounds[d] > 1]
+    pinned = [d for d in case.rules.pinned[level] if d in active]
+    rows = []
+    for inner in itertools.permutations([d for d in active if d not in pinned]):
+        innermost_first = [*pinned, *inner, *(d for d in range(dims) if d not in active)]
+        ranks = np.empty(dims, dtype=np.int64)
+        ranks[innermost_first] = np.arange(dims)[::-1]
+        rows.append(ranks)
+    return np.array(rows)
+
+
+def mappings_of(case):
+    """How many mappings :func:`optimum` tries."""
+    tilings = math.prod(len(chains(case, d)) for d in range(len(case.problem.dims)))
+    levels = range(len(case.machine.levels) - 1)
+    return tilings * math.prod(len(orders(case, v)) for v in levels) * len(case.keeps)
+
+
+def every_mapping(case, innermost=False):
+    """Yields blocks of all mappings: factors and ranks ``(slots, dims, n)``, keeps ``(levels, tensors, n)``."""
+    tables = [chains(case, d) for d in range(len(case.problem.dims))]
+    depth = len(case.machine.levels)
+    ranked = [orders(case, v) for v in range(depth - 1 + innermost)]
+    slots = [case.machine.slot(v, "temporal") for v in range(len(ranked))]
+    shape = (*map(len, tables), *map(len, ranked), len(case.keeps))
+    total = math.prod(shape)
+    for begin in range(0, total, BLOCK):
+        index = np.unravel_index(np.arange(begin, min(begin + BLOCK, total)), shape)
+        n = len(index[0])
+        factors = np.stack([table[i].T for table, i in zip(tables, index, strict=False)], axis=1)
+        ranks = np.tile(np.arange(len(tables))[None, :, None], (len(case.machine.slots), 1, n))
+        for s, table, i in zip(slots, ranked, index[len(tables) :], strict=False):
+            ranks[s] = table[i].T
+        yield factors, ranks, case.keeps[index[-1]].transpose(1, 2, 0)
+
+
+def price(case, factors, ranks, keep):
+    """Objectives of mappings, ``inf`` where they do not fit."""
+    energy, cycles, valid = case.model.score(factors.astype(float), ranks.astype(float), np.ascontiguousarray(keep))
+    return np.where(valid, case.objective(energy, cycles), np.inf)
+
+
+def optimum(case, innermost=False):
+    """The least objective of all mappings, ``inf`` when none fits."""
+    return min((float(price(case, *block).min()) for block in every_mapping(case, innermost)), default=np.inf)

@@ -1,0 +1,155 @@
+"""Branch and bound against every tiling, every loop order and every bypass of small problems."""
+
+import importlib.util
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from accelgym.costmodels.architecture import Architecture, Compute, Problem, StorageLevel
+from accelgym.costmodels.solvers.mapping import Goal, branch_and_bound
+
+_spec = importlib.util.spec_from_file_location("mapping_cases", Path(__file__).with_name("cases.py"))
+small = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(small)
+
+QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+TOLERANCE = 1e-3
+
+
+@pytest.fixture
+def long_way(monkeypatch):
+    """Leaves of one mapping and a single root: bounds, boxes and undecided classes do all the work."""
+    monkeypatch.setattr(branch_and_bound, "_LEAF", 1.0)
+    monkeypatch.setattr(branch_and_bound, "_MOST_ROOTS", 1)
+
+
+def check(case, best, **options):
+    found = case.solve(tolerance=TOLERANCE, **options)
+    assert found.lower_bound <= best * (1 + 1e-9)
+    if np.isinf(best):
+        assert np.isinf(found.value)
+        return found
+    assert found.closed
+    assert best * (1 - 1e-9) <= found.value <= best * (1 + 1.1 * TOLERANCE)
+    assert found.lower_bound >= found.value * (1 - 1.1 * TOLERANCE)
+    again = priced(case, found)
+    assert again == pytest.approx(found.value, rel=1e-12)
+    return found
+
+
+def priced(case, found):
+    """What the cost model says about the mapping that a solver hands back."""
+    factors, ranks, keep = found.mapping
+    assert (factors.prod(axis=0) == case.problem.bounds).all()
+    return float(small.price(case, factors[:, :, None], ranks[:, :, None], keep[:, :, None])[0])
+
+
+@given(small.cases(most=40_000))
+@settings(max_examples=60, **QUIET)
+def test_the_proven_optimum_is_the_best_of_all_mappings(case):
+    check(case, small.optimum(case))
+
+
+@given(small.cases(most=20_000))
+@settings(max_examples=40, **QUIET)
+def test_bounds_alone_close_in_on_the_optimum(long_way, case):
+    check(case, small.optimum(case))
+
+
+@given(small.cases(most=20_000, constrained=True))
+@settings(max_examples=40, **QUIET)
+def test_prescribed_orders_and_limits_bind_solver_and_enumeration_alike(case):
+    check(case, small.optimum(case))
+
+
+@given(small.cases(most=500))
+@settings(max_examples=40, **QUIET)
+def test_the_order_of_the_innermost_loops_is_indifferent(case):
+    assert small.optimum(case, innermost=True) == small.optimum(case)
+
+
+@pytest.mark.slow
+@given(small.cases(most=400_000, constrained=True))
+@settings(max_examples=500, **QUIET)
+def test_bounds_alone_close_in_on_the_optimum_of_larger_cases(long_way, case):
+    check(case, small.optimum(case))
+
+
+def case_of(problem, *levels, goal=Goal.ENERGY, mac_pj=1.0, free=False):
+    machine = Architecture("m", levels, Compute(mac_pj=mac_pj))
+    return small.Case(problem, machine, goal, small.bypasses(problem, machine, free=free))
+
+
+def memory(name, pj, words=None, **fields):
+    return StorageLevel(name, capacity_words=words, read_pj=pj, write_pj=pj, **fields)
+
+
+@pytest.mark.parametrize("goal", list(Goal))
+def test_a_stride_beyond_the_kernel_leaves_holes_and_sound_bounds(long_way, goal):
+    problem = Problem.conv("c", K=2, C=2, P=4, Q=2, R=1, S=1, stride=(3, 2))
+    case = case_of(
+        problem,
+        memory("DRAM", 50.0, read_bw=1.0),
+        memory("SRAM", 5.0, 24, fanout_x=2, fanout_y=2),
+        memory("RF", 1.0, 5),
+        goal=goal,
+    )
+    check(case, small.optimum(case))
+
+
+def test_a_register_file_with_room_for_one_word_each(long_way):
+    case = case_of(
+        Problem.conv("c", K=3, C=2, P=4, Q=1, R=3, S=1),
+        memory("DRAM", 50.0),
+        memory("SRAM", 5.0, 12, fanout_x=3),
+        memory("RF", 1.0, 3),
+    )
+    found = check(case, small.optimum(case))
+    assert (found.mapping[0][-1] == 1).all(), "no loop fits inside the registers"
+
+
+def test_four_levels_with_two_fan_outs_and_bypass(long_way):
+    case = case_of(
+        Problem.gemm("g", I=4, J=2, L=2),
+        memory("DRAM", 80.0),
+        memory("L2", 9.0, 24, fanout_x=2),
+        memory("L1", 3.0, 10, fanout_y=2),
+        memory("RF", 1.0, 4),
+    )
+    case.keeps = small.bypasses(case.problem, case.machine, free=True)[::37]
+    check(case, small.optimum(case))
+
+
+def test_no_mapping_at_all_is_said_so():
+    found = case_of(Problem.gemm("g", I=4, J=2, L=2), memory("DRAM", 1.0), memory("RF", 1.0, 2)).solve()
+    assert (found.value, found.mapping, found.machine) == (np.inf, None, -1)
+    assert found.closed
+
+
+@pytest.mark.parametrize("goal", list(Goal))
+def test_a_search_that_is_cut_short_states_a_valid_gap(long_way, goal):
+    problem = Problem.conv("c", K=4, C=4, P=4, Q=2, R=3, S=1)
+    case = case_of(
+        problem, memory("DRAM", 50.0, read_bw=2.0), memory("SRAM", 5.0, 40, fanout_x=2), memory("RF", 1.0, 8), goal=goal
+    )
+    best = case.solve(tolerance=1e-6).value
+    bounds = []
+    for rounds in (1, 200, 800, 3000):
+        found = case.solve(tolerance=1e-6, most_nodes=rounds)
+        assert found.lower_bound <= best <= found.value
+        bounds.append(found.lower_bound)
+    assert all(b >= a * (1 - 1e-6) for a, b in itertools.pairwise(bounds))
+    assert not case.solve(tolerance=1e-6, seconds=0.0).closed
+
+
+def test_mirror_images_are_not_searched_twice_and_nothing_is_lost(monkeypatch):
+    problem = Problem.conv("c", K=2, C=1, P=4, Q=4, R=2, S=2)
+    case = case_of(problem, memory("DRAM", 50.0, fanout_x=2), memory("RF", 1.0, 20))
+    found = check(case, small.optimum(case))
+    monkeypatch.setattr(branch_and_bound, "mirrors", lambda *_: None)
+    twice = case.solve(tolerance=TOLERANCE)
+    assert twice.value == pytest.approx(found.value, rel=1.1 * TOLERANCE)
+    assert found.nodes + found.evaluations < twice.nodes + twice.evaluations
