@@ -122,7 +122,7 @@ def _targets(nodes: list[Node], flat: bool) -> Targets:
     if not flat:
         return Targets(storage)
     fanout = {alias: i - 1 for i, node in enumerate(nodes) if i > 0 for alias in node.aliases}
-    only_y = frozenset(alias for node in nodes for alias in node.only_y)
+    only_y = frozenset(alias for node in nodes for alias, (x, y) in node.spreads.items() if y > x == 1)
     return Targets(storage, fanout, only_y)
 
 
@@ -139,13 +139,22 @@ def _constraints(
             yield read_constraint(entry, problem, architecture, targets, f"{section}[{i}]")
     for node in nodes:
         for target, wishes in [*node.spatial_constraints, (node.name, node.constraints)]:
-            yield from _node_constraints(target, wishes, problem, architecture, targets)
+            yield from _node_constraints(target, wishes, node.spreads, problem, architecture, targets)
 
 
 def _node_constraints(
-    target: str, wishes: Mapping[str, Any], problem: Problem, architecture: Architecture, targets: Targets
+    target: str,
+    wishes: Mapping[str, Any],
+    spreads: Mapping[str, tuple[int, int]],
+    problem: Problem,
+    architecture: Architecture,
+    targets: Targets,
 ) -> Iterator[Constraint]:
-    """Reads constraints written inside a v0.4 node."""
+    """Reads constraints written inside a v0.4 node.
+
+    A spatial constraint is about the directions in which its own node spreads; nodes that spread into the same
+    direction before the same memory make up one fan-out, in which they cannot be told apart.
+    """
     for kind, body in normalise(wishes, f"constraints of {target!r}", _NODE_CONSTRAINTS).items():
         where = f"constraints of {target!r}.{kind}"
         data = normalise(body or {}, where, _NODE_KEYS[kind])
@@ -168,8 +177,18 @@ def _node_constraints(
             for key in ("factors", "permutation", "split", "keep", "bypass")
             if data.get(key) not in (None, [])
         }
-        if entry:
-            yield read_constraint({"target": target, "type": kind, **entry}, problem, architecture, targets, where)
+        if not entry:
+            continue
+        found = read_constraint({"target": target, "type": kind, **entry}, problem, architecture, targets, where)
+        if kind == "spatial":
+            own = [i for i, size in enumerate(spreads[target]) if size > 1]
+            for other, sizes in spreads.items():
+                if other != target and any(sizes[i] > 1 for i in own):
+                    raise InputError(f"{where}: {other!r} spreads in the same direction; write them as one node")
+            if not own:
+                continue
+            found = replace(found, along=None if len(own) == 2 else ("x", "y")[own[0]])
+        yield found
 
 
 def _stores(architecture: Architecture, constraints: tuple[Constraint, ...], problem: Problem) -> tuple[Any, ...]:
