@@ -29,6 +29,5 @@ for name in sys.argv[1:] or NETWORKS:
             1 << 17
         )
     )
-    print(
-        f"{name:<20} {len(task.layers):>6} {len(shapes):>6} {cells:>6} {priced:>12,} {spent:>7.1f} {priced / spent:>12,.0f}"
-    )
+    counts = f"{name:<20} {len(task.layers):>6} {len(shapes):>6} {cells:>6} {priced:>12,}"
+    print(f"{counts} {spent:>7.1f} {priced / spent:>12,.0f}")
