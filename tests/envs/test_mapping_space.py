@@ -198,6 +198,14 @@ def test_constraints_of_a_container_bind_in_the_direction_it_spreads():
         assert along == {"x": ["K"], "y": ["C", "P"]}
         spaces.append(mapspace.space)
     assert spaces[0] == spaces[1]
+    apart = (
+        GRID.replace(", constraints: {spatial: {factors_only: [K<=2]}}", "")
+        + """
+mapspace_constraints:
+  - {target: column, type: spatial, factors: [N=1, K<=2, C=1, P=1, Q=1, R=1, S=1]}
+"""
+    )
+    assert MappingTask(problem=CONV, machine=read_timeloop(apart, problem=CONV).architecture).space == spaces[0]
     clash = GRID.replace("{meshY: 3}", "{meshX: 3}")
     with pytest.raises(InputError, match=r"'column'.spatial: 'row' spreads in the same direction"):
         read_timeloop(clash, problem=CONV)
