@@ -8,7 +8,7 @@ import numpy as np
 
 from accelgym.envs.mapping.landscape import constant_designs, fullest_share, tied_orders, unlimited_task
 from accelgym.envs.mapping.pricing import combine
-from accelgym.envs.mapping.search import climb
+from accelgym.envs.mapping.search import climb, descend
 from accelgym.envs.mapping.spec import MappingObjective
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Audit
@@ -44,14 +44,17 @@ def audit_network(task: NetworkMappingTask, rng: np.random.Generator) -> Audit:
     constant = [layer.repair(constant_designs(layer, tuple(dims)), rng) for layer in task.layers]
     greedy = [layer.encode(climb(layer.pricing, layer.candidate(layer.outermost))[0]) for layer in task.layers]
     relaxed = [unlimited_task(layer) for layer in task.layers]
-    designs = [x.encode(x.best_of_descents(_RELAXED_STARTS, rng)[0]) for x in relaxed]
+    best = list(task.split(np.array([reference.design])))
+    designs = []
+    for x, (_, part) in zip(relaxed, best, strict=True):
+        tries = (descend(x.pricing, x.candidate(part[0]), rng), x.best_of_descents(_RELAXED_STARTS, rng))
+        designs.append(x.encode(min(tries, key=lambda found: found[1])[0]))
     costs = [x.evaluate(design).costs for x, design in zip(relaxed, designs, strict=True)]
     energy, cycles = (
         float(sum(weight * cost[name][0] for weight, cost in zip(task.weights, costs, strict=True)))
         for name in ("energy_pj", "latency_cycles")
     )
     ideal = min(optimum, float(combine(task.spec.objective, np.array(energy), np.array(cycles))))
-    best = list(task.split(np.array([reference.design])))
     tied = np.ones(1)
     if task.spec.objective is not MappingObjective.EDP:  # layers tie by themselves only where costs add up
         tied = np.array([tied_orders(x, part[0], float(x.evaluate(part).objective[0])) for x, part in best])
