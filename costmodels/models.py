@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from accelgym.costmodels.costs import CostModel
+from accelgym.costmodels.errors import unknown_name
 from accelgym.costmodels.registry import Registry
 
 __all__ = ["cost_models"]
@@ -13,24 +17,24 @@ cost_models: Registry[CostModel[Any]] = Registry("cost model", "accelgym.costmod
 """Factories by name; called with the model's options as keyword arguments."""
 
 
-def _maestro(**options: Any) -> CostModel[Any]:
-    from accelgym.costmodels.maestro import MaestroModel
+def _lazy(name: str, module: str, cls: str) -> Callable[..., CostModel[Any]]:
+    """Returns a factory that imports its model when called, and names options that do not exist."""
 
-    return MaestroModel(**options)
+    def build(**options: Any) -> CostModel[Any]:
+        model = getattr(import_module(module), cls)
+        allowed = inspect.signature(model).parameters
+        for key in options:
+            if key not in allowed:
+                raise unknown_name(f"option of model {name!r}", key, allowed)
+        built: CostModel[Any] = model(**options)
+        return built
 
-
-def _physical(**options: Any) -> CostModel[Any]:
-    from accelgym.costmodels.physical import PhysicalModel
-
-    return PhysicalModel(**options)
-
-
-def _loopnest(**options: Any) -> CostModel[Any]:
-    from accelgym.costmodels.dataflows import TemplateModel
-
-    return TemplateModel(**options)
+    return build
 
 
-cost_models.register("loopnest", _loopnest)
-cost_models.register("maestro", _maestro)
-cost_models.register("physical", _physical)
+for _name, _module, _class in (
+    ("loopnest", "accelgym.costmodels.dataflows", "TemplateModel"),
+    ("maestro", "accelgym.costmodels.maestro", "MaestroModel"),
+    ("physical", "accelgym.costmodels.physical", "PhysicalModel"),
+):
+    cost_models.register(_name, _lazy(_name, _module, _class))

@@ -128,6 +128,8 @@ class Constraint:
     bypass: tuple[str, ...] = ()
     minimum: float = 0.0
     """Smallest utilisation, for ``kind == "utilization"``."""
+    along: Literal["x", "y"] | None = None
+    """Direction of the fan-out that a spatial constraint is about, where the source tells them apart (v0.4)."""
 
 
 @dataclass(frozen=True)

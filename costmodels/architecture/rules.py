@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -64,8 +65,10 @@ class Rules:
             if constraint.kind == "utilization" and constraint.minimum > 0:
                 raise InputError(f"{constraint.level!r}: a smallest utilisation is not supported by the mapping space")
             if constraint.kind == "spatial":
-                draft.pin_direction(constraint, level_index)
-                draft.restrict(constraint, [architecture.slot(level_index, kind) for kind in ("y", "x")])
+                if constraint.along is None:
+                    draft.pin_direction(constraint, level_index)
+                kinds: tuple[Literal["x", "y"], ...] = ("y", "x") if constraint.along is None else (constraint.along,)
+                draft.restrict(constraint, [architecture.slot(level_index, kind) for kind in kinds])
             if constraint.kind == "temporal":
                 pinned[level_index] = tuple(
                     problem.dims.index(dim) for dim in constraint.permutation if dim in problem.dims

@@ -52,7 +52,7 @@ TEMPLATES = {
     # Eyeriss (Chen, Emer, Sze, ISCA 2016, section V): a PE holds a filter row and slides it along an input row;
     # filter rows by output rows span the array, sets of PEs take further filters.
     Dataflow.EYE: Template("eye", ("G", "K", "P"), ("R",), ("S",), ("G", "N", "K", "P", "C", "R", "S", "Q"), 32),
-    # ShiDianNao (Du et al., ISCA 2015, section 5): one output position a PE, accumulated in place.
+    # ShiDianNao (Du et al., ISCA 2015): one output position a PE, accumulated in place.
     Dataflow.SHI: Template("shi", ("P", "Q"), (), (), ("G", "N", "K", "P", "Q", "C", "R", "S"), 4),
 }
 """Templates by dataflow style; depthwise layers run in the same three."""

@@ -31,8 +31,8 @@ class Node:
     constraints: dict[str, Any] = field(default_factory=dict)
     """Constraints written inside the node or its containers, v0.4."""
     spatial_constraints: list[tuple[str, Any]] = field(default_factory=list)
-    only_y: tuple[str, ...] = ()
-    """Those of ``aliases`` that spread along y only."""
+    spreads: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Instances along x and y that each of ``aliases`` adds, v0.4."""
 
     @property
     def is_compute(self) -> bool:
@@ -122,7 +122,7 @@ def _flat(nodes: Any, variables: Mapping[str, Any]) -> tuple[str, list[Node]]:
     inherited: dict[str, Any] = {}
     waiting: list[str] = []
     wishes: list[tuple[str, Any]] = []
-    only_y: list[str] = []
+    spreads: dict[str, tuple[int, int]] = {}
     name = "architecture"
     for position, entry in enumerate(chain):
         data = normalise(entry, f"architecture.nodes[{position}]", _NODE_KEYS)
@@ -139,8 +139,7 @@ def _flat(nodes: Any, variables: Mapping[str, Any]) -> tuple[str, list[Node]]:
         mesh = [mesh[0] * width, mesh[1] * height]
         own = {key: resolve(value, variables, f"{where}.{key}") for key, value in _attributes(data, where).items()}
         constraints = as_table(data.get("constraints"), f"{where}.constraints")
-        if height > width == 1:
-            only_y.append(str(data.get("name")))
+        spreads[str(data.get("name"))] = (width, height)
         if entry.tag == "Container":
             if position == 0:
                 name = str(data.get("name"))
@@ -154,7 +153,7 @@ def _flat(nodes: Any, variables: Mapping[str, Any]) -> tuple[str, list[Node]]:
             node.attributes["subclass"] = data["subclass"]
         node.aliases, waiting = (*waiting, node.name), []
         node.spatial_constraints, wishes = wishes, []
-        node.constraints, node.only_y, only_y = dict(constraints), tuple(only_y), []
+        node.constraints, node.spreads, spreads = dict(constraints), spreads, {}
         result.append(node)
     return name, result
 

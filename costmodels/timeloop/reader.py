@@ -122,7 +122,7 @@ def _targets(nodes: list[Node], flat: bool) -> Targets:
     if not flat:
         return Targets(storage)
     fanout = {alias: i - 1 for i, node in enumerate(nodes) if i > 0 for alias in node.aliases}
-    only_y = frozenset(alias for node in nodes for alias in node.only_y)
+    only_y = frozenset(alias for node in nodes for alias, (x, y) in node.spreads.items() if y > x == 1)
     return Targets(storage, fanout, only_y)
 
 
@@ -135,15 +135,23 @@ def _constraints(
         entries = merged[section]
         if isinstance(entries, Mapping):
             entries = normalise(entries, section, ("targets", "version", "template")).get("targets")
+        spreads = {alias: node.spreads for node in nodes for alias in node.spreads}
         for i, entry in enumerate(as_list(entries, section)):
-            yield read_constraint(entry, problem, architecture, targets, f"{section}[{i}]")
+            where = f"{section}[{i}]"
+            found = read_constraint(entry, problem, architecture, targets, where)
+            yield from _directed(found, entry["target"], spreads.get(entry["target"], {}), where)
     for node in nodes:
         for target, wishes in [*node.spatial_constraints, (node.name, node.constraints)]:
-            yield from _node_constraints(target, wishes, problem, architecture, targets)
+            yield from _node_constraints(target, wishes, node.spreads, problem, architecture, targets)
 
 
 def _node_constraints(
-    target: str, wishes: Mapping[str, Any], problem: Problem, architecture: Architecture, targets: Targets
+    target: str,
+    wishes: Mapping[str, Any],
+    spreads: Mapping[str, tuple[int, int]],
+    problem: Problem,
+    architecture: Architecture,
+    targets: Targets,
 ) -> Iterator[Constraint]:
     """Reads constraints written inside a v0.4 node."""
     for kind, body in normalise(wishes, f"constraints of {target!r}", _NODE_CONSTRAINTS).items():
@@ -168,8 +176,29 @@ def _node_constraints(
             for key in ("factors", "permutation", "split", "keep", "bypass")
             if data.get(key) not in (None, [])
         }
-        if entry:
-            yield read_constraint({"target": target, "type": kind, **entry}, problem, architecture, targets, where)
+        if not entry:
+            continue
+        found = read_constraint({"target": target, "type": kind, **entry}, problem, architecture, targets, where)
+        yield from _directed(found, target, spreads, where)
+
+
+def _directed(
+    constraint: Constraint, target: str, spreads: Mapping[str, tuple[int, int]], where: str
+) -> Iterator[Constraint]:
+    """Says in which directions a spatial constraint binds: those in which its v0.4 node spreads, if any.
+
+    Nodes that spread in the same direction before the same memory make up one fan-out, in which they cannot be told
+    apart.
+    """
+    if constraint.kind != "spatial" or target not in spreads:
+        yield constraint
+        return
+    own = [i for i, size in enumerate(spreads[target]) if size > 1]
+    for other, sizes in spreads.items():
+        if other != target and any(sizes[i] > 1 for i in own):
+            raise InputError(f"{where}: {other!r} spreads in the same direction; write them as one node")
+    if own:
+        yield replace(constraint, along=None if len(own) == 2 else ("x", "y")[own[0]])
 
 
 def _stores(architecture: Architecture, constraints: tuple[Constraint, ...], problem: Problem) -> tuple[Any, ...]:

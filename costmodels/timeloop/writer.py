@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -18,7 +19,8 @@ __all__ = ["timeloop_document", "write_timeloop"]
 def write_timeloop(problem: Problem, architecture: Architecture, mappings: Mappings | None = None, row: int = 0) -> str:
     """Writes problem, architecture, energies, areas, constraints and one mapping as YAML text, v0.3.
 
-    ``timeloop-model`` reads it as it stands; :func:`read_timeloop` gives the same objects back.
+    ``timeloop-model`` reads it as it stands; :func:`read_timeloop` gives the same objects back, but for constraints
+    on one direction of a fan-out, which v0.3 can only say by splitting the dimensions between x and y.
 
     Args:
         problem: The problem.
@@ -40,7 +42,7 @@ def timeloop_document(
         "ERT": {"version": 0.3, "tables": _energies(architecture)},
         "ART": {"version": 0.3, "tables": _areas(architecture)},
     }
-    constraints = [_constraint(constraint, problem) for constraint in architecture.constraints]
+    constraints = [_constraint(x, problem) for x in _without_directions(architecture.constraints, problem)]
     stated = {(c.level, tensor) for c in architecture.constraints if c.kind == "bypass" for tensor in c.bypass}
     for level in architecture.levels:
         gone = [t for t in problem.tensor_names if not level.may_store(t) and (level.name, t) not in stated]
@@ -116,6 +118,32 @@ def _areas(architecture: Architecture) -> list[dict[str, Any]]:
     parts = [(level.name, level.area_um2) for level in architecture.levels]
     parts.append((architecture.compute.name, architecture.compute.area_um2))
     return [{"name": f"{architecture.name}.{name}", "area": area} for name, area in parts]
+
+
+def _without_directions(constraints: Sequence[Constraint], problem: Problem) -> list[Constraint]:
+    """Rewrites constraints on one direction of a fan-out as v0.3 can say them: a dimension lies along x or y.
+
+    A dimension that is open in both directions cannot be pinned, so that limits on one of them are left out.
+    """
+    result = [x for x in constraints if x.along is None]
+    for level in dict.fromkeys(x.level for x in constraints if x.along is not None):
+        sides: dict[str, dict[str, tuple[str, int]]] = {"x": {}, "y": {}}
+        for constraint in constraints:
+            if constraint.level == level and constraint.along is not None:
+                sides[constraint.along] |= constraint.factors
+        closed = {side: {d for d, limit in factors.items() if limit == ("=", 1)} for side, factors in sides.items()}
+        factors = {d: ("=", 1) for d in problem.dims if d in closed["x"] & closed["y"]}
+        along = {
+            "x": [d for d in problem.dims if d in closed["y"] - closed["x"]],
+            "y": [d for d in problem.dims if d in closed["x"] - closed["y"]],
+        }
+        for side, dims in along.items():
+            factors |= {d: sides[side][d] for d in dims if d in sides[side]}
+        rest = [d for d in problem.dims if d not in along["x"] and d not in along["y"]]
+        pinned = all(d in factors or problem.bound[d] == 1 for d in rest)
+        order = (*along["x"], *along["y"], *rest) if pinned else ()
+        result.append(Constraint(level, "spatial", factors, order, len(along["x"]) if pinned else None))
+    return result
 
 
 def _constraint(constraint: Constraint, problem: Problem) -> dict[str, Any]:

@@ -226,6 +226,15 @@ class NetworkMappingEnv(gym.Env[Obs, np.int64]):
     The layers are mapped in the order of the network, each decision by decision as in ``accelgym/Mapping-v0``: tensors
     kept (``bypass=True`` only), prime factors placed, loops ordered.
 
+    Audit on ``eyeriss_thistle``, energy: objective relative to the reference of the best constant design, the best of
+    1,000 random designs, greedy moves in every layer, and mappings on unlimited memories. The reference itself is
+    proved up to the gap.
+
+    | workload | constant | random | greedy | unlimited | gap |
+    |----------|----------|--------|--------|-----------|-----|
+    | thistle/resnet18 | 1.26 | 1.18 | 1.06 | 0.98 | 6.6 % |
+    | alexnet | 1.20 | 1.07 | 1.03 | 0.99 | 1.8 % |
+
     ## Action space
     ``Discrete(choices)``, the meaning depends on the decision at hand, see ``accelgym/Mapping-v0``.
     ``action_masks()`` is sound (every masked-in prefix can be completed within memories and fan-outs) and tight

@@ -204,7 +204,7 @@ class ResourceAssignmentEnv(gym.Env[Obs, np.int64]):
     | mobilenet_v2 | edp | 2.11 | 20 | 1.000 | 0.47 |
 
     Budgets 0.05 and 0.1 pass the audit with every dataflow and objective, but for energy with ``shi`` at 0.1. At 0.5
-    the budget binds hardly or not at all: do not compare agents there.
+    the budget binds hardly or not at all: do not compare agents there. With ``aggregate="max"`` many designs tie.
 
     ## Action space
     ``Discrete(options)``: the flat index over (dataflow if ``mix``), PEs, buffer of the current layer, the last

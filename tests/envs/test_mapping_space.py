@@ -15,6 +15,7 @@ from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains, sample_valid_mappings
+from accelgym.costmodels.timeloop import read_timeloop, write_timeloop
 from accelgym.envs.mapping import MappingTask, Mapspace
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.mapspace import Place, prime_factors
@@ -169,6 +170,45 @@ def test_constraints_bind():
     assert (broken & outcome.valid).any()
     assert not outcome.feasible[broken].any()
     assert (outcome.violation[broken & outcome.valid] > 0).all()
+
+
+GRID = """
+architecture:
+  version: 0.4
+  nodes:
+    - !Container {name: chip}
+    - !Component {name: DRAM, class: DRAM, attributes: {width: 16, datawidth: 16}}
+    - !Component {name: SRAM, class: SRAM, attributes: {depth: 60, width: 16, datawidth: 16}}
+    - !Container {name: column, spatial: {meshX: 2}, constraints: {spatial: {factors_only: [K<=2]}}}
+    - !Container {name: cluster, constraints: {spatial: {factors: [K=1, C=1, P=1, Q=1]}}}
+    - !Container {name: row, spatial: {meshY: 3}, constraints: {spatial: {factors: [N=1, K=1, R=1, S=1, Q=1]}}}
+    - !Component {name: RF, class: regfile, attributes: {depth: 12, width: 16, datawidth: 16}}
+    - !Component {name: MAC, class: intmac, attributes: {datawidth: 16}}
+"""
+
+
+def test_constraints_of_a_container_bind_in_the_direction_it_spreads():
+    grid = read_timeloop(GRID, problem=CONV).architecture
+    written = read_timeloop(write_timeloop(CONV, grid)).architecture
+    spaces = []
+    for found in (grid, written):
+        mapspace = MappingTask(problem=CONV, machine=found).mapspace
+        names = dict(zip(mapspace.slot_names, (mapspace.rules.open & (mapspace.rules.most > 1)), strict=True))
+        along = {kind: [d for d, free in zip(CONV.dims, names[f"SRAM.{kind}"], strict=True) if free] for kind in "xy"}
+        assert along == {"x": ["K"], "y": ["C", "P"]}
+        spaces.append(mapspace.space)
+    assert spaces[0] == spaces[1]
+    apart = (
+        GRID.replace(", constraints: {spatial: {factors_only: [K<=2]}}", "")
+        + """
+mapspace_constraints:
+  - {target: column, type: spatial, factors: [N=1, K<=2, C=1, P=1, Q=1, R=1, S=1]}
+"""
+    )
+    assert MappingTask(problem=CONV, machine=read_timeloop(apart, problem=CONV).architecture).space == spaces[0]
+    clash = GRID.replace("{meshY: 3}", "{meshX: 3}")
+    with pytest.raises(InputError, match=r"'column'.spatial: 'row' spreads in the same direction"):
+        read_timeloop(clash, problem=CONV)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from accelgym.costmodels.costs import CostModel, Reason
 from accelgym.costmodels.dataflows import TEMPLATES, LayerDesigns, TemplateModel
@@ -80,29 +82,54 @@ def one(layer, flow, pes, size, **options):
 @pytest.mark.parametrize("flow", FLOWS)
 @pytest.mark.parametrize("name", TINY)
 def test_no_mapping_of_the_template_is_better(name, flow):
-    problem, template = layer_problem(TINY[name]), TEMPLATES[flow]
     for pes, size in SIZES:
-        machine = build_machine(template, pes, size, noc_bw=8, dram_bw=4)
-        mappings = every_mapping(problem, template, machine)
-        mappings = mappings[runs_inside(problem, template, mappings)]
-        all_costs = LoopnestModel(problem, machine).evaluate(mappings)
-        ok = np.asarray(all_costs.valid)
-        for objective in ("latency", "energy", "edp"):
-            found = one(TINY[name], flow, pes, size, objective=objective, noc_bw=8, dram_bw=4)
-            assert bool(found.valid) == ok.any()
-            if not ok.any():
-                assert found.reason == Reason.CAPACITY
-                continue
-            latency, energy = all_costs.latency_cycles[ok], all_costs.energy_pj[ok]
-            figure = {"latency": latency, "energy": energy, "edp": latency * energy}[objective]
-            ours = {
-                "latency": found.latency_cycles,
-                "energy": found.energy_pj,
-                "edp": found.latency_cycles * found.energy_pj,
-            }[objective]
-            assert ours == pytest.approx(figure.min(), rel=1e-12)
-            if objective == "latency":
-                assert found.energy_pj == pytest.approx(energy[latency == latency.min()].min(), rel=1e-12)
+        check_against_every_mapping(TINY[name], flow, pes, size)
+
+
+def check_against_every_mapping(layer, flow, pes, size):
+    problem, template = layer_problem(layer), TEMPLATES[flow]
+    machine = build_machine(template, pes, size, noc_bw=8, dram_bw=4)
+    mappings = every_mapping(problem, template, machine)
+    mappings = mappings[runs_inside(problem, template, mappings)]
+    all_costs = LoopnestModel(problem, machine).evaluate(mappings)
+    ok = np.asarray(all_costs.valid)
+    for objective in ("latency", "energy", "edp"):
+        found = one(layer, flow, pes, size, objective=objective, noc_bw=8, dram_bw=4)
+        assert bool(found.valid) == ok.any()
+        if not ok.any():
+            assert found.reason == Reason.CAPACITY
+            continue
+        latency, energy = all_costs.latency_cycles[ok], all_costs.energy_pj[ok]
+        figure = {"latency": latency, "energy": energy, "edp": latency * energy}[objective]
+        ours = {
+            "latency": found.latency_cycles,
+            "energy": found.energy_pj,
+            "edp": found.latency_cycles * found.energy_pj,
+        }[objective]
+        assert ours == pytest.approx(figure.min(), rel=1e-12)
+        if objective == "latency":
+            assert found.energy_pj == pytest.approx(energy[latency == latency.min()].min(), rel=1e-12)
+
+
+SMALL = st.sampled_from([1, 2, 3, 4])
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    sizes=st.fixed_dictionaries(dict.fromkeys("NKCPQRS", SMALL)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 2)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    groups=st.sampled_from([1, 1, 2, 3]),
+    flow=st.sampled_from(FLOWS),
+    pes=st.sampled_from([1, 2, 5, 16]),
+    size=st.sampled_from([64, 128, 256, 4096]),
+)
+def test_no_mapping_of_any_small_layer_is_better(sizes, stride, dilation, groups, flow, pes, size):
+    assume(1 < np.prod(list(sizes.values())) <= 128)
+    channels = {"K": sizes["K"] * groups, "C": sizes["C"] * groups}
+    layer = Layer("any", LayerKind.CONV, **{**sizes, **channels}, stride=stride, dilation=dilation, groups=groups)
+    check_against_every_mapping(layer, flow, pes, size)
 
 
 LAYERS = (
