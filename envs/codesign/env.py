@@ -83,7 +83,8 @@ class CoDesignEnv(MappingEnv):
     ## Arguments
     Fields of ``CoDesignSpec``, checked with errors that name the key: ``workload``, ``layer``, ``architecture`` (the
     preset whose structure and area are taken), ``objective``, ``padding``, ``technology``, ``sram_unit``,
-    ``area_um2``, ``dram_bandwidth``, ``sram_bandwidth``, ``registers``, ``sram_words``. ``one_shot`` and ``render_mode`` as in ``accelgym/Mapping-v0``.
+    ``area_um2``, ``dram_bandwidth``, ``sram_bandwidth``, ``registers``, ``sram_words``. ``one_shot`` and
+    ``render_mode`` as in ``accelgym/Mapping-v0``.
 
     ```python
     import accelgym, gymnasium

@@ -7,7 +7,8 @@ leave it in place are free, too. Hoisting is a class of its own, in which the re
 
 Every mapping belongs to a class whose expression equals its cost: order its unit loops outermost, hoist the tensors
 that have no other relevant loop. Where a machine prescribes an order, which of its loops are one is part of the
-class. A class whose signature is worse than another's for every tensor may be dropped, since all counts grow with the loops counted and shrink with a slide.
+class. A class whose signature is worse than another's for every tensor may be dropped, since all counts grow with
+the loops counted and shrink with a slide.
 """
 
 from __future__ import annotations
