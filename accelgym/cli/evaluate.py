@@ -22,6 +22,12 @@ def evaluate(
         bool | None, typer.Option("--compat/--no-compat", help="maestro: with or without its known faults.")
     ] = None,
     counting: CountingOption = None,
+    preset: Annotated[
+        str | None, typer.Option(help="systolic: convention of a published array, voyager or scalesim.")
+    ] = None,
+    array: Annotated[
+        str | None, typer.Option(metavar="ROWS[xCOLUMNS]", help="systolic, preset voyager: size of the array.")
+    ] = None,
     options: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Option of the cost model; repeatable.")
     ] = None,
@@ -31,9 +37,11 @@ def evaluate(
     maestro and physical read CSV with the columns layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level[,noc_bw];
     invalid designs are rows with valid=0 and a reason. loopnest reads JSON lines with the keys problem, arch and
     mapping, optionally id, link_transfers, variant and engine (head or v3.0.3), and writes id and result.
+    systolic with --preset voyager adds cycles and class to model,layer,count,unit,input_shape,weight_shape,stride;
+    with --preset scalesim cycles to array_rows,array_cols,dataflow,layer,kind,params,gemm_M,gemm_N,gemm_K.
     """
     choices = parse_settings(options, "--option")
-    for name, value in (("compat", compat), ("counting", counting)):
+    for name, value in (("compat", compat), ("counting", counting), ("preset", preset), ("array", array)):
         if value is not None:
             choices[name] = value
     _EVALUATORS.get(model, _evaluate_csv)(model, source, target, choices)
@@ -46,8 +54,9 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
 
     if model not in cost_models:
         raise unknown_name("cost model", model, [*cost_models, *_EVALUATORS])
-    if "counting" in choices:
-        raise InputError(f"--counting {choices['counting']}: an option of loopnest, not of {model!r}")
+    for name, owner in (("counting", "loopnest"), ("preset", "systolic"), ("array", "systolic")):
+        if name in choices:
+            raise InputError(f"--{name} {choices[name]}: an option of {owner}, not of {model!r}")
     try:
         built = cost_models.get(model)(**choices)
     except TypeError as error:
@@ -76,12 +85,29 @@ def _evaluate_loopnest(model: str, source: Path, target: Path, choices: dict[str
     _summarise(total, valid, f"{LoopnestModel.name} {LoopnestModel.version}")
 
 
+def _evaluate_systolic(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
+    from accelgym.costmodels.errors import InputError, unknown_name
+    from accelgym.costmodels.systolic.presets import PRESETS, evaluate_table
+
+    for name in choices:
+        if name not in ("preset", "array"):
+            raise unknown_name(f"option of {model}", name, ("preset", "array"))
+    if "preset" not in choices:
+        raise InputError(f"model {model!r} needs --preset, allowed: {', '.join(PRESETS)}")
+    array = choices.get("array")
+    total, valid = evaluate_table(source, target, choices["preset"], None if array is None else str(array))
+    _summarise(total, valid, f"systolic, preset {choices['preset']}")
+
+
 def _summarise(total: int, valid: int, model: str) -> None:
     if errors.is_terminal:
         errors.print(f"{total} designs, {valid} valid, {model}")
 
 
-_EVALUATORS: dict[str, Callable[[str, Path, Path, dict[str, Any]], None]] = {"loopnest": _evaluate_loopnest}
+_EVALUATORS: dict[str, Callable[[str, Path, Path, dict[str, Any]], None]] = {
+    "loopnest": _evaluate_loopnest,
+    "systolic": _evaluate_systolic,
+}
 """Models whose designs are no rows of a CSV."""
 
 COMMANDS = (evaluate,)

@@ -39,7 +39,13 @@ class MatrixProduct:
 
 
 def convolution(
-    height: int, width: int, filter_height: int, filter_width: int, channels: int, filters: int, strides: tuple[int, int]
+    height: int,
+    width: int,
+    filter_height: int,
+    filter_width: int,
+    channels: int,
+    filters: int,
+    strides: tuple[int, int],
 ) -> MatrixProduct:
     """Returns the im2col view of a convolution on an input that is padded already.
 
