@@ -23,8 +23,8 @@ for module in (catalogue, evaluate, tasks, bench):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(imports.app, name="import")
-app.add_typer(technology.app, name="technology")
 app.add_typer(rtl.app, name="rtl")
+app.add_typer(technology.app, name="technology")
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ module array_output_stationary #(
     reg [ROWS-1:0] shifting;
     generate
         if (ROWS == 1) begin : no_shift
+            wire unused = shift_start;
             always @(posedge clk) shifting <= 1'b0;
         end else begin : shift_control
             always @(posedge clk)
