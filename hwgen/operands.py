@@ -14,7 +14,7 @@ import numpy as np
 from accelgym.costmodels.datatypes import Datatype, FloatFormat, IntegerFormat, Kind, Special
 from accelgym.costmodels.datatypes.floats import Specials, Underflow
 
-__all__ = ["Operand", "float_fields", "operand"]
+__all__ = ["SPECIALS", "Operand", "float_fields", "operand"]
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,17 @@ class Operand:
         return self.table is None
 
 
-_SPECIALS = {Specials.FINITE: 0, Specials.IEEE: 1, Specials.FN: 2}
+SPECIALS = {Specials.FINITE: 0, Specials.IEEE: 1, Specials.FN: 2}
+"""The parameter of ``decode_float`` that says which codes are no finite numbers."""
 
 
 def float_fields(datatype: Datatype) -> tuple[int, int, int] | None:
     """Returns (exponent bits, mantissa bits, specials) for ``decode_float``, None for formats it cannot decode."""
     if not isinstance(datatype, FloatFormat) or not datatype.signed or datatype.underflow is not Underflow.GRADUAL:
         return None
-    if datatype.specials not in _SPECIALS or not datatype.mantissa_bits or datatype.exponent_bits < 2:
+    if datatype.specials not in SPECIALS or not datatype.mantissa_bits or datatype.exponent_bits < 2:
         return None
-    return datatype.exponent_bits, datatype.mantissa_bits, _SPECIALS[datatype.specials]
+    return datatype.exponent_bits, datatype.mantissa_bits, SPECIALS[datatype.specials]
 
 
 def operand(datatype: Datatype, integer_sums: bool) -> Operand:
