@@ -25,5 +25,12 @@ def _physical(**options: Any) -> CostModel[Any]:
     return PhysicalModel(**options)
 
 
+def _systolic(**options: Any) -> CostModel[Any]:
+    from accelgym.costmodels.systolic.model import SystolicModel
+
+    return SystolicModel(**options)
+
+
 cost_models.register("maestro", _maestro)
 cost_models.register("physical", _physical)
+cost_models.register("systolic", _systolic)

@@ -1,8 +1,8 @@
 """How an operand travels through the array: as it is stored, or decoded at the array's edge.
 
-Integers and IEEE floats travel as they are stored. All other formats (posits, codebooks, small floats with integer
-sums) are decoded by a table at the edge, once a row or column instead of once a processing element: to a signed
-integer for integer sums, to sign, exponent and significand for float sums.
+Integers with integer sums and floats with float sums travel as they are stored. All other formats (posits, codebooks,
+small floats with integer sums, integers with float sums) are decoded at the edge, once a row or column instead of once
+a processing element: to a signed integer for integer sums, to sign, exponent and significand for float sums.
 """
 
 from __future__ import annotations
@@ -25,17 +25,20 @@ class Operand:
     lane_bits: int
     """Bits that travel from one processing element to the next."""
     table: tuple[int, ...] | None
-    """Lane word of every code, None where codes travel."""
+    """Lane word of every code, None where codes travel or arithmetic decodes."""
     exponent_bits: int = 0
     """Of a decoded number; 0 for integer sums."""
     significand_bits: int = 0
     offset: int = 0
     """A decoded number is ``significand * 2**(exponent + offset)``."""
 
+    sign_magnitude: bool = False
+    """The decoder takes the magnitude of a signed integer."""
+
     @property
     def is_code(self) -> bool:
         """Whether codes travel."""
-        return self.table is None
+        return self.table is None and not self.sign_magnitude
 
 
 SPECIALS = {Specials.FINITE: 0, Specials.IEEE: 1, Specials.FN: 2}
@@ -71,6 +74,9 @@ def operand(datatype: Datatype, integer_sums: bool) -> Operand:
         assert isinstance(datatype, FloatFormat)
         offset = -datatype.exponent_bias - mantissa_bits
         return Operand(datatype, datatype.bits, None, exponent_bits, mantissa_bits + 1, offset)
+    if isinstance(datatype, IntegerFormat) and datatype.signed:
+        bits = datatype.bits
+        return Operand(datatype, bits + 4, None, 1, bits, datatype.quantum_exponent, sign_magnitude=True)
     return _decoded(datatype)
 
 
