@@ -78,8 +78,10 @@ def _default_psum(data: dict[str, str]) -> str:
         x, w = get_datatype(data["input_type"]), get_datatype(data["weight_type"])
     except (KeyError, InputError):
         return "int24"  # The operand is refused elsewhere, with its own words.
-    whole = all(t.kind in (Kind.INTEGER, Kind.CODEBOOK) and t.quantum_exponent == 0 for t in (x, w))
-    return f"int{max(24, x.bits + w.bits + 8)}" if whole else "bf16"
+    if not all(t.kind is Kind.INTEGER or (t.kind is Kind.CODEBOOK and t.quantum_exponent == 0) for t in (x, w)):
+        return "bf16"
+    fraction = -x.quantum_exponent - w.quantum_exponent
+    return f"int{max(24, x.bits + w.bits + 8)}" + (f"q{fraction}" if fraction else "")
 
 
 def _default_accumulation(data: dict[str, str | None]) -> str:

@@ -267,7 +267,7 @@ module accelerator #(
 `endif
             );
             assign scale_word = 1'b0;
-            wire unused = &{1'b0, tile_passes, x_scale, scale_word, GROWING[0], PRODUCT_BITS[0]};
+            wire unused = &{1'b0, tile_passes, x_scale, scale_word, GROWING[0], PRODUCT_BITS[0], SCALE_WORDS[0]};
         end
     endgenerate
 
