@@ -68,7 +68,8 @@ class SystolicModel:
         for layer in designs.layers:
             if not layer.is_compute:
                 raise InputError(f"layer {layer.name!r}: {layer.kind} does not run on the array, allowed conv and gemm")
-        rows = [_config_costs(config, designs.layers, self.objective) for config in designs.configs]
+        configs = designs.configs if designs.layers else ()
+        rows = [_config_costs(config, designs.layers, self.objective) for config in configs]
         columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
         shape = (len(designs.configs), len(designs.layers))
         figures = {name: columns.pop(name, np.zeros(shape)) for name in ("latency", "energy", "area", "power")}
