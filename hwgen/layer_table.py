@@ -56,7 +56,7 @@ def _layer(row: CsvRow, position: dict[str, int]) -> Layer:
             )
         return int(parts[0]), int(parts[-1])
 
-    kind = text("kind")
+    kind = text("kind").lower()
     if kind not in KINDS:
         raise row.error(position["kind"], str(unknown_name("kind", kind, KINDS)))
     name = text("name") or f"line{row.line}"
