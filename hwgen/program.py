@@ -22,6 +22,8 @@ Codes = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 _COUNT_BITS = 16
+_LARGEST_IMAGE = 1 << 15
+"""Rows or columns of an input: coordinates have 16 bits, the upper half of which stands for negative ones."""
 _REGISTERS = {
     "input_trips": 0,
     "input_jumps": 16,
@@ -104,16 +106,20 @@ def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify
         rectify: Replace negative outputs by zero.
 
     Raises:
-        InputError: A trip count exceeds the loop counters.
+        InputError: A trip count exceeds the loop counters, or the input image its coordinates.
     """
     grid = Grid.of(config, layer, tile)
+    if config.template is Template.WEIGHT_STATIONARY:
+        for axis, size in (("height", layer.input_height), ("width", layer.input_width)):
+            if size > _LARGEST_IMAGE:
+                raise InputError(f"layer {layer.name!r}: input {axis} is {size}, allowed up to {_LARGEST_IMAGE}")
     if config.template is Template.OUTPUT_STATIONARY:
         values = _output_stationary(config, layer, grid)
     else:
         values = _weight_stationary(config, layer, grid)
     values["rectify"] = [int(rectify)]
     for name, entries in values.items():
-        if name.endswith("trips") and max(entries) >= 1 << _COUNT_BITS:
+        if (name.endswith("trips") or name == "holds") and max(entries) >= 1 << _COUNT_BITS:
             raise InputError(
                 f"layer {layer.name!r}: {name} has a trip count of {max(entries) + 1}, allowed up to {1 << _COUNT_BITS}"
             )
