@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.cache import ContentCache, content_key
@@ -120,3 +121,9 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError, match="no"):
         cache.get_or_build(content_key("x"), broken)
     assert files_of(cache) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file.*cannot be written.*ACCELGYM_CACHE"):
+        ContentCache(tmp_path / "file").get_or_build(content_key("x"), lambda folder: None)
