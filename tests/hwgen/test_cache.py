@@ -125,5 +125,5 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="file.*cannot be written.*ACCELGYM_CACHE"):
+    with pytest.raises(InputError, match=r"file.*cannot be written.*ACCELGYM_CACHE"):
         ContentCache(tmp_path / "file").get_or_build(content_key("x"), lambda folder: None)
