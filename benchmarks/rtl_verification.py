@@ -26,6 +26,7 @@ def _cpu_seconds() -> float:
 
 
 def main() -> None:
+    """Runs the sweep and prints its numbers."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--first", type=int, default=0, help="seed of the first accelerator")
     parser.add_argument("--count", type=int, default=20, help="accelerators to try")
