@@ -70,7 +70,8 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
         ("config", "systolic"),
     ):
         if choices.get(name):
-            raise InputError(f"--{name} is an option of {owner}, not of {model!r}")
+            given = choices[name][0] if name == "config" else choices[name]
+            raise InputError(f"--{name} {given}: an option of {owner}, not of {model!r}")
     try:
         built = cost_models.get(model)(**choices)
     except TypeError as error:

@@ -56,15 +56,19 @@ class SystolicModel:
             raise unknown_name("objective", objective, allowed)
         self.objective = Objective(objective)
 
-    def evaluate(self, designs: SystolicDesigns) -> Costs:
-        """Returns costs of shape ``(configs, layers)``; a layer for which no tile fits is invalid (``CAPACITY``).
+    def evaluate(self, designs: object) -> Costs:
+        """Returns costs of :class:`SystolicDesigns`, shape ``(configs, layers)``.
+
+        A layer for which no tile fits is invalid (``CAPACITY``).
 
         ``breakdown`` holds the energies of memory ports, buffers, array and leakage, the traffic in buffer words, the
         multiply-adds, and the cycles for which array, ports and drain are busy: the largest bounds the latency.
 
         Raises:
-            InputError: A layer is a vector operation.
+            InputError: Designs of another kind, or a layer that is a vector operation.
         """
+        if not isinstance(designs, SystolicDesigns):
+            raise InputError(f"cost model 'systolic' evaluates SystolicDesigns, not {type(designs).__name__}")
         for layer in designs.layers:
             if not layer.is_compute:
                 raise InputError(f"layer {layer.name!r}: {layer.kind} does not run on the array, allowed conv and gemm")

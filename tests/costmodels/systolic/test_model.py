@@ -33,6 +33,8 @@ def test_it_is_a_registered_cost_model():
     assert (model.name, model.technology) == ("systolic", "aladdin-cacti-45nm")
     with pytest.raises(InputError, match="unknown objective 'area'"):
         SystolicModel("area")
+    with pytest.raises(InputError, match="evaluates SystolicDesigns, not tuple"):
+        model.evaluate(())
 
 
 @pytest.mark.parametrize("objective", ["latency", "energy"])
