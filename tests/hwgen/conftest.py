@@ -1,15 +1,14 @@
-"""A cache of simulators shared by the tests of a session, apart from the user's."""
+"""A cache of simulators for the tests of a session, apart from the user's unless the environment names one."""
+
+import os
 
 import pytest
 
-from accelgym.hwgen.cache import ContentCache, default_cache_folder
+from accelgym.hwgen.cache import ContentCache
 
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> ContentCache:
-    # A cache named by the environment is kept between runs, as in continuous integration.
-    import os
-
     if "ACCELGYM_CACHE" in os.environ:
-        return ContentCache(default_cache_folder() / "hwgen")
+        return ContentCache()
     return ContentCache(tmp_path_factory.mktemp("hwgen-cache"))
