@@ -36,5 +36,6 @@ for _name, _module, _class in (
     ("loopnest", "accelgym.costmodels.dataflows", "TemplateModel"),
     ("maestro", "accelgym.costmodels.maestro", "MaestroModel"),
     ("physical", "accelgym.costmodels.physical", "PhysicalModel"),
+    ("systolic", "accelgym.costmodels.systolic.model", "SystolicModel"),
 ):
     cost_models.register(_name, _lazy(_name, _module, _class))

@@ -30,7 +30,13 @@ def arithmetic_leaves(config: SystolicConfig) -> tuple[str, ...]:
 def operand_decoder(name: str, lane: Operand) -> str:
     """Returns the module that turns a stored code into a lane word."""
     bits, lane_bits = lane.datatype.bits, lane.lane_bits
-    if lane.table is None:
+    if lane.sign_magnitude:
+        body = f"""\
+    wire negative = code[{bits - 1}];
+    wire [{bits - 1}:0] magnitude = negative ? -code : code;
+    assign lane = {{2'b00, negative, 1'b0, magnitude}};
+"""
+    elif lane.table is None:
         body = "    assign lane = code;\n"
     else:
         rows = "\n".join(

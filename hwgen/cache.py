@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from accelgym.costmodels.errors import InputError
+
 __all__ = ["ContentCache", "content_key", "default_cache_folder"]
 
 _MANIFEST = "MANIFEST.json"
@@ -72,12 +74,18 @@ class ContentCache:
         Args:
             key: Content key, of everything ``build`` depends on.
             build: Called with an empty folder to fill with files.
+
+        Raises:
+            InputError: The cache cannot be written.
         """
         found = self.get(key)
         if found is not None:
             return found, True
         folder = self.root / key[:2] / key
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cache folder {self.root}: cannot be written ({error}); set ACCELGYM_CACHE") from error
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-", ignore_cleanup_errors=True) as name:
             work = Path(name) / "entry"
             work.mkdir()

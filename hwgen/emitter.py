@@ -14,6 +14,7 @@ from accelgym.hwgen.arithmetic_rtl import (
     operand_decoder,
     operands,
 )
+from accelgym.hwgen.conversion_rtl import conversion_leaves, convert_result
 
 __all__ = ["TOP", "Rtl", "emit", "emit_multiply_add", "parameters"]
 
@@ -28,6 +29,7 @@ _COMMON = (
     "bank_memory",
     "banked_accumulation_memory",
     "config_bank",
+    "convert_row",
     "cyclic_counter",
     "delay_line",
     "loop_nest",
@@ -84,6 +86,12 @@ def parameters(config: SystolicConfig) -> dict[str, int]:
         "PRODUCT_BITS": x.lane_bits + w.lane_bits,
         "PSUM_BITS": config.psum.bits,
         "ACCUMULATION_BITS": config.accumulation.bits,
+        "CONVERT": int(config.converts),
+        "TERM_BITS": config.accumulation.bits if config.converts else config.psum.bits,
+        "SCALED": int(config.scale is not None),
+        "SCALE_BITS": 1 if config.scale is None else config.scale.bits,
+        "SCALE_WORDS": config.scale_words,
+        "SCALE_ONE": config.unit_scale,
         "PIPELINE": config.pe_pipeline,
         "GROWING": int(config.row_psum_widths),
         "INPUT_ADDR_BITS": _address_bits(config.input_buffer_depth),
@@ -99,11 +107,13 @@ def parameters(config: SystolicConfig) -> dict[str, int]:
 
 def emit(config: SystolicConfig) -> Rtl:
     """Generates the Verilog of a configuration."""
-    names = {*_COMMON, *_TEMPLATE[config.template], *arithmetic_leaves(config)}
+    names = {*_COMMON, *_TEMPLATE[config.template], *arithmetic_leaves(config), *conversion_leaves(config)}
     files = {f"{name}.v": _leaf(name) for name in sorted(names)}
     x, w = operands(config)
     files["multiply_add.v"] = multiply_add(config)
     files["accumulate_add.v"] = accumulate_add(config)
+    if config.converts:
+        files["convert_result.v"] = convert_result(config)
     files["input_decoder.v"] = operand_decoder("input_decoder", x)
     files["weight_decoder.v"] = operand_decoder("weight_decoder", w)
     files[f"{TOP}.v"] = _top(config)

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.workloads.layer import Layer
-from accelgym.hwgen.program import Grid, im2col
+from accelgym.hwgen.grid import Grid, im2col
+from accelgym.hwgen.stimulus import Operands
 
-__all__ = ["golden_outputs", "pass_steps"]
+__all__ = ["Pass", "golden_outputs", "passes"]
 
 Codes = npt.NDArray[np.int64]
 
 
-def pass_steps(config: SystolicConfig, layer: Layer, grid: Grid) -> Iterator[npt.NDArray[np.int64]]:
-    """Yields the reduction indices ``(c * R + r) * S + s`` of every pass of an output, in order.
+@dataclass(frozen=True)
+class Pass:
+    """What one pass adds to an output."""
 
-    Within a pass the products are added one after the other; an index of -1 is a padded lane (zero operands).
-    """
+    steps: Codes
+    """Reduction indices ``(c * R + r) * S + s`` in the order of addition; -1 is a padded lane (zero operands)."""
+    block: int
+    """Index ``(block of channels * R + r) * S + s`` of its scales; -1 is a padded block (scale one)."""
+
+
+def passes(config: SystolicConfig, layer: Layer, grid: Grid) -> Iterator[Pass]:
+    """Yields the passes of an output in order."""
     t = grid.tile
     channels, taps = layer.C // layer.groups, layer.R * layer.S
     if config.template is Template.OUTPUT_STATIONARY:
         steps = np.arange(grid.c * t.c1)
-        yield from np.where(steps < channels * taps, steps, -1).reshape(grid.c, t.c1)
+        for part in np.where(steps < channels * taps, steps, -1).reshape(grid.c, t.c1):
+            yield Pass(part, -1)
         return
     order = (
         (c2 * t.c1 + c1, r2 * t.r1 + r1, s2 * t.s1 + s1)
@@ -38,38 +48,51 @@ def pass_steps(config: SystolicConfig, layer: Layer, grid: Grid) -> Iterator[npt
     )
     for block, r, s in order:
         c = block * config.rows + np.arange(config.rows)
-        real = (c < channels) & (r < layer.R) & (s < layer.S)
-        yield np.where(real, (c * layer.R + r) * layer.S + s, -1)
+        inside = r < layer.R and s < layer.S
+        tap = r * layer.S + s
+        steps = np.where((c < channels) & inside, c * taps + tap, -1)
+        yield Pass(steps, block * taps + tap if inside and block * config.rows < channels else -1)
 
 
-def golden_outputs(config: SystolicConfig, layer: Layer, grid: Grid, inputs: Codes, weights: Codes) -> Codes:
+def golden_outputs(config: SystolicConfig, layer: Layer, grid: Grid, operands: Operands) -> Codes:
     """Computes a layer.
 
     Args:
         config: The accelerator.
         layer: The layer.
         grid: Its tiles: with rounding types the result depends on them.
-        inputs: Bit patterns, shape ``(N, C, H, W)``.
-        weights: Bit patterns, shape ``(K, C / groups, R, S)``.
+        operands: Its tensors.
 
     Returns:
         Bit patterns of the accumulation type, shape ``(N, K, P, Q)``.
     """
     g = layer.groups
-    x_zero, w_zero = config.input.zero(), config.weight.zero()
-    x = im2col(layer, inputs, x_zero)
-    w = weights.reshape(g, layer.K // g, -1)
-    # A padded lane reads the appended zero.
-    x = np.concatenate([x, np.full_like(x[:, :, :1], x_zero)], axis=2)
-    w = np.concatenate([w, np.full_like(w[:, :, :1], w_zero)], axis=2)
+    # A padded lane reads the appended zero, a padded block the appended scale.
+    x, w = _matrices(layer, operands.inputs, operands.weights, config.input.zero(), config.weight.zero())
+    scales: tuple[Codes, Codes] | None = None
+    if operands.input_scales is not None and operands.weight_scales is not None:
+        one = config.unit_scale
+        scales = _matrices(layer, operands.input_scales, operands.weight_scales, one, one)
     multiply_add, accumulator = config.multiply_add, config.pass_accumulator
     groups = []
-    for left, right in zip(x, w, strict=True):
+    for group in range(g):
         total: Codes | None = None
-        for steps in pass_steps(config, layer, grid):
-            psum = multiply_add.matmul(left[:, steps], right[:, steps].T)
-            total = accumulator.add(total, psum)
+        for step in passes(config, layer, grid):
+            psum = multiply_add.matmul(x[group][:, step.steps], w[group][:, step.steps].T)
+            if scales is None or config.scale is None:
+                total = accumulator.add(total, psum)
+            else:
+                left, right = (side[group][:, step.block] for side in scales)
+                total = accumulator.add(total, psum, ((config.scale, left[:, None]), (config.scale, right)))
         assert total is not None  # a layer has at least one pass
         groups.append(total)
     shaped = np.stack(groups).reshape(g, layer.N, layer.P, layer.Q, layer.K // g).transpose(1, 0, 4, 2, 3)
     return np.ascontiguousarray(shaped.reshape(layer.N, layer.K, layer.P, layer.Q))
+
+
+def _matrices(layer: Layer, inputs: Codes, weights: Codes, x_zero: int, w_zero: int) -> tuple[Codes, Codes]:
+    """Returns the im2col matrix and the weight matrix of every group, with a column of zeros behind the last."""
+    x = im2col(layer, inputs, x_zero)
+    w = weights.reshape(layer.groups, layer.K // layer.groups, -1)
+    x = np.concatenate([x, np.full_like(x[:, :, :1], x_zero)], axis=2)
+    return x, np.concatenate([w, np.full_like(w[:, :, :1], w_zero)], axis=2)

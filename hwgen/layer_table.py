@@ -8,16 +8,23 @@ from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.workloads.importers.csv_rows import CsvRow, read_csv
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 
-__all__ = ["COLUMNS", "read_layers"]
+__all__ = ["COLUMNS", "KINDS", "read_layers"]
 
 COLUMNS = ("name", "kind", "N", "K", "C", "P", "Q", "R", "S", "stride", "padding", "dilation")
-"""A convolution by its output size; a matrix product ``(P x C) @ (C x K)``, ``N`` of them, ignores what it lacks."""
+"""A convolution by its output size. A matrix product is ``(P x C) @ (C x K)``, ``N`` of them with an operand pair
+each, and ignores the columns it lacks. A further column ``groups`` is optional."""
+
+_MATRIX_KINDS = ("gemm", "bmm", "matmul", "linear", "fc")
+_CONVOLUTION_KINDS = ("conv", "dwconv", "depthwise")
+KINDS = (*_CONVOLUTION_KINDS, *_MATRIX_KINDS)
+"""Values of the column ``kind``; a depthwise convolution has as many groups as input channels."""
 
 
 def read_layers(path: Path) -> tuple[Layer, ...]:
     """Reads a CSV with the columns of :data:`COLUMNS` in its header, in any order.
 
-    Stride, padding and dilation hold for both axes. Empty cells take the neutral value (1, padding 0).
+    Stride, padding and dilation are one number for both axes, or two as in ``2x1`` (height, width). Empty cells take
+    the neutral value (1, padding 0).
 
     Raises:
         InputError: Naming file, line and column, and what is allowed.
@@ -26,7 +33,7 @@ def read_layers(path: Path) -> tuple[Layer, ...]:
     missing = [name for name in COLUMNS if name not in header.cells]
     if missing:
         raise header.error(0, f"column {missing[0]!r} is missing, needed: {', '.join(COLUMNS)}")
-    position = {name: header.cells.index(name) for name in COLUMNS}
+    position = {name: index for index, name in enumerate(header.cells)}
     if not rows:
         raise header.error(0, "there is no layer below the header")
     return tuple(_layer(row, position) for row in rows)
@@ -34,19 +41,28 @@ def read_layers(path: Path) -> tuple[Layer, ...]:
 
 def _layer(row: CsvRow, position: dict[str, int]) -> Layer:
     def text(name: str) -> str:
-        return row.cells[position[name]] if position[name] < len(row.cells) else ""
+        at = position.get(name, len(row.cells))
+        return row.cells[at] if at < len(row.cells) else ""
 
-    def number(name: str, neutral: int = 1) -> int:
-        return row.integer(position[name], name, low=neutral) if text(name) else neutral
+    def number(name: str) -> int:
+        return row.integer(position[name], name) if text(name) else 1
 
-    kinds = {str(kind): kind for kind in (LayerKind.CONV, LayerKind.GEMM)}
-    if text("kind") not in kinds:
-        raise row.error(position["kind"], str(unknown_name("kind", text("kind"), kinds)))
+    def pair(name: str, neutral: int = 1) -> tuple[int, int]:
+        parts = text(name).split("x") if text(name) else [str(neutral)] * 2
+        if len(parts) > 2 or not all(part.isascii() and part.isdigit() and int(part) >= neutral for part in parts):
+            raise row.error(
+                position[name],
+                f"column {name!r} is {text(name)!r}, allowed: an integer >= {neutral}, or two as in 2x1",
+            )
+        return int(parts[0]), int(parts[-1])
+
+    kind = text("kind").lower()
+    if kind not in KINDS:
+        raise row.error(position["kind"], str(unknown_name("kind", kind, KINDS)))
     name = text("name") or f"line{row.line}"
     try:
-        if kinds[text("kind")] is LayerKind.GEMM:
+        if kind in _MATRIX_KINDS:
             return Layer.gemm(name, M=number("P"), K=number("K"), C=number("C"), batch=number("N"))
-        stride, padding, dilation = number("stride"), number("padding", 0), number("dilation")
         return Layer(
             name,
             LayerKind.CONV,
@@ -57,9 +73,10 @@ def _layer(row: CsvRow, position: dict[str, int]) -> Layer:
             Q=number("Q"),
             R=number("R"),
             S=number("S"),
-            stride=(stride, stride),
-            padding=(padding, padding),
-            dilation=(dilation, dilation),
+            stride=pair("stride"),
+            padding=pair("padding", 0),
+            dilation=pair("dilation"),
+            groups=number("groups") if kind == "conv" else number("C"),
         )
     except InputError as error:
         if str(error).startswith(str(row.path)):

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
-from accelgym.hwgen.program import Grid, Program, im2col
+from accelgym.hwgen.grid import Grid, im2col
+from accelgym.hwgen.program import Program
+from accelgym.hwgen.stimulus import Operands
 
 __all__ = ["Mismatch", "first_mismatch", "read_trace"]
 
@@ -87,15 +89,12 @@ def _steps(program: Program) -> tuple[Codes, Codes, Codes, Codes, npt.NDArray[np
     return group, pixel, channel, reduction, first
 
 
-def first_mismatch(
-    program: Program, inputs: Codes, weights: Codes, steps: npt.NDArray[np.bool_], psums: Codes
-) -> Mismatch | None:
+def first_mismatch(program: Program, operands: Operands, steps: npt.NDArray[np.bool_], psums: Codes) -> Mismatch | None:
     """Compares every partial sum of a traced run with the golden.
 
     Args:
         program: The layer that ran.
-        inputs: Its input tensor, codes.
-        weights: Its weights, codes.
+        operands: Its tensors.
         steps: Cycles in which the array took an operand word, shape ``(cycles,)``.
         psums: Partial sums of every processing element and cycle, shape ``(cycles, rows, columns)``.
 
@@ -105,9 +104,9 @@ def first_mismatch(
     """
     config, layer = program.config, program.layer
     x_zero, w_zero, multiply_add = config.input.zero(), config.weight.zero(), config.multiply_add
-    matrix = im2col(layer, inputs, x_zero)
+    matrix = im2col(layer, operands.inputs, x_zero)
     matrix = np.pad(matrix, ((0, 0), (0, 0), (0, 1)), constant_values=x_zero)
-    kernel = weights.reshape(layer.groups, layer.K // layer.groups, -1)
+    kernel = operands.weights.reshape(layer.groups, layer.K // layer.groups, -1)
     kernel = np.pad(kernel, ((0, 0), (0, 1), (0, 1)), constant_values=w_zero)
     group, pixel, channel, reduction, first = _steps(program)
     taken = np.flatnonzero(steps)

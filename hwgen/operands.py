@@ -1,8 +1,8 @@
 """How an operand travels through the array: as it is stored, or decoded at the array's edge.
 
-Integers and IEEE floats travel as they are stored. All other formats (posits, codebooks, small floats with integer
-sums) are decoded by a table at the edge, once a row or column instead of once a processing element: to a signed
-integer for integer sums, to sign, exponent and significand for float sums.
+Integers with integer sums and floats with float sums travel as they are stored. All other formats (posits, codebooks,
+small floats with integer sums, integers with float sums) are decoded at the edge, once a row or column instead of once
+a processing element: to a signed integer for integer sums, to sign, exponent and significand for float sums.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from accelgym.costmodels.datatypes import Datatype, FloatFormat, IntegerFormat, Kind, Special
 from accelgym.costmodels.datatypes.floats import Specials, Underflow
 
-__all__ = ["Operand", "float_fields", "operand"]
+__all__ = ["SPECIALS", "Operand", "float_fields", "operand"]
 
 
 @dataclass(frozen=True)
@@ -25,29 +25,33 @@ class Operand:
     lane_bits: int
     """Bits that travel from one processing element to the next."""
     table: tuple[int, ...] | None
-    """Lane word of every code, None where codes travel."""
+    """Lane word of every code, None where codes travel or arithmetic decodes."""
     exponent_bits: int = 0
     """Of a decoded number; 0 for integer sums."""
     significand_bits: int = 0
     offset: int = 0
     """A decoded number is ``significand * 2**(exponent + offset)``."""
 
+    sign_magnitude: bool = False
+    """The decoder takes the magnitude of a signed integer."""
+
     @property
     def is_code(self) -> bool:
         """Whether codes travel."""
-        return self.table is None
+        return self.table is None and not self.sign_magnitude
 
 
-_SPECIALS = {Specials.FINITE: 0, Specials.IEEE: 1, Specials.FN: 2}
+SPECIALS = {Specials.FINITE: 0, Specials.IEEE: 1, Specials.FN: 2}
+"""The parameter of ``decode_float`` that says which codes are no finite numbers."""
 
 
 def float_fields(datatype: Datatype) -> tuple[int, int, int] | None:
     """Returns (exponent bits, mantissa bits, specials) for ``decode_float``, None for formats it cannot decode."""
     if not isinstance(datatype, FloatFormat) or not datatype.signed or datatype.underflow is not Underflow.GRADUAL:
         return None
-    if datatype.specials not in _SPECIALS or not datatype.mantissa_bits or datatype.exponent_bits < 2:
+    if datatype.specials not in SPECIALS or not datatype.mantissa_bits or datatype.exponent_bits < 2:
         return None
-    return datatype.exponent_bits, datatype.mantissa_bits, _SPECIALS[datatype.specials]
+    return datatype.exponent_bits, datatype.mantissa_bits, SPECIALS[datatype.specials]
 
 
 def operand(datatype: Datatype, integer_sums: bool) -> Operand:
@@ -70,6 +74,9 @@ def operand(datatype: Datatype, integer_sums: bool) -> Operand:
         assert isinstance(datatype, FloatFormat)
         offset = -datatype.exponent_bias - mantissa_bits
         return Operand(datatype, datatype.bits, None, exponent_bits, mantissa_bits + 1, offset)
+    if isinstance(datatype, IntegerFormat) and datatype.signed:
+        bits = datatype.bits
+        return Operand(datatype, bits + 4, None, 1, bits, datatype.quantum_exponent, sign_magnitude=True)
     return _decoded(datatype)
 
 

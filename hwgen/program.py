@@ -1,12 +1,7 @@
-"""Compiles a layer and a tiling to the run-time parameters of the accelerator, and lays its tensors out in memory.
-
-A tensor element is its bit pattern, a non-negative integer. Memory is addressed in beats of the port that reads or
-writes it; a buffer word takes a whole number of beats, its element 0 lowest.
-"""
+"""Compiles a layer and a tiling to the run-time parameters of the accelerator."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,14 +12,18 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.workloads.layer import Layer
-from accelgym.hwgen.beats import from_beats, to_beats
+from accelgym.hwgen.grid import Grid
+from accelgym.hwgen.images import input_image, read_outputs, weight_image
+from accelgym.hwgen.stimulus import Operands
 
-__all__ = ["Grid", "Program", "compile_layer"]
+__all__ = ["Program", "compile_layer"]
 
 Codes = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 _COUNT_BITS = 16
+_LARGEST_IMAGE = 1 << 15
+"""Rows or columns of an input: coordinates have 16 bits, the upper half of which stands for negative ones."""
 _REGISTERS = {
     "input_trips": 0,
     "input_jumps": 16,
@@ -49,48 +48,6 @@ _REGISTERS = {
 
 
 @dataclass(frozen=True)
-class Grid:
-    """Numbers of tiles along every dimension, and the tile they are made of."""
-
-    tile: Tiling
-    groups: int
-    n: int
-    p: int
-    q: int
-    k: int
-    c: int
-    r: int
-    s: int
-
-    @classmethod
-    def of(cls, config: SystolicConfig, layer: Layer, tile: Tiling) -> Grid:
-        """Divides a layer; output stationary: ``p`` counts tiles of pixels and ``c`` those of ``C*R*S``."""
-        g = layer.groups
-        k = -(-(layer.K // g) // (tile.k1 * config.columns))
-        channels = layer.C // g
-        if config.template is Template.OUTPUT_STATIONARY:
-            pixels = layer.N * layer.P * layer.Q
-            steps = channels * layer.R * layer.S
-            return cls(tile, g, 1, -(-pixels // (tile.p1 * config.rows)), 1, k, -(-steps // tile.c1), 1, 1)
-        return cls(
-            tile,
-            groups=g,
-            n=layer.N,
-            p=-(-layer.P // tile.p1),
-            q=-(-layer.Q // tile.q1),
-            k=k,
-            c=-(-channels // (tile.c1 * config.rows)),
-            r=-(-layer.R // tile.r1),
-            s=-(-layer.S // tile.s1),
-        )
-
-    @property
-    def reductions(self) -> int:
-        """Tiles that add up to one output tile."""
-        return self.c * self.r * self.s
-
-
-@dataclass(frozen=True)
 class Program:
     """A compiled layer."""
 
@@ -102,92 +59,17 @@ class Program:
     output_beats: int
     cycle_limit: int
 
-    def input_image(self, inputs: Codes) -> Bytes:
-        """Lays the input tensor out in memory.
+    def input_image(self, operands: Operands) -> Bytes:
+        """Returns the inputs in memory, shape ``(beats, bytes per beat)``."""
+        return input_image(self.config, self.layer, self.grid, operands)
 
-        Args:
-            inputs: Bit patterns, shape ``(N, C, H, W)`` with ``C`` over all groups.
-
-        Returns:
-            Shape ``(beats, bytes per beat)``.
-        """
-        config, layer, grid = self.config, self.layer, self.grid
-        rows, t, zero = config.rows, grid.tile, config.input.zero()
-        channels = layer.C // layer.groups
-        grouped = inputs.reshape(layer.N, layer.groups, channels, layer.input_height, layer.input_width)
-        if config.template is Template.OUTPUT_STATIONARY:
-            columns = im2col(layer, inputs, zero)
-            full = np.full((layer.groups, grid.p * t.p1 * rows, grid.c * t.c1), zero, dtype=np.int64)
-            full[:, : columns.shape[1], : columns.shape[2]] = columns
-            words = full.reshape(layer.groups, grid.p * t.p1, rows, grid.c * t.c1).transpose(0, 1, 3, 2)
-        else:
-            padded = np.full((*grouped.shape[:2], grid.c * t.c1 * rows, *grouped.shape[3:]), zero, dtype=np.int64)
-            padded[:, :, :channels] = grouped
-            blocks = padded.reshape(*padded.shape[:2], grid.c * t.c1, rows, *padded.shape[3:])
-            words = blocks.transpose(1, 0, 2, 4, 5, 3)
-        return to_beats(words.reshape(-1, rows), config.input.bits, config.input_port_bits)
-
-    def weight_image(self, weights: Codes) -> Bytes:
-        """Lays the weights out in the order in which the array takes them.
-
-        Args:
-            weights: Bit patterns, shape ``(K, C / groups, R, S)``.
-        """
-        config, layer, grid = self.config, self.layer, self.grid
-        t, columns, g, zero = grid.tile, config.columns, layer.groups, config.weight.zero()
-        tensor = weights.reshape(g, layer.K // g, layer.C // g, layer.R, layer.S)
-        if config.template is Template.OUTPUT_STATIONARY:
-            steps = tensor[0, 0].size
-            full = np.full((g, grid.k * t.k1 * columns, grid.c * t.c1), zero, dtype=np.int64)
-            full[:, : layer.K // g, :steps] = tensor.reshape(g, layer.K // g, steps)
-            blocks = full.reshape(g, grid.k, t.k1, columns, grid.c, t.c1)
-            words = blocks.transpose(0, 1, 4, 2, 5, 3)
-        else:
-            rows = config.rows
-            shape = (g, grid.k * t.k1 * columns, grid.c * t.c1 * rows, grid.r * t.r1, grid.s * t.s1)
-            padded = np.full(shape, zero, dtype=np.int64)
-            padded[:, : layer.K // g, : layer.C // g, : layer.R, : layer.S] = tensor
-            tiled = padded.reshape(g, grid.k, t.k1, columns, grid.c, t.c1, rows, grid.r, t.r1, grid.s, t.s1)
-            words = tiled.transpose(0, 1, 4, 7, 9, 2, 5, 8, 10, 6, 3)
-        return to_beats(words.reshape(-1, columns), config.weight.bits, config.weight_port_bits)
+    def weight_image(self, operands: Operands) -> Bytes:
+        """Returns the weights in memory, shape ``(beats, bytes per beat)``."""
+        return weight_image(self.config, self.layer, self.grid, operands)
 
     def outputs(self, image: Bytes) -> Codes:
-        """Reads the output tensor back from memory.
-
-        Returns:
-            Bit patterns, shape ``(N, K, P, Q)``.
-        """
-        config, layer, grid = self.config, self.layer, self.grid
-        t, g = grid.tile, layer.groups
-        words = from_beats(image, config.columns, config.accumulation.bits, config.output_port_bits)
-        per_group = layer.K // g
-        if config.template is Template.OUTPUT_STATIONARY:
-            pixels = grid.p * t.p1 * config.rows
-            tensor = words.reshape(g, grid.k * t.k1, pixels, config.columns).transpose(0, 1, 3, 2)
-            flat = tensor.reshape(g, -1, pixels)[:, :per_group, : layer.N * layer.P * layer.Q]
-            shaped = flat.reshape(g * per_group, layer.N, layer.P, layer.Q)
-            return np.ascontiguousarray(shaped.transpose(1, 0, 2, 3))
-        tensor = words.reshape(g, grid.k * t.k1, layer.N, grid.p * t.p1, grid.q * t.q1, config.columns)
-        ordered = tensor.transpose(2, 0, 1, 5, 3, 4).reshape(layer.N, g, -1, grid.p * t.p1, grid.q * t.q1)
-        cropped = ordered[:, :, :per_group, : layer.P, : layer.Q]
-        return np.ascontiguousarray(cropped.reshape(layer.N, layer.K, layer.P, layer.Q))
-
-
-def im2col(layer: Layer, inputs: Codes, zero: int = 0) -> Codes:
-    """Returns the input matrix of a layer, shape ``(groups, N*P*Q, C/groups*R*S)``, ``zero`` outside the image."""
-    g, (py, px) = layer.groups, layer.padding
-    (sy, sx), (dy, dx) = layer.stride, layer.dilation
-    # Zeros below and to the right reach as far as the last window.
-    height = max((layer.P - 1) * sy + (layer.R - 1) * dy + 1, py + layer.input_height)
-    width = max((layer.Q - 1) * sx + (layer.S - 1) * dx + 1, px + layer.input_width)
-    padded = np.full((layer.N, layer.C, height, width), zero, dtype=np.int64)
-    padded[:, :, py : py + layer.input_height, px : px + layer.input_width] = inputs
-    taps = [
-        padded[:, :, r * dy : r * dy + (layer.P - 1) * sy + 1 : sy, s * dx : s * dx + (layer.Q - 1) * sx + 1 : sx]
-        for r, s in itertools.product(range(layer.R), range(layer.S))
-    ]
-    stacked = np.stack(taps, axis=2).reshape(layer.N, g, layer.C // g, layer.R * layer.S, layer.P * layer.Q)
-    return stacked.transpose(1, 0, 4, 2, 3).reshape(g, layer.N * layer.P * layer.Q, -1)
+        """Reads the output tensor back from memory, bit patterns of shape ``(N, K, P, Q)``."""
+        return read_outputs(self.config, self.layer, self.grid, image)
 
 
 @dataclass(frozen=True)
@@ -224,16 +106,20 @@ def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify
         rectify: Replace negative outputs by zero.
 
     Raises:
-        InputError: A trip count exceeds the loop counters.
+        InputError: A trip count exceeds the loop counters, or the input image its coordinates.
     """
     grid = Grid.of(config, layer, tile)
+    if config.template is Template.WEIGHT_STATIONARY:
+        for axis, size in (("height", layer.input_height), ("width", layer.input_width)):
+            if size > _LARGEST_IMAGE:
+                raise InputError(f"layer {layer.name!r}: input {axis} is {size}, allowed up to {_LARGEST_IMAGE}")
     if config.template is Template.OUTPUT_STATIONARY:
         values = _output_stationary(config, layer, grid)
     else:
         values = _weight_stationary(config, layer, grid)
     values["rectify"] = [int(rectify)]
     for name, entries in values.items():
-        if name.endswith("trips") and max(entries) >= 1 << _COUNT_BITS:
+        if (name.endswith("trips") or name == "holds") and max(entries) >= 1 << _COUNT_BITS:
             raise InputError(
                 f"layer {layer.name!r}: {name} has a trip count of {max(entries) + 1}, allowed up to {1 << _COUNT_BITS}"
             )
@@ -331,7 +217,7 @@ def _weight_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict
     values["input_base"] = [y0 * my + x0 * mx]
 
     passes = t.k1 * t.c1 * t.r1 * t.s1
-    _nest(values, "weight", _weight_loops(grid, passes * config.rows, w_beats), ["weight_jumps"])
+    _nest(values, "weight", _weight_loops(grid, passes * (config.rows + config.scale_words), w_beats), ["weight_jumps"])
 
     # Array: pixels of a tile, then taps, channel blocks and output blocks.
     read_y, read_x = (sy if halo_y else 1), (sx if halo_x else 1)

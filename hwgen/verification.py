@@ -27,7 +27,7 @@ from accelgym.hwgen.lint import lint
 from accelgym.hwgen.localise import Mismatch, first_mismatch, read_trace
 from accelgym.hwgen.program import Program, compile_layer
 from accelgym.hwgen.simulator import Job, Simulator, build_simulator
-from accelgym.hwgen.stimulus import Stimulus, draw_codes
+from accelgym.hwgen.stimulus import Operands, Stimulus, draw_operands
 from accelgym.hwgen.toolchain import tool_versions
 
 __all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "verify"]
@@ -115,12 +115,11 @@ def model_cycles(config: SystolicConfig, layer: Layer, tiling: Tiling) -> int:
 class _Case:
     program: Program
     stimulus: Stimulus
-    inputs: Codes
-    weights: Codes
+    operands: Operands
     golden: Codes
 
     def job(self) -> Job:
-        return Job(self.program, self.program.input_image(self.inputs), self.program.weight_image(self.weights))
+        return Job(self.program, self.program.input_image(self.operands), self.program.weight_image(self.operands))
 
 
 def _cases(config: SystolicConfig, layer: Layer, tiling: Tiling, cycles: int, seed: int) -> list[_Case]:
@@ -128,11 +127,9 @@ def _cases(config: SystolicConfig, layer: Layer, tiling: Tiling, cycles: int, se
     cases = []
     for index, stimulus in enumerate(Stimulus):
         generator = np.random.default_rng([seed, index, *layer.name.encode()])
-        shape = (layer.N, layer.C, layer.input_height, layer.input_width)
-        inputs = draw_codes(config.input, shape, stimulus, generator)
-        weights = draw_codes(config.weight, (layer.K, layer.C // layer.groups, layer.R, layer.S), stimulus, generator)
-        golden = golden_outputs(config, layer, program.grid, inputs, weights)
-        cases.append(_Case(program, stimulus, inputs, weights, golden))
+        operands = draw_operands(config, layer, stimulus, generator)
+        golden = golden_outputs(config, layer, program.grid, operands)
+        cases.append(_Case(program, stimulus, operands, golden))
     return cases
 
 
@@ -142,7 +139,7 @@ def _locate(config: SystolicConfig, rtl: Rtl, case: _Case, cache: ContentCache) 
         path = Path(name) / "trace"
         simulator.run([case.job()], trace=path)
         steps, psums = read_trace(path.read_bytes(), config)
-    found: Mismatch | None = first_mismatch(case.program, case.inputs, case.weights, steps, psums)
+    found: Mismatch | None = first_mismatch(case.program, case.operands, steps, psums)
     where = {"place": "accumulation or output"} if found is None else {"place": "array", **asdict(found)}
     return {"stimulus": str(case.stimulus), **where}
 

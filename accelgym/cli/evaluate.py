@@ -22,6 +22,13 @@ def evaluate(
         bool | None, typer.Option("--compat/--no-compat", help="maestro: with or without its known faults.")
     ] = None,
     counting: CountingOption = None,
+    preset: Annotated[
+        str | None, typer.Option(help="systolic: convention of a published array, voyager or scalesim.")
+    ] = None,
+    array: Annotated[
+        str | None, typer.Option(metavar="ROWS[xCOLUMNS]", help="systolic, preset voyager: size of the array.")
+    ] = None,
+    config: Annotated[list[Path] | None, typer.Option(help="systolic: YAML of an accelerator; repeatable.")] = None,
     options: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Option of the cost model; repeatable.")
     ] = None,
@@ -31,9 +38,19 @@ def evaluate(
     maestro and physical read CSV with the columns layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level[,noc_bw];
     invalid designs are rows with valid=0 and a reason. loopnest reads JSON lines with the keys problem, arch and
     mapping, optionally id, link_transfers, variant and engine (head or v3.0.3), and writes id and result.
+    systolic with --config reads layers (name,kind,N,K,C,P,Q,R,S,stride,padding,dilation) and writes a row for each of
+    them on each accelerator; --option objective=energy chooses schedules by energy. With --preset voyager it adds
+    cycles and class to model,layer,count,unit,input_shape,weight_shape,stride, with --preset scalesim cycles to
+    array_rows,array_cols,dataflow,layer,kind,params,gemm_M,gemm_N,gemm_K.
     """
     choices = parse_settings(options, "--option")
-    for name, value in (("compat", compat), ("counting", counting)):
+    for name, value in (
+        ("compat", compat),
+        ("counting", counting),
+        ("preset", preset),
+        ("array", array),
+        ("config", config),
+    ):
         if value is not None:
             choices[name] = value
     _EVALUATORS.get(model, _evaluate_csv)(model, source, target, choices)
@@ -46,8 +63,15 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
 
     if model not in cost_models:
         raise unknown_name("cost model", model, [*cost_models, *_EVALUATORS])
-    if "counting" in choices:
-        raise InputError(f"--counting {choices['counting']}: an option of loopnest, not of {model!r}")
+    for name, owner in (
+        ("counting", "loopnest"),
+        ("preset", "systolic"),
+        ("array", "systolic"),
+        ("config", "systolic"),
+    ):
+        if choices.get(name):
+            given = choices[name][0] if name == "config" else choices[name]
+            raise InputError(f"--{name} {given}: an option of {owner}, not of {model!r}")
     try:
         built = cost_models.get(model)(**choices)
     except TypeError as error:
@@ -76,12 +100,43 @@ def _evaluate_loopnest(model: str, source: Path, target: Path, choices: dict[str
     _summarise(total, valid, f"{LoopnestModel.name} {LoopnestModel.version}")
 
 
+def _evaluate_systolic(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
+    from accelgym.costmodels.errors import InputError, unknown_name
+    from accelgym.costmodels.systolic.presets import PRESETS, evaluate_table
+
+    preset, configs = choices.pop("preset", None), choices.pop("config", None)
+    if (preset is None) == (configs is None):
+        raise InputError(f"model {model!r} needs either --config, or --preset with one of: {', '.join(PRESETS)}")
+    if preset is not None:
+        array = choices.pop("array", None)
+        for name in choices:
+            raise unknown_name(f"option of preset {preset!r}", name, ("array",))
+        _summarise(*evaluate_table(source, target, preset, array), f"{model}, preset {preset}")
+        return
+    from accelgym.costmodels.systolic.config import load_config
+    from accelgym.costmodels.systolic.costs_csv import write_costs
+    from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
+    from accelgym.hwgen.layer_table import read_layers
+
+    for name in choices:
+        if name != "objective":
+            raise unknown_name(f"option of {model}", name, ("objective",))
+    layers = read_layers(source)
+    designs = SystolicDesigns([load_config(path) for path in configs], layers)
+    costs = SystolicModel(**choices).evaluate(designs)
+    write_costs(target, [str(path) for path in configs], [layer.name for layer in layers], costs)
+    _summarise(costs.valid.size, int(costs.valid.sum()), f"{costs.model} {costs.version}")
+
+
 def _summarise(total: int, valid: int, model: str) -> None:
     if errors.is_terminal:
         errors.print(f"{total} designs, {valid} valid, {model}")
 
 
-_EVALUATORS: dict[str, Callable[[str, Path, Path, dict[str, Any]], None]] = {"loopnest": _evaluate_loopnest}
+_EVALUATORS: dict[str, Callable[[str, Path, Path, dict[str, Any]], None]] = {
+    "loopnest": _evaluate_loopnest,
+    "systolic": _evaluate_systolic,
+}
 """Models whose designs are no rows of a CSV."""
 
 COMMANDS = (evaluate,)

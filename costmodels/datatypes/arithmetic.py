@@ -12,7 +12,7 @@ import numpy.typing as npt
 from accelgym.costmodels.datatypes.datatype import Codes, Datatype, Kind, Values
 from accelgym.costmodels.datatypes.exact import Overflow, Rounding
 from accelgym.costmodels.datatypes.integers import IntegerFormat
-from accelgym.costmodels.datatypes.round_to_odd import sum_to_odd
+from accelgym.costmodels.datatypes.round_to_odd import multiply_add_to_odd, sum_to_odd
 from accelgym.costmodels.errors import InputError
 
 __all__ = ["FusedMultiplyAdd"]
@@ -61,9 +61,9 @@ class FusedMultiplyAdd:
         allowed = (self._default_overflow, Overflow.SATURATE)
         if self.overflow is not None and self.overflow not in allowed:
             raise InputError(f"{name}: overflow {self.overflow!r}, allowed: {', '.join(allowed)}")
-        widths = self.input.significand_bits + self.weight.significand_bits
-        if widths > _FLOAT64_BITS:
-            # Products are made in float64.
+        if self.is_integer and self._wide_product:
+            # Products of integer sums are made in float64.
+            widths = self.input.significand_bits + self.weight.significand_bits
             raise InputError(f"{name}: significands of {widths} bits in all, allowed {_FLOAT64_BITS}")
         operands = (self.input, self.weight)
         if self.is_integer:
@@ -161,7 +161,10 @@ class FusedMultiplyAdd:
         if self.is_integer:
             return self._integer_step(psum, input, weight)
         with np.errstate(invalid="ignore"):
-            total = sum_to_odd(np.asarray(input * weight), psum)
+            if self._wide_product:
+                total = multiply_add_to_odd(input, weight, psum)
+            else:
+                total = sum_to_odd(np.asarray(input * weight), psum)
         return self.psum.round(total, self.rounding, self.overflow_rule)
 
     def _integer_step(self, psum: Values, input: Values, weight: Values) -> Values:
@@ -181,6 +184,11 @@ class FusedMultiplyAdd:
         if self.overflow_rule is Overflow.SATURATE:
             totals = np.clip(totals, psum.lowest, psum.highest)
         return psum.wrap(totals)
+
+    @property
+    def _wide_product(self) -> bool:
+        """Whether a product may need more bits than float64 has."""
+        return self.input.significand_bits + self.weight.significand_bits > _FLOAT64_BITS
 
     @cached_property
     def _largest_product(self) -> int:

@@ -53,6 +53,14 @@ def _plain(datatype: Datatype) -> bool:
     return isinstance(datatype, IntegerFormat) and datatype.signed
 
 
+def _has_scale_decoder(scale: FloatFormat) -> bool:
+    """Whether hardware takes a block scale apart: an exponent without mantissa, or a float with subnormals."""
+    if scale.underflow is Underflow.NORMAL:
+        return not scale.signed and not scale.mantissa_bits and scale.specials in (Specials.FN, Specials.FINITE)
+    known = scale.specials in (Specials.IEEE, Specials.FN, Specials.FINITE)
+    return known and scale.underflow is Underflow.GRADUAL and scale.mantissa_bits >= 1 and scale.exponent_bits >= 2
+
+
 def _widens(narrow: Datatype, wide: Datatype) -> bool:
     """Whether every number of one float format is one of the other."""
     if not isinstance(narrow, FloatFormat) or not isinstance(wide, FloatFormat):
@@ -62,6 +70,24 @@ def _widens(narrow: Datatype, wide: Datatype) -> bool:
         and wide.max >= narrow.max
         and wide.quantum_exponent <= narrow.quantum_exponent
     )
+
+
+def _default_psum(data: dict[str, str]) -> str:
+    """Returns ``int24`` for integers, wider where a product leaves less than 8 bits above it, else ``bf16``."""
+    try:
+        x, w = get_datatype(data["input_type"]), get_datatype(data["weight_type"])
+    except (KeyError, InputError):
+        return "int24"  # The operand is refused elsewhere, with its own words.
+    if not all(t.kind is Kind.INTEGER or (t.kind is Kind.CODEBOOK and t.quantum_exponent == 0) for t in (x, w)):
+        return "bf16"
+    fraction = -x.quantum_exponent - w.quantum_exponent
+    return f"int{max(24, x.bits + w.bits + 8)}" + (f"q{fraction}" if fraction else "")
+
+
+def _default_accumulation(data: dict[str, str | None]) -> str:
+    """Returns the type of the partial sums, which for integers with block scales is ``bf16``."""
+    psum = data.get("psum_type") or "int24"
+    return "bf16" if data.get("scale_type") is not None and psum.startswith("int") else psum
 
 
 class SystolicConfig(StrictModel):
@@ -81,12 +107,14 @@ class SystolicConfig(StrictModel):
     template: Annotated[Template, Field(strict=False)] = Template.WEIGHT_STATIONARY
     input_type: str = "int8"
     weight_type: str = "int8"
-    psum_type: str = "int24"
-    """Partial sums inside the array; integers wrap at this width, floats round once per multiply-add."""
-    accumulation_type: str = "int24"
-    """Words of the accumulation buffer, and of the output."""
     scale_type: str | None = None
     """Format of block scales of inputs and weights; a block is one pass through the array (``rows`` elements)."""
+    psum_type: str = Field(default_factory=_default_psum)
+    """Partial sums inside the array; integers wrap at this width, floats round once per multiply-add. By default
+    ``int24`` (wider for integers of more than 8 bits) where both operands are integers, else ``bf16``."""
+    accumulation_type: str = Field(default_factory=_default_accumulation)
+    """Words of the accumulation buffer, and of the output. By default ``psum_type``; ``bf16`` for integer partial sums
+    with block scales."""
     input_buffer_depth: Depth = 256
     weight_buffer_depth: Depth = 256
     accumulation_buffer_depth: Depth = 256
@@ -131,8 +159,17 @@ class SystolicConfig(StrictModel):
                 )
             if self.accumulation.kind is not Kind.FLOAT:
                 raise ValueError(f"scale_type {self.scale_type}: block scales need a float accumulation_type")
-            if not isinstance(self.scale, FloatFormat) or self.scale.bits > _TABLE_BITS:
-                raise ValueError(f"scale_type {self.scale_type}: allowed are float formats of up to {_TABLE_BITS} bits")
+            scale = self.scale
+            if not isinstance(scale, FloatFormat) or scale.bits > _TABLE_BITS or not _has_scale_decoder(scale):
+                raise ValueError(
+                    f"scale_type {self.scale_type}: allowed are e8m0, and float formats of up to {_TABLE_BITS} bits "
+                    "with subnormals and IEEE, fn or no specials"
+                )
+            if not _widens(scale, self.accumulation):
+                raise ValueError(
+                    f"scale_type {self.scale_type}: accumulation_type {self.accumulation_type} does not hold every "
+                    "scale"
+                )
         if self.row_psum_widths and not (multiply_add.is_integer and self.template is Template.WEIGHT_STATIONARY):
             raise ValueError("row_psum_widths: integer partial sums of the weight_stationary template only")
         return self
@@ -161,6 +198,11 @@ class SystolicConfig(StrictModel):
     def scale(self) -> Datatype | None:
         """Format of the block scales."""
         return None if self.scale_type is None else get_datatype(self.scale_type)
+
+    @property
+    def unit_scale(self) -> int:
+        """Code of scale 1, which padding carries; 0 without block scales."""
+        return 0 if self.scale is None else self.scale.encode_exact(1.0)
 
     @property
     def multiply_add(self) -> FusedMultiplyAdd:

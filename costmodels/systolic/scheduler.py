@@ -12,23 +12,28 @@ import numpy.typing as npt
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.systolic.cycles import OUTPUT_LATENCY, layer_cycles
+from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.tiling import TileTerms, Tilings, tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
 from accelgym.costmodels.workloads.layer import Layer
 
-__all__ = ["Objective", "Schedule", "Tiling", "candidate_tilings", "cycles_lower_bound", "schedule"]
+__all__ = ["NoTilingError", "Objective", "Schedule", "Tiling", "candidate_tilings", "cycles_lower_bound", "schedule"]
 
 Ints = npt.NDArray[np.int64]
 _CHUNK = 256
+
+
+class NoTilingError(InputError):
+    """No tile of a layer fits the buffers."""
 
 
 class Objective(StrEnum):
     """What the scheduler minimises; the other quantity breaks ties."""
 
     LATENCY = "latency"
-    TRAFFIC = "traffic"
-    """Bits over the memory ports, which dominate the energy."""
+    ENERGY = "energy"
+    """Of everything that moves; leakage, which follows the latency, is not weighed against it."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class Schedule:
 
     tiling: Tiling
     cycles: int
-    traffic_bits: int
+    energy_pj: float
+    """Without leakage."""
     candidates: int
     """Tilings that fit the buffers."""
 
@@ -129,7 +135,7 @@ def schedule(config: SystolicConfig, layer: Layer, objective: Objective = Object
     recurrence those whose bound does not exceed the best count found.
 
     Raises:
-        InputError: No tiling fits the buffers; the message says what the smallest tile needs.
+        NoTilingError: No tiling fits the buffers; the message says what the smallest tile needs.
     """
     hardware, problem = Hardware.of([config]), Problem.of([layer])
     tilings = candidate_tilings(config, layer)
@@ -137,28 +143,27 @@ def schedule(config: SystolicConfig, layer: Layer, objective: Objective = Object
     keep = np.flatnonzero(terms.valid)
     if keep.size == 0:
         smallest = tile_terms(hardware, problem, Tiling(1, 1, 1, 1).arrays())
-        raise InputError(
+        raise NoTilingError(
             f"layer {layer.name!r}: no tile fits the buffers; the smallest needs "
             f"input_buffer_depth >= {smallest.input_words[0]} (is {config.input_buffer_depth}), "
             f"weight_buffer_depth >= {smallest.weight_words[0]} (is {config.weight_buffer_depth}), "
             f"accumulation_buffer_depth >= {smallest.accumulation_words[0]} (is {config.accumulation_buffer_depth})"
         )
     tilings, terms = _take(tilings, keep), _take(terms, keep)
-    bits = traffic(hardware, terms).port_bits(config)
-    if objective is Objective.TRAFFIC:
-        best_bits = bits.min()
-        ties = np.flatnonzero(bits == best_bits)
-        tilings, terms, bits = _take(tilings, ties), _take(terms, ties), bits[ties]
-    winner, cycles = _fastest(terms, bits)
+    energy = EnergyLaw.of(config).dynamic(traffic(hardware, terms))
+    if objective is Objective.ENERGY:
+        ties = np.flatnonzero(energy == energy.min())
+        tilings, terms, energy = _take(tilings, ties), _take(terms, ties), energy[ties]
+    winner, cycles = _fastest(terms, energy)
     chosen = Tiling(*(getattr(tilings, field.name)[winner].item() for field in fields(Tiling)))
-    return Schedule(chosen, cycles, int(bits[winner]), int(keep.size))
+    return Schedule(chosen, cycles, float(energy[winner]), int(keep.size))
 
 
-def _fastest(terms: TileTerms, bits: Ints) -> tuple[int, int]:
-    """Returns the position and the cycles of the fastest tiling, the one with the least traffic among equals."""
+def _fastest(terms: TileTerms, energy: npt.NDArray[np.float64]) -> tuple[int, int]:
+    """Returns the position and the cycles of the fastest tiling, the one with the least energy among equals."""
     bound = cycles_lower_bound(terms)
-    order = np.lexsort((bits, bound))
-    best: tuple[int, int, int] | None = None
+    order = np.lexsort((energy, bound))
+    best: tuple[int, float, int] | None = None
     for start in range(0, order.size, _CHUNK):
         chunk = order[start : start + _CHUNK]
         if best is not None:
@@ -166,8 +171,8 @@ def _fastest(terms: TileTerms, bits: Ints) -> tuple[int, int]:
             if chunk.size == 0:
                 break
         cycles = layer_cycles(_take(terms, chunk))
-        first = np.lexsort((chunk, bits[chunk], cycles))[0]
-        found = (int(cycles[first]), int(bits[chunk[first]]), int(chunk[first]))
+        first = np.lexsort((chunk, energy[chunk], cycles))[0]
+        found = (int(cycles[first]), float(energy[chunk[first]]), int(chunk[first]))
         best = found if best is None else min(best, found)
     if best is None:
         raise InputError("no tilings to choose from")

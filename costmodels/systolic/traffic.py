@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from accelgym.costmodels.arrays import Array, array_namespace
-from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.problem import Hardware
 from accelgym.costmodels.systolic.tiling import TileTerms
 
@@ -31,14 +29,6 @@ class Traffic:
     """Reads to add a partial sum or to drain: as many as writes, since a word's first sum reads nothing."""
     array_steps: Array
     """Operand words streamed through the array; times ``rows * columns`` multiply-accumulates."""
-
-    def port_bits(self, config: SystolicConfig) -> Any:
-        """Returns the bits that cross the three memory ports."""
-        return (
-            self.input_loads * config.input_word_bits
-            + self.weight_loads * config.weight_word_bits
-            + self.outputs * config.accumulation_word_bits
-        )
 
 
 def traffic(hardware: Hardware, terms: TileTerms) -> Traffic:

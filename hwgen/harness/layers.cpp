@@ -33,14 +33,17 @@ class Reader {
     std::FILE* file_;
 };
 
-// A read port: data appear kLatency cycles after their address.
+// A read port: data appear kLatency cycles after their address. In other cycles it carries rubbish.
 class ReadPort {
   public:
-    ReadPort(std::vector<uint8_t> memory, size_t beat) : memory_(std::move(memory)), beat_(beat), flight_(kLatency, -1) {}
+    ReadPort(std::vector<uint8_t> memory, size_t bits)
+        : memory_(std::move(memory)), beat_((bits + 7) / 8), rubbish_(beat_, 0xA5), flight_(kLatency, -1) {
+        if (bits % 8) rubbish_.back() &= (1 << bits % 8) - 1;
+    }
     template <class Port> void respond(Port& data) {
         const int64_t address = flight_[head_];
         std::memset(&data, 0, sizeof data);
-        if (address >= 0) std::memcpy(&data, memory_.data() + address * beat_, beat_);
+        std::memcpy(&data, address >= 0 ? memory_.data() + address * beat_ : rubbish_.data(), beat_);
     }
     void request(bool read, uint32_t address) {
         const bool known = size_t(address) * beat_ + beat_ <= memory_.size();
@@ -52,6 +55,7 @@ class ReadPort {
   private:
     std::vector<uint8_t> memory_;
     size_t beat_;
+    std::vector<uint8_t> rubbish_;
     std::vector<int64_t> flight_;
     size_t head_ = 0;
     uint32_t stray_ = 0;
@@ -86,9 +90,9 @@ int main(int argc, char** argv) {
         top->config_write = 0;
         for (int i = 0; i < 4; ++i) { top->eval(); edge(); }  // reset takes the base addresses
         const uint32_t input_beats = in.number<uint32_t>();
-        ReadPort input(in.block(input_beats * kInputBytes), kInputBytes);
+        ReadPort input(in.block(input_beats * kInputBytes), INPUT_PORT_BITS);
         const uint32_t weight_beats = in.number<uint32_t>();
-        ReadPort weight(in.block(weight_beats * kWeightBytes), kWeightBytes);
+        ReadPort weight(in.block(weight_beats * kWeightBytes), WEIGHT_PORT_BITS);
         const uint32_t output_beats = in.number<uint32_t>();
         std::vector<uint8_t> output(output_beats * kOutputBytes, 0xA5);
         const uint64_t limit = in.number<uint64_t>();

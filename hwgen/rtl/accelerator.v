@@ -14,6 +14,12 @@ module accelerator #(
     parameter PRODUCT_BITS = 16,
     parameter PSUM_BITS = 24,
     parameter ACCUMULATION_BITS = 24,
+    parameter CONVERT = 0,              // 1: results of a pass become terms of the accumulation type
+    parameter TERM_BITS = 24,           // of what a pass adds to the accumulation buffer
+    parameter SCALED = 0,               // 1: input words and weight blocks carry block scales
+    parameter SCALE_BITS = 1,
+    parameter SCALE_WORDS = 0,          // of a weight block
+    parameter SCALE_ONE = 0,            // code of scale 1
     parameter PIPELINE = 1,
     parameter GROWING = 0,
     parameter INPUT_ADDR_BITS = 8,
@@ -54,11 +60,12 @@ module accelerator #(
     localparam WA = WEIGHT_ADDR_BITS;
     localparam AA = ACCUMULATION_ADDR_BITS;
     localparam AB = ACCUMULATION_BANK_BITS;
-    localparam INPUT_WORD = ROWS * X_BITS;
+    localparam INPUT_WORD = ROWS * X_BITS + SCALED * SCALE_BITS;
     localparam WEIGHT_WORD = COLUMNS * W_BITS;
     localparam OUTPUT_WORD = COLUMNS * ACCUMULATION_BITS;
     localparam [X_BITS-1:0] INPUT_ZERO = X_ZERO;
-    localparam [INPUT_WORD-1:0] INPUT_PADDING = {ROWS{INPUT_ZERO}};
+    localparam [SCALE_BITS-1:0] UNIT_SCALE = SCALE_ONE;
+    localparam [SCALE_BITS+ROWS*X_BITS-1:0] SCALED_PADDING = {UNIT_SCALE, {ROWS{INPUT_ZERO}}};
     localparam INPUT_LOOPS = 12, WEIGHT_LOOPS = 6, PASS_LOOPS = 6, OUTPUT_LOOPS = 9;
 
     reg running;
@@ -118,7 +125,7 @@ module accelerator #(
         .WORD_BITS(INPUT_WORD), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(IA),
         .BEATS((INPUT_WORD + INPUT_PORT_BITS - 1) / INPUT_PORT_BITS), .TILE_LOOPS(4), .LOOPS(INPUT_LOOPS),
         .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(CB), .PADDED(1),
-        .PADDING(INPUT_PADDING)
+        .PADDING(SCALED_PADDING[INPUT_WORD-1:0])
     ) input_loader (
         .clk(clk), .rst(rst), .running(running), .trips(input_trips), .jumps(input_jumps),
         .y_base(input_image[3*CB +: CB]), .y_jumps(input_y_jumps), .height(input_image[2*CB +: CB]),
@@ -154,13 +161,29 @@ module accelerator #(
     // Operands as the array takes them.
     wire [ROWS*X_LANE_BITS-1:0] x_lanes;
     wire [COLUMNS*W_LANE_BITS-1:0] w_lanes;
+    wire [SCALE_BITS-1:0] x_scale;
+    wire scale_word;  // w carries scales
     genvar i;
     generate
+        if (SCALED != 0) begin : scales
+            assign x_scale = x[ROWS*X_BITS +: SCALE_BITS];
+        end else begin : no_scales
+            assign x_scale = {SCALE_BITS{1'b0}};
+            wire unused = &{1'b0, SCALED_PADDING[ROWS*X_BITS +: SCALE_BITS]};
+        end
         for (i = 0; i < ROWS; i = i + 1) begin : input_lane
             input_decoder decoder (.code(x[i*X_BITS +: X_BITS]), .lane(x_lanes[i*X_LANE_BITS +: X_LANE_BITS]));
         end
         for (i = 0; i < COLUMNS; i = i + 1) begin : weight_lane
-            weight_decoder decoder (.code(w[i*W_BITS +: W_BITS]), .lane(w_lanes[i*W_LANE_BITS +: W_LANE_BITS]));
+            wire [W_LANE_BITS-1:0] decoded;
+            weight_decoder decoder (.code(w[i*W_BITS +: W_BITS]), .lane(decoded));
+            if (SCALED != 0) begin : raw_scale
+                wire [W_LANE_BITS+W_BITS-1:0] code = {{W_LANE_BITS{1'b0}}, w[i*W_BITS +: W_BITS]};
+                assign w_lanes[i*W_LANE_BITS +: W_LANE_BITS] = scale_word ? code[W_LANE_BITS-1:0] : decoded;
+                wire unused = &{1'b0, code[W_LANE_BITS+W_BITS-1:W_LANE_BITS]};
+            end else begin : no_scale
+                assign w_lanes[i*W_LANE_BITS +: W_LANE_BITS] = decoded;
+            end
         end
     endgenerate
 
@@ -168,7 +191,7 @@ module accelerator #(
     wire input_available, pass_ready, tile_ready, pass_start, pass_end, tile_end, output_drained;
     wire [PASS_LOOPS:0] pass_carry;
     wire result_valid;
-    wire [COLUMNS*PSUM_BITS-1:0] result;
+    wire [COLUMNS*TERM_BITS-1:0] result;
     pass_streamer #(
         .LOOPS(PASS_LOOPS), .STREAM_LOOPS(2), .COUNT_BITS(CB), .ACCUMULATION_BANKS(1 << AB),
         .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 3) ? ROWS : 3)
@@ -190,25 +213,34 @@ module accelerator #(
     always @(posedge clk) x_first <= pass_start & ~rst;
     generate
         if (OUTPUT_STATIONARY == 0) begin : weight_stationary
-            wire block_start;
-            reg w_first;
-            always @(posedge clk) w_first <= block_start & ~rst;
-            weight_feeder #(.WORDS(ROWS), .ADDR_BITS(WA), .COUNT_BITS(CB)) feeder (
+            wire block_start, reads_scale;
+            reg w_first, w_scale;
+            always @(posedge clk) begin
+                w_first <= block_start & ~rst;
+                w_scale <= reads_scale & ~rst;
+            end
+            assign scale_word = w_scale;
+            weight_feeder #(
+                .WORDS(ROWS + SCALE_WORDS), .SCALE_WORDS(SCALE_WORDS), .ADDR_BITS(WA), .COUNT_BITS(CB)
+            ) feeder (
                 .clk(clk), .rst(rst), .running(running), .pass_trips(tile_passes), .hold_trips(weight_hold),
                 .filled(weight_filled), .released(weight_released), .pass_start(pass_start), .fed(pass_ready),
-                .block_start(block_start), .read(weight_step), .read_addr(weight_step_addr)
+                .block_start(block_start), .scale_word(reads_scale), .read(weight_step), .read_addr(weight_step_addr)
             );
             assign tile_ready = input_available;
             array_weight_stationary #(
                 .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
-                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING)
+                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING), .PIPELINE(PIPELINE), .CONVERT(CONVERT),
+                .TERM_BITS(TERM_BITS), .SCALED(SCALED), .SCALE_BITS(SCALE_BITS),
+                .SCALE_WORDS(SCALED != 0 ? SCALE_WORDS : 1), .CODE_BITS(W_BITS)
             ) array (
-                .clk(clk), .rst(rst), .swap(x_first), .x(x_lanes), .block_start(w_first), .w(w_lanes), .psum(result)
+                .clk(clk), .rst(rst), .swap(x_first), .x(x_lanes), .x_scale(x_scale), .block_start(w_first),
+                .scale_word(scale_word), .w(w_lanes), .result(result)
 `ifdef PSUM_TRACE
                 , .trace(trace_psum)
 `endif
             );
-            delay_line #(.CYCLES(ROWS + COLUMNS - 1 + PIPELINE)) result_delay (
+            delay_line #(.CYCLES(ROWS + COLUMNS - 1 + PIPELINE + 2 * CONVERT)) result_delay (
                 .clk(clk), .rst(rst), .d(input_step), .q(result_valid)
             );
             wire unused = &{1'b0, pass_end, weight_read_jumps};
@@ -226,7 +258,7 @@ module accelerator #(
             assign pass_ready = 1'b1;
             array_output_stationary #(
                 .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
-                .PIPELINE(PIPELINE)
+                .PIPELINE(PIPELINE), .CONVERT(CONVERT), .TERM_BITS(TERM_BITS)
             ) array (
                 .clk(clk), .rst(rst), .first(x_first), .last(x_last), .x(x_lanes), .w(w_lanes),
                 .valid(result_valid), .result(result)
@@ -234,7 +266,8 @@ module accelerator #(
                 , .trace(trace_psum)
 `endif
             );
-            wire unused = &{1'b0, tile_passes, GROWING[0], PRODUCT_BITS[0]};
+            assign scale_word = 1'b0;
+            wire unused = &{1'b0, tile_passes, x_scale, scale_word, GROWING[0], PRODUCT_BITS[0], SCALE_WORDS[0]};
         end
     endgenerate
 
@@ -243,7 +276,7 @@ module accelerator #(
     wire [AB+AA-1:0] drain_addr;
     wire [OUTPUT_WORD-1:0] drain_data, output_word;
     accumulator #(
-        .LANES(COLUMNS), .PSUM_BITS(PSUM_BITS), .BITS(ACCUMULATION_BITS), .LOOPS(PASS_LOOPS), .COUNT_BITS(CB),
+        .LANES(COLUMNS), .PSUM_BITS(TERM_BITS), .BITS(ACCUMULATION_BITS), .LOOPS(PASS_LOOPS), .COUNT_BITS(CB),
         .ADDR_BITS(AA), .BANK_BITS(AB)
     ) accumulation (
         .clk(clk), .rst(rst), .trips(result_trips), .base(result_jumps[PASS_LOOPS*AA +: AA]),

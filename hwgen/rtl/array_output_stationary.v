@@ -1,6 +1,7 @@
 // ROWS x COLUMNS output-stationary array with its skew and deskew registers.
 // After the last word of a pass, read from the buffers in cycle t, the results leave as words of one row each, the
-// bottom row first, ROWS + COLUMNS + PIPELINE cycles after t and in the ROWS - 1 cycles that follow.
+// bottom row first, ROWS + COLUMNS + PIPELINE cycles after t and in the ROWS - 1 cycles that follow; two cycles later
+// when sums are converted.
 `default_nettype none
 module array_output_stationary #(
     parameter ROWS = 8,
@@ -8,7 +9,9 @@ module array_output_stationary #(
     parameter X_BITS = 8,
     parameter W_BITS = 8,
     parameter PSUM_BITS = 24,
-    parameter PIPELINE = 1
+    parameter PIPELINE = 1,
+    parameter CONVERT = 0,              // 1: sums become terms of the accumulation type
+    parameter TERM_BITS = 24
 ) (
     input  wire                          clk,
     input  wire                          rst,
@@ -17,7 +20,7 @@ module array_output_stationary #(
     input  wire [ROWS*X_BITS-1:0]        x,
     input  wire [COLUMNS*W_BITS-1:0]     w,
     output wire                          valid,
-    output wire [COLUMNS*PSUM_BITS-1:0]  result
+    output wire [COLUMNS*TERM_BITS-1:0]  result
 `ifdef PSUM_TRACE
     , output wire [ROWS*COLUMNS*PSUM_BITS-1:0] trace
 `endif
@@ -33,6 +36,7 @@ module array_output_stationary #(
     reg [ROWS-1:0] shifting;
     generate
         if (ROWS == 1) begin : no_shift
+            wire unused = shift_start;
             always @(posedge clk) shifting <= 1'b0;
         end else begin : shift_control
             always @(posedge clk)
@@ -82,14 +86,18 @@ module array_output_stationary #(
         end
         wire unused_weights = &{1'b0, row[ROWS-1].w_below};
     endgenerate
-    triangle_delay #(.LANES(COLUMNS), .WIDTH(PSUM_BITS), .REVERSED(1)) deskew (
-        .clk(clk), .rst(rst), .d(row[ROWS-1].result_below), .q(result)
+    wire [COLUMNS*TERM_BITS-1:0] terms;
+    convert_row #(
+        .COLUMNS(COLUMNS), .CONVERT(CONVERT), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS)
+    ) conversion (.clk(clk), .psum(row[ROWS-1].result_below), .term(terms));
+    triangle_delay #(.LANES(COLUMNS), .WIDTH(TERM_BITS), .REVERSED(1)) deskew (
+        .clk(clk), .rst(rst), .d(terms), .q(result)
     );
 
     // Result words follow each other for ROWS cycles.
     wire result_start;
     reg [7:0] remaining;
-    delay_line #(.CYCLES(ROWS + COLUMNS + PIPELINE - 1)) result_delay (
+    delay_line #(.CYCLES(ROWS + COLUMNS + PIPELINE - 1 + 2 * CONVERT)) result_delay (
         .clk(clk), .rst(rst), .d(last), .q(result_start)
     );
     assign valid = result_start | (remaining != 8'd0);

@@ -1,6 +1,6 @@
 // ROWS x COLUMNS weight-stationary array with its skew and deskew registers.
 // A word read from the input buffer in cycle t, at which `x` carries it one cycle later, leaves as a word of partial
-// sums ROWS + COLUMNS - 1 cycles, plus those of a multiply-add, after t.
+// sums ROWS + COLUMNS - 1 cycles, plus those of a multiply-add, after t; two cycles later when sums are converted.
 `default_nettype none
 module array_weight_stationary #(
     parameter ROWS = 8,
@@ -9,15 +9,24 @@ module array_weight_stationary #(
     parameter W_BITS = 8,
     parameter PSUM_BITS = 24,
     parameter PRODUCT_BITS = 16,
-    parameter GROWING = 0               // 1: row i carries only the bits that i + 1 products can fill
+    parameter GROWING = 0,              // 1: row i carries only the bits that i + 1 products can fill
+    parameter PIPELINE = 1,
+    parameter CONVERT = 0,              // 1: sums become terms of the accumulation type
+    parameter TERM_BITS = 24,
+    parameter SCALED = 0,               // 1: with block scales
+    parameter SCALE_BITS = 1,
+    parameter SCALE_WORDS = 1,
+    parameter CODE_BITS = 8
 ) (
     input  wire                          clk,
     input  wire                          rst,
     input  wire                          swap,        // with the first word of a pass, as `x`
     input  wire [ROWS*X_BITS-1:0]        x,
+    input  wire [SCALE_BITS-1:0]         x_scale,     // of the input word, as `x`
     input  wire                          block_start, // with the first weight word of a block, as `w`
+    input  wire                          scale_word,  // with the words of a block that carry scales, as `w`
     input  wire [COLUMNS*W_BITS-1:0]     w,
-    output wire [COLUMNS*PSUM_BITS-1:0]  psum
+    output wire [COLUMNS*TERM_BITS-1:0]  result
 `ifdef PSUM_TRACE
     , output wire [ROWS*COLUMNS*PSUM_BITS-1:0] trace
 `endif
@@ -92,16 +101,42 @@ module array_weight_stationary #(
         end
 
         localparam BOTTOM_BITS = psum_bits(ROWS - 1);
-        wire unused_weights = &{1'b0, row[ROWS-1].w_below};
         wire [COLUMNS*PSUM_BITS-1:0] bottom;
         for (j = 0; j < COLUMNS; j = j + 1) begin : widen
             resize_signed #(.IN_BITS(BOTTOM_BITS), .OUT_BITS(PSUM_BITS)) extend (
                 .d(row[ROWS-1].psum_below[j*BOTTOM_BITS +: BOTTOM_BITS]), .q(bottom[j*PSUM_BITS +: PSUM_BITS])
             );
         end
+
+        wire [COLUMNS*TERM_BITS-1:0] terms;
+        if (SCALED != 0) begin : scaled
+            wire swap_below, capture_below;
+            wire [SCALE_BITS-1:0] x_scale_below;
+            delay_line #(.CYCLES(1)) swap_line (
+                .clk(clk), .rst(rst), .d(swap_skewed[ROWS-1]), .q(swap_below)
+            );
+            delay_line #(.WIDTH(SCALE_BITS + 1), .CYCLES(ROWS)) scale_skew (
+                .clk(clk), .rst(rst), .d({scale_word, x_scale}), .q({capture_below, x_scale_below})
+            );
+            scale_row #(
+                .COLUMNS(COLUMNS), .W_BITS(W_BITS), .CODE_BITS(CODE_BITS), .SCALE_BITS(SCALE_BITS),
+                .SCALE_WORDS(SCALE_WORDS), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS), .PIPELINE(PIPELINE)
+            ) scales (
+                .clk(clk), .rst(rst), .swap(swap_below), .capture(capture_below), .x_scale(x_scale_below),
+                .w(row[ROWS-1].w_below), .psum(bottom), .term(terms)
+            );
+        end else begin : unscaled
+            wire unused = &{
+                1'b0, row[ROWS-1].w_below, x_scale, scale_word, PIPELINE[0], SCALE_WORDS[0], CODE_BITS[0]
+            };
+            convert_row #(
+                .COLUMNS(COLUMNS), .CONVERT(CONVERT), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS),
+                .SCALE_BITS(SCALE_BITS)
+            ) conversion (.clk(clk), .psum(bottom), .term(terms));
+        end
     endgenerate
-    triangle_delay #(.LANES(COLUMNS), .WIDTH(PSUM_BITS), .REVERSED(1)) deskew (
-        .clk(clk), .rst(rst), .d(bottom), .q(psum)
+    triangle_delay #(.LANES(COLUMNS), .WIDTH(TERM_BITS), .REVERSED(1)) deskew (
+        .clk(clk), .rst(rst), .d(terms), .q(result)
     );
 endmodule
 `default_nettype wire

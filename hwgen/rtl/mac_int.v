@@ -16,7 +16,10 @@ module mac_int #(
     output wire [OUT_BITS-1:0] sum
 );
     localparam PRODUCT_BITS = X_BITS + W_BITS;
-    wire signed [PRODUCT_BITS-1:0] signed_product = $signed(x) * $signed(w);
+    // Operands of one width; synthesis takes the copies of the sign out again.
+    wire signed [PRODUCT_BITS-1:0] wide_x = $signed({{W_BITS{x[X_BITS-1]}}, x});
+    wire signed [PRODUCT_BITS-1:0] wide_w = $signed({{X_BITS{w[W_BITS-1]}}, w});
+    wire signed [PRODUCT_BITS-1:0] signed_product = wide_x * wide_w;
     wire [PRODUCT_BITS-1:0] product = $unsigned(signed_product);
     wire [PRODUCT_BITS-1:0] held;
     generate

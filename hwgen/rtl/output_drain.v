@@ -81,13 +81,14 @@ module output_drain #(
             end else begin : exact
                 assign padded = word;
             end
+            localparam BEAT_BITS = $clog2(BEATS);
             localparam [31:0] LAST_BEAT = BEATS - 1;
             localparam [31:0] STRIDE = PORT_BITS;
-            reg [7:0] beat;
+            reg [BEAT_BITS-1:0] beat;
             always @(posedge clk)
-                if (rst) beat <= 8'd0;
-                else if (mem_write) beat <= (beat == LAST_BEAT[7:0]) ? 8'd0 : beat + 8'd1;
-            assign mem_data = padded[{24'd0, beat}*STRIDE +: PORT_BITS];
+                if (rst) beat <= {BEAT_BITS{1'b0}};
+                else if (mem_write) beat <= (beat == LAST_BEAT[BEAT_BITS-1:0]) ? {BEAT_BITS{1'b0}} : beat + 1'b1;
+            assign mem_data = padded[{{(32-BEAT_BITS){1'b0}}, beat}*STRIDE +: PORT_BITS];
         end
     endgenerate
 endmodule

@@ -1,9 +1,10 @@
 // Sends the weight block of the next pass into the array while the current pass streams.
-// A block may start in the very cycle in which the pass before it starts, so ROWS words hide behind a pass of at
-// least ROWS cycles.
+// A block may start in the very cycle in which the pass before it starts, so WORDS words hide behind a pass of at
+// least as many cycles.
 `default_nettype none
 module weight_feeder #(
     parameter WORDS = 8,                // words of one block
+    parameter SCALE_WORDS = 0,          // of them, the last ones, that carry scales
     parameter ADDR_BITS = 8,
     parameter COUNT_BITS = 16
 ) (
@@ -17,6 +18,7 @@ module weight_feeder #(
     input  wire                  pass_start,   // from the streamer
     output reg                   fed,          // a block waits in the array
     output wire                  block_start,  // first word of a block is being read
+    output wire                  scale_word,   // a word with scales is being read
     output wire                  read,
     output wire [ADDR_BITS:0]    read_addr
 );
@@ -35,10 +37,17 @@ module weight_feeder #(
     generate
         if (WORDS == 1) begin : single
             assign word_last = 1'b1;
+            assign scale_word = 1'b0;
         end else begin : several
             localparam [31:0] LAST_WORD = WORDS - 1;
             reg [7:0] word;
             assign word_last = word == LAST_WORD[7:0];
+            if (SCALE_WORDS == 0) begin : unscaled
+                assign scale_word = 1'b0;
+            end else begin : scaled
+                localparam [31:0] FIRST_SCALE = WORDS - SCALE_WORDS;
+                assign scale_word = read & (word >= FIRST_SCALE[7:0]);
+            end
             always @(posedge clk)
                 if (rst) word <= 8'd0;
                 else if (read) word <= word_last ? 8'd0 : word + 8'd1;

@@ -278,3 +278,22 @@ def test_the_error_of_a_step_is_half_a_unit(left, right, psum):
         other = step.psum.decode_exact(neighbour & 0xFFFF)
         if not other.special:
             assert abs(result.value - exact) <= abs(other.value - exact)
+
+
+@pytest.mark.parametrize("psum", ["bf16", "fp16", "fp32"])
+@pytest.mark.parametrize(("input", "weight"), [("nf4", "nf4"), ("int32", "nf4"), ("int30", "int30")])
+def test_products_wider_than_float64_are_exact(input, weight, psum):
+    step = FusedMultiplyAdd(get_datatype(input), get_datatype(weight), get_datatype(psum))
+    rng = np.random.default_rng(4)
+    count = 300
+
+    def draw(datatype):
+        return rng.integers(0, 1 << datatype.bits, size=count)
+
+    left, right = draw(step.input), draw(step.weight)
+    # Sums that cancel a product almost or entirely, sums that dwarf it, and any others.
+    nearest = step.psum.encode(-step.input.decode(left) * step.weight.decode(right))
+    for sums in (nearest, np.zeros(count, dtype=np.int64), draw(step.psum)):
+        found = step.step(sums, left, right)
+        expected = [step.step_exact(int(p), int(a), int(b)) for p, a, b in zip(sums, left, right, strict=True)]
+        assert found.tolist() == expected

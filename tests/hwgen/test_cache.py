@@ -1,0 +1,129 @@
+"""The cache of simulators and records: damage is found, concurrent processes do not clash."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.config import make_config
+from accelgym.costmodels.workloads.layer import Layer
+from accelgym.hwgen.cache import ContentCache, content_key
+from accelgym.hwgen.verification import VerificationRecord, verify
+
+CONFIG = make_config(rows=2, columns=2)
+LAYERS = (Layer.gemm("product", M=4, K=3, C=5),)
+
+
+def files_of(cache: ContentCache) -> list[Path]:
+    return sorted(path for path in cache.root.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> tuple[Path, VerificationRecord]:
+    root = tmp_path_factory.mktemp("built")
+    return root, verify(CONFIG, LAYERS, cache=ContentCache(root))
+
+
+def test_borders_between_parts_count():
+    assert content_key("ab", "c") != content_key("a", "bc")
+
+
+def test_a_second_verification_builds_nothing(built):
+    cache, first = ContentCache(built[0]), built[1]
+    before = {path: path.stat().st_mtime_ns for path in files_of(cache)}
+    assert verify(CONFIG, LAYERS, cache=cache) == first
+    assert {path: path.stat().st_mtime_ns for path in files_of(cache)} == before
+
+
+def test_a_record_depends_on_config_layers_and_seed(built, tmp_path):
+    cache = ContentCache(shutil.copytree(built[0], tmp_path / "cache"))
+    count = len(list(cache.root.rglob("record.json")))
+    verify(CONFIG, LAYERS, 1, cache=cache)
+    verify(CONFIG, (Layer.gemm("product", M=4, K=3, C=6),), cache=cache)
+    assert (count, len(list(cache.root.rglob("record.json")))) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("record.json", "flip"), ("simulator", "truncate"), ("verilated.o", "remove"), ("MANIFEST.json", "flip")],
+)
+def test_damaged_entries_are_rebuilt(name, damage, built, tmp_path):
+    root, first = built
+    cache = ContentCache(shutil.copytree(root, tmp_path / "cache"))
+    for path in [path for path in files_of(cache) if path.name == name]:
+        data = path.read_bytes()
+        if damage == "remove":
+            path.unlink()
+        elif damage == "truncate":
+            path.write_bytes(data[: len(data) // 2])
+        else:
+            path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    # What was made from a damaged entry goes too, so that the entry itself is asked for.
+    for made in {"simulator": ["record.json"], "verilated.o": ["record.json", "simulator"]}.get(name, []):
+        for path in cache.root.rglob(made):
+            path.unlink()
+    assert verify(CONFIG, LAYERS, cache=cache) == first
+    for folder in (path.parent for path in files_of(cache) if path.name == "MANIFEST.json"):
+        assert cache.get(folder.name) == folder
+
+
+def test_a_record_that_says_something_else_is_not_believed(built, tmp_path):
+    cache = ContentCache(shutil.copytree(built[0], tmp_path / "cache"))
+    (path,) = cache.root.rglob("record.json")
+    data = json.loads(path.read_text())
+    data["layers"][0]["cycles_rtl"] += 1
+    path.write_text(json.dumps(data))
+    assert verify(CONFIG, LAYERS, cache=cache) == built[1]
+
+
+BUILDER = """
+import sys, time
+from pathlib import Path
+from accelgym.hwgen.cache import ContentCache, content_key
+root = Path(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+def slow(folder):
+    (folder / "value").write_text("the same")
+    time.sleep(0.3)
+folder, _ = ContentCache(root).get_or_build(content_key("x"), slow)
+print(folder, (folder / "value").read_text())
+"""
+
+
+def test_processes_that_build_the_same_entry_at_once_agree(tmp_path):
+    command = [sys.executable, "-c", BUILDER, str(tmp_path)]
+    workers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    found = [worker.communicate(timeout=60)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0, 0]
+    assert len(set(found)) == 1
+    assert not list(tmp_path.rglob(".building-*"))
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path):
+    cache = ContentCache(tmp_path)
+
+    def broken(folder: Path) -> None:
+        (folder / "half").write_text("")
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        cache.get_or_build(content_key("x"), broken)
+    assert files_of(cache) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"file.*cannot be written.*ACCELGYM_CACHE"):
+        ContentCache(tmp_path / "file").get_or_build(content_key("x"), lambda folder: None)

@@ -1,0 +1,69 @@
+"""Verification finds faults: broken Verilog is not verified, and the fault is located."""
+
+import pytest
+
+from accelgym.costmodels.systolic.config import make_config
+from accelgym.costmodels.workloads.layer import Layer
+from accelgym.hwgen.emitter import Rtl, emit
+from accelgym.hwgen.verification import VerificationRecord, verify
+
+CONFIG = make_config(rows=3, columns=4)
+LAYER = Layer.conv("conv", K=6, C=5, H=6, R=2, padding=1)
+
+
+def broken(file: str, old: str, new: str) -> Rtl:
+    files = dict(emit(CONFIG).files)
+    assert files[file].count(old) == 1
+    files[file] = files[file].replace(old, new)
+    return Rtl(files)
+
+
+def record(rtl: Rtl, cache) -> VerificationRecord:
+    return verify(CONFIG, (LAYER,), cache=cache, rtl=rtl)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("mac_int.v", "wide_addend + wide_product", "wide_addend - wide_product"),
+        ("triangle_delay.v", "REVERSED != 0 ? LANES - 1 - i : i", "REVERSED != 0 ? LANES - 1 - i : (i == 2 ? 1 : i)"),
+        ("pe_weight_stationary.v", "swap_in ? shadow : active", "active"),
+        ("tile_loader.v", "arrived_in_image ? read_word : PADDING", "read_word"),
+    ],
+)
+def test_wrong_bits_are_noticed(file, old, new, cache):
+    found = record(broken(file, old, new), cache)
+    assert not found.bit_exact
+    assert not found.verified
+
+
+def test_a_fault_in_one_element_is_located(cache):
+    """The multiply-add of row 1, column 2 drops its product from some step on."""
+    files = dict(emit(CONFIG).files)
+    array = files["array_weight_stationary.v"]
+    old = ".psum_in(psum_above[j*ABOVE_BITS +: ABOVE_BITS]),"
+    assert array.count(old) == 1
+    new = ".psum_in(psum_above[j*ABOVE_BITS +: ABOVE_BITS] ^ {{(ABOVE_BITS-1){1'b0}}, i == 1 && j == 2}),"
+    files["array_weight_stationary.v"] = array.replace(old, new)
+    found = record(Rtl(files), cache).layers[0].mismatch
+    assert found is not None
+    assert (found["place"], found["row"], found["column"]) == ("array", 1, 2)
+    assert found["expected"] ^ found["found"] == 1
+
+
+def test_a_cycle_too_few_is_noticed(cache):
+    old = "assign output_ready = write_valid & write_closes;"
+    found = record(broken("accumulator.v", old, "assign output_ready = add_closes;"), cache)
+    assert found.bit_exact  # The drain is still behind the last addition.
+    assert not found.cycles_exact
+    assert not found.verified
+
+
+def test_careless_verilog_is_noticed(cache):
+    rtl = broken(
+        "mac_int.v", "localparam PRODUCT_BITS = X_BITS + W_BITS;", "localparam PRODUCT_BITS = X_BITS + W_BITS + 1;"
+    )
+    found = record(rtl, cache)
+    assert found.bit_exact
+    assert not found.lints
+    assert not found.verified

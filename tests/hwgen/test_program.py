@@ -1,0 +1,29 @@
+"""What the run-time parameters cannot express is refused."""
+
+import pytest
+
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.config import make_config
+from accelgym.costmodels.systolic.scheduler import Tiling
+from accelgym.costmodels.workloads.layer import Layer
+from accelgym.hwgen.program import compile_layer
+
+CONFIG = make_config(rows=2, columns=2)
+
+
+def test_images_beyond_the_coordinates():
+    layer = Layer.gemm("tall", M=40_000, K=2, C=2)
+    with pytest.raises(InputError, match="input height is 40000, allowed up to 32768"):
+        compile_layer(CONFIG, layer, Tiling(100, 1, 1, 1))
+
+
+def test_trip_counts_beyond_the_counters():
+    layer = Layer.gemm("deep", M=1, K=2, C=200_000)
+    with pytest.raises(InputError, match="trip count of 100000, allowed up to 65536"):
+        compile_layer(CONFIG, layer, Tiling(1, 1, 1, 1))
+
+
+def test_products_of_tile_counts_beyond_the_counters():
+    layer = Layer.conv("wide", K=2, C=2, H=300, W=300, N=2)
+    with pytest.raises(InputError, match="holds has a trip count of 180000"):
+        compile_layer(CONFIG, layer, Tiling(1, 1, 1, 1, pixels_inner=True))
