@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from accelgym.cli import bench, catalogue, evaluate, imports, tasks, technology
+from accelgym.cli import bench, catalogue, evaluate, imports, rtl, tasks, technology
 from accelgym.cli.console import errors
 from accelgym.costmodels.errors import AccelGymError
 
@@ -23,6 +23,7 @@ for module in (catalogue, evaluate, tasks, bench):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(imports.app, name="import")
+app.add_typer(rtl.app, name="rtl")
 app.add_typer(technology.app, name="technology")
 
 

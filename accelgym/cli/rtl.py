@@ -1,0 +1,19 @@
+"""``accelgym rtl``: hardware of a configuration file."""
+
+from __future__ import annotations
+
+import typer
+
+from accelgym.cli.synth import synth
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Hardware of a configuration file.", no_args_is_help=True)
+
+
+@app.callback()
+def _rtl() -> None:
+    """Hardware of a configuration file."""
+
+
+app.command()(synth)

