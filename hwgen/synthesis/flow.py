@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
+import os
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.hwgen.cache import ContentCache, content_key
@@ -15,7 +17,7 @@ from accelgym.hwgen.emitter import TOP, Rtl, emit
 from accelgym.hwgen.synthesis.liberty import Library, read_library
 from accelgym.hwgen.synthesis.modules import MappedModule, base_name, read_netlist
 from accelgym.hwgen.synthesis.report import PARTS, SynthesisReport, module_areas
-from accelgym.hwgen.synthesis.yosys import FLOW, elaborate, map_modules, yosys_version
+from accelgym.hwgen.synthesis.yosys import FLOW, MEMORY, children, elaborate, map_modules, yosys_version
 
 __all__ = ["synthesise"]
 
@@ -24,7 +26,8 @@ _PROBES = {
     "inverter": "module inverter (input wire a, output wire y);\n    assign y = ~a;\nendmodule\n",
 }
 """Circuits that measure a library: its NAND2 is the unit of area, its inverter that of a buffer tree's delay."""
-_IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*\b")
+_REGISTERS_ONLY = ("delay_line", "triangle_delay")
+"""Modules without logic that ABC could map in several ways: one process maps them all."""
 
 
 def synthesise(
@@ -95,22 +98,26 @@ def _probe(library: Library, store: ContentCache, flow: str) -> tuple[float, flo
 def _modules(
     files: Mapping[str, str], top: str, library: Library, fo4: float, store: ContentCache, flow: str
 ) -> dict[str, MappedModule]:
-    """Returns the mapped modules of a design by name; those that are not in the cache go through Yosys together."""
-    used = _sources_used(files)
+    """Returns the mapped modules of a design by name, from the cache or from Yosys."""
+    with tempfile.TemporaryDirectory(prefix="accelgym-synthesis-") as folder:
+        texts = elaborate(files, top, Path(folder))
+    keys = _keys(texts, content_key(flow, repr(fo4)))
     modules: dict[str, MappedModule] = {}
-    with tempfile.TemporaryDirectory(prefix="accelgym-synthesis-") as folder_name:
-        folder = Path(folder_name)
-        names = elaborate(files, top, folder)
-        # The name holds the parameters, and those of children follow from it: with the text it settles all below.
-        keys = {name: content_key("module", flow, repr(fo4), name, used[f"{base_name(name)}.v"]) for name in names}
-        for name, key in keys.items():
-            entry = store.get(key)
-            if entry is not None:
-                modules[name] = MappedModule.from_json(json.loads((entry / "module.json").read_text()))
-        missing = [name for name in names if name not in modules]
-        if not missing:
-            return modules
-        netlist = json.loads(map_modules(modules, library.text, folder))["modules"]
+    for name, key in keys.items():
+        entry = store.get(key)
+        if entry is not None:
+            modules[name] = MappedModule.from_json(json.loads((entry / "module.json").read_text()))
+    missing = [name for name in keys if name not in modules]
+    together = [name for name in missing if base_name(name) in _REGISTERS_ONLY]
+    alone = [[name] for name in missing if base_name(name) not in _REGISTERS_ONLY]
+    batches = [*alone, together] if together else alone
+
+    def mapped(batch: list[str]) -> dict[str, Any]:
+        with tempfile.TemporaryDirectory(prefix="accelgym-synthesis-") as folder:
+            return map_modules(batch, texts, library.text, Path(folder))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        netlist = {name: module for found in pool.map(mapped, batches) for name, module in found.items()}
     for name, module in read_netlist(netlist, missing, library, fo4, modules).items():
         text = json.dumps(module.as_json())
         store.get_or_build(keys[name], lambda entry, text=text: _write(entry, text))  # type: ignore[misc]
@@ -118,22 +125,21 @@ def _modules(
     return modules
 
 
+def _keys(texts: Mapping[str, str], flow: str) -> dict[str, str]:
+    """Returns the content key of every module: its text, and the keys of its children."""
+    keys: dict[str, str] = {}
+
+    def key(name: str) -> str:
+        if name not in keys:
+            below = (key(child) for child in sorted(children(texts[name], texts)))
+            keys[name] = content_key("module", flow, texts[name], *below)
+        return keys[name]
+
+    return {name: key(name) for name in texts if name != MEMORY}
+
+
 def _write(folder: Path, text: str) -> None:
     (folder / "module.json").write_text(text)
-
-
-def _sources_used(files: Mapping[str, str]) -> dict[str, str]:
-    """Returns, for every file, a key of its text and of all files whose modules it can reach."""
-    named = {file: {f"{word}.v" for word in _IDENTIFIER.findall(text)} & set(files) for file, text in files.items()}
-    keys = {}
-    for file in files:
-        reached, open_ = {file}, [file]
-        while open_:
-            for other in named[open_.pop()] - reached:
-                reached.add(other)
-                open_.append(other)
-        keys[file] = content_key(*(part for name in sorted(reached) for part in (name, files[name])))
-    return keys
 
 
 @cache
