@@ -49,9 +49,9 @@ def _print(report: SynthesisReport, title: str) -> None:
     parts.add_row("total", *share(report.area_nand2))
     out.print(parts)
     name = Column("module", no_wrap=True)
-    modules = Table(name, "part", Column("instances", justify="right"), *numbers())
+    modules = Table(name, "part", Column("instances", justify="right"), *numbers(), Column("path ps", justify="right"))
     for row in report.modules:
-        modules.add_row(row.module, row.part, f"{row.instances:,}", *share(row.area_nand2))
+        modules.add_row(row.module, row.part, f"{row.instances:,}", *share(row.area_nand2), f"{row.path_ps:,.0f}")
     out.print(modules)
     verdict = "meets" if report.meets_clock else "misses"
     out.print(

@@ -37,6 +37,8 @@ class ModuleArea:
     variants: int
     """Parameter sets."""
     area_nand2: float
+    path_ps: float
+    """Longest path of one instance, with inputs that arrive at the clock edge; memories have none."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def module_areas(modules: Mapping[str, MappedModule], top: str, nand2_area: floa
     area: defaultdict[tuple[str, str], float] = defaultdict(float)
     count: defaultdict[tuple[str, str], int] = defaultdict(int)
     variants: defaultdict[tuple[str, str], set[str | Memory]] = defaultdict(set)
+    path: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def walk(name: str, part: str, times: int) -> None:
         module = modules[name]
@@ -113,6 +116,7 @@ def module_areas(modules: Mapping[str, MappedModule], top: str, nand2_area: floa
         area[key] += times * module.area / nand2_area
         count[key] += times
         variants[key].add(name)
+        path[key] = max(path[key], module.timing.longest)
         for memory, number in module.memories:
             key = MEMORY, "sram"
             area[key] += times * number * _memory_area(memory)
@@ -122,5 +126,5 @@ def module_areas(modules: Mapping[str, MappedModule], top: str, nand2_area: floa
             walk(child, inside, times * number)
 
     walk(top, "address_control", 1)
-    found = (ModuleArea(*key, count[key], len(variants[key]), area[key]) for key in area)
+    found = (ModuleArea(*key, count[key], len(variants[key]), area[key], path[key]) for key in area)
     return tuple(sorted(found, key=lambda row: (-row.area_nand2, row.module, row.part)))

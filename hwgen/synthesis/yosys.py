@@ -30,6 +30,7 @@ _KEPT = (
     "accumulate_add",
     "accumulator",
     "array_*",
+    "config_bank",
     "delay_line",
     "input_decoder",
     "output_drain",
@@ -45,7 +46,7 @@ _MAP = """\
 synth -booth -noabc -run coarse:check
 dfflegalize -cell $_DFF_P_ x
 dfflibmap -liberty cells.lib
-abc -liberty cells.lib -script +strash;ifraig;scorr;dc2;strash;&get,-n;&nf;&put
+abc -liberty cells.lib -script +strash;dc2;&get,-n;&dch,-f;&nf;&put
 opt_clean -purge
 """
 FLOW = f"{' '.join(_KEPT)}\n{_MAP}"
