@@ -1,5 +1,6 @@
 """Tasks, Gymnasium environments and their registration."""
 
+from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
 from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
 from accelgym.envs.registration import make_task, register_all
 from accelgym.envs.resource_assignment import (
@@ -13,6 +14,9 @@ from accelgym.envs.task import Audit, Outcome, Task
 __all__ = [
     "Audit",
     "Designs",
+    "HwGenEnv",
+    "HwGenTask",
+    "HwGenVectorEnv",
     "MappingEnv",
     "MappingTask",
     "MappingVectorEnv",

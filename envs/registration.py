@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from accelgym.envs.hwgen import HwGenTask
 from accelgym.envs.mapping import MappingTask
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
 from accelgym.envs.task import Task, tasks
@@ -40,6 +41,13 @@ ENVIRONMENTS = (
         "accelgym.envs.mapping.env:MappingVectorEnv",
         MappingTask,
         "spatial unrolling, tiles and loop orders of a layer on a memory hierarchy (Timeloop)",
+    ),
+    EnvironmentEntry(
+        "accelgym/HwGen-v0",
+        "accelgym.envs.hwgen.env:HwGenEnv",
+        "accelgym.envs.hwgen.env:HwGenVectorEnv",
+        HwGenTask,
+        "array, formats, buffers and ports of a systolic accelerator, proved by its RTL",
     ),
 )
 

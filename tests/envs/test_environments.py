@@ -30,6 +30,10 @@ VARIANTS = {
         {"workload": "thistle/yolo9000", "layer": 9, "architecture": "nvdla_like", "padding": 0.1},
         {"workload": "mobilenet_v2", "layer": 2, "architecture": "simba_like", "objective": "latency"},
     ],
+    "accelgym/HwGen-v0": [
+        {"workload": "gpt2/decode_block"},
+        {"workload": "gpt2/decode_block", "area_budget": "small", "bandwidth_bits": 128, "min_sqnr_db": 15.0},
+    ],
 }
 CASES = [(entry.id, arguments) for entry in ENVIRONMENTS for arguments in VARIANTS[entry.id]]
 each_case = pytest.mark.parametrize(("env_id", "arguments"), CASES, ids=str)
