@@ -33,7 +33,7 @@ MAPPING_ONLY = {"random_pruned", "gamma", "mapping_gradient"}
 def tasks_for(name):
     if name in MAPPING_ONLY:
         return ["mapping"]
-    return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping"]
+    return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping", "hwgen"]
 
 
 CASES = [(name, task) for name in agents.names() for task in tasks_for(name)]
