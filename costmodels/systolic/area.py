@@ -280,7 +280,7 @@ def estimate(terms: AreaTerms, table: AreaTable | None = None) -> AreaEstimate:
     ]
     return AreaEstimate(
         array=array,
-        sram=sum(area for area, _ in memories.values()),
+        sram=np.sum([area for area, _ in memories.values()], axis=0),
         address_control=control_features(terms, known) @ coefficients,
         vector_unit=vector,
         critical_path_ps=np.max(np.stack(paths), axis=0),

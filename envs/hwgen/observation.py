@@ -33,7 +33,7 @@ class Prefixes:
         """Whether a feasible design begins so: for each length 0..n an array of shape ``nvec[:length]``."""
         tables = [self._feasible]
         while tables[0].ndim:
-            tables.insert(0, tables[0].any(axis=-1))
+            tables.insert(0, np.asarray(tables[0].any(axis=-1)))
         return tables
 
     @cached_property
@@ -41,7 +41,7 @@ class Prefixes:
         """Share of the designs that begin so which are feasible, by length as above."""
         tables = [self._feasible.astype(np.float64)]
         while tables[0].ndim:
-            tables.insert(0, tables[0].mean(axis=-1))
+            tables.insert(0, np.asarray(tables[0].mean(axis=-1)))
         return tables
 
     @cached_property
@@ -49,17 +49,12 @@ class Prefixes:
         """Least area of a feasible design that begins so, ``inf`` where there is none."""
         tables = [self._area]
         while tables[0].ndim:
-            tables.insert(0, tables[0].min(axis=-1))
+            tables.insert(0, np.asarray(tables[0].min(axis=-1)))
         return tables
-
-    def look_up(self, tables: list[npt.NDArray[np.generic]], designs: Ints, length: int) -> npt.NDArray[np.generic]:
-        """Returns a fact for beginnings of one length, shape ``(n, ...)``; a longer table gives its next axis too."""
-        return np.asarray(tables[length][tuple(designs[:, :length].T)])
 
     def mask(self, designs: Ints, length: int) -> Bools:
         """Returns which values of the next parameter can be completed, shape ``(n, values)``."""
-        table = self.completable[length + 1]
-        chosen = np.asarray(table[tuple(designs[:, :length].T)])
+        chosen = self.completable[length + 1][tuple(designs[:, :length].T)]
         return np.broadcast_to(chosen, (len(designs), int(self._nvec[length])))
 
 
@@ -88,8 +83,7 @@ class Observer:
         obs = np.empty((len(designs), self.size), dtype=np.float32)
         obs[:, : self.parameters] = np.where(designs < 0, -1.0, designs / self._top)
         obs[:, self.parameters] = position / self.parameters
-        share = self._prefixes.look_up(self._prefixes.share, designs, position)  # type: ignore[arg-type]
-        area = self._prefixes.look_up(self._prefixes.least_area, designs, position)  # type: ignore[arg-type]
-        obs[:, self.parameters + 1] = share
-        obs[:, self.parameters + 2] = np.minimum(area / self._budget, 1.0)
+        beginning = tuple(designs[:, :position].T)
+        obs[:, self.parameters + 1] = self._prefixes.share[position][beginning]
+        obs[:, self.parameters + 2] = np.minimum(self._prefixes.least_area[position][beginning] / self._budget, 1.0)
         return obs

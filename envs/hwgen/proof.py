@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -99,7 +100,9 @@ def prove(
         checked = verify(config, probe_layers(layers, config), cache=store, rtl=design)
         mapped = synthesise(config, cache=store, rtl=design)
     except ToolError as error:
-        return HardwareRecord(True, *[False] * 5, float("nan"), float("nan"), {}, {}, str(error))
+        failed = dict.fromkeys(STAGES[1:], False)
+        measured = {"area_nand2": math.nan, "critical_path_ps": math.nan}
+        return HardwareRecord(generates=True, **failed, **measured, verification={}, synthesis={}, failure=str(error))
     return HardwareRecord(
         generates=True,
         lints=checked.lints,

@@ -12,15 +12,16 @@ import yaml
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.systolic.area import AreaTerms, area_table, estimate
-from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
+from accelgym.costmodels.systolic.area import area_table, estimate
+from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.problem import Hardware
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.hwgen.cycles import NO_TILING, distinct_layers, fastest_cycles
+from accelgym.envs.hwgen.decoding import ARRAY, SIZED, Decoder
 from accelgym.envs.hwgen.landscape import audit_hwgen
 from accelgym.envs.hwgen.precision import product_sqnr_db
 from accelgym.envs.hwgen.spec import FORMATS, PARAMETER_VALUES, HwGenSpec
-from accelgym.envs.space import Designs, Parameter, Space
+from accelgym.envs.space import Designs, Space
 from accelgym.envs.task import Audit, Outcome, Task
 
 __all__ = ["HwGenTask"]
@@ -29,10 +30,6 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_NAMES = tuple(PARAMETER_VALUES)
-_ARRAY = tuple(_NAMES.index(name) for name in ("template", "rows", "columns"))
-_SIZED = slice(_NAMES.index("input_buffer_depth"), None)
-"""Parameters of which more never costs cycles."""
 _UNORDERED_STEP = 3
 
 
@@ -52,6 +49,7 @@ class HwGenTask(Task):
 
     def __init__(self, *, workload_object: Workload | None = None, **arguments: Any) -> None:
         self.spec = HwGenSpec.parse(arguments)
+        self._decoder = Decoder(self.spec)
         self.workload = workload_object or load_workload(self.spec.workload)
         self.layers = distinct_layers(self.workload.layers)
         if not self.layers:
@@ -63,10 +61,9 @@ class HwGenTask(Task):
     def env_id(self) -> str:
         return "accelgym/HwGen-v0"
 
-    @cached_property
+    @property
     def space(self) -> Space:
-        unordered = ("formats", "template")
-        return Space(tuple(Parameter(n, v, ordered=n not in unordered) for n, v in PARAMETER_VALUES.items()))
+        return self._decoder.space
 
     def describe(self) -> dict[str, Any]:
         fields = ("kind", "N", "K", "C", "P", "Q", "R", "S", "stride", "padding", "dilation", "groups")
@@ -82,16 +79,7 @@ class HwGenTask(Task):
 
     def config(self, design: Designs) -> SystolicConfig:
         """Returns the configuration of one design, shape ``(parameters,)``."""
-        values = self.space.decode(design)
-        formats = FORMATS[values.pop("formats")]
-        spec = self.spec
-        return make_config(
-            **values,
-            **formats,
-            pe_pipeline=spec.pe_pipeline,
-            memory_latency=spec.memory_latency,
-            clock_ghz=spec.clock_ghz,
-        )
+        return self._decoder.config(design)
 
     def artifacts(self, design: Designs) -> dict[str, str]:
         settings = self.config(design).model_dump(mode="json")
@@ -120,7 +108,7 @@ class HwGenTask(Task):
 
     def cycles(self, designs: Designs) -> Ints:
         """Returns the cycles of the workload, shape ``(n,)``; designs with equal hardware are counted once."""
-        keys = [tuple(row) for row in self._hardware_keys(designs).tolist()]
+        keys = [tuple(row) for row in self._decoder.hardware_keys(designs).tolist()]
         missing = {key: row for key, row in zip(keys, designs, strict=True) if key not in self._cycles}
         if missing:
             rows = np.array(list(missing.values()), dtype=np.int64)
@@ -128,69 +116,17 @@ class HwGenTask(Task):
         return np.array([self._cycles[key] for key in keys], dtype=np.int64).reshape(len(designs))
 
     def _count(self, designs: Designs) -> Ints:
-        hardware = self._hardware(designs)
+        hardware = self._decoder.hardware(designs)
         total = np.zeros(len(designs), dtype=np.int64)
-        groups, group = np.unique(designs[:, _ARRAY], axis=0, return_inverse=True)
+        groups, group = np.unique(designs[:, ARRAY], axis=0, return_inverse=True)
         for number in range(len(groups)):
             mine = np.flatnonzero(group.reshape(-1) == number)
             widest = designs[mine[0]].copy()
-            widest[_SIZED] = self.space.nvec[_SIZED] - 1
+            widest[SIZED] = self.space.nvec[SIZED] - 1
             part = Hardware(**{name: column[mine] for name, column in vars(hardware).items()})
             for layer, count in self.layers:
                 total[mine] += count * fastest_cycles(self.config(widest), part, layer)
         return total
-
-    def _columns(self, designs: Designs) -> dict[str, Ints]:
-        """Real values of the parameters after the first two."""
-        return {
-            name: np.array(PARAMETER_VALUES[name], dtype=np.int64)[designs[:, at]]
-            for at, name in enumerate(_NAMES)
-            if at >= 2
-        }
-
-    def _beats(self, designs: Designs) -> dict[str, Ints]:
-        """Cycles a port needs for a buffer word."""
-        values, bits = self._columns(designs), self._bits[designs[:, 0]]
-        words = {"input": values["rows"] * bits[:, 0], "weight": values["columns"] * bits[:, 1]}
-        words["output"] = values["columns"] * bits[:, 2]
-        return {name: -(-word // values[f"{name}_port_bits"]) for name, word in words.items()}
-
-    @cached_property
-    def _bits(self) -> Ints:
-        """Bits of an input, a weight and an accumulated value by choice of formats."""
-        base = np.zeros(len(self.space), dtype=np.int64)
-        configs = [self.config(np.array([i, *base[1:]])) for i in range(len(FORMATS))]
-        return np.array([[c.input.bits, c.weight.bits, c.accumulation.bits] for c in configs], dtype=np.int64)
-
-    def _hardware(self, designs: Designs) -> Hardware:
-        values, beats = self._columns(designs), self._beats(designs)
-        like = Hardware.of([self.config(designs[0])])
-        size = len(designs)
-        return Hardware(
-            rows=values["rows"],
-            columns=values["columns"],
-            weight_stationary=self._stationary[designs[:, 1]],
-            pe_pipeline=np.repeat(like.pe_pipeline, size),
-            input_depth=values["input_buffer_depth"],
-            weight_depth=values["weight_buffer_depth"],
-            accumulation_depth=values["accumulation_buffer_depth"],
-            accumulation_banks=np.repeat(like.accumulation_banks, size),
-            memory_latency=np.repeat(like.memory_latency, size),
-            input_beats=beats["input"],
-            weight_beats=beats["weight"],
-            output_beats=beats["output"],
-            weight_words=values["rows"],
-            conversion=np.repeat(like.conversion, size),
-        )
-
-    @cached_property
-    def _stationary(self) -> Bools:
-        return np.array([t == Template.WEIGHT_STATIONARY.value for t in PARAMETER_VALUES["template"]])
-
-    def _hardware_keys(self, designs: Designs) -> Ints:
-        """What the cycles depend on: array, template, depths and beats; shape ``(n, 9)``."""
-        depths = designs[:, _SIZED][:, :3]
-        return np.column_stack((designs[:, _ARRAY], depths, *self._beats(designs).values()))
 
     # -- limits: every design of the space, once -----------------------------------------------------------
 
@@ -207,21 +143,8 @@ class HwGenTask(Task):
 
     @cached_property
     def _estimates(self) -> tuple[Floats, Floats]:
-        designs = self._everything
         table = area_table()
-        kinds = np.empty((len(FORMATS), 2), dtype=np.int64)
-        for i in range(kinds.shape[0]):
-            for j in range(kinds.shape[1]):
-                kinds[i, j] = table.kind(self.config(np.array([i, j, *[0] * (len(self.space) - 2)])))
-        like = self.config(designs[0])
-        size = len(designs)
-        terms = AreaTerms(
-            kind=kinds[designs[:, 0], designs[:, 1]],
-            accumulation_banks=np.full(size, 2 if like.double_buffered_accumulation else 1),
-            memory_latency=np.full(size, like.memory_latency),
-            **{name.replace("buffer_", ""): column for name, column in self._columns(designs).items()},
-        )
-        found = estimate(terms, table)
+        found = estimate(self._decoder.area_terms(self._everything, table), table)
         return found.total, found.critical_path_ps
 
     @property
@@ -254,7 +177,7 @@ class HwGenTask(Task):
     def _overshoot(self) -> Floats:
         """How far every design exceeds its limits: relative, added up; 0 where it is feasible."""
         designs, spec = self._everything, self.spec
-        bandwidth = sum(column for name, column in self._columns(designs).items() if name.endswith("port_bits"))
+        bandwidth = sum(column for name, column in self._decoder.numbers(designs).items() if name.endswith("port_bits"))
         sqnr = self._sqnr[designs[:, 0]]
         excess = [
             self._area / spec.area_budget - 1,
@@ -267,7 +190,7 @@ class HwGenTask(Task):
     @cached_property
     def feasible(self) -> Bools:
         """Whether each design meets all limits, shape ``nvec``: free knowledge, which masks are made of."""
-        return (self._overshoot == 0).reshape(tuple(self.space.nvec))
+        return np.asarray(self._overshoot == 0).reshape(tuple(self.space.nvec))
 
     def _refuse_impossible(self) -> None:
         if self.feasible.any():
@@ -289,7 +212,8 @@ class HwGenTask(Task):
     def ideal_cycles(self) -> float:
         """Cycles with every element of the largest array busy; no design is faster."""
         macs = sum(count * layer.macs for layer, count in self.layers)
-        return macs / (PARAMETER_VALUES["rows"][-1] * PARAMETER_VALUES["columns"][-1])
+        largest: int = PARAMETER_VALUES["rows"][-1] * PARAMETER_VALUES["columns"][-1]
+        return macs / largest
 
     def reference(self) -> Certificate:
         """Returns the optimum by enumeration of what is not dominated.
@@ -304,9 +228,9 @@ class HwGenTask(Task):
     def _certificate(self) -> Certificate:
         start = time.perf_counter()
         candidates = self._everything[self._undominated().reshape(-1)]
-        heads, group = np.unique(candidates[:, : _SIZED.start], axis=0, return_inverse=True)
+        heads, group = np.unique(candidates[:, : SIZED.start], axis=0, return_inverse=True)
         group = group.reshape(-1)
-        tails = np.broadcast_to(self.space.nvec[_SIZED] - 1, (len(heads), len(self.space) - _SIZED.start))
+        tails = np.broadcast_to(self.space.nvec[SIZED] - 1, (len(heads), len(self.space) - SIZED.start))
         bound = self.cycles(np.column_stack((heads, tails)))
         best, design, counted = NO_TILING, candidates[0], len(heads)
         for number in np.argsort(bound, kind="stable"):
@@ -330,7 +254,7 @@ class HwGenTask(Task):
     def _undominated(self) -> Bools:
         """Feasible designs none of whose next larger buffers or ports are feasible, shape ``nvec``."""
         kept = self.feasible.copy()
-        for axis in range(_SIZED.start, len(self.space)):
+        for axis in range(SIZED.start, len(self.space)):
             larger = np.roll(self.feasible, -1, axis=axis)
             last = [slice(None)] * len(self.space)
             last[axis] = slice(-1, None)
@@ -342,7 +266,7 @@ class HwGenTask(Task):
         return audit_hwgen(self, np.random.default_rng(seed))
 
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
-        return self._everything[rng.choice(self._feasible_rows, count)]
+        return np.asarray(self._everything[rng.choice(self._feasible_rows, count)])
 
     def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
         """Moves infeasible designs to the nearest feasible ones: fewest index steps, unordered changes count 3."""
@@ -373,4 +297,4 @@ class HwGenTask(Task):
             changed[:, at] = np.arange(size)
             rows.append(changed[np.arange(size) != design[at]])
         near = np.concatenate(rows)
-        return near[self._overshoot[self._flat(near)] == 0]
+        return np.asarray(near[self._overshoot[self._flat(near)] == 0])

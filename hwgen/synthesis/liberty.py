@@ -71,7 +71,7 @@ class _Syntax(Exception):
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self._tokens = _TOKEN.findall(_NOISE.sub(" ", text))
+        self._tokens: list[str] = [match[0] for match in _TOKEN.finditer(_NOISE.sub(" ", text))]
         self._at = 0
 
     def library(self) -> _Group:

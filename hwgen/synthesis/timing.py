@@ -162,8 +162,8 @@ def analyse(
             internal, slowest = path, name
         if net in reach:
             for index in np.flatnonzero(np.isfinite(reach[net])):
-                path = float(reach[net][index]) + buffered[net] + setup
-                captured[bits[index]] = max(path, captured.get(bits[index], 0.0))
+                bit, into = bits[index], float(reach[net][index]) + buffered[net] + setup
+                captured[bit] = max(into, captured.get(bit, 0.0))
     arcs = []
     for bit, net in outputs.items():
         if net in reach:

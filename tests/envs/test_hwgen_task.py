@@ -18,6 +18,7 @@ from accelgym.envs import HwGenEnv, HwGenTask, HwGenVectorEnv
 from accelgym.envs.hwgen import env as env_module
 from accelgym.envs.hwgen import proof
 from accelgym.envs.hwgen.cycles import distinct_layers
+from accelgym.envs.hwgen.decoding import Decoder
 from accelgym.envs.hwgen.precision import product_sqnr_db
 from accelgym.envs.hwgen.proof import STAGES, HardwareRecord, probe_layers, prove
 from accelgym.hwgen.cache import ContentCache
@@ -53,9 +54,8 @@ def test_area_and_path_are_those_of_the_estimator(task):
 def test_hardware_arrays_are_those_of_the_configurations(task):
     designs = task.space.sample(np.random.default_rng(5), 20)
     expected = Hardware.of([task.config(design) for design in designs])
-    found = task._hardware(designs)
+    found = Decoder(task.spec).hardware(designs)
     for field in fields(Hardware):
-        # The same for all designs but those that convert, of which the space has none.
         np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name))
 
 
