@@ -36,6 +36,9 @@ __all__ = [
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+_WIDEST = 2**20
+"""More bits than a buffer word has."""
+
 
 def data_path() -> Path:
     """Returns the file of the fitted table."""
@@ -226,11 +229,12 @@ def _memories(table: AreaTable, terms: AreaTerms, widths: dict[str, Floats]) -> 
     found = {}
     for name, width in widths.items():
         words = 2 ** _address_bits(getattr(terms, f"{name}_depth"))
-        macros = np.stack([words, width.astype(np.int64)], axis=-1).reshape(-1, 2)
-        distinct, where = np.unique(macros, axis=0, return_inverse=True)
+        macros = words * _WIDEST + width.astype(np.int64)
+        distinct, where = np.unique(macros, return_inverse=True)
+        sizes = [divmod(int(macro), _WIDEST) for macro in distinct]
         two_ports = name == "accumulation"
-        area = np.array([memory_area_nand2(int(w), int(b), two_ports=two_ports) for w, b in distinct])
-        access = np.array([access_fo4(int(w), int(b)) for w, b in distinct]) * table.fo4
+        area = np.array([memory_area_nand2(w, b, two_ports=two_ports) for w, b in sizes])
+        access = np.array([access_fo4(w, b) for w, b in sizes]) * table.fo4
         shape = np.shape(terms.rows)
         banks = terms.accumulation_banks if two_ports else 2
         found[name] = banks * area[where.reshape(-1)].reshape(shape), access[where.reshape(-1)].reshape(shape)

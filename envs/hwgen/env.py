@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.envs.hwgen.observation import Observer, Prefixes
+from accelgym.envs.hwgen.observation import Observer
 from accelgym.envs.hwgen.proof import STAGES, HardwareRecord, prove
 from accelgym.envs.hwgen.render import draw_design, format_design
 from accelgym.envs.hwgen.task import HwGenTask
@@ -77,8 +77,8 @@ class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         self.render_mode = render_mode
         self.verify = verify
         self._nvec = self.task.space.nvec
-        self._prefixes = Prefixes(self.task)
-        self._observer = Observer(self.task, self._prefixes)
+        self._prefixes = self.task.prefixes
+        self._observer = Observer(self.task)
         self.single_observation_space = spaces.Box(-1.0, 1.0, (self._observer.size,), np.float32)
         self.single_action_space = spaces.Discrete(int(self._nvec.max()))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -232,7 +232,7 @@ class HwGenEnv(gym.Env[Obs, np.int64]):
     measured area and critical path replace the estimates. That takes seconds a design, milliseconds from the cache.
 
     ## Action space
-    ``Discrete(6)``: index of the value of the parameter at hand. ``action_masks()`` is sound (every masked-in prefix
+    ``Discrete(8)``: index of the value of the parameter at hand. ``action_masks()`` is sound (every masked-in prefix
     can be completed within the limits) and tight (every feasible design is reachable). An index beyond the values
     takes the last one, and makes the design infeasible.
 
@@ -240,8 +240,8 @@ class HwGenEnv(gym.Env[Obs, np.int64]):
     |-----|-----------|--------|
     | 0 | formats (input x weight, sums) | int4, w4a8, int8 (int24); e4m3, posit8, bf16 (bf16) |
     | 1 | template | weight_stationary, output_stationary |
-    | 2-3 | rows, columns | 4, 8, 12, 16, 24, 32 |
-    | 4-6 | depth of input, weight, accumulation buffer | 64, 256, 1024 words |
+    | 2-3 | rows, columns | 4, 8, 12, 16, 20, 24, 28, 32 |
+    | 4-6 | depth of input, weight, accumulation buffer | 64, 128, 256, 512 words |
     | 7-9 | width of input, weight, output port | 32, 64, 128 bits |
 
     ## Observation space

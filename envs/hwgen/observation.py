@@ -1,61 +1,15 @@
-"""What an agent sees before each decision, and what can still be completed."""
+"""What an agent sees before each decision."""
 
 from __future__ import annotations
-
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.envs.hwgen.task import HwGenTask
 
-__all__ = ["Observer", "Prefixes"]
+__all__ = ["Observer"]
 
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-
-class Prefixes:
-    """Facts about all designs that begin alike, tabulated once for every beginning.
-
-    Args:
-        task: The task.
-    """
-
-    def __init__(self, task: HwGenTask) -> None:
-        self._nvec = task.space.nvec
-        self._feasible = task.feasible
-        self._area = np.where(task.feasible, task.area_nand2, np.inf)
-
-    @cached_property
-    def completable(self) -> list[Bools]:
-        """Whether a feasible design begins so: for each length 0..n an array of shape ``nvec[:length]``."""
-        tables = [self._feasible]
-        while tables[0].ndim:
-            tables.insert(0, np.asarray(tables[0].any(axis=-1)))
-        return tables
-
-    @cached_property
-    def share(self) -> list[Floats]:
-        """Share of the designs that begin so which are feasible, by length as above."""
-        tables = [self._feasible.astype(np.float64)]
-        while tables[0].ndim:
-            tables.insert(0, np.asarray(tables[0].mean(axis=-1)))
-        return tables
-
-    @cached_property
-    def least_area(self) -> list[Floats]:
-        """Least area of a feasible design that begins so, ``inf`` where there is none."""
-        tables = [self._area]
-        while tables[0].ndim:
-            tables.insert(0, np.asarray(tables[0].min(axis=-1)))
-        return tables
-
-    def mask(self, designs: Ints, length: int) -> Bools:
-        """Returns which values of the next parameter can be completed, shape ``(n, values)``."""
-        chosen = self.completable[length + 1][tuple(designs[:, :length].T)]
-        return np.broadcast_to(chosen, (len(designs), int(self._nvec[length])))
 
 
 class Observer:
@@ -63,11 +17,10 @@ class Observer:
 
     Args:
         task: The task observed.
-        prefixes: Its tabulated beginnings.
     """
 
-    def __init__(self, task: HwGenTask, prefixes: Prefixes) -> None:
-        self._prefixes = prefixes
+    def __init__(self, task: HwGenTask) -> None:
+        self._prefixes = task.prefixes
         self._top = np.maximum(task.space.nvec - 1, 1)
         self._budget = task.spec.area_budget
         self.parameters = len(task.space)

@@ -100,9 +100,19 @@ def prove(
         checked = verify(config, probe_layers(layers, config), cache=store, rtl=design)
         mapped = synthesise(config, cache=store, rtl=design)
     except ToolError as error:
-        failed = dict.fromkeys(STAGES[1:], False)
-        measured = {"area_nand2": math.nan, "critical_path_ps": math.nan}
-        return HardwareRecord(generates=True, **failed, **measured, verification={}, synthesis={}, failure=str(error))
+        return HardwareRecord(
+            generates=True,
+            lints=False,
+            bit_exact=False,
+            cycles_exact=False,
+            meets_clock=False,
+            within_area=False,
+            area_nand2=math.nan,
+            critical_path_ps=math.nan,
+            verification={},
+            synthesis={},
+            failure=str(error),
+        )
     return HardwareRecord(
         generates=True,
         lints=checked.lints,

@@ -20,6 +20,7 @@ from accelgym.envs.hwgen.cycles import NO_TILING, distinct_layers, fastest_cycle
 from accelgym.envs.hwgen.decoding import ARRAY, SIZED, Decoder
 from accelgym.envs.hwgen.landscape import audit_hwgen
 from accelgym.envs.hwgen.precision import product_sqnr_db
+from accelgym.envs.hwgen.prefixes import Prefixes
 from accelgym.envs.hwgen.spec import FORMATS, PARAMETER_VALUES, HwGenSpec
 from accelgym.envs.space import Designs, Space
 from accelgym.envs.task import Audit, Outcome, Task
@@ -30,7 +31,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_UNORDERED_STEP = 3
+_BLOCK = 2**17
 
 
 class HwGenTask(Task):
@@ -130,9 +131,9 @@ class HwGenTask(Task):
 
     # -- limits: every design of the space, once -----------------------------------------------------------
 
-    @cached_property
-    def _everything(self) -> Designs:
-        return np.stack(np.unravel_index(np.arange(self.space.cardinality), tuple(self.space.nvec)), axis=1)
+    def _at(self, indices: Ints) -> Designs:
+        """Designs by their number in the space, shape ``(n, parameters)``; inverse of :meth:`_flat`."""
+        return np.stack(np.unravel_index(indices, tuple(self.space.nvec)), axis=1)
 
     def _flat(self, designs: Designs) -> Ints:
         return np.asarray(np.ravel_multi_index(tuple(designs.T), tuple(self.space.nvec)), dtype=np.int64)
@@ -142,18 +143,41 @@ class HwGenTask(Task):
         return np.array([product_sqnr_db(f["input_type"], f["weight_type"]) for f in FORMATS.values()])
 
     @cached_property
-    def _estimates(self) -> tuple[Floats, Floats]:
-        table = area_table()
-        found = estimate(self._decoder.area_terms(self._everything, table), table)
-        return found.total, found.critical_path_ps
+    def _limits(self) -> tuple[Floats, Floats, Floats]:
+        """Area, critical path and overshoot of every design of the space, by number.
+
+        The overshoot is relative, added up over the limits; 0 where a design is feasible.
+        """
+        spec, table = self.spec, area_table()
+        area, path, overshoot = np.empty((3, self.space.cardinality))
+        for begin in range(0, len(area), _BLOCK):
+            block = slice(begin, begin + _BLOCK)
+            designs = self._at(np.arange(*block.indices(len(area))))
+            found = estimate(self._decoder.area_terms(designs, table), table)
+            area[block], path[block] = found.total, found.critical_path_ps
+            numbers = self._decoder.numbers(designs)
+            bandwidth = sum(column for name, column in numbers.items() if name.endswith("port_bits"))
+            missing_db = spec.min_sqnr_db - self._sqnr[designs[:, 0]]
+            excess = (
+                area[block] / spec.area_budget - 1,
+                bandwidth / spec.bandwidth_bits - 1,
+                path[block] * spec.clock_ghz / 1000 - 1,
+                missing_db / max(abs(spec.min_sqnr_db), 1.0),
+            )
+            overshoot[block] = sum(np.maximum(part, 0.0) for part in excess)
+        return area, path, overshoot
 
     @property
     def _area(self) -> Floats:
-        return self._estimates[0]
+        return self._limits[0]
 
     @property
     def _path(self) -> Floats:
-        return self._estimates[1]
+        return self._limits[1]
+
+    @property
+    def _overshoot(self) -> Floats:
+        return self._limits[2]
 
     @property
     def area_nand2(self) -> Floats:
@@ -174,30 +198,21 @@ class HwGenTask(Task):
         return self.space.check(choices)
 
     @cached_property
-    def _overshoot(self) -> Floats:
-        """How far every design exceeds its limits: relative, added up; 0 where it is feasible."""
-        designs, spec = self._everything, self.spec
-        bandwidth = sum(column for name, column in self._decoder.numbers(designs).items() if name.endswith("port_bits"))
-        sqnr = self._sqnr[designs[:, 0]]
-        excess = [
-            self._area / spec.area_budget - 1,
-            bandwidth / spec.bandwidth_bits - 1,
-            self._path * spec.clock_ghz / 1000 - 1,
-            (spec.min_sqnr_db - sqnr) / max(abs(spec.min_sqnr_db), 1.0),
-        ]
-        return np.asarray(sum(np.maximum(part, 0.0) for part in excess), dtype=np.float64)
-
-    @cached_property
     def feasible(self) -> Bools:
         """Whether each design meets all limits, shape ``nvec``: free knowledge, which masks are made of."""
         return np.asarray(self._overshoot == 0).reshape(tuple(self.space.nvec))
+
+    @cached_property
+    def prefixes(self) -> Prefixes:
+        """What beginnings of designs can be completed to."""
+        return Prefixes(self.feasible, self.area_nand2)
 
     def _refuse_impossible(self) -> None:
         if self.feasible.any():
             return
         spec = self.spec
         fast = self._path * spec.clock_ghz <= 1000
-        precise = self._sqnr[self._everything[:, 0]] >= spec.min_sqnr_db
+        precise = np.repeat(self._sqnr >= spec.min_sqnr_db, self.space.cardinality // len(self._sqnr))
         if not precise.any():
             raise InputError(f"min_sqnr_db={spec.min_sqnr_db}: allowed up to {self._sqnr.max():.4g}")
         if not (fast & precise).any():
@@ -227,7 +242,7 @@ class HwGenTask(Task):
     @cached_property
     def _certificate(self) -> Certificate:
         start = time.perf_counter()
-        candidates = self._everything[self._undominated().reshape(-1)]
+        candidates = np.argwhere(self._undominated())
         heads, group = np.unique(candidates[:, : SIZED.start], axis=0, return_inverse=True)
         group = group.reshape(-1)
         tails = np.broadcast_to(self.space.nvec[SIZED] - 1, (len(heads), len(self.space) - SIZED.start))
@@ -266,17 +281,12 @@ class HwGenTask(Task):
         return audit_hwgen(self, np.random.default_rng(seed))
 
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
-        return np.asarray(self._everything[rng.choice(self._feasible_rows, count)])
+        return self._at(rng.choice(self._feasible_rows, count))
 
     def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
-        """Moves infeasible designs to the nearest feasible ones: fewest index steps, unordered changes count 3."""
         result = self.space.check(designs).copy()
-        pool = self._everything[self._feasible_rows]
-        for row in np.flatnonzero(self._overshoot[self._flat(result)] > 0):
-            apart = np.abs(pool - result[row])
-            away = np.where(self.space.ordered, apart, _UNORDERED_STEP * (apart > 0)).sum(axis=1)
-            near = np.flatnonzero(away == away.min())
-            result[row] = pool[near[rng.integers(len(near))]]
+        poor = np.flatnonzero(self.violation(result) > 0)
+        result[poor] = self.prefixes.nearest(result[poor], self.space.ordered, rng)
         return result
 
     @cached_property
@@ -287,7 +297,7 @@ class HwGenTask(Task):
     def smallest(self) -> Designs:
         """The feasible design of the least area, shape ``(parameters,)``."""
         rows = self._feasible_rows
-        return np.asarray(self._everything[rows[self._area[rows].argmin()]])
+        return self._at(rows[self._area[rows].argmin()][None])[0]
 
     def neighbours(self, design: Designs) -> Designs:
         """Returns the feasible designs that differ in one parameter, shape ``(n, parameters)``."""

@@ -161,7 +161,7 @@ def analyse(
         if net in arrival and (path := arrival[net] + buffered[net] + setup) > internal:
             internal, slowest = path, name
         if net in reach:
-            for index in np.flatnonzero(np.isfinite(reach[net])):
+            for index in np.flatnonzero(np.isfinite(reach[net])).tolist():
                 bit, into = bits[index], float(reach[net][index]) + buffered[net] + setup
                 captured[bit] = max(into, captured.get(bit, 0.0))
     arcs = []
