@@ -297,7 +297,7 @@ class HwGenTask(Task):
     def smallest(self) -> Designs:
         """The feasible design of the least area, shape ``(parameters,)``."""
         rows = self._feasible_rows
-        return self._at(rows[self._area[rows].argmin()][None])[0]
+        return np.asarray(self._at(rows[self._area[rows].argmin()][None])[0])
 
     def neighbours(self, design: Designs) -> Designs:
         """Returns the feasible designs that differ in one parameter, shape ``(n, parameters)``."""
