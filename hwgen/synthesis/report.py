@@ -15,7 +15,7 @@ __all__ = ["PARTS", "ModuleArea", "SynthesisReport", "module_areas"]
 
 PARTS = ("array", "sram", "address_control", "vector_unit")
 """The array with its skew registers and operand decoders; the buffers; loaders, drain, accumulator registers, run-time
-parameters and control; the adders behind the array and the post-processing."""
+parameters and control; converters and adders behind the array, and the post-processing."""
 
 _PART_OF = {
     "array_weight_stationary": "array",
@@ -23,6 +23,7 @@ _PART_OF = {
     "input_decoder": "array",
     "weight_decoder": "array",
     "accumulate_add": "vector_unit",
+    "convert_result": "vector_unit",
     "vector_unit": "vector_unit",
 }
 

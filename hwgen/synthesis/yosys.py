@@ -31,6 +31,7 @@ _KEPT = (
     "accumulator",
     "array_*",
     "config_bank",
+    "convert_result",
     "delay_line",
     "input_decoder",
     "output_drain",
