@@ -55,7 +55,7 @@ def test_audit_prints_the_landscape():
 
 def test_envs_and_workloads_are_listed():
     ids = [row["id"] for row in json.loads(run("envs", "--json"))]
-    assert ids == ["accelgym/ResourceAssignment-v0", "accelgym/Mapping-v0"]
+    assert ids == ["accelgym/ResourceAssignment-v0", "accelgym/Mapping-v0", "accelgym/HwGen-v0"]
     assert "## Action space" in run("envs", "ResourceAssignment-v0")
     names = {row["name"] for row in json.loads(run("workloads", "--json"))}
     assert {"resnet18", "confuciux/resnet18", "thistle/yolo9000"} <= names
