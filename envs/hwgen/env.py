@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -14,9 +14,11 @@ from gymnasium.vector.utils import batch_space
 
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.envs.hwgen.observation import Observer
-from accelgym.envs.hwgen.proof import STAGES, HardwareRecord, prove
 from accelgym.envs.hwgen.render import draw_design, format_design
 from accelgym.envs.hwgen.task import HwGenTask
+
+if TYPE_CHECKING:
+    from accelgym.envs.hwgen.proof import HardwareRecord
 
 __all__ = ["VERIFY", "HwGenEnv", "HwGenVectorEnv"]
 
@@ -181,9 +183,12 @@ class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             self._record[lane] = json.dumps(record.as_json())
             self._level[lane] = record.level
             self._area[lane], self._path[lane] = record.area_nand2, record.critical_path_ps
-            rewards[lane] *= record.level / len(STAGES)
+            rewards[lane] *= record.share
 
     def _prove(self, design: Ints) -> HardwareRecord:
+        # The tools' flow is imported by those who use it.
+        from accelgym.envs.hwgen.proof import prove
+
         layers = [layer for layer, _ in self.task.layers]
         return prove(self.task.config(design), layers, self.task.spec.area_budget)
 

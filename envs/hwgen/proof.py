@@ -48,6 +48,11 @@ class HardwareRecord:
         passed = [getattr(self, stage) for stage in STAGES]
         return passed.index(False) if False in passed else len(passed)
 
+    @property
+    def share(self) -> float:
+        """The level as a share of all stages."""
+        return self.level / len(STAGES)
+
     def as_json(self) -> dict[str, Any]:
         """Returns the record as JSON data."""
         return {"level": self.level, **asdict(self)}

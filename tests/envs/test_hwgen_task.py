@@ -15,7 +15,6 @@ from accelgym.costmodels.systolic.problem import Hardware
 from accelgym.costmodels.systolic.scheduler import schedule
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.envs import HwGenEnv, HwGenTask, HwGenVectorEnv
-from accelgym.envs.hwgen import env as env_module
 from accelgym.envs.hwgen import proof
 from accelgym.envs.hwgen.cycles import distinct_layers
 from accelgym.envs.hwgen.decoding import Decoder
@@ -259,7 +258,7 @@ def test_rewards_follow_the_level_and_best_builds_only_what_is_better(task, monk
         built.append(config.rows)
         return HardwareRecord(True, True, True, False, True, True, 5.0, 6.0, {}, {})
 
-    monkeypatch.setattr(env_module, "prove", half_way)
+    monkeypatch.setattr(proof, "prove", half_way)
     best, small = list(task.reference().design), list(task.smallest)
 
     def episode(env, design):
