@@ -1,6 +1,7 @@
 """Tasks, Gymnasium environments and their registration."""
 
 from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
+from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
 from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
 from accelgym.envs.network_mapping import NetworkMappingEnv, NetworkMappingTask, NetworkMappingVectorEnv
 from accelgym.envs.registration import make_task, register_all
@@ -18,6 +19,9 @@ __all__ = [
     "CoDesignTask",
     "CoDesignVectorEnv",
     "Designs",
+    "HwGenEnv",
+    "HwGenTask",
+    "HwGenVectorEnv",
     "MappingEnv",
     "MappingTask",
     "MappingVectorEnv",

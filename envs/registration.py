@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from accelgym.envs.codesign import CoDesignTask
+from accelgym.envs.hwgen import HwGenTask
 from accelgym.envs.mapping import MappingTask
 from accelgym.envs.network_mapping import NetworkMappingTask
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
@@ -56,6 +57,13 @@ ENVIRONMENTS = (
         "accelgym.envs.codesign.env:CoDesignVectorEnv",
         CoDesignTask,
         "register file, SRAM and PEs under an area budget, with the mapping of a layer (Thistle)",
+    ),
+    EnvironmentEntry(
+        "accelgym/HwGen-v0",
+        "accelgym.envs.hwgen.env:HwGenEnv",
+        "accelgym.envs.hwgen.env:HwGenVectorEnv",
+        HwGenTask,
+        "array, formats, buffers and ports of a systolic accelerator, proved by its RTL",
     ),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from accelgym.cli.synth import synth
 from accelgym.cli.verify import verify
 
 __all__ = ["app"]
@@ -17,3 +18,4 @@ def _rtl() -> None:
 
 
 app.command()(verify)
+app.command()(synth)

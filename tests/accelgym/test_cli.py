@@ -55,7 +55,13 @@ def test_audit_prints_the_landscape():
 
 def test_envs_and_workloads_are_listed():
     ids = {row["id"] for row in json.loads(run("envs", "--json"))}
-    assert {"accelgym/ResourceAssignment-v0", "accelgym/Mapping-v0", "accelgym/NetworkMapping-v0"} <= ids
+    assert {
+        "accelgym/ResourceAssignment-v0",
+        "accelgym/Mapping-v0",
+        "accelgym/NetworkMapping-v0",
+        "accelgym/CoDesign-v0",
+        "accelgym/HwGen-v0",
+    } <= ids
     assert "## Action space" in run("envs", "ResourceAssignment-v0")
     names = {row["name"] for row in json.loads(run("workloads", "--json"))}
     assert {"resnet18", "confuciux/resnet18", "thistle/yolo9000"} <= names

@@ -1,4 +1,4 @@
-"""Small tasks: a resource assignment, a mapping, and a space that has nothing of either."""
+"""Small tasks: a resource assignment, a mapping, an accelerator, and a space that has nothing of any."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from accelgym.costmodels.architecture import Architecture, Compute, StorageLevel
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.workloads import Layer, Workload
-from accelgym.envs import MappingTask, ResourceAssignmentTask
+from accelgym.envs import HwGenTask, MappingTask, ResourceAssignmentTask
 from accelgym.envs.space import Parameter, Space
 from accelgym.envs.task import Outcome, Task
 
@@ -88,6 +88,13 @@ def mapping():
     )
     problem = Problem.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
     return MappingTask(problem=problem, machine=Architecture("tiny", levels, Compute(mac_pj=2.0)))
+
+
+@pytest.fixture(scope="session")
+def hwgen():
+    return HwGenTask(
+        workload_object=Workload.chain("one", [Layer.gemm("gemm", M=4, K=24, C=16)]), area_budget=150_000.0
+    )
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def tasks_for(name):
         return ["mapping"]
     if name in SEQUENTIAL_ONLY:
         return ["assignment", "mapping"]
-    return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping"]
+    return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping", "hwgen"]
 
 
 CASES = [(name, task) for name in agents.names() for task in tasks_for(name)]

@@ -39,6 +39,10 @@ VARIANTS = {
         {"workload": "alexnet"},
         {"workload": "confuciux/resnet18", "architecture": "eyeriss_thistle", "objective": "energy", "bypass": True},
     ],
+    "accelgym/HwGen-v0": [
+        {"workload": "gpt2/decode_block"},
+        {"workload": "gpt2/decode_block", "area_budget": "small", "bandwidth_bits": 128, "min_sqnr_db": 15.0},
+    ],
 }
 CASES = [(entry.id, arguments) for entry in ENVIRONMENTS for arguments in VARIANTS[entry.id]]
 each_case = pytest.mark.parametrize(("env_id", "arguments"), CASES, ids=str)

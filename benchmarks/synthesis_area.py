@@ -1,0 +1,100 @@
+"""Area by synthesis beside Voyager's published figures: four-part split, datatype ratios, linearity, seconds.
+
+    python benchmarks/synthesis_area.py [--sizes 8 16 32 64] [--cold]
+
+Published figures: TSMC 16 nm, 1 GHz, commercial tools; ratios and shares compare, areas do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from accelgym.costmodels.systolic.config import make_config
+from accelgym.hwgen.cache import ContentCache
+from accelgym.hwgen.synthesis.flow import synthesise
+from accelgym.hwgen.synthesis.report import PARTS, SynthesisReport
+
+_FLOAT_SUMS = {"psum_type": "bf16", "accumulation_type": "bf16"}
+TYPES = {
+    "INT8": {},
+    "E4M3": {"input_type": "e4m3", "weight_type": "e4m3", **_FLOAT_SUMS},
+    "Posit8": {"input_type": "posit8_1", "weight_type": "posit8_1", **_FLOAT_SUMS},
+}
+PUBLISHED_RATIO = {"E4M3": 1.76, "Posit8": 1.92}
+PUBLISHED_SHARES = {
+    8: (0.027, 0.111, 0.064, 0.148),
+    16: (0.109, 0.211, 0.098, 0.250),
+    32: (0.440, 0.422, 0.198, 0.465),
+    64: (1.783, 0.844, 0.432, 0.869),
+}
+"""INT8: array, SRAM, address and control, vector unit, mm2."""
+DEPTH = 1024
+
+
+def _report(rows: int, columns: int, store: ContentCache, **types: str) -> SynthesisReport:
+    depths = {f"{name}_buffer_depth": DEPTH for name in ("input", "weight", "accumulation")}
+    ports = {"input_port_bits": 8 * rows, "weight_port_bits": 8 * columns, "output_port_bits": 8 * columns}
+    return synthesise(make_config(rows=rows, columns=columns, **depths, **ports, **types), cache=store)
+
+
+def _processing_elements(report: SynthesisReport) -> float:
+    return sum(row.area_nand2 for row in report.modules if row.module.startswith("pe_"))
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[8, 16, 32])
+    parser.add_argument("--cold", action="store_true", help="use an empty cache")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        store = ContentCache(Path(name)) if arguments.cold else ContentCache()
+        print("INT8          NAND2 eq.   " + "  ".join(f"{part:>15}" for part in PARTS) + "   PE    ps  seconds")
+        for size in arguments.sizes:
+            start = time.perf_counter()
+            report = _report(size, size, store)
+            seconds = time.perf_counter() - start
+            shares = "  ".join(f"{area / report.area_nand2:15.1%}" for area in report.parts.values())
+            pe = _processing_elements(report) / size**2
+            print(
+                f"{size:>2} x {size:<2} {report.area_nand2:16,.0f}   {shares} {pe:6.0f} "
+                f"{report.critical_path_ps:5.0f} {seconds:6.1f}"
+            )
+            if size in PUBLISHED_SHARES:
+                area = PUBLISHED_SHARES[size]
+                print(f"{'published':>24}   " + "  ".join(f"{part / sum(area):15.1%}" for part in area))
+        print("\ntype     PE NAND2 eq.  over INT8  published   array over INT8   ps   (16 x 16)")
+        base: tuple[float, float] | None = None
+        for kind, types in TYPES.items():
+            report = _report(16, 16, store, **types)
+            pe, array = _processing_elements(report) / 256, report.parts["array"]
+            base = base or (pe, array)
+            published = PUBLISHED_RATIO.get(kind, 1.0)
+            print(
+                f"{kind:<8} {pe:12,.0f} {pe / base[0]:10.2f} {published:10.2f} {array / base[1]:17.2f} "
+                f"{report.critical_path_ps:6.0f}"
+            )
+        print("\ncolumns at 8 rows: area over that of the line through the first two points")
+        for growing in (False, True):
+            reports = {c: _report(8, c, store, row_psum_widths=growing) for c in (4, 8, 16, 32)}
+            for label, pick in (
+                ("processing elements", _processing_elements),
+                ("logic but skew registers", _logic_but_skew),
+                ("all", lambda report: report.area_nand2),
+            ):
+                first, second = pick(reports[4]), pick(reports[8])
+                slope = (second - first) / 4
+                found = "  ".join(f"{c}: {pick(r) / (first + slope * (c - 4)):.3f}" for c, r in reports.items())
+                print(f"{'growing' if growing else 'fixed':<8} {label:<24} {found}")
+
+
+def _logic_but_skew(report: SynthesisReport) -> float:
+    skew = sum(row.area_nand2 for row in report.modules if (row.module, row.part) == ("delay_line", "array"))
+    return report.area_nand2 - report.parts["sram"] - skew
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Area and access time of the buffers: laws, since memories are not synthesised.
+
+The unit of area is the NAND2 equivalent. A buffer is the SRAM of :func:`accelgym.costmodels.components.laws.sram`
+(CACTI 7, 45 nm) over the 0.798 um2 of a NAND2 of the same node (NAND2_X1 of the 45 nm open cell library). Input
+and weight buffers are two macros of one port, since loader and array never meet in a bank; a bank of the
+accumulation buffer is read and written in one cycle, which takes bit cells of eight transistors instead of six.
+"""
+
+from __future__ import annotations
+
+import math
+
+from accelgym.costmodels.components import laws
+
+__all__ = ["NAND2_UM2", "TWO_PORT_AREA", "access_fo4", "memory_area_nand2"]
+
+NAND2_UM2 = 0.798
+"""Area of a NAND2 in the node of the SRAM law, um2."""
+TWO_PORT_AREA = 8 / 6
+"""Area of a memory that reads and writes in one cycle, over one that does either: transistors of a bit cell."""
+_ACCESS_FO4_1KB = 8.0
+
+
+def memory_area_nand2(words: int, width: int, *, two_ports: bool = False) -> float:
+    """Returns the area of one macro in NAND2 equivalents.
+
+    Args:
+        words: Number of words.
+        width: Bits of a word.
+        two_ports: Whether one word is read and another written in the same cycle.
+    """
+    area: float = laws.sram(words, width).area_um2 / NAND2_UM2
+    return area * TWO_PORT_AREA if two_ports else area
+
+
+def access_fo4(words: int, width: int) -> float:
+    """Returns the clock-to-data time of one macro in delays of an inverter with fan-out 4.
+
+    One more for every doubling of the size (Amrutur and Horowitz, "Speed and power scaling of SRAMs", 2000, up to
+    1 Mb); the 8 at 1 Kb are an assumption.
+    """
+    return _ACCESS_FO4_1KB + max(math.log2(words * width / 1024), 0.0)

@@ -1,0 +1,349 @@
+"""The hardware-generation environment, scalar and vectorised."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.envs.hwgen.observation import Observer
+from accelgym.envs.hwgen.render import draw_design, format_design
+from accelgym.envs.hwgen.task import HwGenTask
+
+if TYPE_CHECKING:
+    from accelgym.envs.hwgen.proof import HardwareRecord
+
+__all__ = ["VERIFY", "HwGenEnv", "HwGenVectorEnv"]
+
+Obs = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Infos = dict[str, Any]
+
+VERIFY = ("never", "best", "always")
+"""Which finished designs are built: none, those better than all of their lane before, or every feasible one."""
+
+_UNVERIFIED = -1
+_KEYS = ("objective", "area_nand2", "critical_path_ps", "feasible", "position", "design", "level", "record")
+
+
+class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
+    """Many lanes of :class:`HwGenEnv`, stepped as arrays.
+
+    Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
+    of the episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks ``_final_obs`` and
+    ``_final_info``. Every row equals what the scalar environment returns, bit for bit.
+
+    Args:
+        num_envs: Number of lanes.
+        verify: ``"never"``, ``"best"`` or ``"always"``, see :class:`HwGenEnv`.
+        task: A task object in place of ``arguments``.
+        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
+        **arguments: Fields of ``HwGenSpec``.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        *,
+        verify: str = "never",
+        task: HwGenTask | None = None,
+        render_mode: str | None = None,
+        max_episode_steps: int | None = None,
+        **arguments: Any,
+    ) -> None:
+        if num_envs < 1:
+            raise InputError(f"num_envs is {num_envs}, allowed >= 1")
+        if task is not None and arguments:
+            raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+        if verify not in VERIFY:
+            raise unknown_name("verify", verify, VERIFY)
+        self.task = task or HwGenTask(**arguments)
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.verify = verify
+        self._nvec = self.task.space.nvec
+        self._prefixes = self.task.prefixes
+        self._observer = Observer(self.task)
+        self.single_observation_space = spaces.Box(-1.0, 1.0, (self._observer.size,), np.float32)
+        self.single_action_space = spaces.Discrete(int(self._nvec.max()))
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._best = np.full(num_envs, np.inf)
+        self._position = np.zeros(num_envs, dtype=np.int64)
+        self._design = np.full((num_envs, len(self._nvec)), -1, dtype=np.int64)
+        self._feasible = np.ones(num_envs, dtype=bool)
+        self._objective = np.full(num_envs, np.inf)
+        self._area = np.full(num_envs, np.inf)
+        self._path = np.full(num_envs, np.inf)
+        self._level = np.full(num_envs, _UNVERIFIED, dtype=np.int64)
+        self._record = np.full(num_envs, "", dtype=object)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Obs, Infos]:
+        """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
+
+        The environment is deterministic; ``seed`` only seeds ``np_random``.
+        """
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        mask = (options or {}).get("reset_mask")
+        everywhere = np.ones(self.num_envs, dtype=bool)
+        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
+        return self._observe(), self._infos(everywhere)
+
+    def step(self, actions: Ints) -> tuple[Obs, Floats, Bools, Bools, Infos]:
+        """Decides the next parameter of every lane."""
+        actions = np.asarray(actions, dtype=np.int64)
+        top = int(self._nvec.max())
+        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= top:
+            raise InputError(f"actions must be {self.num_envs} integers in 0..{top - 1}, got {actions!r}")
+        last = self._nvec[self._position] - 1
+        # What does not exist is replaced, so that the episode can go on; it is lost all the same.
+        chosen = np.minimum(actions, last)
+        for position, lanes in self._groups():
+            mask = self._prefixes.mask(self._design[lanes], position)
+            completes = mask[np.arange(len(lanes)), chosen[lanes]]
+            self._feasible[lanes] &= completes & (actions[lanes] <= last[lanes])
+        self._design[np.arange(self.num_envs), self._position] = chosen
+        self._position = self._position + 1
+        terminated = self._position == len(self._nvec)
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        rewards = np.zeros(self.num_envs)
+        if not terminated.any():
+            return self._observe(), rewards, terminated, truncated, self._infos(np.ones_like(terminated))
+        self._finish(np.flatnonzero(terminated), rewards)
+        final_obs, final_info = self._observe(), self._infos(terminated)
+        self._begin(terminated)
+        infos = self._infos(np.ones_like(terminated))
+        objects = np.full(self.num_envs, None, dtype=object)
+        for lane in np.flatnonzero(terminated):
+            objects[lane] = final_obs[lane]
+        infos |= {"final_obs": objects, "_final_obs": terminated.copy()}
+        infos |= {"final_info": final_info, "_final_info": terminated.copy()}
+        return self._observe(), rewards, terminated, truncated, infos
+
+    def action_masks(self) -> Bools:
+        """Values that leave a feasible completion, shape ``(num_envs, values)``; sound and tight.
+
+        A lane that is infeasible already has no such value; it gets every one that exists.
+        """
+        mask = np.arange(int(self._nvec.max())) < self._nvec[self._position][:, None]
+        for position, lanes in self._groups():
+            good = lanes[self._feasible[lanes]]
+            mask[good, : self._nvec[position]] = self._prefixes.mask(self._design[good], position)
+        return mask
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Returns one frame per lane, or ``None`` without a render mode."""
+        if self.render_mode is None:
+            return None
+        paint = format_design if self.render_mode == "ansi" else draw_design
+        return tuple(paint(self.task, row) for row in self._design)
+
+    def _groups(self) -> list[tuple[int, Ints]]:
+        """Lanes by their next decision."""
+        return [(int(at), np.flatnonzero(self._position == at)) for at in np.unique(self._position)]
+
+    def _finish(self, lanes: Ints, rewards: Floats) -> None:
+        designs = self._design[lanes]
+        good = self._feasible[lanes]
+        violation = self.task.violation(designs)
+        # A value that did not exist may have been replaced by one that fits; it is no design all the same.
+        rewards[lanes] = np.where(good, 0.0, -np.clip(np.where(violation > 0, violation, 1.0), 0.0, 1.0))
+        self._area[lanes], self._path[lanes] = self.task.estimates(designs)
+        if not good.any():
+            return
+        winners = lanes[good]
+        cycles = self.task.cycles(self._design[winners]).astype(np.float64)
+        self._objective[winners] = cycles
+        rewards[winners] = self.task.ideal_cycles / cycles
+        improves = cycles < self._best[winners]
+        self._best[winners] = np.minimum(cycles, self._best[winners])
+        if self.verify == "never":
+            return
+        for lane in winners[improves] if self.verify == "best" else winners:
+            record = self._prove(self._design[lane])
+            self._record[lane] = json.dumps(record.as_json())
+            self._level[lane] = record.level
+            self._area[lane], self._path[lane] = record.area_nand2, record.critical_path_ps
+            rewards[lane] *= record.share
+
+    def _prove(self, design: Ints) -> HardwareRecord:
+        # The tools' flow is imported by those who use it.
+        from accelgym.envs.hwgen.proof import prove
+
+        layers = [layer for layer, _ in self.task.layers]
+        return prove(self.task.config(design), layers, self.task.spec.area_budget)
+
+    def _begin(self, lanes: Bools) -> None:
+        self._position = np.where(lanes, 0, self._position)
+        self._design[lanes] = -1
+        self._feasible = self._feasible | lanes
+        for column in (self._objective, self._area, self._path):
+            column[lanes] = np.inf
+        self._level[lanes] = _UNVERIFIED
+        self._record[lanes] = ""
+
+    def _observe(self) -> Obs:
+        obs = np.empty((self.num_envs, self._observer.size), dtype=np.float32)
+        for position, lanes in self._groups():
+            obs[lanes] = self._observer.observe(self._design[lanes], position)
+        return obs
+
+    def _infos(self, present: Bools) -> Infos:
+        columns = (
+            self._objective,
+            self._area,
+            self._path,
+            self._feasible,
+            self._position,
+            self._design,
+            self._level,
+            self._record,
+        )
+        values: Infos = {key: column.copy() for key, column in zip(_KEYS, columns, strict=True)}
+        return values | {f"_{key}": present.copy() for key in values}
+
+
+class HwGenEnv(gym.Env[Obs, np.int64]):
+    """Generate a systolic accelerator for a workload under an area budget, and have it proved by its RTL.
+
+    ## Description
+    An episode decides an accelerator parameter by parameter. Its cycles for the whole workload, every layer with its
+    best tiling, are those of the cycle model, which equals the generated RTL. Minimise them within four limits: area
+    (``area_budget``, NAND2 equivalents), port widths together (``bandwidth_bits``), the critical path (it has to meet
+    ``clock_ghz``) and the precision of products (``min_sqnr_db``). Area and critical path are closed forms fitted to
+    synthesis with Yosys; ``accelgym.costmodels.systolic.area`` states their errors.
+
+    With ``verify``, finished designs are built: Verilog is generated, linted by two front ends, simulated on cropped
+    layers of the workload and compared with the golden bit by bit and with the cycle model, and synthesised; the
+    measured area and critical path replace the estimates. That takes seconds a design, milliseconds from the cache.
+
+    ## Action space
+    ``Discrete(8)``: index of the value of the parameter at hand. ``action_masks()`` is sound (every masked-in prefix
+    can be completed within the limits) and tight (every feasible design is reachable). An index beyond the values
+    takes the last one, and makes the design infeasible.
+
+    | num | parameter | values |
+    |-----|-----------|--------|
+    | 0 | formats (input x weight, sums) | int4, w4a8, int8 (int24); e4m3, posit8, bf16 (bf16) |
+    | 1 | template | weight_stationary, output_stationary |
+    | 2-3 | rows, columns | 4, 8, 12, 16, 20, 24, 28, 32 |
+    | 4-6 | depth of input, weight, accumulation buffer | 64, 128, 256, 512 words |
+    | 7-9 | width of input, weight, output port | 32, 64, 128 bits |
+
+    ## Observation space
+    ``Box(-1, 1, (13,), float32)``.
+
+    | num | observation |
+    |-----|-------------|
+    | 0-9 | index of each parameter's value, scaled to [0, 1]; -1 where open |
+    | 10 | position |
+    | 11 | share of the completions that meet the limits |
+    | 12 | least area of a feasible completion over the budget; 1 where there is none |
+
+    ## Rewards
+    0 until the last decision. A feasible design earns ``ideal / cycles``, in (0, 1], where ``ideal`` are the cycles
+    with every element of the largest array busy; an infeasible one minus its relative overshoot, at most 1. A verified
+    design earns the share ``level / 6`` of it: ``level`` counts the stages passed before the first that is not, of
+    generates, lints, bit-exact, cycle-exact, meets the clock, measured area within the budget.
+
+    ## Starting state
+    Nothing decided. There is no randomness.
+
+    ## Episode end
+    Terminates when every parameter is decided.
+
+    ## Arguments
+    Fields of ``HwGenSpec``, checked with errors that name the key: ``workload``, ``area_budget`` (a number, or
+    ``small``, ``medium``, ``large``), ``bandwidth_bits``, ``clock_ghz``, ``min_sqnr_db``, ``pe_pipeline``,
+    ``memory_latency``. ``verify`` is ``never``, ``best`` (designs better than all of their lane before) or ``always``;
+    it needs the extra ``rtl`` and a C++ compiler. ``render_mode`` is ``ansi`` or ``rgb_array``.
+
+    ```python
+    import accelgym, gymnasium
+    gymnasium.register_envs(accelgym)
+    env = gymnasium.make("accelgym/HwGen-v0", workload="gpt2/prefill_block", area_budget="medium", verify="best")
+    ```
+
+    ## Info
+    The same keys at reset and at every step: ``objective`` (cycles), ``area_nand2`` and ``critical_path_ps``, ``inf``
+    until the design is finished; ``feasible`` (a completion within the limits exists), ``position``, ``design``
+    (value index per parameter, -1 where open), ``level`` (-1 where not verified) and ``record`` (JSON text
+    of what was proved, empty where not verified).
+
+    ## Vectorised environment
+    ``gymnasium.make_vec(id, num_envs=64)`` gives :class:`HwGenVectorEnv`.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+    }
+
+    def __init__(
+        self,
+        *,
+        verify: str = "never",
+        task: HwGenTask | None = None,
+        render_mode: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        self._lane = HwGenVectorEnv(1, verify=verify, task=task, render_mode=render_mode, **arguments)
+        self.task = self._lane.task
+        self.render_mode = render_mode
+        self.observation_space = self._lane.single_observation_space
+        self.action_space = self._lane.single_action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
+        """Starts an episode."""
+        super().reset(seed=seed)
+        obs, infos = self._lane.reset(seed=seed)
+        info = _first(infos)
+        self._frame = info["design"]
+        return obs[0], info
+
+    def step(self, action: np.int64) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
+        """Decides the next parameter."""
+        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
+        ended = bool(terminated[0])
+        info = _first(infos["final_info"] if ended else infos)
+        self._frame = info["design"]
+        last = infos["final_obs"][0] if ended else obs[0]
+        return last, float(rewards[0]), ended, bool(truncated[0]), info
+
+    def action_masks(self) -> Bools:
+        """Values that leave a feasible completion, shape ``(values,)``."""
+        return np.asarray(self._lane.action_masks()[0])
+
+    def render(self) -> Any:
+        """Returns the design so far as text or as an RGB array."""
+        if self.render_mode is None:
+            return None
+        paint = format_design if self.render_mode == "ansi" else draw_design
+        return paint(self.task, self._frame)
+
+
+def _first(infos: Infos) -> dict[str, Any]:
+    values = {key: infos[key][0].copy() for key in _KEYS if key != "record"}
+    return values | {"record": np.str_(infos["record"][0])}

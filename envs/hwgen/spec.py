@@ -1,0 +1,94 @@
+"""What defines a hardware-generation task, validated with errors that name the key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from accelgym.costmodels.errors import InputError, unknown_name
+
+__all__ = ["AREA_PRESETS", "FORMATS", "PARAMETER_VALUES", "HwGenSpec"]
+
+AREA_PRESETS = {"small": 350_000.0, "medium": 500_000.0, "large": 1_500_000.0}
+"""NAND2 equivalents."""
+
+_INTEGER_SUMS = {"psum_type": "int24", "accumulation_type": "int24"}
+_FLOAT_SUMS = {"psum_type": "bf16", "accumulation_type": "bf16"}
+FORMATS: dict[str, dict[str, str]] = {
+    "int4": {"input_type": "int4", "weight_type": "int4", **_INTEGER_SUMS},
+    "w4a8": {"input_type": "int8", "weight_type": "int4", **_INTEGER_SUMS},
+    "int8": {"input_type": "int8", "weight_type": "int8", **_INTEGER_SUMS},
+    "e4m3": {"input_type": "e4m3", "weight_type": "e4m3", **_FLOAT_SUMS},
+    "posit8": {"input_type": "posit8_1", "weight_type": "posit8_1", **_FLOAT_SUMS},
+    "bf16": {"input_type": "bf16", "weight_type": "bf16", **_FLOAT_SUMS},
+}
+"""Number formats of inputs, weights and sums by the name of the choice."""
+
+PARAMETER_VALUES: dict[str, tuple[Any, ...]] = {
+    "formats": tuple(FORMATS),
+    "template": ("weight_stationary", "output_stationary"),
+    "rows": (4, 8, 12, 16, 20, 24, 28, 32),
+    "columns": (4, 8, 12, 16, 20, 24, 28, 32),
+    "input_buffer_depth": (64, 128, 256, 512),
+    "weight_buffer_depth": (64, 128, 256, 512),
+    "accumulation_buffer_depth": (64, 128, 256, 512),
+    "input_port_bits": (32, 64, 128),
+    "weight_port_bits": (32, 64, 128),
+    "output_port_bits": (32, 64, 128),
+}
+"""The choices, in the order in which the environment asks for them."""
+
+
+class HwGenSpec(BaseModel):
+    """Arguments of ``accelgym/HwGen-v0``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    workload: str = "gpt2/prefill_block"
+    """Name in the workload zoo, or a network file; convolutions and GEMMs run on the array, other layers are free."""
+    area_budget: float = Field(default=AREA_PRESETS["medium"], gt=0)
+    """NAND2 equivalents, or a preset."""
+    bandwidth_bits: int = Field(default=256, ge=96)
+    """Limit of the three port widths together: bits a cycle to and from memory."""
+    clock_ghz: float = Field(default=0.4, gt=0, le=10)
+    """Clock that the estimated critical path has to meet."""
+    min_sqnr_db: float = 25.0
+    """Least signal over quantisation noise of products, dB; excludes formats that are too coarse."""
+    pe_pipeline: int = Field(default=1, ge=1, le=2)
+    """Pipeline stages of a processing element."""
+    memory_latency: int = Field(default=8, ge=1, le=255)
+    """Cycles from an address on a port to its data."""
+
+    @classmethod
+    def parse(cls, arguments: Mapping[str, Any]) -> HwGenSpec:
+        """Validates keyword arguments.
+
+        Raises:
+            InputError: Names the key, the value given and what is allowed.
+        """
+        for key in arguments:
+            if key not in cls.model_fields:
+                raise unknown_name("argument", key, cls.model_fields)
+        values = dict(arguments)
+        preset = values.get("area_budget")
+        if isinstance(preset, str) and not _is_number(preset):
+            if preset not in AREA_PRESETS:
+                allowed = ", ".join(AREA_PRESETS)
+                raise InputError(f"area_budget is {preset!r}: allowed a number of NAND2 equivalents or {allowed}")
+            values["area_budget"] = AREA_PRESETS[preset]
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise InputError(f"{key} is {first['input']!r}: {first['msg']}") from None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
