@@ -10,12 +10,5 @@ from accelgym.cli.verify import verify
 __all__ = ["app"]
 
 app = typer.Typer(help="Hardware of a configuration file.", no_args_is_help=True)
-
-
-@app.callback()
-def _rtl() -> None:
-    """Hardware of a configuration file."""
-
-
 app.command()(verify)
 app.command()(synth)
