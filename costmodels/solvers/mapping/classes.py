@@ -6,8 +6,9 @@ A tensor without any relevant loop at a level is *hoisted*: its tile outlives th
 leave it in place are free, too. Hoisting is a class of its own, in which the relevant loops are fixed to one.
 
 Every mapping belongs to a class whose expression equals its cost: order its unit loops outermost, hoist the tensors
-that have no other relevant loop. Where a machine prescribes an order, which of its loops are one is part of the class. A class whose signature is worse than another's for every tensor may be dropped,
-since all counts grow with the loops counted and shrink with a slide.
+that have no other relevant loop. Where a machine prescribes an order, which of its loops are one is part of the
+class. A class whose signature is worse than another's for every tensor may be dropped, since all counts grow with
+the loops counted and shrink with a slide.
 """
 
 from __future__ import annotations
