@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, MissingExtraError
 from accelgym.costmodels.solvers.mapping.interior_point import Programs
 
 __all__ = ["solve_as_geometric", "solve_in_logarithms"]
@@ -91,8 +91,8 @@ class _Plain:
 def _cvxpy() -> Any:
     try:
         import cvxpy
-    except ImportError:
-        raise InputError("CVXPY is not installed: pip install 'accelgym[oracle]'") from None
+    except ImportError as error:
+        raise MissingExtraError("the CVXPY cross-check", "cvxpy", "oracle") from error
     return cvxpy
 
 
