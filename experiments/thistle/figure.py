@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.experiments.mapping_agents import MAPPER_PJ_PER_MAC
 from accelgym.experiments.thistle.proofs import Proof
+from accelgym.experiments.thistle.table import MAPPED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,12 +52,19 @@ def _draw(axes: Any, proofs: Sequence[Proof]) -> None:
         reached = [getattr(proof, agent) for proof in proofs]
         if not all(math.isnan(x) for x in reached):
             axes.plot(places, reached, marker, color=colour, label=agent, markersize=5)
-    if proofs[0].unit == "pj_per_mac":
+    if (proofs[0].machine, proofs[0].objective) == MAPPED:
         mapper = [MAPPER_PJ_PER_MAC.get((proof.workload, proof.layer), math.nan) for proof in proofs]
         if not all(math.isnan(x) for x in mapper):
             axes.plot(places, mapper, "^", color="#222222", label="timeloop-mapper", markersize=5)
-    axes.set_xticks(list(places), [f"{proof.workload.split('/')[-1][0].upper()}{proof.layer[1:]}" for proof in proofs])
+    axes.set_xticks(list(places), [_short(proof) for proof in proofs])
     axes.set_ylabel(_LABELS[proofs[0].unit])
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(fontsize="small", ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+
+
+def _short(proof: Proof) -> str:
+    """R1 for the first layer of ResNet-18."""
+    if "/" not in proof.workload:
+        return proof.workload
+    return f"{proof.workload.split('/')[-1][0].upper()}{proof.layer[1:]}"

@@ -12,7 +12,10 @@ from pathlib import Path
 from accelgym.experiments.mapping_agents import MAPPER_PJ_PER_MAC
 from accelgym.experiments.thistle.proofs import TOLERANCE, Proof
 
-__all__ = ["format_table", "write_csv"]
+__all__ = ["MAPPED", "format_table", "write_csv"]
+
+MAPPED = ("eyeriss", "energy")
+"""Machine and objective that timeloop-mapper was run with."""
 
 
 def write_csv(path: Path, proofs: Sequence[Proof]) -> None:
@@ -33,13 +36,13 @@ def format_table(proofs: Sequence[Proof]) -> str:
 
 def _table(machine: str, objective: str, proofs: Sequence[Proof]) -> str:
     heads = ["layer", "best", "certified bound", "gap", "nodes", "seconds", "thistle", "random_pruned"]
-    with_mapper = objective == "energy"
+    with_mapper = (machine, objective) == MAPPED
     if with_mapper:
         heads.append("timeloop-mapper")
     lines = [heads, ["---", *(["---:"] * (len(heads) - 1))]]
     for proof in proofs:
         line = [
-            f"{proof.workload} {proof.layer}",
+            " ".join(dict.fromkeys((proof.workload, proof.layer))),
             f"{proof.value:.4f}",
             f"{proof.lower_bound:.4f}",
             f"{proof.gap:.2%}",
