@@ -1,6 +1,7 @@
 """What the mapping oracle proves on every preset: a Markdown table of gaps after a time limit.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/oracle_coverage.py [--seconds 10] [--workload resnet18] [--layer 2]``.
+Run: ``OMP_NUM_THREADS=1 python benchmarks/oracle_coverage.py [--seconds 10] [--workload resnet18] [--layer 2]
+[--preset NAME]``.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from accelgym.costmodels.architecture.presets import preset_names
+from accelgym.costmodels.architecture.presets import preset, preset_names
 from accelgym.costmodels.errors import InputError
 from accelgym.envs import MappingTask
 
@@ -27,8 +28,8 @@ def cell(name: str, options: dict[str, str | bool], chosen: argparse.Namespace) 
     try:
         task = MappingTask(workload=chosen.workload, layer=chosen.layer, architecture=name, **options)
         found = task.solve(tolerance=1e-3, seconds=chosen.seconds)
-    except InputError:
-        return "unsupported"
+    except InputError as error:
+        return "no mapping fits" if str(error).startswith("no mapping") else "unsupported"
     certificate = task.certify(found, time.perf_counter() - begin)
     if certificate.gap <= PROVEN:
         return f"proven, {found.seconds:.1f} s"
@@ -41,12 +42,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="time limit per cell")
     parser.add_argument("--workload", default="resnet18")
     parser.add_argument("--layer", type=int, default=2)
+    parser.add_argument("--preset", action="append", choices=preset_names(), help="repeatable; all by default")
     chosen = parser.parse_args()
     print(f"| preset | levels | {' | '.join(OPTIONS)} |\n|---|---:|{'---|' * len(OPTIONS)}")
-    for name in preset_names():
-        task = MappingTask(workload=chosen.workload, layer=chosen.layer, architecture=name)
+    for name in chosen.preset or preset_names():
         cells = [cell(name, options, chosen) for options in OPTIONS.values()]
-        print(f"| `{name}` | {len(task.architecture.levels)} | {' | '.join(cells)} |", flush=True)
+        print(f"| `{name}` | {len(preset(name).levels)} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,10 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
         mine = []
         for unit in _unit_loops(idle, loops & space.open[place], pinned):
             for order in _orders(loops & ~unit, pinned):
-                counted, slide = _signature(order, relevant, slides, hoisted)
+                signature = _signature(order, relevant, slides, hoisted)
                 first = [d for d in pinned if loops[d]]
                 rest = [d for d in (*order, *np.flatnonzero(unit).tolist()) if d not in first]
-                mine.append((counted, slide, hoisted, unit, (*first, *rest)))
+                mine.append((*signature, hoisted, unit, (*first, *rest)))
         rows += _undominated(mine)
     counted, slide, hoists, units, orders = zip(*rows, strict=True)
     every = np.array(slide).any(axis=0)

@@ -290,4 +290,4 @@ def _constraints(programs: Programs, functions: _Functions, y: Floats) -> Floats
 def _reach(x: Floats, dx: Floats) -> Floats:
     """Largest step up to 1 that keeps all entries of a row positive, shape ``(n, 1)``."""
     ratio = np.where(dx < 0.0, -x / np.minimum(dx, -1e-30), np.inf)
-    return np.minimum(ratio.min(axis=1, keepdims=True), 1.0)
+    return np.asarray(np.minimum(ratio.min(axis=1, keepdims=True), 1.0))

@@ -151,7 +151,7 @@ class ProgramWriter:
         child = movement.child
         if child == self.depth:
             return np.zeros(len(nodes))
-        return self.machines.fill_pj[nodes.machine, child] * nodes.keep[:, child, movement.tensor]
+        return np.asarray(self.machines.fill_pj[nodes.machine, child] * nodes.keep[:, child, movement.tensor])
 
     @staticmethod
     def _is_constant(posynomial: Posynomial) -> bool:
@@ -159,7 +159,8 @@ class ProgramWriter:
 
     def _amount(self, posynomial: Posynomial) -> Floats:
         """Value of a constant posynomial."""
-        return np.exp(posynomial.log + posynomial.exponents[:, :, 0] @ np.log(self.space.bounds)).sum(axis=1)
+        words = np.exp(posynomial.log + posynomial.exponents[:, :, 0] @ np.log(self.space.bounds))
+        return np.asarray(words.sum(axis=1))
 
     def _constant(self, value: Floats) -> Posynomial:
         return Posynomial(log_of(value)[:, None], self.traffic.zeros(len(value))[:, None])

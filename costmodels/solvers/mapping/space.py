@@ -51,7 +51,7 @@ class MappingSpace:
         places = []
         for v, level in enumerate(architecture.levels):
             places.append(Place(v, False, (_slot(architecture, v, "temporal"),)))
-            along = [architecture.slot(v, kind) for kind in ("y", "x")]  # type: ignore[arg-type]
+            along = [architecture.slot(v, kind) for kind in ("y", "x")]
             if level.fanout > 1:
                 places.append(Place(v, True, tuple(s for s in along if s is not None)))
         self.places = tuple(places)
@@ -156,7 +156,7 @@ class MappingSpace:
             Whether some distribution fits, shape ``(n,)``, and which dimensions lie along x as a bit mask.
         """
         level = self.places[place].level
-        slots = [self.architecture.slot(level, kind) for kind in ("y", "x")]  # type: ignore[arg-type]
+        slots = [self.architecture.slot(level, kind) for kind in ("y", "x")]
         n = factors.shape[1]
         fits, chosen = np.zeros(n, dtype=bool), np.zeros(n, dtype=np.int64)
         spread = np.flatnonzero((factors > 1).any(axis=1))
@@ -191,7 +191,7 @@ class MappingSpace:
             if not place.spatial:
                 result[place.slots[0], list(self.active)] = factors[i]
                 continue
-            y, x = (self.architecture.slot(place.level, kind) for kind in ("y", "x"))  # type: ignore[arg-type]
+            y, x = (self.architecture.slot(place.level, kind) for kind in ("y", "x"))
             for d, dim in enumerate(self.active):
                 along_x = (masks[i] >> d & 1).astype(bool)
                 if x is not None:
