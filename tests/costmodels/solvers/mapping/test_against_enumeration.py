@@ -74,7 +74,7 @@ def test_the_order_of_the_innermost_loops_is_indifferent(case):
 
 @pytest.mark.slow
 @given(small.cases(most=400_000, constrained=True))
-@settings(max_examples=500, **QUIET)
+@settings(max_examples=100, **QUIET)
 def test_bounds_alone_close_in_on_the_optimum_of_larger_cases(long_way, case):
     check(case, small.optimum(case))
 
