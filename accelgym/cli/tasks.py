@@ -13,6 +13,8 @@ from rich.table import Table
 
 from accelgym.cli.console import out, print_json, progress_bar
 from accelgym.cli.settings import EnvOption, JsonOption, SetOption, parse_settings
+from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.errors import InputError
 from accelgym.envs import Task, make_task
 
 __all__ = ["COMMANDS"]
@@ -22,11 +24,23 @@ _PROVEN = 1e-9
 """Gap up to which a reference counts as the optimum."""
 
 
-def oracle(env: EnvOption = _DEFAULT_ENV, settings: SetOption = None, as_json: JsonOption = False) -> None:
+def oracle(
+    env: EnvOption = _DEFAULT_ENV,
+    settings: SetOption = None,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export-timeloop", metavar="DIR", help="Write architecture, problem and mapping as YAML there."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Solves a task exactly, or bounds it."""
     start = time.perf_counter()
     task = make_task(env, **parse_settings(settings))
+    if export is not None and type(task).artifacts is Task.artifacts:
+        raise InputError(f"--export-timeloop: designs of {env} are no mappings; try accelgym/Mapping-v0")
     found = task.reference()
+    if export is not None:
+        _export(task, found, export)
     answer = (
         found.to_json()
         | task.figures(found.value)
@@ -45,6 +59,19 @@ def oracle(env: EnvOption = _DEFAULT_ENV, settings: SetOption = None, as_json: J
         table.add_row(key, str(value))
     out.print(table)
     out.print(design)
+
+
+def _export(task: Task, found: Certificate, folder: Path) -> None:
+    """Writes what timeloop-model needs to price the design of a certificate.
+
+    Raises:
+        InputError: The certificate is a bound without a design.
+    """
+    if found.design is None:
+        raise InputError("--export-timeloop: the certificate is a bound without a design; there is no mapping to write")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in task.artifacts(np.array(found.design)).items():
+        (folder / name).write_text(text)
 
 
 def audit(

@@ -119,6 +119,7 @@ def test_a_malformed_csv_is_answered_with_file_line_and_column(tmp_path, old, ne
         (["oracle", "--set", "workload=resnet81"], "did you mean 'resnet18'"),
         (["oracle", "--set", "budget"], "expected KEY=VALUE"),
         (["oracle", "--env", "accelgym/Nothing-v0"], "unknown task"),
+        (["oracle", "--export-timeloop", "x"], "designs of accelgym/ResourceAssignment-v0 are no mappings"),
         (["search", "--agent", "gaa", "--out", "x"], "unknown agent 'gaa': did you mean 'ga'"),
         (["search", "--agent", "random", "--out", "x", "--budget", "0"], "allowed >= 1"),
         (["search", "--agent", "random", "--out", "x", "--option", "bacth=3"], "did you mean 'batch'"),

@@ -175,3 +175,13 @@ def test_native_files_that_do_not_fit_are_answered(native, files, edit, message)
     assert result.returncode == 2
     assert message in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.stderr
+
+
+def test_the_oracle_exports_the_mapping_it_proved(tmp_path):
+    (tmp_path / "net.csv").write_text("K,C,Y,X,R,S,T\n4,2,4,4,1,1,1\n")
+    arguments = ["oracle", "--env", "accelgym/Mapping-v0", "--set", f"workload={tmp_path / 'net.csv'}"]
+    arguments += ["--set", "layer=1", "--set", "objective=energy", "--set", "arch=memory_access_exercise"]
+    proved = json.loads(run(*arguments, "--export-timeloop", str(tmp_path / "out"), "--json"))
+    assert proved["gap"] == 0
+    priced = json.loads(run("import", "timeloop", str(tmp_path / "out" / "timeloop.yaml"), "--json"))["result"]
+    assert priced["energy_pJ"]["total"] == pytest.approx(proved["value"], rel=1e-9)

@@ -93,7 +93,7 @@ def mapping():
 @pytest.fixture(scope="session")
 def hwgen():
     return HwGenTask(
-        workload_object=Workload.chain("one", [Layer.gemm("gemm", M=4, K=24, C=16)]), area_budget=150_000.0
+        workload_object=Workload.chain("one", [Layer.gemm("gemm", M=4, K=24, C=16)]), area_budget=400_000.0
     )
 
 

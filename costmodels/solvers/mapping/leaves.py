@@ -128,6 +128,16 @@ class Evaluator:
             values[rows] = np.where(valid, value, np.inf)
         return values
 
+    def nests(self, chains: Ints, classes: Ints, machine: Ints, keep: Bools) -> tuple[Ints, Ints, Bools]:
+        """Returns factors and ranks by slot, shape ``(slots, dims, n)``, and which mappings fit, shape ``(n,)``."""
+        factors = self.factors(chains)
+        fits, masks = self._split(factors, machine)
+        return (
+            self.space.slot_factors(factors, masks),
+            self.ranks(classes),
+            fits & self.fits(chains, machine, keep),
+        )
+
     def _plain(self, keep: Bools) -> bool:
         stored = np.array(
             [[x.may_store(t) for t in self.space.problem.tensor_names] for x in self.space.architecture.levels]

@@ -109,15 +109,16 @@ class ProgramWriter:
         constant = self.macs * machines.mac_pj[rows]
         for movement in moved:
             if movement.tensor != output and self._is_constant(movement.requests):
-                constant = constant + self._served(nodes, movement)[0] * self._amount(movement.requests)
+                price = self._served(nodes, movement)[0]
+                if movement.delivered is None:
+                    price = price + self._filling(nodes, movement)
+                constant = constant + price * self._amount(movement.requests)
         elision = Elision.plan(self, nodes, constant)
         constant = elision.constant
         for movement in moved:
             t, child, request = movement.tensor, movement.child, movement.requests
             read, write = self._served(nodes, movement)
-            filling = np.zeros(n)
-            if child < self.depth:
-                filling = machines.fill_pj[rows, child] * nodes.keep[:, child, t]
+            filling = self._filling(nodes, movement)
             if t == output:
                 read = read * elision.remaining(movement.server, request, low, high)
                 filled = np.full(n, min(child, self.depth - 1))
@@ -144,6 +145,13 @@ class ProgramWriter:
             kept = nodes.keep[:, movement.child, t]
             return read * kept, write * kept
         return read, write
+
+    def _filling(self, nodes: Nodes, movement: Movement) -> Floats:
+        """Energy that a word delivered costs the level that it fills, if any."""
+        child = movement.child
+        if child == self.depth:
+            return np.zeros(len(nodes))
+        return np.asarray(self.machines.fill_pj[nodes.machine, child] * nodes.keep[:, child, movement.tensor])
 
     @staticmethod
     def _is_constant(posynomial: Posynomial) -> bool:

