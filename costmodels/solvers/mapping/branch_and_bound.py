@@ -30,7 +30,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-PROOF_VERSION = "geometric-programs 1.1"
+PROOF_VERSION = "geometric-programs 1.2"
 """Changes whenever a bound could."""
 RELAXATIONS = (
     "factors need not be integers, nor divide",
@@ -42,6 +42,8 @@ RELAXATIONS = (
 """What the bounds of open nodes give away."""
 
 _BATCH = 128
+_DIVES = 32
+"""Part of a batch that goes to nodes whose classes are decided."""
 _LEAF = 4000.0
 _MOST_ROOTS = 4096
 _ROUNDED = 8
@@ -174,8 +176,8 @@ class BranchAndBound:
 
     def advance(self) -> None:
         """One round: bounds the most promising nodes, enumerates small ones and splits the others."""
-        order = np.argsort(self.open.bound, kind="stable")
-        now, self.open = self.open.take(order[:_BATCH]), self.open.take(order[_BATCH:])
+        chosen = self._most_promising()
+        now, self.open = self.open.take(chosen), self.open.take(~chosen)
         now = self._enumerate(now)
         if not len(now):
             return
@@ -196,6 +198,16 @@ class BranchAndBound:
         children = self._split(now.take(alive), points[alive], weights[alive])
         children = self._admit(children)
         self.open = Nodes.join([self.open, children.take(children.bound < self.cutoff)])
+
+    def _most_promising(self) -> Bools:
+        """Nodes to bound next: those with the least bounds, and some of those that can yield a mapping soon."""
+        order = np.argsort(self.open.bound, kind="stable")
+        chosen = np.zeros(len(order), dtype=bool)
+        chosen[order[: _BATCH - _DIVES]] = True
+        ready = order[self._decided(self.open)[order]]
+        chosen[ready[:_DIVES]] = True
+        chosen[order[~chosen[order]][: _BATCH - int(chosen.sum())]] = True
+        return chosen
 
     def _decided(self, nodes: Nodes) -> Bools:
         last = np.array([table.undecided for table in self.classes], dtype=np.int64)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.rules import BYPASSED
 from accelgym.costmodels.loopnest.terms import TermTable
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
@@ -60,7 +61,11 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
     tensors, dims = len(table.transfers), space.dims
     relevant = np.zeros((tensors, dims), dtype=bool)
     slides = np.zeros((tensors, dims), dtype=bool)
+    # What no level further in keeps passes straight to the multipliers, where every loop counts.
+    held = (space.rules.keep[level + 1 :] != BYPASSED).any(axis=0)
     for t, transfers in enumerate(table.transfers):
+        if not held[t]:
+            continue
         for d, dim in enumerate(space.active):
             relevant[t, d] = dim in transfers[0].relevant
             slides[t, d] = any(dim in window.dims and len(window.dims) == 2 for window in transfers[0].windows)
