@@ -44,6 +44,10 @@ class MappingRun:
     evaluations: int
     pj_per_mac: float
     """Of the best mapping; ``inf`` where none was found."""
+    optimum_pj_per_mac: float
+    """Of the task's reference, proven or the best known."""
+    bound_pj_per_mac: float
+    """Certified: no mapping is better."""
     agent_cpu_s: float
     evaluation_cpu_s: float
 
@@ -62,6 +66,7 @@ def run_searches(config: BenchConfig) -> Iterator[MappingRun]:
             task = make_task(entry.env, **arguments)
             if not isinstance(task, MappingTask) or task.spec.objective != "energy":
                 raise InputError(f"task {arguments}: allowed tasks of accelgym/Mapping-v0 with objective=energy")
+            reference = task.reference()
             for agent in config.agents:
                 for seed in config.seeds:
                     budget = config.budget_of(agent)
@@ -73,6 +78,8 @@ def run_searches(config: BenchConfig) -> Iterator[MappingRun]:
                         seed,
                         found.evaluations,
                         found.best / task.problem.macs,
+                        reference.value / task.problem.macs,
+                        reference.lower_bound / task.problem.macs,
                         float(found.agent_cpu_s[-1]),
                         float(found.evaluation_cpu_s[-1]),
                     )
@@ -87,7 +94,7 @@ def write_csv(path: Path, runs: Sequence[MappingRun]) -> None:
 
 
 def format_table(runs: Sequence[MappingRun]) -> str:
-    """Returns a Markdown table: mean pJ/MAC over the seeds by layer and agent, and the mean over the layers."""
+    """Returns a Markdown table: mean pJ/MAC over the seeds by layer and agent, and how far above the optimum."""
     agents = list(dict.fromkeys(run.agent for run in runs))
     layers = list(dict.fromkeys((run.workload, run.layer) for run in runs))
     reached = {
@@ -96,11 +103,15 @@ def format_table(runs: Sequence[MappingRun]) -> str:
         for agent in agents
     }
     spent = {agent: max(run.evaluations for run in runs if run.agent == agent) for agent in agents}
-    heads = ["layer", "timeloop-mapper", *(f"{agent} ({spent[agent]})" for agent in agents)]
+    optimum = {(run.workload, run.layer): run.optimum_pj_per_mac for run in runs}
+    heads = ["layer", "optimum", "timeloop-mapper", *(f"{agent} ({spent[agent]})" for agent in agents)]
     lines = [heads, ["---", *(["---:"] * (len(heads) - 1))]]
     for layer in layers:
         mapper = MAPPER_PJ_PER_MAC.get(layer)
         values = [f"{reached[layer, agent]:.2f}" for agent in agents]
-        lines.append([" ".join(layer), "" if mapper is None else f"{mapper:.2f}", *values])
-    lines.append(["mean", "", *(f"{np.mean([reached[x, agent] for x in layers]):.2f}" for agent in agents)])
+        lines.append([" ".join(layer), f"{optimum[layer]:.2f}", "" if mapper is None else f"{mapper:.2f}", *values])
+    means = [f"{np.mean([reached[x, agent] for x in layers]):.2f}" for agent in agents]
+    lines.append(["mean", f"{np.mean(list(optimum.values())):.2f}", "", *means])
+    above = [np.mean([reached[x, agent] / optimum[x] - 1 for x in layers]) for agent in agents]
+    lines.append(["mean above the optimum", "", "", *(f"{value:.1%}" for value in above)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

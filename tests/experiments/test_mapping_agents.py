@@ -35,12 +35,14 @@ def test_every_cell_is_the_mean_of_its_searches(tmp_path):
     task = make_task("Mapping-v0", **LAYER, layer=5)
     again = [search(task, "gamma", budget=40, seed=s, options={"population": 10}).best for s in (0, 1)]
     table = format_table(runs).splitlines()
-    assert table[0] == "| layer | timeloop-mapper | random_pruned (60) | gamma (40) |"
-    assert table[2].split("|")[2].strip() == "22.54"
-    assert float(table[3].split("|")[4]) == pytest.approx(sum(again) / 2 / task.problem.macs, abs=0.005)
-    assert [float(cell) for cell in table[4].split("|")[3:5]] == pytest.approx(
-        [(float(table[2].split("|")[i]) + float(table[3].split("|")[i])) / 2 for i in (3, 4)], abs=0.011
+    assert table[0] == "| layer | optimum | timeloop-mapper | random_pruned (60) | gamma (40) |"
+    assert table[2].split("|")[3].strip() == "22.54"
+    assert float(table[3].split("|")[5]) == pytest.approx(sum(again) / 2 / task.problem.macs, abs=0.005)
+    assert [float(cell) for cell in table[4].split("|")[4:6]] == pytest.approx(
+        [(float(table[2].split("|")[i]) + float(table[3].split("|")[i])) / 2 for i in (4, 5)], abs=0.011
     )
+    assert float(table[3].split("|")[2]) == pytest.approx(task.reference().value / task.problem.macs, abs=0.005)
+    assert all(run.bound_pj_per_mac <= run.optimum_pj_per_mac <= run.pj_per_mac for run in runs)
     write_csv(tmp_path / "runs.csv", runs)
     with (tmp_path / "runs.csv").open() as file:
         rows = list(csv.DictReader(file))
