@@ -22,8 +22,9 @@ TYPES = {
     "INT8": {},
     "E4M3": {"input_type": "e4m3", "weight_type": "e4m3", **_FLOAT_SUMS},
     "Posit8": {"input_type": "posit8_1", "weight_type": "posit8_1", **_FLOAT_SUMS},
+    "MXINT8": {"psum_type": "int24", "accumulation_type": "bf16", "scale_type": "e8m0"},
 }
-PUBLISHED_RATIO = {"E4M3": 1.76, "Posit8": 1.92}
+PUBLISHED_RATIO = {"E4M3": 1.76, "Posit8": 1.92, "MXINT8": 1.14}
 PUBLISHED_SHARES = {
     8: (0.027, 0.111, 0.064, 0.148),
     16: (0.109, 0.211, 0.098, 0.250),
