@@ -175,7 +175,7 @@ def test_the_environment_walks_to_the_reference_within_its_masks():
     assert reward == pytest.approx(-np.log(task.reference().value / task.bound))
 
 
-# -- one evaluation ----------------------------------------------------------------------------------------------------
+# -- one evaluation --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sizes", [TIGHT, SMALL], ids=["tight", "small"])
@@ -207,7 +207,7 @@ def test_artifacts_state_the_machine_and_read_back_with_the_same_costs(sizes):
         assert read.architecture.num_multipliers == machine.pes
 
 
-# -- arguments -----------------------------------------------------------------------------------------------------------
+# -- arguments ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
