@@ -175,6 +175,26 @@ def test_the_environment_walks_to_the_reference_within_its_masks():
     assert reward == pytest.approx(-np.log(task.reference().value / task.bound))
 
 
+def test_a_machine_beyond_the_area_earns_less_than_all_loops_outermost():
+    task = family_task(CONV1D)
+    env = CoDesignEnv(task=task)
+
+    def play(design):
+        env.reset()
+        for choice in task.choices(design[None])[0]:
+            _, reward, ended, _, info = env.step(choice)
+        assert ended
+        return reward, info
+
+    lazy, info = play(task.outermost)
+    assert info["feasible"]
+    over = task.outermost.copy()
+    over[1] = 2
+    reward, info = play(over)
+    assert not info["feasible"]
+    assert reward == pytest.approx(lazy - 1)
+
+
 # -- one evaluation --------------------------------------------------------------------------------------------------
 
 
