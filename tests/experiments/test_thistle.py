@@ -116,6 +116,15 @@ def test_tables_and_figures_of_a_study_show_its_rows(compared):
     assert [bar.get_height() for bar in bars] == shown
 
 
+def test_an_unfinished_co_design_takes_over_the_mapping_of_the_shared_machine():
+    """After a single round both are far from done; the shared machine is a choice of each."""
+    found = study([("thistle/resnet18", 4), ("thistle/resnet18", 6)], "latency", seconds=0.0)
+    for own, shared in zip(found.layerwise, found.shared, strict=True):
+        assert own.total <= shared.total
+        assert own.gap == pytest.approx(1 - own.total_bound / own.total)
+        assert own.value <= own.lower_bound
+
+
 def test_the_proved_machine_is_at_least_as_good_as_the_papers_way():
     layers = [("thistle/resnet18", 11), ("thistle/resnet18", 5)]
     paper = study(layers, "energy", seconds=10)
