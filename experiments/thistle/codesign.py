@@ -49,10 +49,9 @@ def study(layers: Sequence[tuple[str, int]], objective: str, *, seconds: float, 
             default the paper's way: the machine that is best for the layer that takes most on its own machine.
     """
     fixed = eyeriss(dram_words=4.0, sram_words=16.0)
-    limits = {"seconds": seconds, "budget": 0}
-    on_eyeriss = tuple(prove(w, layer, EYERISS, fixed, objective, **limits) for w, layer in layers)
+    on_eyeriss = tuple(prove(w, layer, EYERISS, fixed, objective, seconds=seconds, budget=0) for w, layer in layers)
     tasks = [CoDesignTask(workload=w, layer=layer, objective=objective) for w, layer in layers]
-    own = tuple(prove_task(task, LAYERWISE, w, **limits) for task, (w, _) in zip(tasks, layers, strict=True))
+    own = tuple(prove_task(task, LAYERWISE, w, seconds, 0) for task, (w, _) in zip(tasks, layers, strict=True))
     bound = sum(proof.total_bound for proof in own)
     if minimum:
         name, bound = _least_sum(tasks, objective, seconds)
@@ -61,7 +60,7 @@ def study(layers: Sequence[tuple[str, int]], objective: str, *, seconds: float, 
         heaviest = max(own, key=lambda proof: proof.total)
         name, reason = heaviest.architecture, f"best for {heaviest.workload} {heaviest.layer}, which takes most"
     machine = next(m.architecture for m in tasks[0].family.machines if m.architecture.name == name)
-    shared = tuple(prove(w, layer, SHARED, machine, objective, **limits) for w, layer in layers)
+    shared = tuple(prove(w, layer, SHARED, machine, objective, seconds=seconds, budget=0) for w, layer in layers)
     own = tuple(_better(mine, theirs) for mine, theirs in zip(own, shared, strict=True))
     return Study(on_eyeriss, own, shared, reason, bound)
 

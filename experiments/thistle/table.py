@@ -84,8 +84,8 @@ def format_study(study: Study) -> str:
     seconds = [proof.seconds for proof in study.layerwise]
     return (
         f"**{study.layerwise[0].objective}** ({unit})\n\n{table}\n\n"
-        f"All layers together: {means}. One machine: {sizes(study.shared[0].architecture)} ({study.chosen_for}); no "
-        f"machine is better by more than {excess:.2%} (certified). Seconds of a co-design: median "
+        f"All layers together: {means}. One machine: {sizes(study.shared[0].architecture)} ({study.chosen_for}), at "
+        f"most {excess:.2%} above the best single machine (certified). Seconds of a co-design: median "
         f"{statistics.median(seconds):.1f}, largest {max(seconds):.1f}."
     )
 
