@@ -88,7 +88,10 @@ class ArchitectureFamily:
 
     @cached_property
     def machines(self) -> tuple[MachineSize, ...]:
-        """All machines with at least one processing element, registers varying slowest."""
+        """All machines with at least two processing elements, registers varying slowest.
+
+        A single one has no fan-out to spread loops over, and so another map space than its family.
+        """
         found = []
         for registers in self.registers:
             for sram_words in self.sram_words:
@@ -101,7 +104,7 @@ class ArchitectureFamily:
         dram, sram, file = self.base.levels
         sram, file = self._resized(sram, sram_words), self._resized(file, registers)
         pes = int((self.area_um2 - sram.area_um2) // (file.area_um2 + self.base.compute.area_um2))
-        if pes < 1:
+        if pes < 2:
             return None
         name = f"{self.base.name}-R{registers}-S{sram_words}-P{pes}"
         levels = (dram, replace(sram, fanout_x=pes, fanout_y=1), file)

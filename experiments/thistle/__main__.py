@@ -10,16 +10,17 @@ from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.experiments.memory_access.figure import save_figure
-from accelgym.experiments.thistle.figure import layers_figure
+from accelgym.experiments.thistle.codesign import study
+from accelgym.experiments.thistle.figure import layers_figure, study_figure
 from accelgym.experiments.thistle.proofs import LAYERS, Proof, prove, prove_problem
-from accelgym.experiments.thistle.table import format_table, write_csv
+from accelgym.experiments.thistle.table import format_study, format_table, write_csv
 from accelgym.experiments.thistle.variants import MACHINES
 
 _GEMM = Problem.gemm("GEMM 4096^3", I=4096, J=4096, L=4096)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Proves layers; writes proofs.csv, table.md and layers.png, and the table to standard output."""
+    """Proves layers; writes proofs.csv, table.md and a figure, and the table to standard output."""
     parser = argparse.ArgumentParser(prog="accelgym.experiments.thistle", description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--machine", choices=list(MACHINES), default="eyeriss")
@@ -28,17 +29,34 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="time limit per layer")
     parser.add_argument("--budget", type=int, default=2000, help="evaluations of the heuristics; 0 runs none")
     parser.add_argument("--gemm", action="store_true", help="prove GEMM 4096^3 on two presets instead of the layers")
+    parser.add_argument("--codesign", action="store_true", help="compare Eyeriss with machines of equal area")
+    parser.add_argument("--minimum", action="store_true", help="with --codesign: prove which one machine is best")
+    parser.add_argument("--network", choices=["resnet18", "yolo9000"], help="only the layers of one network")
     chosen = parser.parse_args(arguments)
+    if chosen.codesign and chosen.objective == "edp":
+        parser.error("--objective is edp, allowed energy or latency with --codesign: products do not add up")
+    if chosen.minimum and not chosen.codesign:
+        parser.error("--minimum needs --codesign")
     try:
-        proofs = list(_run(chosen))
+        if chosen.codesign:
+            found = study(_layers(chosen), chosen.objective, seconds=chosen.seconds, minimum=chosen.minimum)
+            proofs = [proof for group in found.groups.values() for proof in group]
+            table, name, figure = format_study(found), "codesign.png", study_figure([found])
+        else:
+            proofs = _run(chosen)
+            table, name, figure = format_table(proofs), "layers.png", layers_figure(proofs)
         chosen.out.mkdir(parents=True, exist_ok=True)
         write_csv(chosen.out / "proofs.csv", proofs)
-        table = format_table(proofs)
         (chosen.out / "table.md").write_text(table + "\n", encoding="utf-8")
-        save_figure(layers_figure(proofs), chosen.out / "layers.png")
+        save_figure(figure, chosen.out / name)
     except InputError as error:
         parser.error(str(error))
     sys.stdout.write(f"{table}\n")
+
+
+def _layers(chosen: argparse.Namespace) -> list[tuple[str, int]]:
+    layers = [x for x in LAYERS if chosen.network is None or x[0] == f"thistle/{chosen.network}"]
+    return layers[:: chosen.every]
 
 
 def _run(chosen: argparse.Namespace) -> list[Proof]:
@@ -51,7 +69,7 @@ def _run(chosen: argparse.Namespace) -> list[Proof]:
     limits = {"seconds": chosen.seconds, "budget": chosen.budget}
     return [
         prove(workload, layer, chosen.machine, machine, chosen.objective, **limits)
-        for workload, layer in LAYERS[:: chosen.every]
+        for workload, layer in _layers(chosen)
     ]
 
 

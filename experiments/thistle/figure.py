@@ -1,4 +1,4 @@
-"""Draws proofs per layer: the optimum, its certified bound, and what heuristics reach."""
+"""Draws proofs per layer: the optimum, its certified bound, what heuristics reach, and machines side by side."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.experiments.mapping_agents import MAPPER_PJ_PER_MAC
+from accelgym.experiments.thistle.codesign import Study
 from accelgym.experiments.thistle.proofs import Proof
-from accelgym.experiments.thistle.table import MAPPED
+from accelgym.experiments.thistle.table import MAPPED, sizes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["layers_figure"]
+__all__ = ["layers_figure", "study_figure"]
 
 _LABELS = {"pj_per_mac": "pJ per MAC", "ipc": "MACs per cycle", "pj_cycles_per_mac2": "pJ cycles per MAC²"}
+_COLOURS = ("#A6CEE3", "#33A02C", "#FDBF6F")
 _MARKERS = {"thistle": ("D", "#009E73"), "random_pruned": ("x", "#7F4FA8")}
 
 
@@ -26,28 +28,51 @@ def layers_figure(proofs: Sequence[Proof]) -> Figure:
     Raises:
         MissingExtraError: matplotlib is not installed (extra ``report``).
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "matplotlib", "report") from error
     groups: dict[tuple[str, str], list[Proof]] = {}
     for proof in proofs:
         groups.setdefault((proof.machine, proof.objective), []).append(proof)
-    figure = Figure(figsize=(12, 3.6 * len(groups)), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(len(groups), 1, squeeze=False)[:, 0]
+    figure, panels = _panels(len(groups))
     for axes, ((machine, objective), rows) in zip(panels, groups.items(), strict=True):
         _draw(axes, rows)
         axes.set_title(f"{machine}: {objective}")
     return figure
 
 
+def study_figure(studies: Sequence[Study]) -> Figure:
+    """Draws one panel per objective: each layer on Eyeriss, on its own machine and on the shared one.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed (extra ``report``).
+    """
+    figure, panels = _panels(len(studies))
+    for axes, study in zip(panels, studies, strict=True):
+        width = 0.8 / len(study.groups)
+        for k, (name, proofs) in enumerate(study.groups.items()):
+            places = [x + (k - 1) * width for x in range(len(proofs))]
+            axes.bar(places, [proof.value for proof in proofs], width, color=_COLOURS[k], label=name)
+            _draw_bounds(axes, proofs, places, width / 2, "certified bound" if k == 0 else None)
+        _finish(axes, study.layerwise)
+        axes.set_title(
+            f"{study.layerwise[0].objective}, equal area; one machine: {sizes(study.shared[0].architecture)}"
+        )
+    return figure
+
+
+def _panels(count: int) -> tuple[Figure, Any]:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError("drawing", "matplotlib", "report") from error
+    figure = Figure(figsize=(12, 3.6 * count), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(count, 1, squeeze=False)[:, 0]
+
+
 def _draw(axes: Any, proofs: Sequence[Proof]) -> None:
     places = range(len(proofs))
-    axes.bar(places, [proof.value for proof in proofs], color="#A6CEE3", label="best mapping")
-    bounds = [proof.lower_bound for proof in proofs]
-    axes.hlines(bounds, [x - 0.4 for x in places], [x + 0.4 for x in places], color="#D55E00", label="certified bound")
+    axes.bar(places, [proof.value for proof in proofs], color=_COLOURS[0], label="best mapping")
+    _draw_bounds(axes, proofs, places, 0.4, "certified bound")
     for agent, (marker, colour) in _MARKERS.items():
         reached = [getattr(proof, agent) for proof in proofs]
         if not all(math.isnan(x) for x in reached):
@@ -56,7 +81,16 @@ def _draw(axes: Any, proofs: Sequence[Proof]) -> None:
         mapper = [MAPPER_PJ_PER_MAC.get((proof.workload, proof.layer), math.nan) for proof in proofs]
         if not all(math.isnan(x) for x in mapper):
             axes.plot(places, mapper, "^", color="#222222", label="timeloop-mapper", markersize=5)
-    axes.set_xticks(list(places), [_short(proof) for proof in proofs])
+    _finish(axes, proofs)
+
+
+def _draw_bounds(axes: Any, proofs: Sequence[Proof], places: Sequence[float], half: float, label: str | None) -> None:
+    bounds = [proof.lower_bound for proof in proofs]
+    axes.hlines(bounds, [x - half for x in places], [x + half for x in places], color="#D55E00", label=label)
+
+
+def _finish(axes: Any, proofs: Sequence[Proof]) -> None:
+    axes.set_xticks(list(range(len(proofs))), [_short(proof) for proof in proofs])
     axes.set_ylabel(_LABELS[proofs[0].unit])
     axes.set_ylim(bottom=0)
     axes.grid(axis="y", alpha=0.3)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import numpy as np
+
 from accelgym.agents import search
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.envs.mapping import MappingTask
 
-__all__ = ["LAYERS", "Proof", "prove", "prove_problem"]
+__all__ = ["LAYERS", "TOLERANCE", "Proof", "prove", "prove_problem", "prove_task"]
 
 LAYERS = tuple(
     (workload, layer)
@@ -44,6 +46,31 @@ class Proof:
     """What random search reaches within the budget; NaN when not run."""
     unit: str
     """``pj_per_mac``, ``ipc`` or ``pj_cycles_per_mac2``."""
+    macs: int
+    architecture: str
+    """Name of the machine that the best mapping runs on."""
+
+    @property
+    def total(self) -> float:
+        """What the whole layer takes: pJ or cycles.
+
+        Raises:
+            ValueError: Products of energy and delay do not add up over layers.
+        """
+        return self._whole(self.value)
+
+    @property
+    def total_bound(self) -> float:
+        """Certified lower bound of :attr:`total`."""
+        return self._whole(self.lower_bound)
+
+    def _whole(self, value: float) -> float:
+        match self.unit:
+            case "pj_per_mac":
+                return value * self.macs
+            case "ipc":
+                return self.macs / value
+        raise ValueError(f"{self.unit} does not add up over layers")
 
 
 def prove(
@@ -61,16 +88,17 @@ def prove(
         budget: Evaluations of each heuristic; 0 runs none.
     """
     task = MappingTask(workload=workload, layer=layer, machine=machine, objective=objective)
-    return _prove(task, name, workload, seconds, budget)
+    return prove_task(task, name, workload, seconds, budget)
 
 
 def prove_problem(problem: Problem, name: str, machine: Architecture, objective: str, *, seconds: float) -> Proof:
     """Proves a problem that is no layer of Table II."""
     task = MappingTask(problem=problem, machine=machine, objective=objective)
-    return _prove(task, name, problem.name, seconds, 0)
+    return prove_task(task, name, problem.name, seconds, 0)
 
 
-def _prove(task: MappingTask, name: str, workload: str, seconds: float, budget: int) -> Proof:
+def prove_task(task: MappingTask, name: str, workload: str, seconds: float, budget: int) -> Proof:
+    """Proves a mapping or co-design task; arguments as for :func:`prove`."""
     begin = time.perf_counter()
     solution = task.solve(tolerance=TOLERANCE, seconds=seconds)
     found = task.certify(solution, time.perf_counter() - begin)
@@ -87,6 +115,8 @@ def _prove(task: MappingTask, name: str, workload: str, seconds: float, budget: 
         nodes=found.nodes or 0,
         seconds=found.seconds,
         unit=unit,
+        macs=task.problem.macs,
+        architecture=task.inspect(np.array(found.design))[0].architecture.name,
         **{agent: task.figures(reached[agent])[unit] if budget else float("nan") for agent in _HEURISTICS},
     )
 

@@ -10,9 +10,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from accelgym.experiments.mapping_agents import MAPPER_PJ_PER_MAC
+from accelgym.experiments.thistle.codesign import SHARED, Study
 from accelgym.experiments.thistle.proofs import TOLERANCE, Proof
 
-__all__ = ["MAPPED", "format_table", "write_csv"]
+__all__ = ["MAPPED", "format_study", "format_table", "sizes", "write_csv"]
 
 MAPPED = ("eyeriss", "energy")
 """Machine and objective that timeloop-mapper was run with."""
@@ -61,6 +62,41 @@ def _table(machine: str, objective: str, proofs: Sequence[Proof]) -> str:
         f"{proven} of {len(proofs)} proven to {TOLERANCE:.1%}; seconds: median {statistics.median(seconds):.1f}, "
         f"largest {max(seconds):.1f}."
     )
+
+
+def format_study(study: Study) -> str:
+    """Returns a Markdown table of the three kinds of machine side by side, and their sums."""
+    heads = ["layer"]
+    for name in study.groups:
+        heads += [name, "bound"]
+    heads += ["largest gap", "machine of the layer"]
+    lines = [heads, ["---", *(["---:"] * (len(heads) - 2)), "---"]]
+    for fixed, own, shared in zip(*study.groups.values(), strict=True):
+        cells = [f"{x:.4f}" for proof in (fixed, own, shared) for x in (proof.value, proof.lower_bound)]
+        worst = max(proof.gap for proof in (fixed, own, shared))
+        lines.append([f"{own.workload} {own.layer}", *cells, f"{worst:.2%}", sizes(own.architecture)])
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    sums = {name: sum(proof.total for proof in proofs) for name, proofs in study.groups.items()}
+    macs = sum(proof.macs for proof in study.layerwise)
+    unit = study.layerwise[0].unit
+    means = ", ".join(f"{name} {_mean(total, macs, unit):.4f}" for name, total in sums.items())
+    excess = sums[SHARED] / study.shared_bound - 1
+    seconds = [proof.seconds for proof in study.layerwise]
+    return (
+        f"**{study.layerwise[0].objective}** ({unit})\n\n{table}\n\n"
+        f"All layers together: {means}. One machine: {sizes(study.shared[0].architecture)} ({study.chosen_for}), at "
+        f"most {excess:.2%} above the best single machine (certified). Seconds of a co-design: median "
+        f"{statistics.median(seconds):.1f}, largest {max(seconds):.1f}."
+    )
+
+
+def sizes(architecture: str) -> str:
+    """Registers, SRAM words and PEs in the name of a family's machine: R4-S16384-P896."""
+    return "-".join(architecture.split("-")[-3:])
+
+
+def _mean(total: float, macs: int, unit: str) -> float:
+    return total / macs if unit == "pj_per_mac" else macs / total
 
 
 def _number(value: float) -> str:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from accelgym.cli import app
+from accelgym.costmodels.timeloop import read_timeloop
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "timeloop"
 PROBLEM = """
@@ -185,3 +186,25 @@ def test_the_oracle_exports_the_mapping_it_proved(tmp_path):
     assert proved["gap"] == 0
     priced = json.loads(run("import", "timeloop", str(tmp_path / "out" / "timeloop.yaml"), "--json"))["result"]
     assert priced["energy_pJ"]["total"] == pytest.approx(proved["value"], rel=1e-9)
+
+
+def test_the_oracle_exports_the_machine_it_chose(tmp_path):
+    (tmp_path / "net.csv").write_text("K,C,Y,X,R,S,T\n4,2,4,4,1,1,1\n")
+    arguments = ["oracle", "--env", "accelgym/CoDesign-v0", "--set", f"workload={tmp_path / 'net.csv'}"]
+    arguments += ["--set", "layer=1", "--set", "objective=energy", "--set", "area_um2=20000"]
+    arguments += ["--set", "registers=[4,8,16]", "--set", "sram_words=[16,64,256]"]
+    proved = json.loads(run(*arguments, "--export-timeloop", str(tmp_path / "out"), "--json"))
+    assert proved["lower_bound"] <= proved["value"] <= proved["lower_bound"] * (1 + 1.1e-3)
+    assert proved["pj_per_mac"] == pytest.approx(proved["value"] / (4 * 2 * 4 * 4))
+    path = tmp_path / "out" / "timeloop.yaml"
+    priced = json.loads(run("import", "timeloop", str(path), "--json"))["result"]
+    assert priced["energy_pJ"]["total"] == pytest.approx(proved["value"], rel=1e-9)
+    words = [level.capacity_words for level in read_timeloop(path).architecture.levels]
+    assert words == [None, proved["design"]["SRAM.words"], proved["design"]["RF.words"]]
+
+
+def test_a_budget_that_holds_no_machine_is_answered(tmp_path):
+    result = run_process("oracle", "--env", "accelgym/CoDesign-v0", "--set", "area_um2=500", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "no machine of the family of 'eyeriss_thistle' fits into 500 um2" in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
