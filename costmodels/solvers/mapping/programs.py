@@ -21,7 +21,7 @@ from accelgym.costmodels.solvers.mapping.space import MappingSpace
 from accelgym.costmodels.solvers.mapping.traffic import Movement, Posynomial, TrafficTerms, log_of
 from accelgym.costmodels.solvers.mapping.windows import ABSENT
 
-__all__ = ["Goal", "ProgramWriter"]
+__all__ = ["Convention", "Goal", "ProgramWriter"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -38,6 +38,15 @@ class Goal(StrEnum):
     EDP = "edp"
 
 
+class Convention(StrEnum):
+    """What energy counts."""
+
+    LOOPNEST = "loopnest"
+    """As the cost model: every fill of every instance, first accumulations elided. The one that bounds rest on."""
+    THISTLE = "thistle"
+    """Equation 3 of the paper: a multicast word is charged once, outputs twice, and nothing is elided."""
+
+
 class ProgramWriter:
     """Writes the programs of nodes of one search.
 
@@ -47,6 +56,7 @@ class ProgramWriter:
         classes: Permutation classes of every level but the innermost.
         machines: The machines that nodes name.
         goal: The objective.
+        convention: What energy counts.
     """
 
     def __init__(
@@ -56,7 +66,10 @@ class ProgramWriter:
         classes: tuple[LevelClasses, ...],
         machines: MachineTable,
         goal: Goal,
+        *,
+        convention: Convention = Convention.LOOPNEST,
     ) -> None:
+        self.convention = convention
         self.space, self.machines, self.goal = space, machines, goal
         self.classes = classes
         self.traffic = TrafficTerms(space, table, classes)
@@ -104,6 +117,8 @@ class ProgramWriter:
         n = len(nodes)
         if self.goal is Goal.LATENCY:
             return self._constant(np.ones(n))
+        if self.convention is Convention.THISTLE:
+            return self._equation_3(nodes, moved)
         machines, rows, output = self.machines, nodes.machine, self.traffic.output
         parts = [self._constant(machines.leakage_pj[rows])] if self.leaks else []
         constant = self.macs * machines.mac_pj[rows]
@@ -133,6 +148,19 @@ class ProgramWriter:
                 # Reads and updates of the innermost level, the same for every tiling.
                 constant = constant + (read + write) * self._amount(request)
         parts += elision.parts(constant)
+        return Posynomial.sum(parts)
+
+    def _equation_3(self, nodes: Nodes, moved: list[Movement]) -> Posynomial:
+        """``(4 eR + eMAC) ops + sum of (e_parent + e_child) DV``, volumes of outputs twice."""
+        rows, machines = nodes.machine, self.machines
+        parts = [self._constant(machines.mac_pj[rows] * self.macs)]
+        for movement in moved:
+            read, write = self._served(nodes, movement)
+            price = read + write + self._filling(nodes, movement)
+            if movement.tensor == self.traffic.output and movement.child < self.depth:
+                kept = nodes.keep[:, movement.child, movement.tensor]
+                price = price + machines.read_pj[rows, movement.child] * kept
+            parts.append(movement.requests.times(log_of(price)))
         return Posynomial.sum(parts)
 
     def _served(self, nodes: Nodes, movement: Movement) -> tuple[Floats, Floats]:
