@@ -41,10 +41,10 @@ RELAXATIONS = (
 )
 """What the bounds of open nodes give away."""
 
-_BATCH = 128
-_DIVES = 32
+_BATCH = 256
+_DIVES = 64
 """Part of a batch that goes to nodes whose classes are decided."""
-_LEAF = 4000.0
+_LEAF = 1000.0
 _MOST_ROOTS = 4096
 _ROUNDED = 8
 _WIDE = 1.3
