@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.errors import unknown_name
 from accelgym.envs.hwgen.observation import Observer
 from accelgym.envs.hwgen.render import draw_design, format_design
 from accelgym.envs.hwgen.task import HwGenTask
+from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 
 if TYPE_CHECKING:
     from accelgym.envs.hwgen.proof import HardwareRecord
@@ -32,10 +30,9 @@ VERIFY = ("never", "best", "always")
 """Which finished designs are built: none, those better than all of their lane before, or every feasible one."""
 
 _UNVERIFIED = -1
-_KEYS = ("objective", "area_nand2", "critical_path_ps", "feasible", "position", "design", "level", "record")
 
 
-class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
+class HwGenVectorEnv(LaneVectorEnv):
     """Many lanes of :class:`HwGenEnv`, stepped as arrays.
 
     Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
@@ -50,12 +47,6 @@ class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         **arguments: Fields of ``HwGenSpec``.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-    }
-
     def __init__(
         self,
         num_envs: int = 1,
@@ -66,25 +57,15 @@ class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
-        if num_envs < 1:
-            raise InputError(f"num_envs is {num_envs}, allowed >= 1")
-        if task is not None and arguments:
-            raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+        self.check_arguments(num_envs, task, render_mode, arguments)
         if verify not in VERIFY:
             raise unknown_name("verify", verify, VERIFY)
         self.task = task or HwGenTask(**arguments)
-        self.num_envs = num_envs
-        self.render_mode = render_mode
         self.verify = verify
         self._nvec = self.task.space.nvec
         self._prefixes = self.task.prefixes
         self._observer = Observer(self.task)
-        self.single_observation_space = spaces.Box(-1.0, 1.0, (self._observer.size,), np.float32)
-        self.single_action_space = spaces.Discrete(int(self._nvec.max()))
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.set_spaces(self._observer.size, spaces.Discrete(int(self._nvec.max())))
         self._best = np.full(num_envs, np.inf)
         self._position = np.zeros(num_envs, dtype=np.int64)
         self._design = np.full((num_envs, len(self._nvec)), -1, dtype=np.int64)
@@ -95,25 +76,9 @@ class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         self._level = np.full(num_envs, _UNVERIFIED, dtype=np.int64)
         self._record = np.full(num_envs, "", dtype=object)
 
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Obs, Infos]:
-        """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
-
-        The environment is deterministic; ``seed`` only seeds ``np_random``.
-        """
-        super().reset(seed=seed if isinstance(seed, int) else None)
-        mask = (options or {}).get("reset_mask")
-        everywhere = np.ones(self.num_envs, dtype=bool)
-        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
-        return self._observe(), self._infos(everywhere)
-
     def step(self, actions: Ints) -> tuple[Obs, Floats, Bools, Bools, Infos]:
         """Decides the next parameter of every lane."""
-        actions = np.asarray(actions, dtype=np.int64)
-        top = int(self._nvec.max())
-        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= top:
-            raise InputError(f"actions must be {self.num_envs} integers in 0..{top - 1}, got {actions!r}")
+        actions = self.check_actions(actions, int(self._nvec.max()))
         last = self._nvec[self._position] - 1
         # What does not exist is replaced, so that the episode can go on; it is lost all the same.
         chosen = np.minimum(actions, last)
@@ -124,20 +89,10 @@ class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         self._design[np.arange(self.num_envs), self._position] = chosen
         self._position = self._position + 1
         terminated = self._position == len(self._nvec)
-        truncated = np.zeros(self.num_envs, dtype=bool)
         rewards = np.zeros(self.num_envs)
-        if not terminated.any():
-            return self._observe(), rewards, terminated, truncated, self._infos(np.ones_like(terminated))
-        self._finish(np.flatnonzero(terminated), rewards)
-        final_obs, final_info = self._observe(), self._infos(terminated)
-        self._begin(terminated)
-        infos = self._infos(np.ones_like(terminated))
-        objects = np.full(self.num_envs, None, dtype=object)
-        for lane in np.flatnonzero(terminated):
-            objects[lane] = final_obs[lane]
-        infos |= {"final_obs": objects, "_final_obs": terminated.copy()}
-        infos |= {"final_info": final_info, "_final_info": terminated.copy()}
-        return self._observe(), rewards, terminated, truncated, infos
+        if terminated.any():
+            self._finish(np.flatnonzero(terminated), rewards)
+        return self.end_step(rewards, terminated)
 
     def action_masks(self) -> Bools:
         """Values that leave a feasible completion, shape ``(num_envs, values)``; sound and tight.
@@ -150,12 +105,12 @@ class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             mask[good, : self._nvec[position]] = self._prefixes.mask(self._design[good], position)
         return mask
 
-    def render(self) -> tuple[Any, ...] | None:
-        """Returns one frame per lane, or ``None`` without a render mode."""
-        if self.render_mode is None:
-            return None
-        paint = format_design if self.render_mode == "ansi" else draw_design
-        return tuple(paint(self.task, row) for row in self._design)
+    def paint(self, design: Ints) -> Any:
+        """Returns a frame of a design."""
+        return (format_design if self.render_mode == "ansi" else draw_design)(self.task, design)
+
+    def _designs(self) -> Ints:
+        return self._design
 
     def _groups(self) -> list[tuple[int, Ints]]:
         """Lanes by their next decision."""
@@ -207,22 +162,21 @@ class HwGenVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             obs[lanes] = self._observer.observe(self._design[lanes], position)
         return obs
 
-    def _infos(self, present: Bools) -> Infos:
-        columns = (
-            self._objective,
-            self._area,
-            self._path,
-            self._feasible,
-            self._position,
-            self._design,
-            self._level,
-            self._record,
-        )
-        values: Infos = {key: column.copy() for key, column in zip(_KEYS, columns, strict=True)}
-        return values | {f"_{key}": present.copy() for key in values}
+    def _values(self) -> Infos:
+        columns = {
+            "objective": self._objective,
+            "area_nand2": self._area,
+            "critical_path_ps": self._path,
+            "feasible": self._feasible,
+            "position": self._position,
+            "design": self._design,
+            "level": self._level,
+            "record": self._record,
+        }
+        return {key: column.copy() for key, column in columns.items()}
 
 
-class HwGenEnv(gym.Env[Obs, np.int64]):
+class HwGenEnv(LaneEnv):
     """Generate a systolic accelerator for a workload under an area budget, and have it proved by its RTL.
 
     ## Description
@@ -296,11 +250,6 @@ class HwGenEnv(gym.Env[Obs, np.int64]):
     * v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-    }
-
     def __init__(
         self,
         *,
@@ -309,41 +258,6 @@ class HwGenEnv(gym.Env[Obs, np.int64]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        self._lane = HwGenVectorEnv(1, verify=verify, task=task, render_mode=render_mode, **arguments)
-        self.task = self._lane.task
-        self.render_mode = render_mode
-        self.observation_space = self._lane.single_observation_space
-        self.action_space = self._lane.single_action_space
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
-        """Starts an episode."""
-        super().reset(seed=seed)
-        obs, infos = self._lane.reset(seed=seed)
-        info = _first(infos)
-        self._frame = info["design"]
-        return obs[0], info
-
-    def step(self, action: np.int64) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
-        """Decides the next parameter."""
-        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
-        ended = bool(terminated[0])
-        info = _first(infos["final_info"] if ended else infos)
-        self._frame = info["design"]
-        last = infos["final_obs"][0] if ended else obs[0]
-        return last, float(rewards[0]), ended, bool(truncated[0]), info
-
-    def action_masks(self) -> Bools:
-        """Values that leave a feasible completion, shape ``(values,)``."""
-        return np.asarray(self._lane.action_masks()[0])
-
-    def render(self) -> Any:
-        """Returns the design so far as text or as an RGB array."""
-        if self.render_mode is None:
-            return None
-        paint = format_design if self.render_mode == "ansi" else draw_design
-        return paint(self.task, self._frame)
-
-
-def _first(infos: Infos) -> dict[str, Any]:
-    values = {key: infos[key][0].copy() for key in _KEYS if key != "record"}
-    return values | {"record": np.str_(infos["record"][0])}
+        lane = HwGenVectorEnv(1, verify=verify, task=task, render_mode=render_mode, **arguments)
+        super().__init__(lane)
+        self.task = lane.task

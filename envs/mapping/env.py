@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
-from accelgym.costmodels.errors import InputError
+from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.observation import Observer
 from accelgym.envs.mapping.render import draw_mapping, format_mapping
@@ -27,7 +24,7 @@ Infos = dict[str, Any]
 _UNKNOWN = -1
 
 
-class MappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
+class MappingVectorEnv(LaneVectorEnv):
     """Thousands of lanes of :class:`MappingEnv`, stepped as arrays.
 
     Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
@@ -43,11 +40,6 @@ class MappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
     """
 
     task_type: ClassVar[type[MappingTask]] = MappingTask
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-    }
 
     def __init__(
         self,
@@ -59,24 +51,16 @@ class MappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
-        if num_envs < 1:
-            raise InputError(f"num_envs is {num_envs}, allowed >= 1")
-        if task is not None and arguments:
-            raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+        self.check_arguments(num_envs, task, render_mode, arguments)
         self.task = task or self.task_type(**arguments)
-        self.num_envs = num_envs
-        self.render_mode = render_mode
         self.one_shot = one_shot
         self._observer = Observer(self.task.mapspace)
         self._state = Construction(self.task.mapspace, num_envs)
         self._decisions = len(self.task.mapspace.decisions)
         choices = self.task.mapspace.num_choices
-        self.single_observation_space = spaces.Box(-1.0, 1.0, (self._observer.size,), np.float32)
-        self.single_action_space = spaces.MultiDiscrete(self.task.space.nvec) if one_shot else spaces.Discrete(choices)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.set_spaces(
+            self._observer.size, spaces.MultiDiscrete(self.task.space.nvec) if one_shot else spaces.Discrete(choices)
+        )
         outermost = self.task.evaluate(self.task.outermost[None])
         self._miss = -float(np.log(outermost.objective[0] / self.task.bound)) - 1.0
         self._feasible = np.ones(num_envs, dtype=bool)
@@ -88,47 +72,21 @@ class MappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             "energy_by": np.full(num_envs, _UNKNOWN, dtype=np.int64),
         }
 
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Obs, Infos]:
-        """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
-
-        The environment is deterministic; ``seed`` only seeds ``np_random``.
-        """
-        super().reset(seed=seed if isinstance(seed, int) else None)
-        mask = (options or {}).get("reset_mask")
-        everywhere = np.ones(self.num_envs, dtype=bool)
-        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
-        return self._observer.observe(self._state), self._infos(everywhere)
-
     def step(self, actions: Ints) -> tuple[Obs, npt.NDArray[np.float64], Bools, Bools, Infos]:
         """Makes the next decision, or with ``one_shot`` all of them, in every lane."""
-        actions = np.asarray(actions, dtype=np.int64)
         if self.one_shot:
-            wanted = self.task.choices(actions)
+            wanted = self.task.choices(np.asarray(actions, dtype=np.int64))
             for at in range(self._decisions):
                 self._decide(np.arange(self.num_envs), at, wanted[:, at])
         else:
-            top = self.task.mapspace.num_choices
-            if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= top:
-                raise InputError(f"actions must be {self.num_envs} integers in 0..{top - 1}, got {actions!r}")
+            actions = self.check_actions(actions, self.task.mapspace.num_choices)
             for at, rows in self._groups():
                 self._decide(rows, at, actions[rows])
         terminated = self._state.position == self._decisions
-        truncated = np.zeros(self.num_envs, dtype=bool)
         rewards = np.zeros(self.num_envs)
-        if not terminated.any():
-            return self._observer.observe(self._state), rewards, terminated, truncated, self._infos(~terminated)
-        self._finish(np.flatnonzero(terminated), rewards)
-        final_obs, final_info = self._observer.observe(self._state), self._infos(terminated)
-        self._begin(terminated)
-        infos = self._infos(np.ones_like(terminated))
-        objects = np.full(self.num_envs, None, dtype=object)
-        for lane in np.flatnonzero(terminated):
-            objects[lane] = final_obs[lane]
-        infos |= {"final_obs": objects, "_final_obs": terminated.copy()}
-        infos |= {"final_info": final_info, "_final_info": terminated.copy()}
-        return self._observer.observe(self._state), rewards, terminated, truncated, infos
+        if terminated.any():
+            self._finish(np.flatnonzero(terminated), rewards)
+        return self.end_step(rewards, terminated)
 
     def action_masks(self) -> Bools:
         """Choices that leave a feasible completion, shape ``(num_envs, choices)``; sound and tight.
@@ -146,12 +104,15 @@ class MappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             mask[rows] = part
         return mask
 
-    def render(self) -> tuple[Any, ...] | None:
-        """Returns one frame per lane, or ``None`` without a render mode."""
-        if self.render_mode is None:
-            return None
-        paint = format_mapping if self.render_mode == "ansi" else draw_mapping
-        return tuple(paint(self.task, row) for row in self._state.choices)
+    def paint(self, design: Ints) -> Any:
+        """Returns a frame of a mapping, completed with all that is open outermost."""
+        return (format_mapping if self.render_mode == "ansi" else draw_mapping)(self.task, design)
+
+    def _designs(self) -> Ints:
+        return self._state.choices
+
+    def _observe(self) -> Obs:
+        return self._observer.observe(self._state)
 
     def _groups(self) -> list[tuple[int, Ints]]:
         """Lanes by their next decision."""
@@ -182,17 +143,16 @@ class MappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             blank = np.inf if column.dtype.kind == "f" else _UNKNOWN
             self._figures[name] = np.where(lanes, blank, column).astype(column.dtype)
 
-    def _infos(self, present: Bools) -> Infos:
-        values: Infos = {name: column.copy() for name, column in self._figures.items()}
-        values |= {
+    def _values(self) -> Infos:
+        figures = {name: column.copy() for name, column in self._figures.items()}
+        return figures | {
             "feasible": self._feasible.copy(),
             "position": self._state.position.copy(),
             "design": self._state.choices.copy(),
         }
-        return values | {f"_{key}": present.copy() for key in values}
 
 
-class MappingEnv(gym.Env[Obs, np.int64]):
+class MappingEnv(LaneEnv):
     """Map a layer onto an accelerator: spatial unrolling, tile sizes and loop orders.
 
     ## Description
@@ -273,10 +233,6 @@ class MappingEnv(gym.Env[Obs, np.int64]):
     """
 
     lanes_type: ClassVar[type[MappingVectorEnv]] = MappingVectorEnv
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-    }
 
     def __init__(
         self,
@@ -286,40 +242,6 @@ class MappingEnv(gym.Env[Obs, np.int64]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        self._lane = self.lanes_type(1, one_shot=one_shot, task=task, render_mode=render_mode, **arguments)
-        self.task = self._lane.task
-        self.render_mode = render_mode
-        self.observation_space = self._lane.single_observation_space
-        self.action_space = self._lane.single_action_space
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
-        """Starts an episode."""
-        super().reset(seed=seed)
-        obs, infos = self._lane.reset(seed=seed)
-        info = _first(infos)
-        self._frame = info["design"]
-        return obs[0], info
-
-    def step(self, action: np.int64 | Ints) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
-        """Makes the next decision."""
-        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
-        ended = bool(terminated[0])
-        info = _first(infos["final_info"] if ended else infos)
-        self._frame = info["design"]
-        last = infos["final_obs"][0] if ended else obs[0]
-        return last, float(rewards[0]), ended, bool(truncated[0]), info
-
-    def action_masks(self) -> Bools:
-        """Choices that leave a feasible completion, shape ``(choices,)``."""
-        return np.asarray(self._lane.action_masks()[0])
-
-    def render(self) -> Any:
-        """Returns the mapping so far, completed with all else outermost, as text or as an RGB array."""
-        if self.render_mode is None:
-            return None
-        paint = format_mapping if self.render_mode == "ansi" else draw_mapping
-        return paint(self.task, self._frame)
-
-
-def _first(infos: Infos) -> dict[str, Any]:
-    return {key: values[0].copy() for key, values in infos.items() if not key.startswith(("_", "final_"))}
+        lane = self.lanes_type(1, one_shot=one_shot, task=task, render_mode=render_mode, **arguments)
+        super().__init__(lane)
+        self.task = lane.task

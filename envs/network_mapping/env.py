@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
-from accelgym.costmodels.errors import InputError
+from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.network_mapping.observation import NetworkObserver
@@ -28,7 +25,7 @@ Bools = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
 
 
-class NetworkMappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
+class NetworkMappingVectorEnv(LaneVectorEnv):
     """Thousands of lanes of :class:`NetworkMappingEnv`, stepped as arrays.
 
     Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
@@ -42,12 +39,6 @@ class NetworkMappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         **arguments: Fields of ``NetworkMappingSpec``.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-    }
-
     def __init__(
         self,
         num_envs: int = 1,
@@ -57,21 +48,11 @@ class NetworkMappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
-        if num_envs < 1:
-            raise InputError(f"num_envs is {num_envs}, allowed >= 1")
-        if task is not None and arguments:
-            raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+        self.check_arguments(num_envs, task, render_mode, arguments)
         self.task = task or NetworkMappingTask(**arguments)
-        self.num_envs = num_envs
-        self.render_mode = render_mode
         self._states = [Construction(layer.mapspace, num_envs) for layer in self.task.layers]
         self._observer = NetworkObserver(self.task)
-        self.single_observation_space = spaces.Box(-1.0, 1.0, (self._observer.size,), np.float32)
-        self.single_action_space = spaces.Discrete(self.task.num_choices)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.set_spaces(self._observer.size, spaces.Discrete(self.task.num_choices))
         self._objective = self.task.spec.objective
         energy, cycles = self.task.floors
         counts = self.task.counts
@@ -84,25 +65,9 @@ class NetworkMappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         self._feasible = np.ones(num_envs, dtype=bool)
         self._energy, self._cycles, self._paid = np.zeros(num_envs), np.zeros(num_envs), np.zeros(num_envs)
 
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Obs, Infos]:
-        """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
-
-        The environment is deterministic; ``seed`` only seeds ``np_random``.
-        """
-        super().reset(seed=seed if isinstance(seed, int) else None)
-        mask = (options or {}).get("reset_mask")
-        everywhere = np.ones(self.num_envs, dtype=bool)
-        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
-        return self._observe(), self._infos(everywhere)
-
     def step(self, actions: Ints) -> tuple[Obs, Floats, Bools, Bools, Infos]:
         """Makes the next decision in every lane."""
-        actions = np.asarray(actions, dtype=np.int64)
-        top = self.task.num_choices
-        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= top:
-            raise InputError(f"actions must be {self.num_envs} integers in 0..{top - 1}, got {actions!r}")
+        actions = self.check_actions(actions, self.task.num_choices)
         rewards = np.zeros(self.num_envs)
         for number, at, rows in list(self._groups()):
             self._decide(number, at, rows, actions[rows])
@@ -110,18 +75,7 @@ class NetworkMappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
                 rewards[rows] = self._finish(number, rows)
         self._paid = self._paid + rewards
         terminated = self._layer == len(self._states)
-        truncated = np.zeros(self.num_envs, dtype=bool)
-        if not terminated.any():
-            return self._observe(), rewards, terminated, truncated, self._infos(~terminated)
-        final_obs, final_info = self._observe(), self._infos(terminated)
-        self._begin(terminated)
-        infos = self._infos(np.ones_like(terminated))
-        objects = np.full(self.num_envs, None, dtype=object)
-        for lane in np.flatnonzero(terminated):
-            objects[lane] = final_obs[lane]
-        infos |= {"final_obs": objects, "_final_obs": terminated.copy()}
-        infos |= {"final_info": final_info, "_final_info": terminated.copy()}
-        return self._observe(), rewards, terminated, truncated, infos
+        return self.end_step(rewards, terminated)
 
     def action_masks(self) -> Bools:
         """Choices that leave a feasible completion, shape ``(num_envs, choices)``; sound and tight.
@@ -137,12 +91,9 @@ class NetworkMappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             mask[rows, : part.shape[1]] = part
         return mask
 
-    def render(self) -> tuple[Any, ...] | None:
-        """Returns one frame per lane, or ``None`` without a render mode."""
-        if self.render_mode is None:
-            return None
-        paint = format_network if self.render_mode == "ansi" else draw_layer
-        return tuple(paint(self.task, row) for row in self._choices())
+    def paint(self, design: Ints) -> Any:
+        """Returns a frame of a design: all layers as text, or the layer being mapped as an RGB array."""
+        return (format_network if self.render_mode == "ansi" else draw_layer)(self.task, design)
 
     def _groups(self) -> Iterator[tuple[int, int, Ints]]:
         """Lanes by layer and next decision."""
@@ -193,28 +144,27 @@ class NetworkMappingVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         self._cycles = np.where(lanes, 0.0, self._cycles)
         self._paid = np.where(lanes, 0.0, self._paid)
 
-    def _choices(self) -> Ints:
+    def _designs(self) -> Ints:
         return np.concatenate([state.choices for state in self._states], axis=1)
 
     def _observe(self) -> Obs:
         return self._observer.observe(self._states, self._layer)
 
-    def _infos(self, present: Bools) -> Infos:
+    def _values(self) -> Infos:
         done = (self._layer == len(self._states)) & self._feasible
         totals = np.where(done, self._energy, np.inf), np.where(done, self._cycles, np.inf)
-        values: Infos = {
+        return {
             "objective": np.array(combine(self._objective, *totals)),
             "energy_pj": totals[0],
             "latency_cycles": totals[1],
             "feasible": self._feasible.copy(),
             "layer": self._layer.copy(),
             "position": np.sum([state.position for state in self._states], axis=0),
-            "design": self._choices(),
+            "design": self._designs(),
         }
-        return values | {f"_{key}": present.copy() for key in values}
 
 
-class NetworkMappingEnv(gym.Env[Obs, np.int64]):
+class NetworkMappingEnv(LaneEnv):
     """Map all layers of a network onto an accelerator, one after the other.
 
     ## Description
@@ -286,48 +236,9 @@ class NetworkMappingEnv(gym.Env[Obs, np.int64]):
     * v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-    }
-
     def __init__(
         self, *, task: NetworkMappingTask | None = None, render_mode: str | None = None, **arguments: Any
     ) -> None:
-        self._lane = NetworkMappingVectorEnv(1, task=task, render_mode=render_mode, **arguments)
-        self.task = self._lane.task
-        self.render_mode = render_mode
-        self.observation_space = self._lane.single_observation_space
-        self.action_space = self._lane.single_action_space
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
-        """Starts an episode."""
-        super().reset(seed=seed)
-        obs, infos = self._lane.reset(seed=seed)
-        info = _first(infos)
-        self._frame = info["design"]
-        return obs[0], info
-
-    def step(self, action: np.int64) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
-        """Makes the next decision."""
-        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
-        ended = bool(terminated[0])
-        info = _first(infos["final_info"] if ended else infos)
-        self._frame = info["design"]
-        last = infos["final_obs"][0] if ended else obs[0]
-        return last, float(rewards[0]), ended, bool(truncated[0]), info
-
-    def action_masks(self) -> Bools:
-        """Choices that leave a feasible completion, shape ``(choices,)``."""
-        return np.asarray(self._lane.action_masks()[0])
-
-    def render(self) -> Any:
-        """Returns the design so far as text, or the layer being mapped as an RGB array."""
-        if self.render_mode is None:
-            return None
-        paint = format_network if self.render_mode == "ansi" else draw_layer
-        return paint(self.task, self._frame)
-
-
-def _first(infos: Infos) -> dict[str, Any]:
-    return {key: values[0].copy() for key, values in infos.items() if not key.startswith(("_", "final_"))}
+        lane = NetworkMappingVectorEnv(1, task=task, render_mode=render_mode, **arguments)
+        super().__init__(lane)
+        self.task = lane.task

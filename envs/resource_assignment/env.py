@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 
-from accelgym.costmodels.errors import InputError
+from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 from accelgym.envs.resource_assignment.observation import Observer
 from accelgym.envs.resource_assignment.render import draw_assignment, format_assignment
 from accelgym.envs.resource_assignment.rewards import reward_scheme
@@ -24,7 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
 
 
-class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDArray[Any]]):
+class ResourceAssignmentVectorEnv(LaneVectorEnv):
     """Thousands of lanes of :class:`ResourceAssignmentEnv`, stepped as arrays.
 
     Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
@@ -39,12 +36,6 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         **arguments: Fields of ``ResourceAssignmentSpec``.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-        "autoreset_mode": AutoresetMode.SAME_STEP,
-    }
-
     def __init__(
         self,
         num_envs: int = 1,
@@ -55,22 +46,12 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
-        if num_envs < 1:
-            raise InputError(f"num_envs is {num_envs}, allowed >= 1")
-        if task is not None and arguments:
-            raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+        self.check_arguments(num_envs, task, render_mode, arguments)
         self.task = task or ResourceAssignmentTask(**arguments)
         self.table = self.task.table
-        self.num_envs = num_envs
-        self.render_mode = render_mode
         self._observer = Observer(self.task)
         self._scheme = reward_scheme(reward, self.table, num_envs)
-        self.single_observation_space = spaces.Box(-1.0, 1.0, (self._observer.size,), np.float32)
-        self.single_action_space = spaces.Discrete(self.table.options)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.set_spaces(self._observer.size, spaces.Discrete(self.table.options))
         self._lanes = np.arange(num_envs)
         self._position = np.zeros(num_envs, dtype=np.int64)
         self._used = np.zeros(num_envs)
@@ -79,26 +60,9 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         self._valid = np.ones(num_envs, dtype=bool)
         self._options = np.full((num_envs, self.table.slots), -1, dtype=np.int32)
 
-    def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Obs, Infos]:
-        """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
-
-        The environment is deterministic; ``seed`` only seeds ``np_random``.
-        """
-        super().reset(seed=seed if isinstance(seed, int) else None)
-        mask = (options or {}).get("reset_mask")
-        everywhere = np.ones(self.num_envs, dtype=bool)
-        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
-        return self._observe(), self._infos(everywhere)
-
     def step(self, actions: npt.NDArray[np.int64]) -> tuple[Obs, npt.NDArray[np.float64], BoolArray, BoolArray, Infos]:
         """Assigns one option to the current slot of every lane."""
-        actions = np.asarray(actions, dtype=np.int64)
-        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= self.table.options:
-            raise InputError(
-                f"actions must be {self.num_envs} integers in 0..{self.table.options - 1}, got {actions!r}"
-            )
+        actions = self.check_actions(actions, self.table.options)
         table, slot = self.table, self._position
         cost, resource = table.cost[slot, actions], table.resource[slot, actions]
         allowed = table.allowed[slot, actions]
@@ -111,18 +75,7 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         self._feasible &= allowed & ~over
         rewards, ended = self._scheme.step(slot, cost, allowed, self._used)
         terminated = ended | (self._position == table.slots)
-        truncated = np.zeros(self.num_envs, dtype=bool)
-        if not terminated.any():
-            return self._observe(), rewards, terminated, truncated, self._infos(np.ones_like(terminated))
-        final_obs, final_info = self._observe(), self._infos(terminated)
-        self._begin(terminated)
-        infos = self._infos(np.ones_like(terminated))
-        objects = np.full(self.num_envs, None, dtype=object)
-        for lane in np.flatnonzero(terminated):
-            objects[lane] = final_obs[lane]
-        infos |= {"final_obs": objects, "_final_obs": terminated.copy()}
-        infos |= {"final_info": final_info, "_final_info": terminated.copy()}
-        return self._observe(), rewards, terminated, truncated, infos
+        return self.end_step(rewards, terminated)
 
     def action_masks(self) -> BoolArray:
         """Options that keep each lane's design feasible, shape ``(num_envs, options)``; sound and tight.
@@ -134,12 +87,12 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         mask[stuck] = self.table.allowed[self._position[stuck]]
         return mask
 
-    def render(self) -> tuple[Any, ...] | None:
-        """Returns one frame per lane, or ``None`` without a render mode."""
-        if self.render_mode is None:
-            return None
-        paint = format_assignment if self.render_mode == "ansi" else draw_assignment
-        return tuple(paint(self.task, row) for row in self._options)
+    def paint(self, design: npt.NDArray[np.int64]) -> Any:
+        """Returns a frame of an assignment."""
+        return (format_assignment if self.render_mode == "ansi" else draw_assignment)(self.task, design)
+
+    def _designs(self) -> npt.NDArray[Any]:
+        return self._options
 
     def _begin(self, lanes: BoolArray) -> None:
         self._position = np.where(lanes, 0, self._position)
@@ -155,8 +108,8 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
         previous = self._options[self._lanes, np.maximum(self._position - 1, 0)]
         return self._observer.observe(self._position, self._used, previous, done)
 
-    def _infos(self, present: BoolArray) -> Infos:
-        values = {
+    def _values(self) -> Infos:
+        return {
             "objective": self._objective,
             "resource": self._used,
             "feasible": self._feasible.copy(),
@@ -164,10 +117,9 @@ class ResourceAssignmentVectorEnv(VectorEnv[Obs, npt.NDArray[np.int64], npt.NDAr
             "position": self._position,
             "design": self._options.copy(),
         }
-        return values | {f"_{key}": present.copy() for key in values}
 
 
-class ResourceAssignmentEnv(gym.Env[Obs, np.int64]):
+class ResourceAssignmentEnv(LaneEnv):
     """Assign PEs and buffer to every layer of a network under a chip budget.
 
     ## Description
@@ -273,11 +225,6 @@ class ResourceAssignmentEnv(gym.Env[Obs, np.int64]):
     * v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
-        "render_modes": ["ansi", "rgb_array"],
-        "render_fps": 4,
-    }
-
     def __init__(
         self,
         *,
@@ -286,40 +233,6 @@ class ResourceAssignmentEnv(gym.Env[Obs, np.int64]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        self._lane = ResourceAssignmentVectorEnv(1, reward=reward, task=task, render_mode=render_mode, **arguments)
-        self.task = self._lane.task
-        self.render_mode = render_mode
-        self.observation_space = self._lane.single_observation_space
-        self.action_space = self._lane.single_action_space
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
-        """Starts an episode."""
-        super().reset(seed=seed)
-        obs, infos = self._lane.reset(seed=seed)
-        self._frame = self._lane._options[0].copy()
-        return obs[0], _first(infos)
-
-    def step(self, action: np.int64) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
-        """Assigns one option to the current layer."""
-        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
-        ended = bool(terminated[0])
-        info = _first(infos["final_info"] if ended else infos)
-        self._frame = info["design"]
-        last = infos["final_obs"][0] if ended else obs[0]
-        return last, float(rewards[0]), ended, bool(truncated[0]), info
-
-    def action_masks(self) -> BoolArray:
-        """Options that keep the design feasible, shape ``(options,)``."""
-        return np.asarray(self._lane.action_masks()[0])
-
-    def render(self) -> Any:
-        """Returns the assignment so far as text or as an RGB array."""
-        if self.render_mode is None:
-            return None
-        paint = format_assignment if self.render_mode == "ansi" else draw_assignment
-        return paint(self.task, self._frame)
-
-
-def _first(infos: Infos) -> dict[str, Any]:
-    keys = ("objective", "resource", "feasible", "valid", "position", "design")
-    return {key: infos[key][0].copy() for key in keys}
+        lane = ResourceAssignmentVectorEnv(1, reward=reward, task=task, render_mode=render_mode, **arguments)
+        super().__init__(lane)
+        self.task = lane.task

@@ -1,0 +1,184 @@
+"""What all environments share: lanes stepped as arrays, and a scalar environment that is one of them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from accelgym.costmodels.errors import InputError
+
+__all__ = ["LaneEnv", "LaneVectorEnv"]
+
+Obs = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Infos = dict[str, Any]
+Step = tuple[Obs, Floats, Bools, Bools, Infos]
+
+
+class LaneVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
+    """Lanes that reset in the step that ends their episode (``AutoresetMode.SAME_STEP``).
+
+    The last observation and info of an episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks
+    ``_final_obs`` and ``_final_info``. A subclass calls :meth:`check_arguments`, builds its task, calls
+    :meth:`set_spaces`, and says how a lane begins, what it shows and what its step does.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def check_arguments(
+        self, num_envs: int, task: object | None, render_mode: str | None, arguments: Mapping[str, Any]
+    ) -> None:
+        """Takes the number of lanes and the render mode.
+
+        Raises:
+            InputError: No lane, an unknown render mode, or a task together with its arguments.
+        """
+        if num_envs < 1:
+            raise InputError(f"num_envs is {num_envs}, allowed >= 1")
+        if task is not None and arguments:
+            raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+        self.num_envs, self.render_mode = num_envs, render_mode
+
+    def set_spaces(self, features: int, action_space: spaces.Space[Any]) -> None:
+        """Declares observations of ``features`` numbers in [-1, 1], and the actions of one lane."""
+        self.single_observation_space = spaces.Box(-1.0, 1.0, (features,), np.float32)
+        self.single_action_space = action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+    def check_actions(self, actions: Ints, choices: int) -> Ints:
+        """Returns the actions as int64.
+
+        Raises:
+            InputError: Not one integer below ``choices`` per lane.
+        """
+        actions = np.asarray(actions, dtype=np.int64)
+        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= choices:
+            raise InputError(f"actions must be {self.num_envs} integers in 0..{choices - 1}, got {actions!r}")
+        return actions
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Obs, Infos]:
+        """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
+
+        The environment is deterministic; ``seed`` only seeds ``np_random``.
+        """
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        mask = (options or {}).get("reset_mask")
+        everywhere = np.ones(self.num_envs, dtype=bool)
+        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
+        return self._observe(), self._infos(everywhere)
+
+    def end_step(self, rewards: Floats, terminated: Bools) -> Step:
+        """Resets the lanes that ended and returns what a step returns."""
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        everywhere = np.ones(self.num_envs, dtype=bool)
+        if not terminated.any():
+            return self._observe(), rewards, terminated, truncated, self._infos(everywhere)
+        final_obs, final_info = self._observe(), self._infos(terminated)
+        self._begin(terminated)
+        infos = self._infos(everywhere)
+        objects = np.full(self.num_envs, None, dtype=object)
+        for lane in np.flatnonzero(terminated):
+            objects[lane] = final_obs[lane]
+        infos |= {"final_obs": objects, "_final_obs": terminated.copy()}
+        infos |= {"final_info": final_info, "_final_info": terminated.copy()}
+        return self._observe(), rewards, terminated, truncated, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Returns one frame per lane, or ``None`` without a render mode."""
+        if self.render_mode is None:
+            return None
+        return tuple(self.paint(row) for row in self._designs())
+
+    def _infos(self, present: Bools) -> Infos:
+        values = self._values()
+        return values | {f"_{key}": present.copy() for key in values}
+
+    @abstractmethod
+    def action_masks(self) -> Bools:
+        """Actions that leave a feasible completion, shape ``(num_envs, actions)``."""
+
+    @abstractmethod
+    def paint(self, design: Ints) -> Any:
+        """Returns a frame of a design, open where -1, in the render mode."""
+
+    @abstractmethod
+    def _designs(self) -> Ints:
+        """The designs so far, -1 where open, shape ``(num_envs, decisions)``."""
+
+    @abstractmethod
+    def _begin(self, lanes: Bools) -> None:
+        """Starts new episodes in some lanes."""
+
+    @abstractmethod
+    def _observe(self) -> Obs:
+        """What all lanes show."""
+
+    @abstractmethod
+    def _values(self) -> Infos:
+        """Info of all lanes by key, among them ``design``; arrays that later steps leave alone."""
+
+
+class LaneEnv(gym.Env[Obs, np.int64]):
+    """One lane as a scalar environment, so that it is equal to a row of the vector environment bit for bit."""
+
+    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+        "render_modes": ["ansi", "rgb_array"],
+        "render_fps": 4,
+    }
+
+    def __init__(self, lane: LaneVectorEnv) -> None:
+        self._lane = lane
+        self.render_mode = lane.render_mode
+        self.observation_space = lane.single_observation_space
+        self.action_space = lane.single_action_space
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
+        """Starts an episode."""
+        super().reset(seed=seed)
+        obs, infos = self._lane.reset(seed=seed)
+        return obs[0], self._take(infos)
+
+    def step(self, action: np.int64 | Ints) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
+        """Makes the next decision."""
+        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
+        ended = bool(terminated[0])
+        info = self._take(infos["final_info"] if ended else infos)
+        last = infos["final_obs"][0] if ended else obs[0]
+        return last, float(rewards[0]), ended, bool(truncated[0]), info
+
+    def action_masks(self) -> Bools:
+        """Actions that leave a feasible completion, shape ``(actions,)``."""
+        return np.asarray(self._lane.action_masks()[0])
+
+    def render(self) -> Any:
+        """Returns the design so far as text or as an RGB array, or ``None`` without a render mode."""
+        return None if self.render_mode is None else self._lane.paint(self._frame)
+
+    def _take(self, infos: Infos) -> dict[str, Any]:
+        """The info of the lane; remembers its design, which the lane forgets when it begins anew."""
+        info = {key: _scalar(values[0]) for key, values in infos.items() if not key.startswith(("_", "final_"))}
+        self._frame = info["design"]
+        return info
+
+
+def _scalar(value: Any) -> Any:
+    return np.str_(value) if isinstance(value, str) else value.copy()
