@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelgym.envs.audits import RANDOM_DESIGNS, verdict
 from accelgym.envs.mapping.landscape import constant_designs, tied_orders
 from accelgym.envs.mapping.mapspace import Size
 from accelgym.envs.mapping.search import climb
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["audit_codesign"]
 
-_RANDOM_DESIGNS = 1000
-_TRIVIAL_REGRET = 0.02
-_MANY_TIES = 1e6
 _MORE_AREA = 4.0
 
 
@@ -49,30 +47,20 @@ def audit_codesign(task: CoDesignTask, rng: np.random.Generator) -> Audit:
         mapping = task.on_machine(machine)
         greedy.append(climb(mapping.pricing, mapping.candidate(mapping.outermost))[1])
     more = task.with_area(task.family.area_um2 * _MORE_AREA).reference()
-    constant_regret = regret(task.repair(constant, rng))
-    random_regret = regret(task.sample_feasible(rng, _RANDOM_DESIGNS))
-    tied = tied_orders(task, best, optimum)
-    ratio = min(1.0, more.value / optimum)
-    faults = []
-    if constant_regret < _TRIVIAL_REGRET:
-        faults.append(f"a constant design is within {constant_regret:.1%} of the optimum")
-    if random_regret < _TRIVIAL_REGRET:
-        faults.append(f"random search is within {random_regret:.1%} of the optimum")
-    if ratio > 1 - _TRIVIAL_REGRET / 2:
-        faults.append("the area does not bind")
-    if tied > _MANY_TIES:
-        faults.append(f"at least {tied:.0e} designs tie")
+    shared = {
+        "constant_regret": regret(task.repair(constant, rng)),
+        "random_regret": regret(task.sample_feasible(rng, RANDOM_DESIGNS)),
+        "tied_optima": tied_orders(task, best, optimum),
+        "relaxed_optimum_ratio": min(1.0, more.value / optimum),
+    }
     machine = int(task.machines(best[None])[0])
     return Audit(
         optimum=optimum,
         gap=reference.gap,
         log10_cardinality=float(np.log10(task.space.nvec).sum()),
-        feasible_fraction=float(task.evaluate(task.space.sample(rng, _RANDOM_DESIGNS)).feasible.mean()),
-        constant_regret=constant_regret,
-        random_regret=random_regret,
+        feasible_fraction=float(task.evaluate(task.space.sample(rng, RANDOM_DESIGNS)).feasible.mean()),
         greedy_regret=min(greedy) / optimum - 1,
-        tied_optima=tied,
-        relaxed_optimum_ratio=ratio,
         budget_used=task.family.machines[machine].architecture.area_um2 / task.family.area_um2,
-        verdict="; ".join(faults) or "ok",
+        verdict=verdict(**shared, constraint="the area"),
+        **shared,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelgym.envs.audits import RANDOM_DESIGNS, verdict
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Audit
 
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
     from accelgym.envs.hwgen.task import HwGenTask
 
 __all__ = ["audit_hwgen"]
-
-_RANDOM_DESIGNS = 1000
-_TRIVIAL_REGRET = 0.02
-_MANY_TIES = 1e6
 
 
 def audit_hwgen(task: HwGenTask, rng: np.random.Generator) -> Audit:
@@ -41,35 +38,24 @@ def audit_hwgen(task: HwGenTask, rng: np.random.Generator) -> Audit:
     def regret(designs: Designs) -> float:
         return float(task.evaluate(designs).score.min() / optimum - 1)
 
-    constant = regret(task.repair(_constants(task), rng))
-    random = regret(task.sample_feasible(rng, _RANDOM_DESIGNS))
-    greedy = regret(_greedy(task)[None])
     largest = task.space.nvec - 1
     relaxed = np.stack([np.array([best[0], template, *largest[2:]]) for template in range(task.space.nvec[1])])
-    ratio = min(float(task.cycles(relaxed).min()), optimum) / optimum
     outcome = task.evaluate(best[None])
-    tied = _tied(task, best, optimum)
-    faults = []
-    if constant < _TRIVIAL_REGRET:
-        faults.append(f"a constant design is within {constant:.1%} of the optimum")
-    if random < _TRIVIAL_REGRET:
-        faults.append(f"random search is within {random:.1%} of the optimum")
-    if ratio > 1 - _TRIVIAL_REGRET / 2:
-        faults.append("the constraint does not bind")
-    if tied > _MANY_TIES:
-        faults.append(f"at least {tied:.0e} designs tie")
+    shared = {
+        "constant_regret": regret(task.repair(_constants(task), rng)),
+        "random_regret": regret(task.sample_feasible(rng, RANDOM_DESIGNS)),
+        "tied_optima": _tied(task, best, optimum),
+        "relaxed_optimum_ratio": min(float(task.cycles(relaxed).min()), optimum) / optimum,
+    }
     return Audit(
         optimum=optimum,
         gap=reference.gap,
         log10_cardinality=float(np.log10(task.space.nvec).sum()),
         feasible_fraction=float(task.feasible.mean()),
-        constant_regret=constant,
-        random_regret=random,
-        greedy_regret=greedy,
-        tied_optima=tied,
-        relaxed_optimum_ratio=ratio,
+        greedy_regret=regret(_greedy(task)[None]),
         budget_used=float(outcome.costs["area_nand2"][0] / task.spec.area_budget),
-        verdict="; ".join(faults) or "ok",
+        verdict=verdict(**shared),
+        **shared,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelgym.envs.audits import RANDOM_DESIGNS, verdict
 from accelgym.envs.mapping.mapspace import Order, Place
 from accelgym.envs.mapping.search import climb
 from accelgym.envs.space import Designs
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["audit_mapping", "constant_designs", "fullest_share", "tied_orders", "unlimited_task"]
 
-_RANDOM_DESIGNS = 1000
-_TRIVIAL_REGRET = 0.02
-_MANY_TIES = 1e6
 _RELAXED_STARTS = 4
 
 
@@ -46,32 +44,22 @@ def audit_mapping(task: MappingTask, rng: np.random.Generator) -> Audit:
     relaxed = unlimited_task(task)
     ideal = min(optimum, relaxed.best_of_descents(_RELAXED_STARTS, rng)[1])
     greedy = climb(task.pricing, task.candidate(task.outermost))
-    constant_regret = regret(task.repair(constant_designs(task, task.problem.dims), rng))
-    random_regret = regret(task.sample_feasible(rng, _RANDOM_DESIGNS))
     best = np.array(reference.design, dtype=np.int64)
-    tied = tied_orders(task, best, optimum)
-    ratio = ideal / optimum
-    faults = []
-    if constant_regret < _TRIVIAL_REGRET:
-        faults.append(f"a constant design is within {constant_regret:.1%} of the optimum")
-    if random_regret < _TRIVIAL_REGRET:
-        faults.append(f"random search is within {random_regret:.1%} of the optimum")
-    if ratio > 1 - _TRIVIAL_REGRET / 2:
-        faults.append("the constraint does not bind")
-    if tied > _MANY_TIES:
-        faults.append(f"at least {tied:.0e} designs tie")
+    shared = {
+        "constant_regret": regret(task.repair(constant_designs(task, task.problem.dims), rng)),
+        "random_regret": regret(task.sample_feasible(rng, RANDOM_DESIGNS)),
+        "tied_optima": tied_orders(task, best, optimum),
+        "relaxed_optimum_ratio": ideal / optimum,
+    }
     return Audit(
         optimum=optimum,
         gap=reference.gap,
         log10_cardinality=float(np.log10(task.space.nvec).sum()),
-        feasible_fraction=float(task.evaluate(task.space.sample(rng, _RANDOM_DESIGNS)).feasible.mean()),
-        constant_regret=constant_regret,
-        random_regret=random_regret,
+        feasible_fraction=float(task.evaluate(task.space.sample(rng, RANDOM_DESIGNS)).feasible.mean()),
         greedy_regret=greedy[1] / optimum - 1,
-        tied_optima=tied,
-        relaxed_optimum_ratio=ratio,
         budget_used=fullest_share(task, best),
-        verdict="; ".join(faults) or "ok",
+        verdict=verdict(**shared),
+        **shared,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelgym.envs.audits import RANDOM_DESIGNS, verdict
 from accelgym.envs.mapping.landscape import constant_designs, fullest_share, tied_orders, unlimited_task
 from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.mapping.search import climb, descend
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["audit_network"]
 
-_RANDOM_DESIGNS = 1000
-_TRIVIAL_REGRET = 0.02
-_MANY_TIES = 1e6
 _RELAXED_STARTS = 2
 
 
@@ -58,27 +56,19 @@ def audit_network(task: NetworkMappingTask, rng: np.random.Generator) -> Audit:
     tied = np.ones(1)
     if task.spec.objective is not MappingObjective.EDP:  # layers tie by themselves only where costs add up
         tied = np.array([tied_orders(x, part[0], float(x.evaluate(part).objective[0])) for x, part in best])
-    faults = []
-    constant_regret = regret(np.concatenate(constant, axis=1))
-    random_regret = regret(task.sample_feasible(rng, _RANDOM_DESIGNS))
-    if constant_regret < _TRIVIAL_REGRET:
-        faults.append(f"a constant design is within {constant_regret:.1%} of the optimum")
-    if random_regret < _TRIVIAL_REGRET:
-        faults.append(f"random search is within {random_regret:.1%} of the optimum")
-    if ideal / optimum > 1 - _TRIVIAL_REGRET / 2:
-        faults.append("the constraint does not bind")
-    if tied.max() > _MANY_TIES:
-        faults.append(f"at least {tied.max():.0e} mappings of one layer tie")
+    shared = {
+        "constant_regret": regret(np.concatenate(constant, axis=1)),
+        "random_regret": regret(task.sample_feasible(rng, RANDOM_DESIGNS)),
+        "relaxed_optimum_ratio": ideal / optimum,
+    }
     return Audit(
         optimum=optimum,
         gap=reference.gap,
         log10_cardinality=float(np.log10(task.space.nvec).sum()),
-        feasible_fraction=float(task.evaluate(task.space.sample(rng, _RANDOM_DESIGNS)).feasible.mean()),
-        constant_regret=constant_regret,
-        random_regret=random_regret,
+        feasible_fraction=float(task.evaluate(task.space.sample(rng, RANDOM_DESIGNS)).feasible.mean()),
         greedy_regret=regret(np.concatenate(greedy, axis=1)),
         tied_optima=float(tied.prod()),
-        relaxed_optimum_ratio=ideal / optimum,
         budget_used=max(fullest_share(x, part[0]) for x, part in best),
-        verdict="; ".join(faults) or "ok",
+        verdict=verdict(**shared, tied_optima=float(tied.max()), tied="mappings of one layer"),
+        **shared,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelgym.costmodels.solvers import allocate_greedily
+from accelgym.envs.audits import RANDOM_DESIGNS, verdict
 from accelgym.envs.resource_assignment.table import AssignmentTable
 from accelgym.envs.task import Audit
 
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
 
 __all__ = ["audit_table"]
-
-_RANDOM_DESIGNS = 1000
-_TRIVIAL_REGRET = 0.02
-_MANY_TIES = 1e6
 
 
 def audit_table(task: ResourceAssignmentTask, table: AssignmentTable, rng: np.random.Generator) -> Audit:
@@ -40,15 +37,15 @@ def audit_table(task: ResourceAssignmentTask, table: AssignmentTable, rng: np.ra
     greedy = allocate_greedily(
         table.cost, table.resource, table.limit, table.allowed, aggregate_max=table.aggregate_max
     )
-    uniform = task.space.sample(rng, _RANDOM_DESIGNS)
+    uniform = task.space.sample(rng, RANDOM_DESIGNS)
     chosen_cost = table.gather(table.cost, best[None])[0]
     chosen_resource = table.gather(table.resource, best[None])[0]
     ceiling = np.full(table.slots, optimum) if table.aggregate_max else chosen_cost
     equal = (table.cost <= ceiling[:, None]) & (table.resource <= chosen_resource[:, None]) & table.allowed
     ideal = table.aggregate(table.best_cost[None])[0]
-    faults = {
+    shared = {
         "constant_regret": regret(constant),
-        "random_regret": regret(table.sample_feasible(rng, _RANDOM_DESIGNS)),
+        "random_regret": regret(table.sample_feasible(rng, RANDOM_DESIGNS)),
         "tied_optima": float(np.prod(equal.sum(axis=1, dtype=np.float64))),
         "relaxed_optimum_ratio": float(ideal / optimum) if optimum else 1.0,
     }
@@ -59,26 +56,6 @@ def audit_table(task: ResourceAssignmentTask, table: AssignmentTable, rng: np.ra
         feasible_fraction=float(task.evaluate(uniform).feasible.mean()),
         budget_used=float(chosen_resource.sum() / table.capacity),
         greedy_regret=regret(greedy[None]) if greedy is not None else float("inf"),
-        verdict=_verdict(**faults),
-        **faults,
+        verdict=verdict(**shared),
+        **shared,
     )
-
-
-def _verdict(
-    *,
-    constant_regret: float,
-    random_regret: float,
-    tied_optima: float,
-    relaxed_optimum_ratio: float,
-) -> str:
-    """Names every way in which the task is degenerate; a strong greedy rule is not a fault."""
-    faults = []
-    if constant_regret < _TRIVIAL_REGRET:
-        faults.append(f"a constant design is within {constant_regret:.1%} of the optimum")
-    if random_regret < _TRIVIAL_REGRET:
-        faults.append(f"random search is within {random_regret:.1%} of the optimum")
-    if relaxed_optimum_ratio > 1 - _TRIVIAL_REGRET / 2:
-        faults.append("the constraint does not bind")
-    if tied_optima > _MANY_TIES:
-        faults.append(f"at least {tied_optima:.0e} designs tie")
-    return "; ".join(faults) or "ok"
