@@ -1,17 +1,24 @@
 """Tasks, Gymnasium environments and their registration."""
 
-from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
-from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
-from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
-from accelgym.envs.network_mapping import NetworkMappingEnv, NetworkMappingTask, NetworkMappingVectorEnv
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from accelgym.envs.registration import make_task, register_all
-from accelgym.envs.resource_assignment import (
-    ResourceAssignmentEnv,
-    ResourceAssignmentTask,
-    ResourceAssignmentVectorEnv,
-)
 from accelgym.envs.space import Designs, Parameter, Space
 from accelgym.envs.task import Audit, Outcome, Task
+
+if TYPE_CHECKING:
+    from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
+    from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
+    from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
+    from accelgym.envs.network_mapping import NetworkMappingEnv, NetworkMappingTask, NetworkMappingVectorEnv
+    from accelgym.envs.resource_assignment import (
+        ResourceAssignmentEnv,
+        ResourceAssignmentTask,
+        ResourceAssignmentVectorEnv,
+    )
 
 __all__ = [
     "Audit",
@@ -38,3 +45,20 @@ __all__ = [
     "make_task",
     "register_all",
 ]
+
+_ROOMS = {
+    "CoDesign": "codesign",
+    "HwGen": "hwgen",
+    "Mapping": "mapping",
+    "NetworkMapping": "network_mapping",
+    "ResourceAssignment": "resource_assignment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Environments are imported when asked for: registering them needs their names only.
+    for suffix in ("VectorEnv", "Env", "Task"):
+        room = _ROOMS.get(name.removesuffix(suffix))
+        if room is not None and name.endswith(suffix):
+            return getattr(import_module(f"accelgym.envs.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import gymnasium as gym
 
-from accelgym.envs.codesign import CoDesignTask
-from accelgym.envs.hwgen import HwGenTask
-from accelgym.envs.mapping import MappingTask
-from accelgym.envs.network_mapping import NetworkMappingTask
-from accelgym.envs.resource_assignment import ResourceAssignmentTask
 from accelgym.envs.task import Task, tasks
 
 __all__ = ["ENVIRONMENTS", "EnvironmentEntry", "make_task", "register_all"]
@@ -25,8 +20,15 @@ class EnvironmentEntry:
     id: str
     entry_point: str
     vector_entry_point: str
-    task: Callable[..., Task]
+    task: str
+    """Module and class, imported when the first task is built."""
     summary: str
+
+    def build_task(self, **arguments: Any) -> Task:
+        """Builds a task of this kind."""
+        module, name = self.task.split(":")
+        built: Task = getattr(import_module(module), name)(**arguments)
+        return built
 
 
 ENVIRONMENTS = (
@@ -34,35 +36,35 @@ ENVIRONMENTS = (
         "accelgym/ResourceAssignment-v0",
         "accelgym.envs.resource_assignment.env:ResourceAssignmentEnv",
         "accelgym.envs.resource_assignment.env:ResourceAssignmentVectorEnv",
-        ResourceAssignmentTask,
+        "accelgym.envs.resource_assignment.task:ResourceAssignmentTask",
         "PEs, buffer and dataflow per layer under a chip budget (ConfuciuX)",
     ),
     EnvironmentEntry(
         "accelgym/Mapping-v0",
         "accelgym.envs.mapping.env:MappingEnv",
         "accelgym.envs.mapping.env:MappingVectorEnv",
-        MappingTask,
+        "accelgym.envs.mapping.task:MappingTask",
         "spatial unrolling, tiles and loop orders of a layer on a memory hierarchy (Timeloop)",
     ),
     EnvironmentEntry(
         "accelgym/NetworkMapping-v0",
         "accelgym.envs.network_mapping.env:NetworkMappingEnv",
         "accelgym.envs.network_mapping.env:NetworkMappingVectorEnv",
-        NetworkMappingTask,
+        "accelgym.envs.network_mapping.task:NetworkMappingTask",
         "the mappings of all layers of a network on one memory hierarchy",
     ),
     EnvironmentEntry(
         "accelgym/CoDesign-v0",
         "accelgym.envs.codesign.env:CoDesignEnv",
         "accelgym.envs.codesign.env:CoDesignVectorEnv",
-        CoDesignTask,
+        "accelgym.envs.codesign.task:CoDesignTask",
         "register file, SRAM and PEs under an area budget, with the mapping of a layer (Thistle)",
     ),
     EnvironmentEntry(
         "accelgym/HwGen-v0",
         "accelgym.envs.hwgen.env:HwGenEnv",
         "accelgym.envs.hwgen.env:HwGenVectorEnv",
-        HwGenTask,
+        "accelgym.envs.hwgen.task:HwGenTask",
         "array, formats, buffers and ports of a systolic accelerator, proved by its RTL",
     ),
 )
@@ -74,7 +76,7 @@ def register_all() -> None:
         if entry.id not in gym.registry:
             gym.register(entry.id, entry_point=entry.entry_point, vector_entry_point=entry.vector_entry_point)
         if entry.id not in tasks:
-            tasks.register(entry.id, entry.task)
+            tasks.register(entry.id, entry.build_task)
 
 
 def make_task(env_id: str, **arguments: Any) -> Task:

@@ -207,7 +207,11 @@ def my_net(width=5):
 
 
 def test_importing_the_package_reads_no_description():
-    code = "import sys; from accelgym.costmodels.workloads import zoo\nsys.exit(zoo._registry.cache_info().currsize)\n"
+    code = (
+        "import sys; from accelgym.costmodels.workloads import zoo\n"
+        "assert not zoo._registry.cache_info().currsize\n"
+        "assert 'accelgym.costmodels.workloads.spec' not in sys.modules\n"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
 
