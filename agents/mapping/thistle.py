@@ -15,7 +15,6 @@ from accelgym.costmodels.architecture.rules import FREE
 from accelgym.costmodels.loopnest import Mappings
 from accelgym.costmodels.solvers.mapping import Goal, MachineTable
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
-from accelgym.costmodels.solvers.mapping.interior_point import solve_programs
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
@@ -85,13 +84,9 @@ class Thistle(MappingAgent):
     def _rounded(self) -> Iterator[Designs]:
         """Designs near the relaxed optima, class by class in turn."""
         search = self._search
-        spread, possible = search.fanouts.tighten(search.open)
-        nodes = search.open.take(possible)
-        relaxed = solve_programs(search.writer.write(nodes, spread[possible]))
-        size = (len(search.space.places) - 1) * search.space.dims
-        points = relaxed.point[:, :size].reshape(len(nodes), -1, search.space.dims)
-        order = np.argsort(relaxed.bound, kind="stable")
-        nodes.bound = relaxed.bound
+        nodes, relaxed = search.relax(search.open)
+        points = search.tile_figures(relaxed.point)
+        order = np.argsort(nodes.bound, kind="stable")
         waiting = [(nodes.take(order[k : k + 1]), self._tilings(points[order[k]])) for k in range(len(order))]
         begin = 0
         while waiting:

@@ -11,18 +11,16 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.solvers.mapping import Goal, MachineTable, Solution, solve
 from accelgym.costmodels.timeloop import timeloop_document, write_timeloop
-from accelgym.costmodels.workloads import load_workload
 from accelgym.envs.codesign.landscape import audit_codesign
 from accelgym.envs.codesign.spec import CoDesignSpec
 from accelgym.envs.mapping.bounds import cost_floor
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.mapspace import Mapspace
 from accelgym.envs.mapping.pricing import combine
-from accelgym.envs.mapping.spec import pad_bounds, select_layer
+from accelgym.envs.mapping.spec import read_problem
 from accelgym.envs.mapping.task import MappingTask
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Audit, Outcome
@@ -49,13 +47,7 @@ class CoDesignTask(MappingTask):
 
     def __init__(self, *, problem: Problem | None = None, **arguments: Any) -> None:
         self.spec = CoDesignSpec.parse(arguments)
-        if problem is None:
-            problem = Problem.from_layer(select_layer(load_workload(self.spec.workload), self.spec.layer))
-        if self.spec.padding:
-            problem = replace(problem, bounds=pad_bounds(problem.bounds, self.spec.padding))
-        if problem.macs == 1:
-            raise InputError(f"layer {problem.name!r} is a single multiplication: there is nothing to map")
-        self.problem = problem
+        self.problem = problem = read_problem(self.spec, problem)
         self.family = self.spec.family()
         self.mapspace = Mapspace(problem, self.family.widest, family=self.family)
         self.architecture = self.mapspace.architecture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -15,10 +16,10 @@ from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.timeloop import read_timeloop
-from accelgym.costmodels.workloads import Layer, Workload
+from accelgym.costmodels.workloads import Layer, Workload, load_workload
 from accelgym.envs.mapping.mapspace import prime_factors
 
-__all__ = ["MappingObjective", "MappingSpec", "pad_bounds", "read_architecture", "select_layer"]
+__all__ = ["MappingObjective", "MappingSpec", "pad_bounds", "read_architecture", "read_problem", "select_layer"]
 
 
 class MappingObjective(StrEnum):
@@ -101,6 +102,21 @@ def read_architecture(name: str, problem: Problem) -> Architecture:
     if Path(name).suffix.lower() in (".yaml", ".yml"):
         return read_timeloop(Path(name), problem=problem).architecture
     return preset(name)
+
+
+def read_problem(spec: MappingSpec, problem: Problem | None) -> Problem:
+    """Returns the layer that a task maps, or ``problem`` in its place, padded as the specification says.
+
+    Raises:
+        InputError: No such layer, or nothing to map.
+    """
+    if problem is None:
+        problem = Problem.from_layer(select_layer(load_workload(spec.workload), spec.layer))
+    if spec.padding:
+        problem = replace(problem, bounds=pad_bounds(problem.bounds, spec.padding))
+    if problem.macs == 1:
+        raise InputError(f"layer {problem.name!r} is a single multiplication: there is nothing to map")
+    return problem
 
 
 def pad_bounds(bounds: tuple[int, ...], padding: float) -> tuple[int, ...]:

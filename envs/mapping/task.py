@@ -14,7 +14,6 @@ from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.solvers.mapping import (
     PROOF_VERSION,
@@ -26,7 +25,6 @@ from accelgym.costmodels.solvers.mapping import (
     solve,
 )
 from accelgym.costmodels.timeloop import timeloop_document, write_timeloop
-from accelgym.costmodels.workloads import load_workload
 from accelgym.envs.certificates import kept_certificate
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
@@ -34,7 +32,7 @@ from accelgym.envs.mapping.landscape import audit_mapping
 from accelgym.envs.mapping.mapspace import Keep, Mapspace
 from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
 from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
-from accelgym.envs.mapping.spec import MappingObjective, MappingSpec, pad_bounds, read_architecture, select_layer
+from accelgym.envs.mapping.spec import MappingObjective, MappingSpec, read_architecture, read_problem
 from accelgym.envs.space import Designs, Space
 from accelgym.envs.task import Audit, Outcome, Task
 
@@ -68,13 +66,7 @@ class MappingTask(Task):
         self, *, problem: Problem | None = None, machine: Architecture | None = None, **arguments: Any
     ) -> None:
         self.spec = MappingSpec.parse(arguments)
-        if problem is None:
-            problem = Problem.from_layer(select_layer(load_workload(self.spec.workload), self.spec.layer))
-        if self.spec.padding:
-            problem = _padded(problem, self.spec.padding)
-        if problem.macs == 1:
-            raise InputError(f"layer {problem.name!r} is a single multiplication: there is nothing to map")
-        self.problem = problem
+        self.problem = problem = read_problem(self.spec, problem)
         machine = machine or read_architecture(self.spec.architecture, problem)
         self.mapspace = Mapspace(problem, machine, bypass=self.spec.bypass)
         self.architecture = self.mapspace.architecture
@@ -342,10 +334,3 @@ class MappingTask(Task):
 
 def _plain(design: Designs) -> tuple[int, ...]:
     return tuple(int(i) for i in design)
-
-
-def _padded(problem: Problem, padding: float) -> Problem:
-    """The problem with bounds grown to numbers that divide better."""
-    return Problem(
-        problem.name, problem.dims, pad_bounds(problem.bounds, padding), problem.tensors, problem.kind, problem.options
-    )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
 from accelgym.costmodels.solvers.mapping.classes import level_classes, mirrors
-from accelgym.costmodels.solvers.mapping.interior_point import solve_programs
+from accelgym.costmodels.solvers.mapping.interior_point import Relaxed, solve_programs
 from accelgym.costmodels.solvers.mapping.leaves import Evaluator, Found
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
@@ -108,27 +108,12 @@ class BranchAndBound:
             decided += 1
         options = [range(count) if v < decided else (count,) for v, count in enumerate(counts)]
         rows = list(itertools.product(range(len(self.machines)), range(len(keeps)), *options))
-        n = len(rows)
-        numbers = np.array(rows, dtype=np.int64).reshape(n, -1)
+        numbers = np.array(rows, dtype=np.int64).reshape(len(rows), -1)
         if self.mirrors is not None:
             # Of two classes that are mirror images of each other one is enough.
             image = self.mirrors[np.arange(len(counts)), numbers[:, 2:]]
             numbers = numbers[_not_after(numbers[:, 2:], image)]
-            n = len(numbers)
-        shape, levels = (n, len(self.space.places), self.space.dims), len(self.space.architecture.levels)
-        last = np.array([len(x) - 1 for x in self.space.divisors], dtype=np.int64)
-        low = np.zeros(shape, dtype=np.int64)
-        low[:, 0] = last
-        return Nodes(
-            low,
-            np.broadcast_to(last, shape).copy(),
-            numbers[:, 2:],
-            numbers[:, 0],
-            keeps[numbers[:, 1]],
-            np.tile(np.array([1, np.iinfo(np.int64).max]), (n, levels, 1)),
-            np.tile(np.array([1, self.space.bounds.max()]), (n, levels, self.space.dims, 1)),
-            np.full(n, -np.inf),
-        )
+        return Nodes.whole(self.space, numbers[:, 2:], numbers[:, 0], keeps[numbers[:, 1]])
 
     @property
     def cutoff(self) -> float:
@@ -155,17 +140,33 @@ class BranchAndBound:
         nodes = nodes.take(good)
         return nodes.take(propagate(self.space, nodes, self.writer.unit(nodes)))
 
+    def relax(self, nodes: Nodes, *, tolerance: float = 1e-4) -> tuple[Nodes, Relaxed]:
+        """Bounds nodes by their programs.
+
+        Returns:
+            Those nodes that hold something, with their bounds raised, and what is known about their programs.
+        """
+        spread, possible = self.fanouts.tighten(nodes)
+        nodes, spread = nodes.take(possible), spread[possible]
+        if not len(nodes):
+            nothing = np.zeros((0, (len(self.space.places) - 1) * self.space.dims))
+            return nodes, Relaxed(nothing, np.zeros(0), np.zeros(0), nothing)
+        relaxed = solve_programs(self.writer.write(nodes, spread), cutoff=self.cutoff, tolerance=tolerance)
+        self.solved += len(nodes)
+        nodes.bound = np.maximum(nodes.bound, relaxed.bound - _SAFETY)
+        return nodes, relaxed
+
+    def tile_figures(self, figures: Floats) -> Floats:
+        """Figures of a program's variables by extent, shape ``(nodes, places - 1, dims)``; drops that of the cycles."""
+        places = len(self.space.places) - 1
+        return figures[:, : places * self.space.dims].reshape(len(figures), places, self.space.dims)
+
     def root_bounds(self) -> Floats:
         """Certified lower bound of the optimum on every machine, from the classes alone; ``inf`` without a mapping."""
         bounds = np.full(len(self.machines), np.inf)
         for begin in range(0, len(self.open), _BATCH):
-            now = self.open.take(np.arange(begin, min(begin + _BATCH, len(self.open))))
-            spread, possible = self.fanouts.tighten(now)
-            now, spread = now.take(possible), spread[possible]
-            if len(now):
-                relaxed = solve_programs(self.writer.write(now, spread))
-                self.solved += len(now)
-                np.minimum.at(bounds, now.machine, relaxed.bound - _SAFETY)
+            now, _ = self.relax(self.open.take(np.arange(begin, min(begin + _BATCH, len(self.open)))))
+            np.minimum.at(bounds, now.machine, now.bound)
         return np.asarray(np.exp(np.minimum(bounds, 700.0)))
 
     def offer(self, found: Found | None) -> None:
@@ -181,18 +182,8 @@ class BranchAndBound:
         now = self._enumerate(now)
         if not len(now):
             return
-        spread, possible = self.fanouts.tighten(now)
-        now, spread = now.take(possible), spread[possible]
-        if not len(now):
-            return
-        programs = self.writer.write(now, spread)
-        relaxed = solve_programs(programs, cutoff=self.cutoff, tolerance=min(1e-3, self.tolerance / 4))
-        self.solved += len(now)
-        now.bound = np.maximum(now.bound, relaxed.bound - _SAFETY)
-        size = (len(self.space.places) - 1) * self.space.dims
-        shape = (len(now), -1, self.space.dims)
-        points = relaxed.point[:, :size].reshape(shape)
-        weights = relaxed.sensitivity[:, :size].reshape(shape)
+        now, relaxed = self.relax(now, tolerance=min(1e-3, self.tolerance / 4))
+        points, weights = self.tile_figures(relaxed.point), self.tile_figures(relaxed.sensitivity)
         self._round(now, points)
         alive = now.bound < self.cutoff
         children = self._split(now.take(alive), points[alive], weights[alive])

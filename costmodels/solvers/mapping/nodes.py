@@ -44,6 +44,25 @@ class Nodes:
         """Returns some of them."""
         return Nodes(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    @classmethod
+    def whole(cls, space: MappingSpace, classes: Ints, machine: Ints, keep: Bools) -> Nodes:
+        """Nodes that hold all tilings, of given classes, machines and bypasses."""
+        n, levels = len(classes), len(space.architecture.levels)
+        shape = (n, len(space.places), space.dims)
+        last = np.array([len(divisors) - 1 for divisors in space.divisors], dtype=np.int64)
+        low = np.zeros(shape, dtype=np.int64)
+        low[:, 0] = last
+        return cls(
+            low,
+            np.broadcast_to(last, shape).copy(),
+            classes,
+            machine,
+            keep,
+            np.tile(np.array([1, np.iinfo(np.int64).max]), (n, levels, 1)),
+            np.tile(np.array([1, space.bounds.max()]), (n, levels, space.dims, 1)),
+            np.full(n, -np.inf),
+        )
+
     @staticmethod
     def join(parts: list[Nodes]) -> Nodes:
         """Concatenates batches."""

@@ -60,25 +60,12 @@ def paper_programs(problem: Problem, machine: Architecture, *, untiled: Sequence
     # A tile that outlives a level is unknown to the paper.
     numbers = [np.flatnonzero(~one.unit[:-1].any(axis=1)) for one in classes]
     rows = np.array(list(itertools.product(*numbers)), dtype=np.int64).reshape(-1, levels - 1)
-    n, shape = len(rows), (len(rows), len(space.places), space.dims)
-    last = np.array([len(divisors) - 1 for divisors in space.divisors], dtype=np.int64)
-    low = np.zeros(shape, dtype=np.int64)
-    low[:, 0] = last
+    keep = np.repeat((rules.keep != BYPASSED)[None], len(rows), axis=0)
+    nodes = Nodes.whole(space, rows, np.zeros(len(rows), dtype=np.int64), keep)
     for name in untiled:
         dim = problem.dims.index(name)
         if dim in space.active:
-            d = space.active.index(dim)
-            low[:, :, d] = last[d]
-    nodes = Nodes(
-        low,
-        np.broadcast_to(last, shape).copy(),
-        rows,
-        np.zeros(n, dtype=np.int64),
-        np.repeat((rules.keep != BYPASSED)[None], n, axis=0),
-        np.tile(np.array([1, np.iinfo(np.int64).max]), (n, levels, 1)),
-        np.tile(np.array([1, space.bounds.max()]), (n, levels, space.dims, 1)),
-        np.full(n, -np.inf),
-    )
+            nodes.low[:, :, space.active.index(dim)] = nodes.high[:, :, space.active.index(dim)]
     writer = ProgramWriter(space, table, classes, machines, Goal.ENERGY, convention=Convention.THISTLE)
     propagate(space, nodes, writer.unit(nodes))
     spread, _ = Fanouts(space, machines).tighten(nodes)

@@ -137,11 +137,6 @@ class MappingSpace:
                 kept.append([number[bound], *(number[x] for x in chain)])
         return np.array(kept, dtype=np.int64).reshape(-1, len(self.places))
 
-    @cached_property
-    def log_tilings(self) -> float:
-        """Decimal logarithm of the number of tilings, room aside."""
-        return float(sum(np.log10(max(1, len(chain))) for chain in self.chains))
-
     # -- fan-outs ------------------------------------------------------------------------------------------------
 
     def split(self, place: int, factors: Ints, limits: tuple[Ints, Ints]) -> tuple[Bools, Ints]:
