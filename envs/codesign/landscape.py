@@ -61,6 +61,6 @@ def audit_codesign(task: CoDesignTask, rng: np.random.Generator) -> Audit:
         feasible_fraction=float(task.evaluate(task.space.sample(rng, RANDOM_DESIGNS)).feasible.mean()),
         greedy_regret=min(greedy) / optimum - 1,
         budget_used=task.family.machines[machine].architecture.area_um2 / task.family.area_um2,
-        verdict=verdict(**shared, constraint="the area"),
+        verdict=verdict(shared, constraint="the area"),
         **shared,
     )

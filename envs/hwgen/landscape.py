@@ -54,7 +54,7 @@ def audit_hwgen(task: HwGenTask, rng: np.random.Generator) -> Audit:
         feasible_fraction=float(task.feasible.mean()),
         greedy_regret=regret(_greedy(task)[None]),
         budget_used=float(outcome.costs["area_nand2"][0] / task.spec.area_budget),
-        verdict=verdict(**shared),
+        verdict=verdict(shared),
         **shared,
     )
 

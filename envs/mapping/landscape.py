@@ -58,7 +58,7 @@ def audit_mapping(task: MappingTask, rng: np.random.Generator) -> Audit:
         feasible_fraction=float(task.evaluate(task.space.sample(rng, RANDOM_DESIGNS)).feasible.mean()),
         greedy_regret=greedy[1] / optimum - 1,
         budget_used=fullest_share(task, best),
-        verdict=verdict(**shared),
+        verdict=verdict(shared),
         **shared,
     )
 

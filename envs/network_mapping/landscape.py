@@ -69,6 +69,6 @@ def audit_network(task: NetworkMappingTask, rng: np.random.Generator) -> Audit:
         greedy_regret=regret(np.concatenate(greedy, axis=1)),
         tied_optima=float(tied.prod()),
         budget_used=max(fullest_share(x, part[0]) for x, part in best),
-        verdict=verdict(**shared, tied_optima=float(tied.max()), tied="mappings of one layer"),
+        verdict=verdict(shared | {"tied_optima": float(tied.max())}, tied="mappings of one layer"),
         **shared,
     )

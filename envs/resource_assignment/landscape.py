@@ -56,6 +56,6 @@ def audit_table(task: ResourceAssignmentTask, table: AssignmentTable, rng: np.ra
         feasible_fraction=float(task.evaluate(uniform).feasible.mean()),
         budget_used=float(chosen_resource.sum() / table.capacity),
         greedy_regret=regret(greedy[None]) if greedy is not None else float("inf"),
-        verdict=verdict(**shared),
+        verdict=verdict(shared),
         **shared,
     )
