@@ -9,7 +9,7 @@ import numpy as np
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.systolic.config import SystolicConfig, Template
+from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.workloads.layer import Layer
 
 __all__ = ["CONVERSION_CYCLES", "Hardware", "Problem"]
@@ -40,6 +40,10 @@ class Hardware:
     """Buffer words of one weight block, its scales included (weight stationary)."""
     conversion: Array
     """Cycles between array and accumulation, for scaling and conversion of the results."""
+    input_release: Array
+    """Cycles from the read of the last word of an input bank until the loader may have it: the macros of the last rows
+    are read later, beats arrive later."""
+    weight_release: Array
 
     @classmethod
     def of(cls, configs: Sequence[SystolicConfig]) -> Hardware:
@@ -63,7 +67,13 @@ class Hardware:
             output_beats=column([-(-c.accumulation_word_bits // c.output_port_bits) for c in configs]),
             weight_words=column([c.rows + c.scale_words for c in configs]),
             conversion=column([CONVERSION_CYCLES if c.converts else 0 for c in configs]),
+            input_release=column([_release(c.rows, c.memory_latency) for c in configs]),
+            weight_release=column([_release(c.columns, c.memory_latency) for c in configs]),
         )
+
+
+def _release(lanes: int, memory_latency: int) -> int:
+    return max((lanes - 1) // LANE_GROUP * LANE_GROUP - memory_latency, 0)
 
 
 @dataclass(frozen=True)
