@@ -304,7 +304,9 @@ def estimate(terms: AreaTerms, table: AreaTable | None = None) -> AreaEstimate:
     array = array + known.register_bit_area * registers + known.reset_bit_area * resets
     array = array + rows * column("input_decoder_area") + columns * column("weight_decoder_area")
     vector = columns * (column("adder_area") + known.vector_bit_area * column("accumulation_bits"))
-    coefficients = np.array([known.control[name] for name in CONTROL_TERMS])
+    features = control_features(terms, known)
+    # Summed one by one: a row of a batch is bit for bit the configuration alone.
+    control = sum(known.control[name] * features[..., index] for index, name in enumerate(CONTROL_TERMS))
     paths = [
         np.full(np.shape(rows), known.control_path),
         access["input"] + column("input_decoder_path"),
@@ -315,7 +317,7 @@ def estimate(terms: AreaTerms, table: AreaTable | None = None) -> AreaEstimate:
     return AreaEstimate(
         array=array,
         sram=memories,
-        address_control=control_features(terms, known) @ coefficients,
+        address_control=np.asarray(control),
         vector_unit=vector,
         critical_path_ps=np.max(np.stack(paths), axis=0),
     )
