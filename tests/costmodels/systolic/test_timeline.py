@@ -1,5 +1,6 @@
 """The spans of the engines: they never overlap, add up to the counted work and end with the layer."""
 
+import itertools
 from dataclasses import fields
 
 import pytest
@@ -39,7 +40,7 @@ def test_spans_are_the_work_of_the_layer(template, double, layer):
     busy = {}
     for engine in ENGINES:
         own = [span for span in spans if span.engine == engine]
-        assert all(before.end <= after.start for before, after in zip(own, own[1:], strict=False))
+        assert all(before.end <= after.start for before, after in itertools.pairwise(own))
         busy[engine] = sum(span.end - span.start for span in own)
     costs = SystolicModel().evaluate(SystolicDesigns([config], [layer])).breakdown
     assert busy["input port"] == costs["busy_input_port_cycles"][0, 0]
