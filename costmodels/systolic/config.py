@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -90,6 +90,11 @@ def _default_accumulation(data: dict[str, str | None]) -> str:
     return "bf16" if data.get("scale_type") is not None and psum.startswith("int") else psum
 
 
+def _default_block_size(data: dict[str, Any]) -> int | None:
+    """Returns one pass through the array where there are block scales."""
+    return None if data.get("scale_type") is None else data.get("rows")
+
+
 class SystolicConfig(StrictModel):
     """One accelerator.
 
@@ -108,7 +113,9 @@ class SystolicConfig(StrictModel):
     input_type: str = "int8"
     weight_type: str = "int8"
     scale_type: str | None = None
-    """Format of block scales of inputs and weights; a block is one pass through the array (``rows`` elements)."""
+    """Format of block scales of inputs and weights."""
+    block_size: int | None = Field(default_factory=_default_block_size)
+    """Channels of one filter tap that share a scale: a multiple of ``rows``, which is the default with block scales."""
     psum_type: str = Field(default_factory=_default_psum)
     """Partial sums inside the array; integers wrap at this width, floats round once per multiply-add. By default
     ``int24`` (wider for integers of more than 8 bits) where both operands are integers, else ``bf16``."""
@@ -170,6 +177,14 @@ class SystolicConfig(StrictModel):
                     f"scale_type {self.scale_type}: accumulation_type {self.accumulation_type} does not hold every "
                     "scale"
                 )
+        if self.block_size is not None:
+            if self.scale_type is None:
+                raise ValueError(f"block_size {self.block_size}: only with a scale_type")
+            if self.block_size < 1 or self.block_size % self.rows:
+                raise ValueError(
+                    f"block_size {self.block_size}: a pass of {self.rows} rows is scaled once, allowed are multiples of "
+                    f"{self.rows}"
+                )
         if self.row_psum_widths and not (multiply_add.is_integer and self.template is Template.WEIGHT_STATIONARY):
             raise ValueError("row_psum_widths: integer partial sums of the weight_stationary template only")
         return self
@@ -198,6 +213,11 @@ class SystolicConfig(StrictModel):
     def scale(self) -> Datatype | None:
         """Format of the block scales."""
         return None if self.scale_type is None else get_datatype(self.scale_type)
+
+    @property
+    def scale_block_size(self) -> int:
+        """Channels that share a scale; ``rows`` without a stated ``block_size``."""
+        return self.rows if self.block_size is None else self.block_size
 
     @property
     def unit_scale(self) -> int:
