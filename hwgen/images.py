@@ -1,9 +1,10 @@
 """Tensors in the memory of the accelerator.
 
 A tensor element is its bit pattern, a non-negative integer. Memory is addressed in beats of the port that reads or
-writes it; a buffer word takes a whole number of beats, its element 0 lowest. With block scales, an input word ends in
+writes it; a buffer word takes a whole number of beats, its element 0 lowest, and elements follow each other without
+gaps whatever lanes the buffer has. With block scales, an input word ends in
 the scale of its block, and a block of weight words is followed by words that carry the scales of its columns, as many
-bits of each in a lane as a weight has, the lowest first. A scale that several passes share is there for each of them.
+bits of each in a lane as the narrowest weight has, the lowest first. A scale that several passes share is there for each of them.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def weight_image(config: SystolicConfig, layer: Layer, grid: Grid, operands: Ope
         depth = -(-(layer.C // g) // config.rows)
         stored = operands.weight_scales.reshape(g, layer.K // g, -1, layer.R, layer.S)
         codes = blocks(_for_every_pass(config, stored, depth), depth, 1, config.unit_scale)
-        bits = config.weight.bits
+        bits = config.scale_part_bits
         parts = [(codes >> (i * bits)) & ((1 << bits) - 1) for i in range(config.scale_words)]
         words = np.concatenate([words, *parts], axis=1)
     return to_beats([(words.reshape(-1, columns), config.weight.bits)], config.weight_port_bits)
