@@ -2,9 +2,9 @@
 
 A tensor element is its bit pattern, a non-negative integer. Memory is addressed in beats of the port that reads or
 writes it; a buffer word takes a whole number of beats, its element 0 lowest, and elements follow each other without
-gaps whatever lanes the buffer has. With block scales, an input word ends in
-the scale of its block, and a block of weight words is followed by words that carry the scales of its columns, as many
-bits of each in a lane as the narrowest weight has, the lowest first. A scale that several passes share is there for each of them.
+gaps whatever lanes the buffer has. With block scales, an input word ends in the scale of its block, and a block of
+weight words is followed by words that carry the scales of its columns, as many bits of each in a lane as the narrowest
+weight has, the lowest first. A scale that several passes share is there for each of them.
 """
 
 from __future__ import annotations

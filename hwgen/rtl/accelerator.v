@@ -8,9 +8,13 @@ module accelerator #(
     parameter COLUMNS = 8,
     parameter X_BITS = 8,
     parameter W_BITS = 8,
+    parameter X_TYPES = 1,              // formats of an operand, of which a run-time parameter chooses one
+    parameter W_TYPES = 1,
+    parameter [32*X_TYPES-1:0] X_TYPE_BITS = 8,  // bits of a packed element by format; X_BITS is the widest
+    parameter [32*W_TYPES-1:0] W_TYPE_BITS = 8,
     parameter X_LANE_BITS = 8,          // of operands inside the array
     parameter W_LANE_BITS = 8,
-    parameter X_ZERO = 0,               // code of an input zero
+    parameter [X_TYPES*X_BITS-1:0] X_ZERO = 0,  // code of an input zero by format
     parameter PRODUCT_BITS = 16,
     parameter PSUM_BITS = 24,
     parameter ACCUMULATION_BITS = 24,
@@ -19,6 +23,7 @@ module accelerator #(
     parameter SCALED = 0,               // 1: input words and weight blocks carry block scales
     parameter SCALE_BITS = 1,
     parameter SCALE_WORDS = 0,          // of a weight block
+    parameter SCALE_PART_BITS = 8,      // of a scale in a lane of a weight word
     parameter SCALE_ONE = 0,            // code of scale 1
     parameter PIPELINE = 1,
     parameter GROWING = 0,
@@ -63,9 +68,11 @@ module accelerator #(
     localparam INPUT_WORD = ROWS * X_BITS + SCALED * SCALE_BITS;
     localparam WEIGHT_WORD = COLUMNS * W_BITS;
     localparam OUTPUT_WORD = COLUMNS * ACCUMULATION_BITS;
-    localparam [X_BITS-1:0] INPUT_ZERO = X_ZERO;
+    localparam [X_BITS-1:0] INPUT_ZERO = X_ZERO[X_BITS-1:0];
     localparam [SCALE_BITS-1:0] UNIT_SCALE = SCALE_ONE;
     localparam [SCALE_BITS+ROWS*X_BITS-1:0] SCALED_PADDING = {UNIT_SCALE, {ROWS{INPUT_ZERO}}};
+    localparam XM = X_TYPES > 1 ? $clog2(X_TYPES) : 1;  // bits of a choice
+    localparam WM = W_TYPES > 1 ? $clog2(W_TYPES) : 1;
     localparam INPUT_LOOPS = 12, WEIGHT_LOOPS = 6, PASS_LOOPS = 6, OUTPUT_LOOPS = 9;
 
     reg running;
@@ -111,6 +118,20 @@ module accelerator #(
     `CONFIG_BANK(bank_output_trips, CB, OUTPUT_LOOPS, 224, output_trips)
     `CONFIG_BANK(bank_output_jumps, MB, OUTPUT_LOOPS, 240, output_jumps)
     `CONFIG_BANK(bank_rectify, 1, 1, 256, rectify)
+    wire [XM-1:0] input_mode;
+    wire [WM-1:0] weight_mode;
+    generate
+        if (X_TYPES > 1) begin : input_types
+            `CONFIG_BANK(bank_input_mode, XM, 1, 272, input_mode)
+        end else begin : input_type
+            assign input_mode = 1'b0;
+        end
+        if (W_TYPES > 1) begin : weight_types
+            `CONFIG_BANK(bank_weight_mode, WM, 1, 273, weight_mode)
+        end else begin : weight_type
+            assign weight_mode = 1'b0;
+        end
+    endgenerate
 `undef CONFIG_BANK
     wire [CB-1:0] reduction_trips = holds[0 +: CB];
     wire [CB-1:0] input_hold = holds[CB +: CB];
@@ -125,9 +146,10 @@ module accelerator #(
         .WORD_BITS(INPUT_WORD), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(IA),
         .BEATS((INPUT_WORD + INPUT_PORT_BITS - 1) / INPUT_PORT_BITS), .TILE_LOOPS(4), .LOOPS(INPUT_LOOPS),
         .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(CB), .PADDED(1),
-        .PADDING(SCALED_PADDING[INPUT_WORD-1:0])
+        .PADDING(SCALED_PADDING[INPUT_WORD-1:0]), .LANES(ROWS), .LANE_BITS(X_BITS), .TYPES(X_TYPES),
+        .TYPE_BITS(X_TYPE_BITS), .ZEROS(X_ZERO)
     ) input_loader (
-        .clk(clk), .rst(rst), .running(running), .trips(input_trips), .jumps(input_jumps),
+        .clk(clk), .rst(rst), .running(running), .mode(input_mode), .trips(input_trips), .jumps(input_jumps),
         .y_base(input_image[3*CB +: CB]), .y_jumps(input_y_jumps), .height(input_image[2*CB +: CB]),
         .x_base(input_image[CB +: CB]), .x_jumps(input_x_jumps), .width(input_image[0 +: CB]),
         .base(input_base), .mem_read(input_read), .mem_addr(input_addr), .mem_data(input_data),
@@ -144,9 +166,10 @@ module accelerator #(
     tile_loader #(
         .WORD_BITS(WEIGHT_WORD), .PORT_BITS(WEIGHT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(WA),
         .BEATS((WEIGHT_WORD + WEIGHT_PORT_BITS - 1) / WEIGHT_PORT_BITS), .TILE_LOOPS(2), .LOOPS(WEIGHT_LOOPS),
-        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(1), .PADDED(0)
+        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(1), .PADDED(0), .LANES(COLUMNS), .LANE_BITS(W_BITS),
+        .TYPES(W_TYPES), .TYPE_BITS(W_TYPE_BITS)
     ) weight_loader (
-        .clk(clk), .rst(rst), .running(running), .trips(weight_trips), .base({MB{1'b0}}), .jumps(weight_jumps),
+        .clk(clk), .rst(rst), .running(running), .mode(weight_mode), .trips(weight_trips), .base({MB{1'b0}}), .jumps(weight_jumps),
         .y_base(1'b0), .y_jumps({WEIGHT_LOOPS{1'b0}}), .height(1'b0),
         .x_base(1'b0), .x_jumps({WEIGHT_LOOPS{1'b0}}), .width(1'b0),
         .mem_read(weight_read), .mem_addr(weight_addr), .mem_data(weight_data),
@@ -172,11 +195,13 @@ module accelerator #(
             wire unused = &{1'b0, SCALED_PADDING[ROWS*X_BITS +: SCALE_BITS]};
         end
         for (i = 0; i < ROWS; i = i + 1) begin : input_lane
-            input_decoder decoder (.code(x[i*X_BITS +: X_BITS]), .lane(x_lanes[i*X_LANE_BITS +: X_LANE_BITS]));
+            input_decoder decoder (
+                .mode(input_mode), .code(x[i*X_BITS +: X_BITS]), .lane(x_lanes[i*X_LANE_BITS +: X_LANE_BITS])
+            );
         end
         for (i = 0; i < COLUMNS; i = i + 1) begin : weight_lane
             wire [W_LANE_BITS-1:0] decoded;
-            weight_decoder decoder (.code(w[i*W_BITS +: W_BITS]), .lane(decoded));
+            weight_decoder decoder (.mode(weight_mode), .code(w[i*W_BITS +: W_BITS]), .lane(decoded));
             if (SCALED != 0) begin : raw_scale
                 wire [W_LANE_BITS+W_BITS-1:0] code = {{W_LANE_BITS{1'b0}}, w[i*W_BITS +: W_BITS]};
                 assign w_lanes[i*W_LANE_BITS +: W_LANE_BITS] = scale_word ? code[W_LANE_BITS-1:0] : decoded;
@@ -232,7 +257,7 @@ module accelerator #(
                 .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
                 .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING), .PIPELINE(PIPELINE), .CONVERT(CONVERT),
                 .TERM_BITS(TERM_BITS), .SCALED(SCALED), .SCALE_BITS(SCALE_BITS),
-                .SCALE_WORDS(SCALED != 0 ? SCALE_WORDS : 1), .CODE_BITS(W_BITS)
+                .SCALE_WORDS(SCALED != 0 ? SCALE_WORDS : 1), .CODE_BITS(SCALE_PART_BITS)
             ) array (
                 .clk(clk), .rst(rst), .swap(x_first), .x(x_lanes), .x_scale(x_scale), .block_start(w_first),
                 .scale_word(scale_word), .w(w_lanes), .result(result)
@@ -267,7 +292,9 @@ module accelerator #(
 `endif
             );
             assign scale_word = 1'b0;
-            wire unused = &{1'b0, tile_passes, x_scale, scale_word, GROWING[0], PRODUCT_BITS[0], SCALE_WORDS[0]};
+            wire unused = &{
+                1'b0, tile_passes, x_scale, scale_word, GROWING[0], PRODUCT_BITS[0], SCALE_WORDS[0], SCALE_PART_BITS[0]
+            };
         end
     endgenerate
 
