@@ -194,11 +194,15 @@ class SystolicConfig(StrictModel):
             chosen[field] = (name, *others) if others else name
         return self.model_copy(update=chosen)
 
-    @property
-    def type_pairs(self) -> tuple[OperandTypes, ...]:
-        """Every pair of formats a layer can run with, that of the layer at hand first."""
-        pairs = product(names_of(self.input_type), names_of(self.weight_type))
-        return tuple(OperandTypes(x, w) for x, w in pairs)
+    def with_every_pair(self, types: OperandTypes) -> tuple[SystolicConfig, ...]:
+        """Returns the accelerator with every pair of formats that ``types`` leaves open, those at hand first.
+
+        Raises:
+            InputError: The hardware has no such format.
+        """
+        inputs = names_of(self.input_type) if types.input is None else (types.input,)
+        weights = names_of(self.weight_type) if types.weight is None else (types.weight,)
+        return tuple(self.with_types(x, w) for x, w in product(inputs, weights))
 
     @property
     def inputs(self) -> tuple[Datatype, ...]:

@@ -12,7 +12,7 @@ __all__ = ["OperandTypes", "TypeNames", "formats_of", "names_of"]
 
 
 class OperandTypes(NamedTuple):
-    """The formats with which a layer runs; None is the first one of the accelerator."""
+    """The formats with which a layer runs; None leaves the choice open."""
 
     input: str | None = None
     weight: str | None = None
