@@ -71,6 +71,13 @@ module accelerator #(
     localparam [X_BITS-1:0] INPUT_ZERO = X_ZERO[X_BITS-1:0];
     localparam [SCALE_BITS-1:0] UNIT_SCALE = SCALE_ONE;
     localparam [SCALE_BITS+ROWS*X_BITS-1:0] SCALED_PADDING = {UNIT_SCALE, {ROWS{INPUT_ZERO}}};
+    localparam INPUT_BEATS = (INPUT_WORD + INPUT_PORT_BITS - 1) / INPUT_PORT_BITS;
+    localparam WEIGHT_BEATS = (WEIGHT_WORD + WEIGHT_PORT_BITS - 1) / WEIGHT_PORT_BITS;
+    // Of several formats the loader hands over the beats of a word as they are, and zeros for padding.
+    localparam INPUT_LOADED = X_TYPES > 1 ? INPUT_BEATS * INPUT_PORT_BITS : INPUT_WORD;
+    localparam WEIGHT_LOADED = W_TYPES > 1 ? WEIGHT_BEATS * WEIGHT_PORT_BITS : WEIGHT_WORD;
+    localparam [INPUT_LOADED+INPUT_WORD-1:0] LOADED_PADDING =
+        {{INPUT_LOADED{1'b0}}, X_TYPES > 1 ? {INPUT_WORD{1'b0}} : SCALED_PADDING[INPUT_WORD-1:0]};
     localparam XM = X_TYPES > 1 ? $clog2(X_TYPES) : 1;  // bits of a choice
     localparam WM = W_TYPES > 1 ? $clog2(W_TYPES) : 1;
     localparam INPUT_LOOPS = 12, WEIGHT_LOOPS = 6, PASS_LOOPS = 6, OUTPUT_LOOPS = 9;
@@ -142,20 +149,35 @@ module accelerator #(
     wire input_fill, input_filled, input_released, input_step;
     wire [IA:0] input_fill_addr, input_step_addr;
     wire [INPUT_WORD-1:0] input_fill_data, x;
+    wire [INPUT_LOADED-1:0] input_loaded;
+    wire input_padding;
     tile_loader #(
-        .WORD_BITS(INPUT_WORD), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(IA),
-        .BEATS((INPUT_WORD + INPUT_PORT_BITS - 1) / INPUT_PORT_BITS), .TILE_LOOPS(4), .LOOPS(INPUT_LOOPS),
+        .WORD_BITS(INPUT_LOADED), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(IA),
+        .BEATS(INPUT_BEATS), .TILE_LOOPS(4), .LOOPS(INPUT_LOOPS),
         .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(CB), .PADDED(1),
-        .PADDING(SCALED_PADDING[INPUT_WORD-1:0]), .LANES(ROWS), .LANE_BITS(X_BITS), .TYPES(X_TYPES),
-        .TYPE_BITS(X_TYPE_BITS), .ZEROS(X_ZERO)
+        .PADDING(LOADED_PADDING[INPUT_LOADED-1:0])
     ) input_loader (
-        .clk(clk), .rst(rst), .running(running), .mode(input_mode), .trips(input_trips), .jumps(input_jumps),
+        .clk(clk), .rst(rst), .running(running), .trips(input_trips), .jumps(input_jumps),
         .y_base(input_image[3*CB +: CB]), .y_jumps(input_y_jumps), .height(input_image[2*CB +: CB]),
         .x_base(input_image[CB +: CB]), .x_jumps(input_x_jumps), .width(input_image[0 +: CB]),
         .base(input_base), .mem_read(input_read), .mem_addr(input_addr), .mem_data(input_data),
-        .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
+        .write(input_fill), .write_addr(input_fill_addr), .write_data(input_loaded), .write_padding(input_padding),
         .filled(input_filled), .released(input_released)
     );
+    generate
+        if (X_TYPES > 1) begin : packed_inputs
+            unpack_word #(
+                .LANES(ROWS), .LANE_BITS(X_BITS), .TAIL_BITS(SCALED * SCALE_BITS), .PORT_BITS(INPUT_PORT_BITS),
+                .BEATS(INPUT_BEATS), .TYPES(X_TYPES), .TYPE_BITS(X_TYPE_BITS), .ZEROS(X_ZERO),
+                .TAIL_PADDING(UNIT_SCALE)
+            ) unpack (
+                .mode(input_mode), .padding(input_padding), .beats(input_loaded), .word(input_fill_data)
+            );
+        end else begin : inputs
+            assign input_fill_data = input_loaded;
+            wire unused = &{1'b0, input_padding, X_TYPE_BITS};
+        end
+    endgenerate
     bank_memory #(.WIDTH(INPUT_WORD), .ADDR_BITS(IA), .BANK_BITS(1)) input_buffer (
         .clk(clk), .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
         .read(input_step), .read_addr(input_step_addr), .read_data(x)
@@ -163,19 +185,33 @@ module accelerator #(
     wire weight_fill, weight_filled, weight_released, weight_step;
     wire [WA:0] weight_fill_addr, weight_step_addr;
     wire [WEIGHT_WORD-1:0] weight_fill_data, w;
+    wire [WEIGHT_LOADED-1:0] weight_loaded;
+    wire weight_padding;  // never
     tile_loader #(
-        .WORD_BITS(WEIGHT_WORD), .PORT_BITS(WEIGHT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(WA),
-        .BEATS((WEIGHT_WORD + WEIGHT_PORT_BITS - 1) / WEIGHT_PORT_BITS), .TILE_LOOPS(2), .LOOPS(WEIGHT_LOOPS),
-        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(1), .PADDED(0), .LANES(COLUMNS), .LANE_BITS(W_BITS),
-        .TYPES(W_TYPES), .TYPE_BITS(W_TYPE_BITS)
+        .WORD_BITS(WEIGHT_LOADED), .PORT_BITS(WEIGHT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(WA),
+        .BEATS(WEIGHT_BEATS), .TILE_LOOPS(2), .LOOPS(WEIGHT_LOOPS),
+        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(1), .PADDED(0)
     ) weight_loader (
-        .clk(clk), .rst(rst), .running(running), .mode(weight_mode), .trips(weight_trips), .base({MB{1'b0}}), .jumps(weight_jumps),
+        .clk(clk), .rst(rst), .running(running), .trips(weight_trips), .base({MB{1'b0}}), .jumps(weight_jumps),
         .y_base(1'b0), .y_jumps({WEIGHT_LOOPS{1'b0}}), .height(1'b0),
         .x_base(1'b0), .x_jumps({WEIGHT_LOOPS{1'b0}}), .width(1'b0),
         .mem_read(weight_read), .mem_addr(weight_addr), .mem_data(weight_data),
-        .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
+        .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_loaded), .write_padding(weight_padding),
         .filled(weight_filled), .released(weight_released)
     );
+    generate
+        if (W_TYPES > 1) begin : packed_weights
+            unpack_word #(
+                .LANES(COLUMNS), .LANE_BITS(W_BITS), .PORT_BITS(WEIGHT_PORT_BITS), .BEATS(WEIGHT_BEATS),
+                .TYPES(W_TYPES), .TYPE_BITS(W_TYPE_BITS)
+            ) unpack (
+                .mode(weight_mode), .padding(weight_padding), .beats(weight_loaded), .word(weight_fill_data)
+            );
+        end else begin : weights
+            assign weight_fill_data = weight_loaded;
+            wire unused = &{1'b0, weight_padding, W_TYPE_BITS};
+        end
+    endgenerate
     bank_memory #(.WIDTH(WEIGHT_WORD), .ADDR_BITS(WA), .BANK_BITS(1)) weight_buffer (
         .clk(clk), .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
         .read(weight_step), .read_addr(weight_step_addr), .read_data(w)

@@ -15,18 +15,12 @@ module tile_loader #(
     parameter MEM_ADDR_BITS = 32,
     parameter COORD_BITS = 16,
     parameter PADDED = 1,
-    parameter [WORD_BITS-1:0] PADDING = 0, // the word written outside the image
-    parameter LANES = 8,
-    parameter LANE_BITS = 8,
-    parameter TYPES = 1,                   // several: memory words are packed elements of the chosen format
-    parameter [32*TYPES-1:0] TYPE_BITS = 8, // and spread over the lanes, see unpack_word
-    parameter [TYPES*LANE_BITS-1:0] ZEROS = 0
+    parameter [WORD_BITS-1:0] PADDING = 0  // the word written outside the image
 ) (
     input  wire                             clk,
     input  wire                             rst,
     input  wire                             running,
     // run-time parameters
-    input  wire [(TYPES > 1 ? $clog2(TYPES) : 1)-1:0] mode,
     input  wire [LOOPS*COUNT_BITS-1:0]      trips,
     input  wire [MEM_ADDR_BITS-1:0]         base,
     input  wire [LOOPS*MEM_ADDR_BITS-1:0]   jumps,
@@ -44,6 +38,7 @@ module tile_loader #(
     output wire                             write,
     output wire [BUFFER_ADDR_BITS:0]        write_addr,
     output wire [WORD_BITS-1:0]             write_data,
+    output wire                             write_padding, // it lies outside the image
     // banks
     output wire                             filled,    // the last word of a tile is being written
     input  wire                             released   // the reader is done with its bank
@@ -99,36 +94,30 @@ module tile_loader #(
         .clk(clk), .rst(rst), .d({issue, in_image, at_last[0], tile_end}),
         .q({arrived, arrived_in_image, arrived_word_end, arrived_tile_end})
     );
-    wire [BEATS*PORT_BITS-1:0] joined;
-    wire [WORD_BITS-1:0] read_word, padding_word;
-    assign write_data = arrived_in_image ? read_word : padding_word;
+    wire [WORD_BITS-1:0] read_word;
+    assign write_data = arrived_in_image ? read_word : PADDING;
     generate
         if (BEATS == 1) begin : whole
-            assign joined = mem_data;
+            assign read_word = mem_data[WORD_BITS-1:0];
+            if (PORT_BITS > WORD_BITS) begin : wide
+                wire unused = &{1'b0, mem_data[PORT_BITS-1:WORD_BITS]};
+            end
         end else begin : assembled
             // Earlier beats wait in a shift register, the first one lowest.
             reg [(BEATS-1)*PORT_BITS-1:0] partial;
-            assign joined = {mem_data, partial};
+            wire [BEATS*PORT_BITS-1:0] joined = {mem_data, partial};
+            assign read_word = joined[WORD_BITS-1:0];
             always @(posedge clk)
                 if (arrived) partial <= joined[BEATS*PORT_BITS-1:PORT_BITS];
-        end
-        if (TYPES == 1) begin : one_format
-            assign read_word = joined[WORD_BITS-1:0];
-            assign padding_word = PADDING;
-            wire unused = &{1'b0, mode, TYPE_BITS, ZEROS, LANES[0]};
             if (BEATS * PORT_BITS > WORD_BITS) begin : wide
-                wire unused_beats = &{1'b0, joined[BEATS*PORT_BITS-1:WORD_BITS]};
+                wire unused = &{1'b0, joined[BEATS*PORT_BITS-1:WORD_BITS]};
             end
-        end else begin : formats
-            unpack_word #(
-                .LANES(LANES), .LANE_BITS(LANE_BITS), .TAIL_BITS(WORD_BITS - LANES * LANE_BITS), .PORT_BITS(PORT_BITS),
-                .BEATS(BEATS), .TYPES(TYPES), .TYPE_BITS(TYPE_BITS), .ZEROS(ZEROS), .PADDING(PADDING)
-            ) unpack (.mode(mode), .beats(joined), .word(read_word), .padding(padding_word));
         end
     endgenerate
     reg bank;
     reg [BUFFER_ADDR_BITS-1:0] position;
     assign write = arrived & arrived_word_end;
+    assign write_padding = ~arrived_in_image;
     assign filled = write & arrived_tile_end;
     assign write_addr = {bank, position};
     always @(posedge clk)

@@ -1,6 +1,7 @@
 // Spreads a word of packed elements of the chosen format over the lanes of a buffer word.
 // A word takes as few beats as its format needs; the last beat is the highest one of `beats`, whatever their number.
-// Lanes are filled up with zeros. The bits behind the elements, TAIL_BITS of them, are the same in all formats.
+// Lanes are filled up with zeros. The bits behind the elements, TAIL_BITS of them, are the same in all formats. Padding,
+// whose beats are zeros, becomes a word of the format's zeros and TAIL_PADDING.
 `default_nettype none
 module unpack_word #(
     parameter LANES = 8,
@@ -9,20 +10,19 @@ module unpack_word #(
     parameter PORT_BITS = 64,
     parameter BEATS = 1,
     parameter TYPES = 2,
-    parameter [32*TYPES-1:0] TYPE_BITS = {32'd8, 32'd4},   // bits of an element by format, the first one lowest
-    parameter [TYPES*LANE_BITS-1:0] ZEROS = 0,             // code of zero by format
-    parameter [LANES*LANE_BITS+TAIL_BITS-1:0] PADDING = 0  // its tail is that of a padding word
+    parameter [32*TYPES-1:0] TYPE_BITS = {32'd8, 32'd4},  // bits of an element by format, the first one lowest
+    parameter [TYPES*LANE_BITS-1:0] ZEROS = 0,            // code of zero by format
+    parameter [(TAIL_BITS > 0 ? TAIL_BITS : 1)-1:0] TAIL_PADDING = 0
 ) (
     input  wire [$clog2(TYPES)-1:0]             mode,
+    input  wire                                 padding,
     input  wire [BEATS*PORT_BITS-1:0]           beats,
-    output wire [LANES*LANE_BITS+TAIL_BITS-1:0] word,
-    output wire [LANES*LANE_BITS+TAIL_BITS-1:0] padding   // the word of an element outside the image
+    output wire [LANES*LANE_BITS+TAIL_BITS-1:0] word
 );
     localparam ALL = LANES * LANE_BITS;
     localparam WORD_BITS = ALL + TAIL_BITS;
-    wire [TYPES*WORD_BITS-1:0] words, paddings;  // formats 0..i joined to the word of the chosen one
+    wire [TYPES*WORD_BITS-1:0] words;  // entry t: of the chosen format, if it is one of 0..t
     assign word = words[(TYPES-1)*WORD_BITS +: WORD_BITS];
-    assign padding = paddings[(TYPES-1)*WORD_BITS +: WORD_BITS];
     genvar t, i;
     generate
         for (t = 0; t < TYPES; t = t + 1) begin : format
@@ -31,28 +31,25 @@ module unpack_word #(
             localparam USED = (LANES * BITS + TAIL_BITS + PORT_BITS - 1) / PORT_BITS;
             localparam FIRST = (BEATS - USED) * PORT_BITS;
             localparam [LANE_BITS-1:0] ZERO = ZEROS[t*LANE_BITS +: LANE_BITS];
-            wire [WORD_BITS-1:0] spread, empty;
+            wire [WORD_BITS-1:0] spread;
             for (i = 0; i < LANES; i = i + 1) begin : lane
-                assign spread[i*LANE_BITS +: BITS] = beats[FIRST + i*BITS +: BITS];
+                assign spread[i*LANE_BITS +: BITS] = beats[FIRST + i*BITS +: BITS] | ({BITS{padding}} & ZERO[BITS-1:0]);
                 if (BITS < LANE_BITS) begin : fill
                     assign spread[i*LANE_BITS + BITS +: LANE_BITS - BITS] = 0;
                 end
             end
-            assign empty[ALL-1:0] = {LANES{ZERO}};
-            if (TAIL_BITS != 0) begin : tail
-                assign spread[ALL +: TAIL_BITS] = beats[FIRST + LANES*BITS +: TAIL_BITS];
-                assign empty[ALL +: TAIL_BITS] = PADDING[ALL +: TAIL_BITS];
+            if (TAIL_BITS > 0) begin : tail
+                assign spread[ALL +: TAIL_BITS] =
+                    beats[FIRST + LANES*BITS +: TAIL_BITS] | ({TAIL_BITS{padding}} & TAIL_PADDING);
             end
             if (t == 0) begin : first
                 assign words[0 +: WORD_BITS] = spread;
-                assign paddings[0 +: WORD_BITS] = empty;
             end else begin : further
-                wire chosen = mode == HERE[$clog2(TYPES)-1:0];
-                assign words[t*WORD_BITS +: WORD_BITS] = chosen ? spread : words[(t-1)*WORD_BITS +: WORD_BITS];
-                assign paddings[t*WORD_BITS +: WORD_BITS] = chosen ? empty : paddings[(t-1)*WORD_BITS +: WORD_BITS];
+                assign words[t*WORD_BITS +: WORD_BITS] =
+                    mode == HERE[$clog2(TYPES)-1:0] ? spread : words[(t-1)*WORD_BITS +: WORD_BITS];
             end
         end
     endgenerate
-    wire unused = &{1'b0, beats, PADDING};
+    wire unused = &{1'b0, beats};
 endmodule
 `default_nettype wire
