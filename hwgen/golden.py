@@ -46,8 +46,8 @@ def passes(config: SystolicConfig, layer: Layer, grid: Grid) -> Iterator[Pass]:
         for r1 in range(t.r1)
         for s1 in range(t.s1)
     )
-    for part, r, s in order:
-        first = part * config.rows
+    for index, r, s in order:
+        first = index * config.rows
         c = first + np.arange(config.rows)
         inside = r < layer.R and s < layer.S
         tap = r * layer.S + s

@@ -50,10 +50,12 @@ def _sums(generator: np.random.Generator, input_type: str, weight_type: str) -> 
 
 
 def _with_others(generator: np.random.Generator, name: str) -> str | tuple[str, ...]:
-    """Sometimes adds one or two formats among which layers choose at run time."""
+    """Sometimes adds one or two formats among which layers choose at run time, half of the time of the same kind."""
     if generator.random() < 0.7:
         return name
-    return tuple(dict.fromkeys([name, *(_one(generator, OPERAND_TYPES) for _ in range(_between(generator, 1, 2)))]))
+    kin = tuple(other for other in OPERAND_TYPES if get_datatype(other).kind is get_datatype(name).kind)
+    choices = kin if generator.random() < 0.5 else OPERAND_TYPES
+    return tuple(dict.fromkeys([name, *(_one(generator, choices) for _ in range(_between(generator, 1, 2)))]))
 
 
 def draw_config(
