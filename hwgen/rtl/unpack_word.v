@@ -1,7 +1,7 @@
 // Spreads a word of packed elements of the chosen format over the lanes of a buffer word.
 // A word takes as few beats as its format needs; the last beat is the highest one of `beats`, whatever their number.
-// Lanes are filled up with zeros. The bits behind the elements, TAIL_BITS of them, are the same in all formats. Padding,
-// whose beats are zeros, becomes a word of the format's zeros and TAIL_PADDING.
+// Lanes are filled up with zeros. The bits behind the elements, TAIL_BITS of them, are the same in all formats.
+// Padding, whose beats are zeros, becomes a word of the format's zeros and TAIL_PADDING.
 `default_nettype none
 module unpack_word #(
     parameter LANES = 8,
