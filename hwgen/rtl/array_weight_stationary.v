@@ -124,7 +124,7 @@ module array_weight_stationary #(
             );
         end else begin : unscaled
             wire unused = &{
-                1'b0, row[ROWS-1].w_below, x_scale, scale_word, PIPELINE[0], SCALE_WORDS[0], CODE_BITS[0]
+                1'b0, rst, row[ROWS-1].w_below, x_scale, scale_word, PIPELINE[0], SCALE_WORDS[0], CODE_BITS[0]
             };
             convert_row #(
                 .COLUMNS(COLUMNS), .CONVERT(CONVERT), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS),
