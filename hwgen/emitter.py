@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from accelgym.costmodels.systolic.config import SystolicConfig, Template
+from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.hwgen.arithmetic_rtl import (
     accumulate_add,
     arithmetic_leaves,
@@ -26,21 +26,23 @@ _RTL = Path(__file__).resolve().parent / "rtl"
 _COMMON = (
     "accelerator",
     "accumulator",
+    "accumulator_group",
     "affine_address",
     "bank_memory",
     "banked_accumulation_memory",
+    "carry_select_adder",
     "config_bank",
     "convert_row",
     "cyclic_counter",
     "delay_line",
     "loop_nest",
+    "operand_buffer",
     "operand_window",
     "output_drain",
     "pass_streamer",
     "resize_signed",
     "tile_loader",
     "token_counter",
-    "triangle_delay",
     "vector_unit",
 )
 _TEMPLATE = {
@@ -105,6 +107,7 @@ def parameters(config: SystolicConfig) -> dict[str, int]:
         "WEIGHT_PORT_BITS": config.weight_port_bits,
         "OUTPUT_PORT_BITS": config.output_port_bits,
         "MEMORY_LATENCY": config.memory_latency,
+        "LANE_GROUP": LANE_GROUP,
     }
 
 

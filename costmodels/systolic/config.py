@@ -28,11 +28,23 @@ from accelgym.costmodels.systolic.format_limits import (
 from accelgym.costmodels.systolic.operand_types import OperandTypes, TypeNames, formats_of, names_of
 from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
-__all__ = ["MAX_COLUMNS", "MAX_DEPTH", "MAX_ROWS", "SystolicConfig", "Template", "load_config", "make_config"]
+__all__ = [
+    "LANE_GROUP",
+    "MAX_COLUMNS",
+    "MAX_DEPTH",
+    "MAX_ROWS",
+    "SystolicConfig",
+    "Template",
+    "load_config",
+    "make_config",
+]
 
 MAX_ROWS = 128
 MAX_COLUMNS = 128
 MAX_DEPTH = 65536
+LANE_GROUP = 4
+"""Rows or columns of the array that share a memory macro; the access moves on from macro to macro with the wavefront,
+so that registers skew only the lanes of one macro."""
 
 
 class Template(StrEnum):

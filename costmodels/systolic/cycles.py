@@ -97,8 +97,8 @@ def tile_step(state: State, terms: TileTerms, role: TileRole) -> State:
 
     last_feed = xp.where(terms.passes > 1, last - terms.pass_length, feed)
     stationary = terms.preload > 0
-    weights_done = xp.where(stationary, last_feed + terms.preload, last + terms.stream)
-    input_done = last + terms.stream
+    weights_done = xp.where(stationary, last_feed + terms.preload, last + terms.stream) + terms.weight_release
+    input_done = last + terms.stream + terms.input_release
     drained = xp.maximum(state.drained, last + terms.stream + terms.latency) + terms.drain
     return State(
         last_pass=last,

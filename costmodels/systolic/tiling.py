@@ -20,8 +20,8 @@ from accelgym.costmodels.systolic.problem import Hardware, Problem
 
 __all__ = ["MINIMUM_PASS", "TileTerms", "Tilings", "tile_terms"]
 
-MINIMUM_PASS = 3
-"""Cycles between two additions to one accumulation word: read, add, write."""
+MINIMUM_PASS = 4
+"""Cycles between two additions to one accumulation word: read, hold, add, write."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,9 @@ class TileTerms:
     """Cycles to shift a weight block in ahead of its pass; 0 when output stationary."""
     latency: Array
     """From the last operand word to the accumulated result."""
+    input_release: Array
+    """From the last operand word of a bank until its loader may fill it."""
+    weight_release: Array
     memory_latency: Array
     accumulation_banks: Array
     outer: Array
@@ -144,6 +147,8 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         passes=choose(t.k1 * t.c1 * taps, t.p1 * t.k1),
         preload=choose(hw.weight_words, zero),
         latency=choose(hw.rows, 2 * hw.rows) + hw.columns + hw.pe_pipeline + hw.conversion + 1 + zero,
+        input_release=hw.input_release + zero,
+        weight_release=hw.weight_release + zero,
         memory_latency=hw.memory_latency + zero,
         accumulation_banks=hw.accumulation_banks + zero,
         outer=outer,

@@ -34,7 +34,8 @@ module accelerator #(
     parameter INPUT_PORT_BITS = 64,
     parameter WEIGHT_PORT_BITS = 64,
     parameter OUTPUT_PORT_BITS = 64,
-    parameter MEMORY_LATENCY = 8
+    parameter MEMORY_LATENCY = 8,
+    parameter LANE_GROUP = 4            // rows or columns that share a macro
 ) (
     input  wire                         clk,
     input  wire                         rst,
@@ -148,7 +149,7 @@ module accelerator #(
     // Operand loaders and buffers.
     wire input_fill, input_filled, input_released, input_step;
     wire [IA:0] input_fill_addr, input_step_addr;
-    wire [INPUT_WORD-1:0] input_fill_data, x;
+    wire [INPUT_WORD-1:0] input_fill_data;
     wire [INPUT_LOADED-1:0] input_loaded;
     wire input_padding;
     tile_loader #(
@@ -178,13 +179,9 @@ module accelerator #(
             wire unused = &{1'b0, input_padding, X_TYPE_BITS};
         end
     endgenerate
-    bank_memory #(.WIDTH(INPUT_WORD), .ADDR_BITS(IA), .BANK_BITS(1)) input_buffer (
-        .clk(clk), .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
-        .read(input_step), .read_addr(input_step_addr), .read_data(x)
-    );
     wire weight_fill, weight_filled, weight_released, weight_step;
     wire [WA:0] weight_fill_addr, weight_step_addr;
-    wire [WEIGHT_WORD-1:0] weight_fill_data, w;
+    wire [WEIGHT_WORD-1:0] weight_fill_data;
     wire [WEIGHT_LOADED-1:0] weight_loaded;
     wire weight_padding;  // never
     tile_loader #(
@@ -212,41 +209,39 @@ module accelerator #(
             wire unused = &{1'b0, weight_padding, W_TYPE_BITS};
         end
     endgenerate
-    bank_memory #(.WIDTH(WEIGHT_WORD), .ADDR_BITS(WA), .BANK_BITS(1)) weight_buffer (
-        .clk(clk), .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
-        .read(weight_step), .read_addr(weight_step_addr), .read_data(w)
-    );
 
     // Operands as the array takes them.
-    wire [ROWS*X_LANE_BITS-1:0] x_lanes;
-    wire [COLUMNS*W_LANE_BITS-1:0] w_lanes;
+    wire [ROWS*X_LANE_BITS-1:0] x;
+    wire [COLUMNS*W_LANE_BITS-1:0] w;
     wire [SCALE_BITS-1:0] x_scale;
-    wire scale_word;  // w carries scales
-    genvar i;
-    generate
-        if (SCALED != 0) begin : scales
-            assign x_scale = x[ROWS*X_BITS +: SCALE_BITS];
-        end else begin : no_scales
-            assign x_scale = {SCALE_BITS{1'b0}};
-            wire unused = &{1'b0, SCALED_PADDING[ROWS*X_BITS +: SCALE_BITS]};
-        end
-        for (i = 0; i < ROWS; i = i + 1) begin : input_lane
-            input_decoder decoder (
-                .mode(input_mode), .code(x[i*X_BITS +: X_BITS]), .lane(x_lanes[i*X_LANE_BITS +: X_LANE_BITS])
-            );
-        end
-        for (i = 0; i < COLUMNS; i = i + 1) begin : weight_lane
-            wire [W_LANE_BITS-1:0] decoded;
-            weight_decoder decoder (.mode(weight_mode), .code(w[i*W_BITS +: W_BITS]), .lane(decoded));
-            if (SCALED != 0) begin : raw_scale
-                wire [W_LANE_BITS+W_BITS-1:0] code = {{W_LANE_BITS{1'b0}}, w[i*W_BITS +: W_BITS]};
-                assign w_lanes[i*W_LANE_BITS +: W_LANE_BITS] = scale_word ? code[W_LANE_BITS-1:0] : decoded;
-                wire unused = &{1'b0, code[W_LANE_BITS+W_BITS-1:W_LANE_BITS]};
-            end else begin : no_scale
-                assign w_lanes[i*W_LANE_BITS +: W_LANE_BITS] = decoded;
-            end
-        end
-    endgenerate
+    wire reads_scale;
+    wire unused_tail;
+    operand_buffer #(
+        .LANES(ROWS), .GROUP(LANE_GROUP), .CODE_BITS(X_BITS), .LANE_BITS(X_LANE_BITS), .TAIL_BITS(SCALED * SCALE_BITS),
+        .ADDR_BITS(IA), .MODE_BITS(XM)
+    ) input_buffer (
+        .clk(clk), .rst(rst), .mode(input_mode),
+        .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
+        .read(input_step), .read_addr(input_step_addr), .read_raw(1'b0), .lanes(x), .tail(x_scale)
+    );
+    operand_buffer #(
+        .WEIGHTS(1), .LANES(COLUMNS), .GROUP(LANE_GROUP), .CODE_BITS(W_BITS), .LANE_BITS(W_LANE_BITS), .RAW(SCALED),
+        .ADDR_BITS(WA), .MODE_BITS(WM)
+    ) weight_buffer (
+        .clk(clk), .rst(rst), .mode(weight_mode),
+        .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
+        .read(weight_step), .read_addr(weight_step_addr), .read_raw(reads_scale), .lanes(w), .tail(unused_tail)
+    );
+    // A bank is free for the loader when its last macro has been read; until a beat arrives, the loader needs it not.
+    localparam INPUT_TAIL = (ROWS - 1) / LANE_GROUP * LANE_GROUP - MEMORY_LATENCY;
+    localparam WEIGHT_TAIL = (COLUMNS - 1) / LANE_GROUP * LANE_GROUP - MEMORY_LATENCY;
+    wire input_done, weight_done;
+    delay_line #(.CYCLES(INPUT_TAIL > 0 ? INPUT_TAIL : 0)) input_release (
+        .clk(clk), .rst(rst), .d(input_done), .q(input_released)
+    );
+    delay_line #(.CYCLES(WEIGHT_TAIL > 0 ? WEIGHT_TAIL : 0)) weight_release (
+        .clk(clk), .rst(rst), .d(weight_done), .q(weight_released)
+    );
 
     // Passes.
     wire input_available, pass_ready, tile_ready, pass_start, pass_end, tile_end, output_drained;
@@ -255,7 +250,7 @@ module accelerator #(
     wire [COLUMNS*TERM_BITS-1:0] result;
     pass_streamer #(
         .LOOPS(PASS_LOOPS), .STREAM_LOOPS(2), .COUNT_BITS(CB), .ACCUMULATION_BANKS(1 << AB),
-        .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 3) ? ROWS : 3)
+        .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 4) ? ROWS : 4)
     ) streamer (
         .clk(clk), .rst(rst), .running(running), .trips(pass_trips), .reduction_trips(reduction_trips),
         .tile_ready(tile_ready), .pass_ready(pass_ready), .output_drained(output_drained),
@@ -263,29 +258,28 @@ module accelerator #(
     );
     operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(IA)) input_window (
         .clk(clk), .rst(rst), .jumps(input_read_jumps), .hold_trips(input_hold),
-        .filled(input_filled), .released(input_released), .available(input_available),
+        .filled(input_filled), .released(input_done), .available(input_available),
         .step(input_step), .tile_end(tile_end), .carry(pass_carry), .read_addr(input_step_addr)
     );
 `ifdef PSUM_TRACE
     assign trace_step = input_step;
 `endif
-    // Marks that travel with the words, one cycle behind their address.
-    reg x_first;
-    always @(posedge clk) x_first <= pass_start & ~rst;
+    // The accumulator reads two cycles before the sums of its first group of columns are whole.
+    localparam FIRST_GROUP = (COLUMNS < LANE_GROUP) ? COLUMNS : LANE_GROUP;
+    localparam AHEAD = 3 - FIRST_GROUP;
     generate
         if (OUTPUT_STATIONARY == 0) begin : weight_stationary
-            wire block_start, reads_scale;
-            reg w_first, w_scale;
-            always @(posedge clk) begin
-                w_first <= block_start & ~rst;
-                w_scale <= reads_scale & ~rst;
-            end
-            assign scale_word = w_scale;
+            // Marks of the words; the array takes a word two cycles after its read.
+            wire block_start, swap, w_first, w_scale;
+            delay_line #(.CYCLES(1)) swap_line (.clk(clk), .rst(rst), .d(pass_start), .q(swap));
+            delay_line #(.WIDTH(2), .CYCLES(2)) marks_line (
+                .clk(clk), .rst(rst), .d({block_start, reads_scale}), .q({w_first, w_scale})
+            );
             weight_feeder #(
                 .WORDS(ROWS + SCALE_WORDS), .SCALE_WORDS(SCALE_WORDS), .ADDR_BITS(WA), .COUNT_BITS(CB)
             ) feeder (
                 .clk(clk), .rst(rst), .running(running), .pass_trips(tile_passes), .hold_trips(weight_hold),
-                .filled(weight_filled), .released(weight_released), .pass_start(pass_start), .fed(pass_ready),
+                .filled(weight_filled), .released(weight_done), .pass_start(pass_start), .fed(pass_ready),
                 .block_start(block_start), .scale_word(reads_scale), .read(weight_step), .read_addr(weight_step_addr)
             );
             assign tile_ready = input_available;
@@ -295,23 +289,25 @@ module accelerator #(
                 .TERM_BITS(TERM_BITS), .SCALED(SCALED), .SCALE_BITS(SCALE_BITS),
                 .SCALE_WORDS(SCALED != 0 ? SCALE_WORDS : 1), .CODE_BITS(SCALE_PART_BITS)
             ) array (
-                .clk(clk), .rst(rst), .swap(x_first), .x(x_lanes), .x_scale(x_scale), .block_start(w_first),
-                .scale_word(scale_word), .w(w_lanes), .result(result)
+                .clk(clk), .rst(rst), .swap(swap), .x(x), .x_scale(x_scale), .block_start(w_first),
+                .scale_word(w_scale), .w(w), .result(result)
 `ifdef PSUM_TRACE
                 , .trace(trace_psum)
 `endif
             );
-            delay_line #(.CYCLES(ROWS + COLUMNS - 1 + PIPELINE + 2 * CONVERT)) result_delay (
+            delay_line #(.CYCLES(ROWS + 1 + PIPELINE + 2 * CONVERT - AHEAD)) result_delay (
                 .clk(clk), .rst(rst), .d(input_step), .q(result_valid)
             );
             wire unused = &{1'b0, pass_end, weight_read_jumps};
         end else begin : output_stationary
             wire weights_available;
-            reg x_last;
-            always @(posedge clk) x_last <= pass_end & ~rst;
+            wire x_first, x_last;
+            delay_line #(.WIDTH(2), .CYCLES(2)) marks_line (
+                .clk(clk), .rst(rst), .d({pass_start, pass_end}), .q({x_first, x_last})
+            );
             operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(WA)) weight_window (
                 .clk(clk), .rst(rst), .jumps(weight_read_jumps), .hold_trips(weight_hold),
-                .filled(weight_filled), .released(weight_released), .available(weights_available),
+                .filled(weight_filled), .released(weight_done), .available(weights_available),
                 .step(weight_step), .tile_end(tile_end), .carry(pass_carry), .read_addr(weight_step_addr)
             );
             assign weight_step = input_step;
@@ -319,17 +315,17 @@ module accelerator #(
             assign pass_ready = 1'b1;
             array_output_stationary #(
                 .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
-                .PIPELINE(PIPELINE), .CONVERT(CONVERT), .TERM_BITS(TERM_BITS)
+                .PIPELINE(PIPELINE), .CONVERT(CONVERT), .TERM_BITS(TERM_BITS), .AHEAD(AHEAD)
             ) array (
-                .clk(clk), .rst(rst), .first(x_first), .last(x_last), .x(x_lanes), .w(w_lanes),
+                .clk(clk), .rst(rst), .first(x_first), .last(x_last), .x(x), .w(w),
                 .valid(result_valid), .result(result)
 `ifdef PSUM_TRACE
                 , .trace(trace_psum)
 `endif
             );
-            assign scale_word = 1'b0;
+            assign reads_scale = 1'b0;
             wire unused = &{
-                1'b0, tile_passes, x_scale, scale_word, GROWING[0], PRODUCT_BITS[0], SCALE_WORDS[0], SCALE_PART_BITS[0]
+                1'b0, tile_passes, x_scale, GROWING[0], PRODUCT_BITS[0], SCALE_WORDS[0], SCALE_PART_BITS[0]
             };
         end
     endgenerate
@@ -339,8 +335,8 @@ module accelerator #(
     wire [AB+AA-1:0] drain_addr;
     wire [OUTPUT_WORD-1:0] drain_data, output_word;
     accumulator #(
-        .LANES(COLUMNS), .PSUM_BITS(TERM_BITS), .BITS(ACCUMULATION_BITS), .LOOPS(PASS_LOOPS), .COUNT_BITS(CB),
-        .ADDR_BITS(AA), .BANK_BITS(AB)
+        .LANES(COLUMNS), .GROUP(LANE_GROUP), .PSUM_BITS(TERM_BITS), .BITS(ACCUMULATION_BITS), .LOOPS(PASS_LOOPS),
+        .COUNT_BITS(CB), .ADDR_BITS(AA), .BANK_BITS(AB)
     ) accumulation (
         .clk(clk), .rst(rst), .trips(result_trips), .base(result_jumps[PASS_LOOPS*AA +: AA]),
         .jumps(result_jumps[PASS_LOOPS*AA-1:0]), .reduce_mask(reduce_mask), .reduction_trips(reduction_trips),

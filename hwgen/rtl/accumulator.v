@@ -1,8 +1,11 @@
-// Adds the results of every pass to the accumulation buffer: read, add, write, one word a cycle.
+// Adds the results of every pass to the accumulation buffer: read, hold, add, write, one word a cycle.
 // The first result of a word is stored without reading. Slots of the nest set in REDUCE_MASK leave the word as it is.
+// Results arrive as a wavefront, column j one cycle after column j - 1, and so does the address: it moves on from
+// group to group of columns.
 `default_nettype none
 module accumulator #(
     parameter LANES = 8,
+    parameter GROUP = 4,
     parameter PSUM_BITS = 24,
     parameter BITS = 24,                // of an accumulated value
     parameter LOOPS = 6,
@@ -17,7 +20,7 @@ module accumulator #(
     input  wire [LOOPS*ADDR_BITS-1:0]          jumps,
     input  wire [LOOPS-1:0]                    reduce_mask,
     input  wire [COUNT_BITS-1:0]               reduction_trips, // tiles that share an output tile - 1
-    input  wire                                valid,
+    input  wire                                valid,           // two cycles before `psum` of the first group is whole
     input  wire [LANES*PSUM_BITS-1:0]          psum,
     output wire                                output_ready,    // the last word of an output tile is being written
     // drain side
@@ -25,14 +28,16 @@ module accumulator #(
     input  wire [(BANK_BITS+ADDR_BITS)-1:0]    drain_addr,
     output wire [LANES*BITS-1:0]               drain_data
 );
+    localparam GROUPS = (LANES + GROUP - 1) / GROUP;
+    localparam AB = BANK_BITS + ADDR_BITS;
     wire [LOOPS:0] carry;
-    wire [LOOPS-1:0] at_zero, at_last;
+    wire [LOOPS-1:0] at_first, at_last;
     wire first_tile, last_tile;
     wire tile_end = valid & carry[LOOPS];
     wire [ADDR_BITS-1:0] position;
-    wire [BANK_BITS+ADDR_BITS-1:0] addr;
+    wire [AB-1:0] addr;
     loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) nest (
-        .clk(clk), .rst(rst), .step(valid), .trips(trips), .at_zero(at_zero), .at_last(at_last), .carry(carry)
+        .clk(clk), .rst(rst), .step(valid), .trips(trips), .at_first(at_first), .at_last(at_last), .carry(carry)
     );
     affine_address #(.LOOPS(LOOPS), .ADDR_BITS(ADDR_BITS)) address (
         .clk(clk), .rst(rst), .step(valid), .carry(carry), .base(base), .jumps(jumps), .value(position)
@@ -52,42 +57,36 @@ module accumulator #(
                 else bank <= bank ^ (tile_end & last_tile);
         end
     endgenerate
-    wire first = first_tile & (&(at_zero | ~reduce_mask));
+    wire first = first_tile & (&(at_first | ~reduce_mask));
 
-    // Read, add, write.
-    reg add_valid, add_first, add_closes, write_valid, write_closes;
-    assign output_ready = write_valid & write_closes;
-    reg [BANK_BITS+ADDR_BITS-1:0] add_addr, write_addr;
-    reg [LANES*PSUM_BITS-1:0] add_psum;
-    reg [LANES*BITS-1:0] write_data;
-    wire [LANES*BITS-1:0] stored, sum;
-    genvar i;
+    genvar g;
     generate
-        for (i = 0; i < LANES; i = i + 1) begin : lane
-            accumulate_add adder (
-                .first(add_first), .stored(stored[i*BITS +: BITS]), .psum(add_psum[i*PSUM_BITS +: PSUM_BITS]),
-                .sum(sum[i*BITS +: BITS])
+        for (g = 0; g < GROUPS; g = g + 1) begin : group
+            localparam HERE = (g < GROUPS - 1) ? GROUP : LANES - g * GROUP;
+            wire valid_here, closes_here, first_here;
+            wire [AB-1:0] addr_here;
+            if (g == 0) begin : leading
+                assign {valid_here, closes_here, first_here, addr_here} = {valid, tile_end & last_tile, first, addr};
+            end else begin : following
+                delay_line #(.WIDTH(2), .CYCLES(HERE)) marks_line (
+                    .clk(clk), .rst(rst), .d({group[g-1].valid_here, group[g-1].closes_here}),
+                    .q({valid_here, closes_here})
+                );
+                delay_line #(.WIDTH(AB + 1), .CYCLES(HERE), .RESET(0)) addr_line (
+                    .clk(clk), .rst(rst), .d({group[g-1].first_here, group[g-1].addr_here}), .q({first_here, addr_here})
+                );
+            end
+            accumulator_group #(
+                .LANES(HERE), .PSUM_BITS(PSUM_BITS), .BITS(BITS), .ADDR_BITS(ADDR_BITS), .BANK_BITS(BANK_BITS)
+            ) columns (
+                .clk(clk), .rst(rst), .valid(valid_here), .first(first_here), .addr(addr_here),
+                .psum(psum[g*GROUP*PSUM_BITS +: HERE*PSUM_BITS]),
+                .drain_read(drain_read), .drain_addr(drain_addr), .drain_data(drain_data[g*GROUP*BITS +: HERE*BITS])
             );
         end
+        delay_line #(.CYCLES(3)) closing (
+            .clk(clk), .rst(rst), .d(group[GROUPS-1].closes_here), .q(output_ready)
+        );
     endgenerate
-    always @(posedge clk) begin
-        add_valid <= valid & ~rst;
-        add_first <= first;
-        add_closes <= tile_end & last_tile;
-        add_addr <= addr;
-        add_psum <= psum;
-        write_valid <= add_valid & ~rst;
-        write_closes <= add_closes;
-        write_addr <= add_addr;
-        write_data <= sum;
-    end
-
-    wire accumulate_read = valid & ~first;
-    banked_accumulation_memory #(.WIDTH(LANES*BITS), .ADDR_BITS(ADDR_BITS), .BANK_BITS(BANK_BITS)) memory (
-        .clk(clk),
-        .write(write_valid), .write_addr(write_addr), .write_data(write_data),
-        .add_read(accumulate_read), .add_addr(addr), .add_data(stored),
-        .drain_read(drain_read), .drain_addr(drain_addr), .drain_data(drain_data)
-    );
 endmodule
 `default_nettype wire

@@ -17,12 +17,14 @@ module affine_address #(
     reg [ADDR_BITS-1:0] jump;
     integer i;
     always @* begin
-        jump = jumps[ADDR_BITS-1:0];
-        for (i = 1; i < LOOPS; i = i + 1)
-            if (carry[i]) jump = jumps[i*ADDR_BITS +: ADDR_BITS];
+        jump = {ADDR_BITS{1'b0}};
+        for (i = 0; i < LOOPS; i = i + 1)
+            jump = jump | (jumps[i*ADDR_BITS +: ADDR_BITS] & {ADDR_BITS{carry[i] & ~carry[i+1]}});
     end
+    wire [ADDR_BITS-1:0] next;
+    carry_select_adder #(.WIDTH(ADDR_BITS)) adder (.a(value), .b(jump), .sum(next));
     always @(posedge clk)
         if (rst | (step & carry[LOOPS])) value <= base;
-        else if (step) value <= value + jump;
+        else if (step) value <= next;
 endmodule
 `default_nettype wire

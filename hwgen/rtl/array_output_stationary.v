@@ -1,7 +1,7 @@
-// ROWS x COLUMNS output-stationary array with its skew and deskew registers.
-// After the last word of a pass, read from the buffers in cycle t, the results leave as words of one row each, the
-// bottom row first, ROWS + COLUMNS + PIPELINE cycles after t and in the ROWS - 1 cycles that follow; two cycles later
-// when sums are converted.
+// ROWS x COLUMNS output-stationary array. Operands and results are wavefronts: row i takes its input one cycle after
+// row i - 1, column j its weight and its result one cycle after column j - 1.
+// With the last input of a pass in row 0 in cycle t, column 0 has the results, the bottom row first, in cycle
+// t + ROWS + PIPELINE and the ROWS - 1 cycles that follow; two cycles later when sums are converted.
 `default_nettype none
 module array_output_stationary #(
     parameter ROWS = 8,
@@ -11,11 +11,12 @@ module array_output_stationary #(
     parameter PSUM_BITS = 24,
     parameter PIPELINE = 1,
     parameter CONVERT = 0,              // 1: sums become terms of the accumulation type
-    parameter TERM_BITS = 24
+    parameter TERM_BITS = 24,
+    parameter AHEAD = 0                 // cycles by which `valid` comes before the results of column 0
 ) (
     input  wire                          clk,
     input  wire                          rst,
-    input  wire                          first,  // with the first and the last word of a pass, as `x` and `w`
+    input  wire                          first,  // with the first and the last input of a pass in row 0
     input  wire                          last,
     input  wire [ROWS*X_BITS-1:0]        x,
     input  wire [COLUMNS*W_BITS-1:0]     w,
@@ -25,11 +26,7 @@ module array_output_stationary #(
     , output wire [ROWS*COLUMNS*PSUM_BITS-1:0] trace
 `endif
 );
-    wire [ROWS*(X_BITS+2)-1:0] x_marked, x_skewed;
-    wire [COLUMNS*W_BITS-1:0] w_skewed;
-    triangle_delay #(.LANES(ROWS), .WIDTH(X_BITS + 2)) x_skew (.clk(clk), .rst(rst), .d(x_marked), .q(x_skewed));
-    triangle_delay #(.LANES(COLUMNS), .WIDTH(W_BITS)) w_skew (.clk(clk), .rst(rst), .d(w), .q(w_skewed));
-
+    wire [ROWS-1:0] first_skewed, last_skewed;
     // When the bottom row has its result, all rows start to shift down; row i goes on for i cycles.
     wire shift_start;
     delay_line #(.CYCLES(ROWS + PIPELINE - 1)) shift_delay (.clk(clk), .rst(rst), .d(last), .q(shift_start));
@@ -53,13 +50,17 @@ module array_output_stationary #(
             wire [COLUMNS:0] first_link, last_link, shift_link;
             wire [COLUMNS*W_BITS-1:0] w_above, w_below;
             wire [COLUMNS*PSUM_BITS-1:0] result_above, result_below;
-            assign x_marked[i*(X_BITS+2) +: X_BITS+2] = {first, last, x[i*X_BITS +: X_BITS]};
-            assign {first_link[0], last_link[0], x_link[X_BITS-1:0]} = x_skewed[i*(X_BITS+2) +: X_BITS+2];
+            assign {first_link[0], last_link[0]} = {first_skewed[i], last_skewed[i]};
+            assign x_link[X_BITS-1:0] = x[i*X_BITS +: X_BITS];
             assign shift_link[0] = shifting[i];
             if (i == 0) begin : top
-                assign w_above = w_skewed;
+                assign {first_skewed[0], last_skewed[0]} = {first, last};
+                assign w_above = w;
                 assign result_above = {COLUMNS*PSUM_BITS{1'b0}};
             end else begin : inner
+                delay_line #(.WIDTH(2), .CYCLES(1)) marks (
+                    .clk(clk), .rst(rst), .d({first_skewed[i-1], last_skewed[i-1]}), .q({first_skewed[i], last_skewed[i]})
+                );
                 assign w_above = row[i-1].w_below;
                 assign result_above = row[i-1].result_below;
             end
@@ -86,18 +87,14 @@ module array_output_stationary #(
         end
         wire unused_weights = &{1'b0, row[ROWS-1].w_below};
     endgenerate
-    wire [COLUMNS*TERM_BITS-1:0] terms;
     convert_row #(
         .COLUMNS(COLUMNS), .CONVERT(CONVERT), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS)
-    ) conversion (.clk(clk), .psum(row[ROWS-1].result_below), .term(terms));
-    triangle_delay #(.LANES(COLUMNS), .WIDTH(TERM_BITS), .REVERSED(1)) deskew (
-        .clk(clk), .rst(rst), .d(terms), .q(result)
-    );
+    ) conversion (.clk(clk), .psum(row[ROWS-1].result_below), .term(result));
 
     // Result words follow each other for ROWS cycles.
     wire result_start;
     reg [7:0] remaining;
-    delay_line #(.CYCLES(ROWS + COLUMNS + PIPELINE - 1 + 2 * CONVERT)) result_delay (
+    delay_line #(.CYCLES(ROWS + PIPELINE + 2 * CONVERT - AHEAD)) result_delay (
         .clk(clk), .rst(rst), .d(last), .q(result_start)
     );
     assign valid = result_start | (remaining != 8'd0);

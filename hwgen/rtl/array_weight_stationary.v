@@ -1,6 +1,7 @@
-// ROWS x COLUMNS weight-stationary array with its skew and deskew registers.
-// A word read from the input buffer in cycle t, at which `x` carries it one cycle later, leaves as a word of partial
-// sums ROWS + COLUMNS - 1 cycles, plus those of a multiply-add, after t; two cycles later when sums are converted.
+// ROWS x COLUMNS weight-stationary array. Operands and results are wavefronts: row i takes its input one cycle after
+// row i - 1, column j its weight and its result one cycle after column j - 1.
+// With the input of row 0 in cycle t, column 0 has the partial sum in t + ROWS - 1, plus the cycles of a multiply-add;
+// two cycles later when sums are converted.
 `default_nettype none
 module array_weight_stationary #(
     parameter ROWS = 8,
@@ -20,11 +21,11 @@ module array_weight_stationary #(
 ) (
     input  wire                          clk,
     input  wire                          rst,
-    input  wire                          swap,        // with the first word of a pass, as `x`
+    input  wire                          swap,        // one cycle before the first input of a pass in row 0
     input  wire [ROWS*X_BITS-1:0]        x,
-    input  wire [SCALE_BITS-1:0]         x_scale,     // of the input word, as `x`
-    input  wire                          block_start, // with the first weight word of a block, as `w`
-    input  wire                          scale_word,  // with the words of a block that carry scales, as `w`
+    input  wire [SCALE_BITS-1:0]         x_scale,     // of the input word, as row ROWS
+    input  wire                          block_start, // with the first weight word of a block in column 0
+    input  wire                          scale_word,  // with the words of a block that carry scales in column 0
     input  wire [COLUMNS*W_BITS-1:0]     w,
     output wire [COLUMNS*TERM_BITS-1:0]  result
 `ifdef PSUM_TRACE
@@ -40,10 +41,6 @@ module array_weight_stationary #(
         end
     endfunction
 
-    wire [ROWS*X_BITS-1:0] x_skewed;
-    wire [COLUMNS*W_BITS-1:0] w_skewed;
-    triangle_delay #(.LANES(ROWS), .WIDTH(X_BITS)) x_skew (.clk(clk), .rst(rst), .d(x), .q(x_skewed));
-    triangle_delay #(.LANES(COLUMNS), .WIDTH(W_BITS)) w_skew (.clk(clk), .rst(rst), .d(w), .q(w_skewed));
     // The word for row i is the i-th of its block and moves down i rows: it is there 2i cycles after the first.
     wire [ROWS-1:0] swap_skewed, capture_skewed;
     genvar i, j;
@@ -70,11 +67,11 @@ module array_weight_stationary #(
             wire [COLUMNS*W_BITS-1:0] w_above, w_below;
             wire [COLUMNS*ABOVE_BITS-1:0] psum_above;
             wire [COLUMNS*BITS-1:0] psum_below;
-            assign x_link[X_BITS-1:0] = x_skewed[i*X_BITS +: X_BITS];
+            assign x_link[X_BITS-1:0] = x[i*X_BITS +: X_BITS];
             assign swap_link[0] = swap_skewed[i];
             assign capture_link[0] = capture_skewed[i];
             if (i == 0) begin : top
-                assign w_above = w_skewed;
+                assign w_above = w;
                 assign psum_above = {COLUMNS*ABOVE_BITS{1'b0}};
             end else begin : inner
                 assign w_above = row[i-1].w_below;
@@ -82,7 +79,8 @@ module array_weight_stationary #(
             end
             for (j = 0; j < COLUMNS; j = j + 1) begin : column
                 pe_weight_stationary #(
-                    .X_BITS(X_BITS), .W_BITS(W_BITS), .IN_BITS(ABOVE_BITS), .OUT_BITS(BITS)
+                    .X_BITS(X_BITS), .W_BITS(W_BITS), .IN_BITS(ABOVE_BITS), .OUT_BITS(BITS),
+                    .BYPASS(i == ROWS - 1 && SCALED == 0)
                 ) pe (
                     .clk(clk),
                     .x_in(x_link[j*X_BITS +: X_BITS]), .x_out(x_link[(j+1)*X_BITS +: X_BITS]),
@@ -108,35 +106,31 @@ module array_weight_stationary #(
             );
         end
 
-        wire [COLUMNS*TERM_BITS-1:0] terms;
         if (SCALED != 0) begin : scaled
             wire swap_below, capture_below;
-            wire [SCALE_BITS-1:0] x_scale_below;
-            delay_line #(.CYCLES(1)) swap_line (
+            // Scales become active with their first use, not a cycle ahead.
+            delay_line #(.CYCLES(2)) swap_line (
                 .clk(clk), .rst(rst), .d(swap_skewed[ROWS-1]), .q(swap_below)
             );
-            delay_line #(.WIDTH(SCALE_BITS + 1), .CYCLES(ROWS)) scale_skew (
-                .clk(clk), .rst(rst), .d({scale_word, x_scale}), .q({capture_below, x_scale_below})
+            delay_line #(.CYCLES(ROWS)) capture_line (
+                .clk(clk), .rst(rst), .d(scale_word), .q(capture_below)
             );
             scale_row #(
                 .COLUMNS(COLUMNS), .W_BITS(W_BITS), .CODE_BITS(CODE_BITS), .SCALE_BITS(SCALE_BITS),
                 .SCALE_WORDS(SCALE_WORDS), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS), .PIPELINE(PIPELINE)
             ) scales (
-                .clk(clk), .rst(rst), .swap(swap_below), .capture(capture_below), .x_scale(x_scale_below),
-                .w(row[ROWS-1].w_below), .psum(bottom), .term(terms)
+                .clk(clk), .rst(rst), .swap(swap_below), .capture(capture_below), .x_scale(x_scale),
+                .w(row[ROWS-1].w_below), .psum(bottom), .term(result)
             );
         end else begin : unscaled
             wire unused = &{
-                1'b0, row[ROWS-1].w_below, x_scale, scale_word, PIPELINE[0], SCALE_WORDS[0], CODE_BITS[0]
+                1'b0, rst, row[ROWS-1].w_below, x_scale, scale_word, PIPELINE[0], SCALE_WORDS[0], CODE_BITS[0]
             };
             convert_row #(
                 .COLUMNS(COLUMNS), .CONVERT(CONVERT), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS),
                 .SCALE_BITS(SCALE_BITS)
-            ) conversion (.clk(clk), .psum(bottom), .term(terms));
+            ) conversion (.clk(clk), .psum(bottom), .term(result));
         end
     endgenerate
-    triangle_delay #(.LANES(COLUMNS), .WIDTH(TERM_BITS), .REVERSED(1)) deskew (
-        .clk(clk), .rst(rst), .d(terms), .q(result)
-    );
 endmodule
 `default_nettype wire

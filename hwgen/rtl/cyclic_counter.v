@@ -1,4 +1,4 @@
-// Counts steps modulo a run-time period.
+// Counts steps modulo a run-time period, downwards; the first and the last step of a period come from registers.
 `default_nettype none
 module cyclic_counter #(
     parameter WIDTH = 16
@@ -7,14 +7,21 @@ module cyclic_counter #(
     input  wire             rst,
     input  wire             step,
     input  wire [WIDTH-1:0] last,      // period - 1
-    output wire             at_first,
-    output wire             at_last
+    output reg              at_first,
+    output reg              at_last
 );
-    reg [WIDTH-1:0] index;
-    assign at_first = index == {WIDTH{1'b0}};
-    assign at_last = index == last;
+    localparam [WIDTH-1:0] ONE = 1;
+    wire single = last == {WIDTH{1'b0}};
+    reg [WIDTH-1:0] remaining;
     always @(posedge clk)
-        if (rst) index <= {WIDTH{1'b0}};
-        else if (step) index <= at_last ? {WIDTH{1'b0}} : index + 1'b1;
+        if (rst) begin
+            remaining <= last;
+            at_first <= 1'b1;
+            at_last <= single;
+        end else if (step) begin
+            remaining <= at_last ? last : remaining - ONE;
+            at_first <= at_last;
+            at_last <= at_last ? single : remaining == ONE;
+        end
 endmodule
 `default_nettype wire

@@ -1,8 +1,9 @@
-// Delays a word by CYCLES clock cycles; 0 is a wire.
+// Delays a word by CYCLES clock cycles; 0 is a wire. Words that are marked valid elsewhere do without RESET.
 `default_nettype none
 module delay_line #(
     parameter WIDTH = 1,
-    parameter CYCLES = 1
+    parameter CYCLES = 1,
+    parameter RESET = 1
 ) (
     input  wire             clk,
     input  wire             rst,
@@ -14,13 +15,14 @@ module delay_line #(
             assign q = d;
             wire unused = &{1'b0, clk, rst};
         end else begin : stages
+            wire clear = rst & (RESET != 0);
             reg [CYCLES*WIDTH-1:0] held;
             assign q = held[CYCLES*WIDTH-1 -: WIDTH];
             if (CYCLES == 1) begin : single
-                always @(posedge clk) held <= rst ? {WIDTH{1'b0}} : d;
+                always @(posedge clk) held <= clear ? {WIDTH{1'b0}} : d;
             end else begin : several
                 always @(posedge clk)
-                    held <= rst ? {CYCLES*WIDTH{1'b0}} : {held[(CYCLES-1)*WIDTH-1:0], d};
+                    held <= clear ? {CYCLES*WIDTH{1'b0}} : {held[(CYCLES-1)*WIDTH-1:0], d};
             end
         end
     endgenerate

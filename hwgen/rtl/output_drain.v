@@ -31,21 +31,21 @@ module output_drain #(
 );
     wire [1:0] waiting;
     wire [LOOPS:0] carry;
-    wire [LOOPS-1:0] at_zero, at_last;
+    wire [LOOPS-1:0] at_first, at_last;
     wire [MEM_ADDR_BITS-1:0] addr;
     wire issue = waiting != 2'd0;
     reg [ADDR_BITS-1:0] position;
     assign drained = issue & carry[TILE_LOOPS];
-    assign read = issue & at_zero[0];
+    assign read = issue & at_first[0];
 
     token_counter #(.WIDTH(2)) tiles (.clk(clk), .rst(rst), .put(output_ready), .take(drained), .count(waiting));
     loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) nest (
-        .clk(clk), .rst(rst), .step(issue), .trips(trips), .at_zero(at_zero), .at_last(at_last), .carry(carry)
+        .clk(clk), .rst(rst), .step(issue), .trips(trips), .at_first(at_first), .at_last(at_last), .carry(carry)
     );
     affine_address #(.LOOPS(LOOPS), .ADDR_BITS(MEM_ADDR_BITS)) address (
         .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(base), .jumps(jumps), .value(addr)
     );
-    wire unused_nest = &{1'b0, at_zero, at_last};
+    wire unused_nest = &{1'b0, at_first, at_last};
     generate
         if (BANK_BITS == 0) begin : one_bank
             assign read_addr = position;

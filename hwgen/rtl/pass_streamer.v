@@ -25,7 +25,7 @@ module pass_streamer #(
     localparam [31:0] LAST_AGE = PASS_CYCLES - 1;
     localparam [31:0] BANKS = ACCUMULATION_BANKS;
     wire [1:0] outputs_open;
-    wire [LOOPS-1:0] at_zero, at_last;
+    wire [LOOPS-1:0] at_first, at_last;
     wire opens_output, spaced;
     reg mid_pass, mid_tile;
     wire may_start_tile = tile_ready & ((outputs_open < BANKS[1:0]) | ~opens_output);
@@ -39,14 +39,14 @@ module pass_streamer #(
         .clk(clk), .rst(rst), .put(tile_start & opens_output), .take(output_drained), .count(outputs_open)
     );
     loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) nest (
-        .clk(clk), .rst(rst), .step(step), .trips(trips), .at_zero(at_zero), .at_last(at_last), .carry(carry)
+        .clk(clk), .rst(rst), .step(step), .trips(trips), .at_first(at_first), .at_last(at_last), .carry(carry)
     );
     wire unused_reduction_last;
     cyclic_counter #(.WIDTH(COUNT_BITS)) reduction (
         .clk(clk), .rst(rst), .step(tile_end), .last(reduction_trips), .at_first(opens_output),
         .at_last(unused_reduction_last)
     );
-    wire unused_nest = &{1'b0, at_zero, at_last};
+    wire unused_nest = &{1'b0, at_first, at_last};
 
     // Cycles since the latest pass start.
     reg [7:0] age;

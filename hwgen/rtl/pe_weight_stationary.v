@@ -1,12 +1,13 @@
 // Processing element that keeps a weight. Inputs move right, weights and partial sums move down.
-// The next weight waits in `shadow`: `capture` takes the one meant for this row from the passing stream, `swap`
-// travels with the first input of a pass and makes it the active one without losing a cycle.
+// The next weight waits in `shadow`: `capture` takes the one meant for this row from the passing stream, `swap` runs
+// a cycle ahead of the first input of a pass and makes the waiting weight the active one without losing a cycle.
 `default_nettype none
 module pe_weight_stationary #(
     parameter X_BITS = 8,
     parameter W_BITS = 8,
     parameter IN_BITS = 24,
-    parameter OUT_BITS = 24
+    parameter OUT_BITS = 24,
+    parameter BYPASS = 0                // 1: a weight may become active in the cycle that captures it
 ) (
     input  wire                clk,
     input  wire [X_BITS-1:0]   x_in,
@@ -21,10 +22,10 @@ module pe_weight_stationary #(
     output reg  [OUT_BITS-1:0] psum_out
 );
     reg [W_BITS-1:0] shadow, active;
-    wire [W_BITS-1:0] weight = swap_in ? shadow : active;
+    wire [W_BITS-1:0] waiting = (BYPASS != 0 & capture_in) ? w_in : shadow;
     wire [OUT_BITS-1:0] sum;
     multiply_add #(.IN_BITS(IN_BITS), .OUT_BITS(OUT_BITS)) mac (
-        .clk(clk), .x(x_in), .w(weight), .addend(psum_in), .sum(sum)
+        .clk(clk), .x(x_in), .w(active), .addend(psum_in), .sum(sum)
     );
     always @(posedge clk) begin
         x_out <= x_in;
@@ -32,7 +33,7 @@ module pe_weight_stationary #(
         capture_out <= capture_in;
         w_out <= w_in;
         if (capture_in) shadow <= w_in;
-        active <= weight;
+        if (swap_in) active <= waiting;
         psum_out <= sum;
     end
 endmodule

@@ -44,7 +44,7 @@ module tile_loader #(
     input  wire                             released   // the reader is done with its bank
 );
     wire [LOOPS:0] carry;
-    wire [LOOPS-1:0] at_zero, at_last;
+    wire [LOOPS-1:0] at_first, at_last;
     wire issue, tile_start, in_image;
     wire tile_end = carry[TILE_LOOPS];
     reg mid_tile, finished;
@@ -65,7 +65,7 @@ module tile_loader #(
         end
 
     loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) nest (
-        .clk(clk), .rst(rst), .step(issue), .trips(trips), .at_zero(at_zero), .at_last(at_last), .carry(carry)
+        .clk(clk), .rst(rst), .step(issue), .trips(trips), .at_first(at_first), .at_last(at_last), .carry(carry)
     );
     affine_address #(.LOOPS(LOOPS), .ADDR_BITS(MEM_ADDR_BITS)) address (
         .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(base), .jumps(jumps), .value(mem_addr)
@@ -86,7 +86,7 @@ module tile_loader #(
         end
     endgenerate
     assign mem_read = issue & in_image;
-    wire unused_nest = &{1'b0, at_zero, at_last[LOOPS-1:1], banks_used[0]};
+    wire unused_nest = &{1'b0, at_first, at_last[LOOPS-1:1], banks_used[0]};
 
     // Response side: what was asked LATENCY cycles ago.
     wire arrived, arrived_in_image, arrived_word_end, arrived_tile_end;

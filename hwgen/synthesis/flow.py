@@ -26,7 +26,7 @@ _PROBES = {
     "inverter": "module inverter (input wire a, output wire y);\n    assign y = ~a;\nendmodule\n",
 }
 """Circuits that measure a library: its NAND2 is the unit of area, its inverter that of a buffer tree's delay."""
-_REGISTERS_ONLY = ("delay_line", "triangle_delay")
+_REGISTERS_ONLY = ("delay_line",)
 """Modules without logic that ABC could map in several ways: one process maps them all."""
 
 

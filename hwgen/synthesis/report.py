@@ -14,12 +14,14 @@ from accelgym.hwgen.synthesis.yosys import MEMORY
 __all__ = ["PARTS", "ModuleArea", "SynthesisReport", "module_areas"]
 
 PARTS = ("array", "sram", "address_control", "vector_unit")
-"""The array with its skew registers and operand decoders; the buffers; loaders, drain, accumulator registers, run-time
-parameters and control; converters and adders behind the array, and the post-processing."""
+"""The array with its skew registers, operand decoders and the address pipelines of its buffers; the buffers; loaders,
+drain, accumulator registers, run-time parameters and control; converters and adders behind the array, and the
+post-processing."""
 
 _PART_OF = {
     "array_weight_stationary": "array",
     "array_output_stationary": "array",
+    "operand_buffer": "array",
     "input_decoder": "array",
     "weight_decoder": "array",
     "accumulate_add": "vector_unit",
