@@ -112,7 +112,8 @@ class AreaTable(StrictModel):
         Raises:
             InputError: These formats were not synthesised.
         """
-        types = (config.input_type, config.weight_type, config.psum_type, config.accumulation_type)
+        operands = ("/".join(t.name for t in formats) for formats in (config.inputs, config.weights))
+        types = (*operands, config.psum_type, config.accumulation_type)
         key = (config.template.value, *types, config.pe_pipeline)
         for index, kind in enumerate(self.kinds):
             if kind.key == key and config.scale_type is None and not config.row_psum_widths:

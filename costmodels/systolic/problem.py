@@ -33,7 +33,7 @@ class Hardware:
     accumulation_banks: Array
     memory_latency: Array
     input_beats: Array
-    """Cycles the input port needs for one buffer word."""
+    """Cycles the input port needs for one word of the format at hand."""
     weight_beats: Array
     output_beats: Array
     weight_words: Array
@@ -65,9 +65,9 @@ class Hardware:
             accumulation_depth=column([c.accumulation_buffer_depth for c in configs]),
             accumulation_banks=column([2 if c.double_buffered_accumulation else 1 for c in configs]),
             memory_latency=latency,
-            input_beats=column([-(-c.input_word_bits // c.input_port_bits) for c in configs]),
-            weight_beats=column([-(-c.weight_word_bits // c.weight_port_bits) for c in configs]),
-            output_beats=column([-(-c.accumulation_word_bits // c.output_port_bits) for c in configs]),
+            input_beats=column([c.input_beats for c in configs]),
+            weight_beats=column([c.weight_beats for c in configs]),
+            output_beats=column([c.output_beats for c in configs]),
             weight_words=column([c.rows + c.scale_words for c in configs]),
             add_cycles=add_cycles,
             conversion=column([CONVERSION_ADDITIONS * c.converts * c.add_cycles for c in configs]),

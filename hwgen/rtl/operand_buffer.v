@@ -12,10 +12,12 @@ module operand_buffer #(
     parameter LANE_BITS = 8,            // inside the array
     parameter RAW = 0,                  // 1: some words are not decoded
     parameter TAIL_BITS = 0,            // of a field behind the last lane, which leaves as it is, after the lanes
-    parameter ADDR_BITS = 8
+    parameter ADDR_BITS = 8,
+    parameter MODE_BITS = 1
 ) (
     input  wire                                         clk,
     input  wire                                         rst,
+    input  wire [MODE_BITS-1:0]                         mode,       // which of the formats the codes have
     input  wire                                         write,
     input  wire [ADDR_BITS:0]                           write_addr,
     input  wire [LANES*CODE_BITS+TAIL_BITS-1:0]         write_data,
@@ -70,9 +72,9 @@ module operand_buffer #(
                 wire [CODE_BITS-1:0] code = word[i*CODE_BITS +: CODE_BITS];
                 wire [LANE_BITS-1:0] decoded, value;
                 if (WEIGHTS != 0) begin : weight
-                    weight_decoder decoder (.code(code), .lane(decoded));
+                    weight_decoder decoder (.mode(mode), .code(code), .lane(decoded));
                 end else begin : input_operand
-                    input_decoder decoder (.code(code), .lane(decoded));
+                    input_decoder decoder (.mode(mode), .code(code), .lane(decoded));
                 end
                 if (RAW != 0) begin : raw_or_decoded
                     wire [LANE_BITS+CODE_BITS-1:0] wide = {{LANE_BITS{1'b0}}, code};

@@ -6,7 +6,7 @@
 module scale_row #(
     parameter COLUMNS = 8,
     parameter W_BITS = 8,               // of a weight inside the array
-    parameter CODE_BITS = 8,            // of a weight as it is stored: what a word carries of a scale
+    parameter CODE_BITS = 8,            // what a lane of a word carries of a scale
     parameter SCALE_BITS = 8,
     parameter SCALE_WORDS = 1,
     parameter PSUM_BITS = 24,
