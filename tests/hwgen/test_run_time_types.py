@@ -118,6 +118,8 @@ def test_a_layer_may_name_its_formats(cache):
     assert found == [("conv", "e4m3", "bf16"), ("product", "int8", "int8"), ("product", "e4m3", "int8")]
     with pytest.raises(InputError, match=r"layer 'conv': input_type 'int4' is not of this accelerator.*e4m3, int8"):
         _records(config, [OperandTypes("int4"), OperandTypes()], cache)
+    with pytest.raises(InputError, match="1 types for 2 layers"):
+        _records(config, [OperandTypes()], cache)
 
 
 def _records(config, types, cache):
