@@ -97,7 +97,7 @@ def _float_multiply_add(config: SystolicConfig, x: Operand, w: Operand) -> str:
     multiply_exact #(
         .X_SIGNIFICAND({x.significand_bits}), .X_EXPONENT({x.exponent_bits}),
         .W_SIGNIFICAND({w.significand_bits}), .W_EXPONENT({w.exponent_bits}),
-        .EXPONENT_BITS({exponent_bits}), .PIPELINE({config.pe_pipeline})
+        .EXPONENT_BITS({exponent_bits}), .PIPELINE({min(config.pe_pipeline, 2)})
     ) multiplier (
         .clk(clk),
         .x_negative(x_negative), .x_infinite(x_infinite), .x_nan(x_nan),
@@ -108,9 +108,9 @@ def _float_multiply_add(config: SystolicConfig, x: Operand, w: Operand) -> str:
     );
     add_round #(
         .SIGNIFICAND_BITS({significand_bits}), .EXACT_EXPONENT_BITS({exponent_bits}), .OFFSET({x.offset + w.offset}),
-        .EXPONENT_BITS({psum.exponent_bits}), .MANTISSA_BITS({psum.mantissa_bits})
+        .EXPONENT_BITS({psum.exponent_bits}), .MANTISSA_BITS({psum.mantissa_bits}), .STAGES({config.add_cycles})
     ) adder (
-        .negative(negative), .exponent(exponent), .significand(significand), .infinite(infinite), .nan(nan),
+        .clk(clk), .negative(negative), .exponent(exponent), .significand(significand), .infinite(infinite), .nan(nan),
         .addend(addend), .sum(sum)
     );
 """
@@ -124,6 +124,7 @@ def accumulate_add(config: SystolicConfig) -> str:
 // The addition of a pass result, {term.name}, to the accumulation buffer, {total.name}.
 `default_nettype none
 module accumulate_add (
+    input  wire clk,
     input  wire first,
     input  wire [{total.bits - 1}:0] stored,
     input  wire [{term.bits - 1}:0] psum,
@@ -131,7 +132,8 @@ module accumulate_add (
 );
 """
     if not isinstance(total, FloatFormat):
-        return f"{head}    assign sum = first ? psum : stored + psum;\nendmodule\n`default_nettype wire\n"
+        body = "    assign sum = first ? psum : stored + psum;\n    wire unused = clk;\n"
+        return f"{head}{body}endmodule\n`default_nettype wire\n"
     assert isinstance(term, FloatFormat)
     e, m = term.exponent_bits, term.mantissa_bits
     return f"""\
@@ -146,9 +148,9 @@ module accumulate_add (
     // The first result is added to a zero of its own sign, which only widens it.
     add_round #(
         .SIGNIFICAND_BITS({m + 1}), .EXACT_EXPONENT_BITS({e}), .OFFSET({-term.exponent_bias - m}),
-        .EXPONENT_BITS({total.exponent_bits}), .MANTISSA_BITS({total.mantissa_bits})
+        .EXPONENT_BITS({total.exponent_bits}), .MANTISSA_BITS({total.mantissa_bits}), .STAGES({config.add_cycles})
     ) adder (
-        .negative(negative), .exponent(exponent), .significand(significand), .infinite(infinite), .nan(nan),
+        .clk(clk), .negative(negative), .exponent(exponent), .significand(significand), .infinite(infinite), .nan(nan),
         .addend(first ? {{negative, {total.bits - 1}'d0}} : stored), .sum(sum)
     );
 endmodule

@@ -98,6 +98,7 @@ def parameters(config: SystolicConfig) -> dict[str, int]:
         "SCALE_PART_BITS": config.scale_part_bits,
         "SCALE_ONE": config.unit_scale,
         "PIPELINE": config.pe_pipeline,
+        "ADD_CYCLES": config.add_cycles,
         "GROWING": int(config.row_psum_widths),
         "INPUT_ADDR_BITS": _address_bits(config.input_buffer_depth),
         "WEIGHT_ADDR_BITS": _address_bits(config.weight_buffer_depth),

@@ -105,7 +105,7 @@ def draw_config(
                 weight_port_bits=_between(generator, 5, 100),
                 output_port_bits=_between(generator, 5, 200),
                 memory_latency=_between(generator, 1, 12),
-                pe_pipeline=_between(generator, 1, 2),
+                pe_pipeline=_between(generator, 1, 3),
                 row_psum_widths=bool(generator.random() < 0.3),
             )
         except InputError:

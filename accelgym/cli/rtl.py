@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from accelgym.cli.synth import synth
+from accelgym.cli.timeline import timeline
 from accelgym.cli.verify import verify
 
 __all__ = ["app"]
@@ -12,3 +13,4 @@ __all__ = ["app"]
 app = typer.Typer(help="Hardware of a configuration file.", no_args_is_help=True)
 app.command()(verify)
 app.command()(synth)
+app.command()(timeline)

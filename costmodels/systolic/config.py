@@ -130,8 +130,9 @@ class SystolicConfig(StrictModel):
     output_port_bits: PortBits = 64
     memory_latency: int = Field(default=8, ge=1, le=255)
     """Cycles from an address on a port to its data; the port accepts an address every cycle."""
-    pe_pipeline: int = Field(default=1, ge=1, le=2)
-    """1: product and sum in one cycle. 2: the product is registered."""
+    pe_pipeline: int = Field(default=1, ge=1, le=3)
+    """1: product and sum in one cycle. 2: the product is registered. 3: so is the sum before it is rounded, in the
+    accumulation, too (float sums of the weight_stationary template: there a row may take two cycles)."""
     row_psum_widths: bool = False
     """Rows near the top carry only as many partial-sum bits as they can fill (integers, weight stationary)."""
     technology: str = "nand2"
@@ -185,6 +186,8 @@ class SystolicConfig(StrictModel):
                     f"block_size {self.block_size}: a pass of {self.rows} rows is scaled once, allowed are multiples "
                     f"of {self.rows}"
                 )
+        if self.pe_pipeline > 2 and (multiply_add.is_integer or self.template is not Template.WEIGHT_STATIONARY):
+            raise ValueError(f"pe_pipeline {self.pe_pipeline}: float psum_type and weight_stationary template only")
         if self.row_psum_widths and not (multiply_add.is_integer and self.template is Template.WEIGHT_STATIONARY):
             raise ValueError("row_psum_widths: integer partial sums of the weight_stationary template only")
         return self
@@ -285,6 +288,11 @@ class SystolicConfig(StrictModel):
     def scale_part_bits(self) -> int:
         """Bits of a block scale in a lane of a weight word: those of the narrowest weight, whatever is at hand."""
         return min(datatype.bits for datatype in self.weights)
+
+    @property
+    def add_cycles(self) -> int:
+        """Cycles of a rounded addition; those from one row of the array to the next, too."""
+        return 2 if self.pe_pipeline > 2 else 1
 
     @property
     def scale_words(self) -> int:

@@ -26,6 +26,7 @@ module accelerator #(
     parameter SCALE_PART_BITS = 8,      // of a scale in a lane of a weight word
     parameter SCALE_ONE = 0,            // code of scale 1
     parameter PIPELINE = 1,
+    parameter ADD_CYCLES = 1,           // of a rounded addition
     parameter GROWING = 0,
     parameter INPUT_ADDR_BITS = 8,
     parameter WEIGHT_ADDR_BITS = 8,
@@ -217,8 +218,8 @@ module accelerator #(
     wire reads_scale;
     wire unused_tail;
     operand_buffer #(
-        .LANES(ROWS), .GROUP(LANE_GROUP), .CODE_BITS(X_BITS), .LANE_BITS(X_LANE_BITS), .TAIL_BITS(SCALED * SCALE_BITS),
-        .ADDR_BITS(IA), .MODE_BITS(XM)
+        .LANES(ROWS), .GROUP(LANE_GROUP), .HOP(ADD_CYCLES), .CODE_BITS(X_BITS), .LANE_BITS(X_LANE_BITS),
+        .TAIL_BITS(SCALED * SCALE_BITS), .ADDR_BITS(IA), .MODE_BITS(XM)
     ) input_buffer (
         .clk(clk), .rst(rst), .mode(input_mode),
         .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
@@ -233,7 +234,7 @@ module accelerator #(
         .read(weight_step), .read_addr(weight_step_addr), .read_raw(reads_scale), .lanes(w), .tail(unused_tail)
     );
     // A bank is free for the loader when its last macro has been read; until a beat arrives, the loader needs it not.
-    localparam INPUT_TAIL = (ROWS - 1) / LANE_GROUP * LANE_GROUP - MEMORY_LATENCY;
+    localparam INPUT_TAIL = (ROWS - 1) / LANE_GROUP * LANE_GROUP * ADD_CYCLES - MEMORY_LATENCY;
     localparam WEIGHT_TAIL = (COLUMNS - 1) / LANE_GROUP * LANE_GROUP - MEMORY_LATENCY;
     wire input_done, weight_done;
     delay_line #(.CYCLES(INPUT_TAIL > 0 ? INPUT_TAIL : 0)) input_release (
@@ -250,7 +251,7 @@ module accelerator #(
     wire [COLUMNS*TERM_BITS-1:0] result;
     pass_streamer #(
         .LOOPS(PASS_LOOPS), .STREAM_LOOPS(2), .COUNT_BITS(CB), .ACCUMULATION_BANKS(1 << AB),
-        .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 4) ? ROWS : 4)
+        .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 3 + ADD_CYCLES) ? ROWS : 3 + ADD_CYCLES)
     ) streamer (
         .clk(clk), .rst(rst), .running(running), .trips(pass_trips), .reduction_trips(reduction_trips),
         .tile_ready(tile_ready), .pass_ready(pass_ready), .output_drained(output_drained),
@@ -285,7 +286,7 @@ module accelerator #(
             assign tile_ready = input_available;
             array_weight_stationary #(
                 .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
-                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING), .PIPELINE(PIPELINE), .CONVERT(CONVERT),
+                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING), .PIPELINE(PIPELINE), .HOP(ADD_CYCLES), .CONVERT(CONVERT),
                 .TERM_BITS(TERM_BITS), .SCALED(SCALED), .SCALE_BITS(SCALE_BITS),
                 .SCALE_WORDS(SCALED != 0 ? SCALE_WORDS : 1), .CODE_BITS(SCALE_PART_BITS)
             ) array (
@@ -295,7 +296,7 @@ module accelerator #(
                 , .trace(trace_psum)
 `endif
             );
-            delay_line #(.CYCLES(ROWS + 1 + PIPELINE + 2 * CONVERT - AHEAD)) result_delay (
+            delay_line #(.CYCLES(ADD_CYCLES * (ROWS - 1) + 2 + PIPELINE + 2 * CONVERT * ADD_CYCLES - AHEAD)) result_delay (
                 .clk(clk), .rst(rst), .d(input_step), .q(result_valid)
             );
             wire unused = &{1'b0, pass_end, weight_read_jumps};
@@ -335,8 +336,8 @@ module accelerator #(
     wire [AB+AA-1:0] drain_addr;
     wire [OUTPUT_WORD-1:0] drain_data, output_word;
     accumulator #(
-        .LANES(COLUMNS), .GROUP(LANE_GROUP), .PSUM_BITS(TERM_BITS), .BITS(ACCUMULATION_BITS), .LOOPS(PASS_LOOPS),
-        .COUNT_BITS(CB), .ADDR_BITS(AA), .BANK_BITS(AB)
+        .LANES(COLUMNS), .GROUP(LANE_GROUP), .PSUM_BITS(TERM_BITS), .BITS(ACCUMULATION_BITS), .ADD_CYCLES(ADD_CYCLES),
+        .LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(AA), .BANK_BITS(AB)
     ) accumulation (
         .clk(clk), .rst(rst), .trips(result_trips), .base(result_jumps[PASS_LOOPS*AA +: AA]),
         .jumps(result_jumps[PASS_LOOPS*AA-1:0]), .reduce_mask(reduce_mask), .reduction_trips(reduction_trips),

@@ -134,3 +134,14 @@ def test_systolic_options_are_checked(arguments, message, folder):
     assert code == 2
     assert message in errors
     assert "Traceback" not in errors
+
+
+def test_a_timeline_is_drawn_and_other_suffixes_are_refused(folder):
+    arguments = ("rtl", "timeline", "acc.yaml", "--layers", "layers.csv", "--cycles", "500", "--out")
+    code, out, _ = run(folder, *arguments, "pictures/when.png")
+    assert code == 0
+    assert "conv: " in out
+    assert (folder / "pictures" / "when.png").read_bytes().startswith(b"\x89PNG")
+    code, _, errors = run(folder, *arguments, "when.txt")
+    assert code == 2
+    assert "'when.txt': allowed suffixes are .png, .svg, .pdf" in " ".join(errors.split())
