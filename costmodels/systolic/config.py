@@ -178,6 +178,8 @@ class SystolicConfig(StrictModel):
                     f"scale_type {self.scale_type}: accumulation_type {self.accumulation_type} does not hold every "
                     "scale"
                 )
+        if self.pe_pipeline > 2 and (multiply_add.is_integer or self.template is not Template.WEIGHT_STATIONARY):
+            raise ValueError(f"pe_pipeline {self.pe_pipeline}: float psum_type and weight_stationary template only")
         if self.block_size is not None:
             if self.scale_type is None:
                 raise ValueError(f"block_size {self.block_size}: only with a scale_type")
@@ -186,8 +188,6 @@ class SystolicConfig(StrictModel):
                     f"block_size {self.block_size}: a pass of {self.rows} rows is scaled once, allowed are multiples "
                     f"of {self.rows}"
                 )
-        if self.pe_pipeline > 2 and (multiply_add.is_integer or self.template is not Template.WEIGHT_STATIONARY):
-            raise ValueError(f"pe_pipeline {self.pe_pipeline}: float psum_type and weight_stationary template only")
         if self.row_psum_widths and not (multiply_add.is_integer and self.template is Template.WEIGHT_STATIONARY):
             raise ValueError("row_psum_widths: integer partial sums of the weight_stationary template only")
         return self
@@ -285,14 +285,14 @@ class SystolicConfig(StrictModel):
         return PassAccumulator(self.psum, self.accumulation)
 
     @property
-    def scale_part_bits(self) -> int:
-        """Bits of a block scale in a lane of a weight word: those of the narrowest weight, whatever is at hand."""
-        return min(datatype.bits for datatype in self.weights)
-
-    @property
     def add_cycles(self) -> int:
         """Cycles of a rounded addition; those from one row of the array to the next, too."""
         return 2 if self.pe_pipeline > 2 else 1
+
+    @property
+    def scale_part_bits(self) -> int:
+        """Bits of a block scale in a lane of a weight word: those of the narrowest weight, whatever is at hand."""
+        return min(datatype.bits for datatype in self.weights)
 
     @property
     def scale_words(self) -> int:
