@@ -33,6 +33,7 @@ MIXTURES = {
         "scale_type": "e5m3",
         "block_size": 8,
         "input_port_bits": 13,
+        "pe_pipeline": 3,
     },
     "sums of growing width": {"input_type": ("int8", "int3"), "weight_type": ("int4", "int2"), "row_psum_widths": True},
 }
