@@ -30,7 +30,7 @@ from accelgym.hwgen.simulator import Job, Simulator, build_simulator
 from accelgym.hwgen.stimulus import Operands, Stimulus, draw_operands
 from accelgym.hwgen.toolchain import tool_versions
 
-__all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "verify"]
+__all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "model_text", "verify"]
 
 _MODEL_PACKAGES = ("accelgym.costmodels.systolic", "accelgym.costmodels.datatypes")
 Codes = npt.NDArray[np.int64]
@@ -187,7 +187,7 @@ def verify(
         record = VerificationRecord(settings, digest, tool_versions(), seed, stimuli, complaints, records)
         (folder / "record.json").write_text(json.dumps(record.as_json(), indent=1))
 
-    folder, _ = store.get_or_build(content_key("record", digest, tool_versions(), _model_text(), described), build)
+    folder, _ = store.get_or_build(content_key("record", digest, tool_versions(), model_text(), described), build)
     return VerificationRecord.from_json(json.loads((folder / "record.json").read_text()))
 
 
@@ -221,7 +221,7 @@ def _verify_layer(
 
 
 @functools.cache
-def _model_text() -> str:
+def model_text() -> str:
     """Returns the code of golden and model: a record is no better than what it was compared with."""
     folders = [Path(__file__).parent, *(Path(str(files(package))) for package in _MODEL_PACKAGES)]
     return content_key(*(path.read_bytes() for folder in folders for path in sorted(folder.glob("*.py"))))
