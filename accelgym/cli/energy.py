@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["energy"]
 
+_HEADERS = {"array": "array", "sram": "SRAM", "address_control": "control", "vector_unit": "vector"}
+
 
 def energy(
     config: Annotated[Path, typer.Argument(help="YAML file of a systolic configuration.")],
@@ -50,24 +52,26 @@ def energy(
 
 
 def _print(record: EnergyRecord, title: str) -> None:
-    names = (*record.layers[0].parts_pj, "leakage", "total", "memory ports", "pJ/MAC", "toggle rate", "cycles")
-    table = Table("layer, pJ", *(Column(name, justify="right") for name in names), "exact", title=title)
+    numbers = (*_HEADERS.values(), "total", "pJ/MAC", "toggles", "cycles")
+    table = Table("layer, nJ", *(Column(name, justify="right") for name in numbers), "exact", title=title)
     for layer in record.layers:
         exact = layer.bit_exact and layer.cycles == layer.cycles_model
         table.add_row(
             layer.name,
-            *(f"{value:,.0f}" for value in layer.parts_pj.values()),
-            "-" if layer.leakage_pj is None else f"{layer.leakage_pj:,.0f}",
-            f"{layer.total_pj:,.0f}",
-            f"{layer.memory_pj:,.0f}",
+            *(f"{layer.parts_pj[part] / 1e3:,.1f}" for part in _HEADERS),
+            f"{layer.total_pj / 1e3:,.1f}",
             f"{layer.total_pj / layer.macs:.3f}",
             f"{layer.toggle_rate:.3f}",
             f"{layer.cycles:,}",
             "yes" if exact else "no",
         )
     out.print(table)
+    clock = sum(module.clock_pj for layer in record.layers for module in layer.modules)
     out.print(
-        f"{record.pj_per_mac:.3f} pJ/MAC without memory ports; {record.cells:,} cells, {record.flip_flops:,} flip-flops"
+        f"{record.pj_per_mac:.3f} pJ/MAC, {clock / record.total_pj:.0%} of it the clock of {record.flip_flops:,} "
+        f"flip-flops; memory ports {sum(layer.memory_pj for layer in record.layers):,.0f} pJ apart"
     )
+    leakages = [layer.leakage_pj for layer in record.layers if layer.leakage_pj is not None]
+    out.print(f"leakage {sum(leakages):,.0f} pJ" if leakages else "leakage: the library has none")
     out.print(f"library {record.library}, seed {record.seed}, {record.tools}")
     out.print("zero-delay simulation: no glitches; no clock tree; buffers and memory ports by component laws")

@@ -83,6 +83,8 @@ class TileTerms:
     """Buffer words of an input tile (count)."""
     weight_words: Array
     accumulation_words: Array
+    macs: Array
+    """Multiply-adds of the layer (count); what the array does beyond them multiplies padding."""
     valid: Array
     """bool."""
     reason: Array
@@ -158,6 +160,7 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         input_words=input_words,
         weight_words=weight_words,
         accumulation_words=accumulation_words,
+        macs=layer.groups * layer.N * layer.K * layer.C * layer.P * layer.Q * layer.R * layer.S + zero,
         valid=fits & positive,
         reason=reason,
     )

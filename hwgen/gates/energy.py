@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +40,28 @@ from accelgym.hwgen.synthesis.yosys import yosys_version
 from accelgym.hwgen.toolchain import tool_versions
 from accelgym.hwgen.verification import model_cycles, model_text
 
-__all__ = ["LOGIC_PARTS", "EnergyRecord", "LayerEnergy", "measure_energy"]
+__all__ = ["LOGIC_PARTS", "EnergyRecord", "LayerEnergy", "ModuleEnergy", "measure_energy"]
 
 LOGIC_PARTS = tuple(part for part in PARTS if part != "sram")
 """Parts made of cells."""
+
+
+@dataclass(frozen=True)
+class ModuleEnergy:
+    """All instances of a Verilog module in one part; cells of kept submodules are theirs."""
+
+    module: str
+    part: str
+    flip_flops: int
+    switching_pj: float
+    """Transitions of the nets that the cells drive."""
+    clock_pj: float
+    """Clock pins of the flip-flops."""
+
+    @property
+    def total_pj(self) -> float:
+        """Both."""
+        return self.switching_pj + self.clock_pj
 
 
 @dataclass(frozen=True)
@@ -57,12 +75,8 @@ class LayerEnergy:
     cycles_model: int
     bit_exact: bool
     """Every output bit of the gates is that of the golden."""
-    switching_pj: dict[str, float]
-    """Transitions of nets, by part."""
-    clock_pj: dict[str, float]
-    """Clock pins of flip-flops, by part."""
-    modules_pj: dict[str, float]
-    """Both, by Verilog module."""
+    modules: tuple[ModuleEnergy, ...]
+    """The one with most energy first."""
     sram_pj: float
     """Accesses to buffers times the law of memories."""
     memory_pj: float
@@ -75,13 +89,15 @@ class LayerEnergy:
     @property
     def parts_pj(self) -> dict[str, float]:
         """Energy by part of the chip, leakage apart."""
-        logic = {part: self.switching_pj[part] + self.clock_pj[part] for part in LOGIC_PARTS}
+        logic = {
+            part: sum(module.total_pj for module in self.modules if module.part == part) for part in LOGIC_PARTS
+        }
         return {**logic, "sram": self.sram_pj}
 
     @property
     def logic_pj(self) -> float:
         """Dynamic energy of the cells: what is measured here."""
-        return sum(self.switching_pj.values()) + sum(self.clock_pj.values())
+        return sum(module.total_pj for module in self.modules)
 
     @property
     def total_pj(self) -> float:
@@ -135,9 +151,13 @@ class EnergyRecord:
     def from_json(cls, data: dict[str, Any]) -> EnergyRecord:
         """Reads back what :meth:`as_json` wrote."""
         names = ("config", "rtl", "library", "liberty", "tools", "seed", "zeros", "cells", "flip_flops")
-        fields = LayerEnergy.__dataclass_fields__
-        layers = tuple(LayerEnergy(**{name: layer[name] for name in fields}) for layer in data["layers"])
+        layers = tuple(_read_layer(layer) for layer in data["layers"])
         return cls(**{name: data[name] for name in names}, layers=layers)
+
+
+def _read_layer(data: dict[str, Any]) -> LayerEnergy:
+    values = {field.name: data[field.name] for field in fields(LayerEnergy)}
+    return LayerEnergy(**{**values, "modules": tuple(ModuleEnergy(**module) for module in data["modules"])})
 
 
 def measure_energy(
@@ -235,17 +255,16 @@ def _measure_layer(
     job = Job(program, program.input_image(operands), program.weight_image(operands))
     (run,), (toggles,) = run_layers(netlist, config, [job], store)
     golden = golden_outputs(config, layer, program.grid, operands)
-    switching, clock = prices.switching_pj(toggles), prices.clock_pj(run.cycles)
-    modules: dict[str, float] = {}
-    for owner, energy in zip(netlist.owners, (switching + clock).tolist(), strict=True):
-        modules[owner.module] = modules.get(owner.module, 0.0) + energy
-
-    def by_part(energies: Any) -> dict[str, float]:
-        return {
-            part: sum(float(e) for e, owner in zip(energies, netlist.owners, strict=True) if owner.part == part)
-            for part in LOGIC_PARTS
-        }
-
+    modules = [
+        ModuleEnergy(owner.module, owner.part, *figures)
+        for owner, *figures in zip(
+            netlist.owners,
+            prices.flip_flops.tolist(),
+            prices.switching_pj(toggles).tolist(),
+            prices.clock_pj(run.cycles).tolist(),
+            strict=True,
+        )
+    ]
     law = EnergyLaw.of(config)
     moved = traffic(Hardware.of([config]), tile_terms(Hardware.of([config]), Problem.of([layer]), tiling.arrays()))
     moving = toggles.sum() - (0 if netlist.clock is None else toggles[netlist.clock])
@@ -256,9 +275,7 @@ def _measure_layer(
         cycles=run.cycles,
         cycles_model=cycles,
         bit_exact=run.done and not run.stray_accesses and np.array_equal(program.outputs(run.outputs), golden),
-        switching_pj=by_part(switching),
-        clock_pj=by_part(clock),
-        modules_pj=modules,
+        modules=tuple(sorted(modules, key=lambda row: (-row.total_pj, row.module, row.part))),
         sram_pj=float(law.buffers(moved)[0]),
         memory_pj=float(law.memory(moved)[0]),
         leakage_pj=prices.leakage_pj(run.cycles, config.clock_ghz),

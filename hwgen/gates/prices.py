@@ -29,6 +29,8 @@ class Prices:
     """Of one transition, shape ``(nets,)``; 0 for the clock."""
     clock_fj: Floats
     """Of one cycle, by owner: the clock pins of the flip-flops; shape ``(owners,)``."""
+    flip_flops: Counts
+    """By owner."""
     leakage_nw: Floats | None
     """By owner; None where the library has no leakage."""
     owner: Counts
@@ -71,11 +73,13 @@ def price(netlist: Netlist, library: Library) -> Prices:
     load = np.zeros(netlist.nets)
     fanout = np.zeros(netlist.nets, dtype=np.int64)
     clock = np.zeros(len(netlist.owners))
+    flip_flops = np.zeros(len(netlist.owners), dtype=np.int64)
     leakage = np.zeros(len(netlist.owners))
     edge_wire = library.wire(len(netlist.flip_flops)) / max(len(netlist.flip_flops), 1)
     for placed in netlist.cells:
         cell = placed.cell
         leakage[placed.owner] += cell.leakage_nw or 0.0
+        flip_flops[placed.owner] += cell.flip_flop is not None
         for pin, net in placed.pins.items():
             energy, capacitance = cell.energies.get(pin, 0.0), cell.capacitances.get(pin)
             if cell.flip_flop is not None and pin == cell.flip_flop.clocked_on:
@@ -94,4 +98,4 @@ def price(netlist: Netlist, library: Library) -> Prices:
     if netlist.clock is not None:
         transition[netlist.clock] = 0.0
     leaks = any(placed.cell.leakage_nw is not None for placed in netlist.cells)
-    return Prices(transition, clock, leakage if leaks else None, netlist.net_owner)
+    return Prices(transition, clock, flip_flops, leakage if leaks else None, netlist.net_owner)
