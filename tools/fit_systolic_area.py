@@ -21,7 +21,6 @@ from accelgym.costmodels.systolic.area import (
     estimate,
 )
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
-from accelgym.costmodels.systolic.memories import access_fo4
 from accelgym.hwgen.arithmetic_rtl import operands
 from accelgym.hwgen.synthesis.flow import synthesise
 from accelgym.hwgen.synthesis.report import SynthesisReport
@@ -36,6 +35,8 @@ BUNDLES: dict[str, dict[str, str]] = {
     "posit8": {"input_type": "posit8_1", "weight_type": "posit8_1", **_FLOAT_SUMS},
     "bf16": {"input_type": "bf16", "weight_type": "bf16", **_FLOAT_SUMS},
 }
+CONTROLS = ("tile_loader", "output_drain")
+"""Modules that may hold the longest path of the control."""
 _SIZED = ("template", "rows", "columns", "depths", "ports", "banks", "latency", "types")
 FITTED = (
     ("weight_stationary", 4, 4, (64, 64, 64), (32, 32, 32), 1, 4, "int8"),
@@ -79,12 +80,15 @@ def _row(report: SynthesisReport, name: str) -> tuple[float, float]:
     return sum(row.area_nand2 for row in rows) / sum(row.instances for row in rows), max(row.path_ps for row in rows)
 
 
-def _kind(config: SystolicConfig, report: SynthesisReport, fo4: float) -> Kind:
+def _kind(config: SystolicConfig) -> Kind:
+    """Takes a row of the table from arrays of two and three rows."""
+    report, taller = synthesise(config), synthesise(config.model_copy(update={"rows": config.rows + 1}))
     x, w = operands(config)
-    access = access_fo4(config.accumulation_buffer_depth, config.accumulation_word_bits) * fo4
     pe, x_decoder, w_decoder, adder, accumulator = (
-        _row(report, name) for name in ("pe_", "input_decoder", "weight_decoder", "accumulate_add", "accumulator")
+        _row(report, name) for name in ("pe_", "input_decoder", "weight_decoder", "accumulate_add", "accumulator_group")
     )
+    elements = config.rows * config.columns
+    element = _row(taller, "pe_")[0] * (elements + config.columns) / config.columns - pe[0] * elements / config.columns
     return Kind(
         template=config.template.value,
         input_type=config.input_type,
@@ -98,15 +102,16 @@ def _kind(config: SystolicConfig, report: SynthesisReport, fo4: float) -> Kind:
         accumulation_bits=config.accumulation.bits,
         input_lane_bits=x.lane_bits,
         weight_lane_bits=w.lane_bits,
-        element_area=pe[0],
+        element_area=element,
+        last_row_area=config.rows * (pe[0] - element),
         element_path=round(pe[1], 1),
         input_decoder_area=x_decoder[0],
         input_decoder_path=round(x_decoder[1], 1),
         weight_decoder_area=w_decoder[0],
         weight_decoder_path=round(w_decoder[1], 1),
         adder_area=adder[0],
-        # From the data of the memory to the register of the sum.
-        adder_path=round(accumulator[1] - access, 1),
+        # From register to register.
+        adder_path=round(accumulator[1], 1),
     )
 
 
@@ -117,10 +122,9 @@ def main() -> None:
     kinds = []
     for template, types, stages in itertools.product(Template, BUNDLES.values(), (1, 2)):
         config = make_config(template=template.value, rows=2, columns=2, pe_pipeline=stages, **types, **depths)
-        report = synthesise(config)
-        kinds.append(_kind(config, report, fo4))
+        kinds.append(_kind(config))
         print(template.value, types["input_type"], types["weight_type"], stages, kinds[-1].element_area, flush=True)
-    skew, vector = (_row(report, "delay_line")[0], _row(report, "vector_unit")[0] / config.accumulation_word_bits)
+    vector = _row(synthesise(config), "vector_unit")[0] / config.accumulation_word_bits
     empty = {
         "provenance": "",
         "fitted_configurations": 0,
@@ -129,7 +133,8 @@ def main() -> None:
         "area_error_max": 0.0,
         "path_error_mean": 0.0,
         "path_error_max": 0.0,
-        "skew_bit_area": 7.5,
+        "register_bit_area": 6.0,
+        "reset_bit_area": 7.5,
         "vector_bit_area": vector,
         "control": dict.fromkeys(CONTROL_TERMS, 0.0),
         "control_path": 0.0,
@@ -144,9 +149,7 @@ def main() -> None:
     control = np.array([report.parts["address_control"] for report in reports])
     scale = features.max(axis=0)
     solution = np.linalg.lstsq(features / scale / control[:, None], np.ones(len(control)), rcond=None)[0] / scale
-    bare = estimate(AreaTerms.of(fitted, table), table).critical_path_ps
-    longest = np.array([report.critical_path_ps for report in reports])
-    control_path = float(longest[longest > bare * 1.1].mean())
+    control_path = float(np.mean([max(_row(report, name)[1] for name in CONTROLS) for report in reports]))
     table = table.model_copy(
         update={
             "control": {name: round(float(value), 4) for name, value in zip(CONTROL_TERMS, solution, strict=True)},
@@ -177,7 +180,7 @@ def main() -> None:
     )
     data_path().parent.mkdir(exist_ok=True)
     data_path().write_text(yaml.safe_dump(table.model_dump(), sort_keys=False, width=120))
-    print({field: value for field, value in table.model_dump().items() if field != "kinds"}, skew)
+    print({field: value for field, value in table.model_dump().items() if field != "kinds"})
 
 
 if __name__ == "__main__":

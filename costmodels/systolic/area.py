@@ -1,9 +1,10 @@
 """Area and critical path in closed form, with coefficients fitted to our own synthesis.
 
 The structure is that of the RTL. Per processing element, decoder and accumulation adder: a table by number formats,
-template and pipeline. Skew and deskew registers: counted, at the area of a bit. Memories: the law. Loaders, drain,
-accumulator registers, parameters and control: linear in counted bits. ``data/area_nand2.yaml`` holds the table, the
-coefficients, where they come from, and the errors on configurations that were not fitted.
+template and pipeline. Skew registers and the addresses that move with the wavefront: counted, at the area of a bit.
+Memories: the law. Loaders, drain, accumulator registers, parameters and control: linear in counted bits.
+``data/area_nand2.yaml`` holds the table, the coefficients, where they come from, and the errors on configurations that
+were not fitted.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.systolic.config import SystolicConfig, Template
+from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.systolic.memories import access_fo4, memory_area_nand2
 from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
@@ -63,6 +65,8 @@ class Kind(StrictModel):
     weight_lane_bits: int
     element_area: float
     """Processing element, NAND2 equivalents."""
+    last_row_area: float
+    """What an element of the last row has besides."""
     element_path: float
     """ps."""
     input_decoder_area: float
@@ -90,7 +94,8 @@ class AreaTable(StrictModel):
     area_error_max: float
     path_error_mean: float
     path_error_max: float
-    skew_bit_area: float
+    register_bit_area: float
+    reset_bit_area: float
     """A register bit with its reset."""
     vector_bit_area: float
     """Post-processing of a bit of an output word."""
@@ -180,7 +185,8 @@ CONTROL_TERMS = (
     "constant",
     "output_stationary",
     "address_bits",
-    "accumulator_bits",
+    "accumulator_register_bits",
+    "accumulator_address_bits",
     "accumulator_bank_bits",
     "input_word_bits",
     "assembled_bits",
@@ -192,6 +198,21 @@ CONTROL_TERMS = (
 
 def _address_bits(depth: Ints) -> Ints:
     return np.maximum(np.ceil(np.log2(depth)).astype(np.int64), 1)
+
+
+def _skewed(lanes: Ints, first: int) -> Ints:
+    """Cycles by which registers delay the lanes of all groups together; ``first`` those of the first lane of each."""
+    groups, rest = lanes // LANE_GROUP, lanes % LANE_GROUP
+    return groups * _triangle(LANE_GROUP, first) + _triangle(rest, first)
+
+
+def _triangle(lanes: Any, first: int) -> Any:
+    return lanes * (lanes - 1) // 2 + first * lanes
+
+
+def _hops(lanes: Ints) -> Ints:
+    """Cycles of an address from the first macro of an operand buffer to the last."""
+    return (lanes - 1) // LANE_GROUP * LANE_GROUP
 
 
 def control_features(terms: AreaTerms, table: AreaTable) -> Floats:
@@ -210,11 +231,15 @@ def control_features(terms: AreaTerms, table: AreaTable) -> Floats:
         return (np.ceil(word / port) - 1) * port
 
     addresses = sum(_address_bits(d) for d in (terms.input_depth, terms.weight_depth, terms.accumulation_depth))
+    groups = -(-terms.columns // LANE_GROUP)
+    # An address takes three registers in a group, and from group to group as many as the group has columns.
+    hops = terms.columns - np.minimum(terms.columns, LANE_GROUP) + 3 * groups
     counts = {
         "constant": np.ones(np.shape(terms.rows)),
         "output_stationary": stationary,
         "address_bits": addresses,
-        "accumulator_bits": terms.columns * column("psum_bits") + output_word,
+        "accumulator_register_bits": _skewed(terms.columns, 0) * column("psum_bits") + 2 * output_word,
+        "accumulator_address_bits": hops * (_address_bits(terms.accumulation_depth) + 3),
         "accumulator_bank_bits": np.where(terms.accumulation_banks > 1, output_word, 0),
         "input_word_bits": input_word,
         "assembled_bits": assembled(input_word, terms.input_port_bits) + assembled(weight_word, terms.weight_port_bits),
@@ -224,21 +249,33 @@ def control_features(terms: AreaTerms, table: AreaTable) -> Floats:
     return np.stack([np.asarray(counts[name], dtype=np.float64) for name in CONTROL_TERMS], axis=-1)
 
 
-def _memories(table: AreaTable, terms: AreaTerms, widths: dict[str, Floats]) -> dict[str, tuple[Floats, Floats]]:
-    """Area and access time of the three buffers; every distinct macro is priced once."""
-    found = {}
-    for name, width in widths.items():
-        words = 2 ** _address_bits(getattr(terms, f"{name}_depth"))
-        macros = words * _WIDEST + width.astype(np.int64)
-        distinct, where = np.unique(macros, return_inverse=True)
-        sizes = [divmod(int(macro), _WIDEST) for macro in distinct]
+def _memories(table: AreaTable, terms: AreaTerms) -> tuple[Floats, dict[str, Floats]]:
+    """Area of the three buffers and access times; every distinct macro is priced once."""
+    area = np.zeros(np.shape(terms.rows))
+    access = {}
+    for name, lanes, bits in (
+        ("input", terms.rows, "input_bits"),
+        ("weight", terms.columns, "weight_bits"),
+        ("accumulation", terms.columns, "accumulation_bits"),
+    ):
+        words, lane_bits = 2 ** _address_bits(getattr(terms, f"{name}_depth")), table.column(bits, terms.kind)
         two_ports = name == "accumulation"
-        area = np.array([memory_area_nand2(w, b, two_ports=two_ports) for w, b in sizes])
-        access = np.array([access_fo4(w, b) for w, b in sizes]) * table.fo4
-        shape = np.shape(terms.rows)
         banks = terms.accumulation_banks if two_ports else 2
-        found[name] = banks * area[where.reshape(-1)].reshape(shape), access[where.reshape(-1)].reshape(shape)
-    return found
+
+        def price(here: Ints, words: Ints, lane_bits: Floats, two_ports: bool) -> tuple[Floats, Floats]:
+            macros = words * _WIDEST + (here * lane_bits).astype(np.int64)
+            distinct, where = np.unique(macros, return_inverse=True)
+            sizes = [divmod(int(macro), _WIDEST) for macro in distinct]
+            areas = np.array([memory_area_nand2(w, b, two_ports=two_ports) if b else 0.0 for w, b in sizes])
+            times = np.array([access_fo4(w, b) if b else 0.0 for w, b in sizes]) * table.fo4
+            shape = np.shape(here)
+            return areas[where.reshape(-1)].reshape(shape), times[where.reshape(-1)].reshape(shape)
+
+        whole = price(np.full_like(lanes, LANE_GROUP), words, lane_bits, two_ports)
+        last = price(lanes % LANE_GROUP, words, lane_bits, two_ports)
+        area = area + banks * (lanes // LANE_GROUP * whole[0] + last[0])
+        access[name] = np.where(lanes >= LANE_GROUP, whole[1], last[1])
+    return area, access
 
 
 def estimate(terms: AreaTerms, table: AreaTable | None = None) -> AreaEstimate:
@@ -254,38 +291,33 @@ def estimate(terms: AreaTerms, table: AreaTable | None = None) -> AreaEstimate:
         return known.column(name, terms.kind)
 
     rows, columns = terms.rows, terms.columns
-    memories = _memories(
-        known,
-        terms,
-        {
-            "input": rows * column("input_bits"),
-            "weight": columns * column("weight_bits"),
-            "accumulation": columns * column("accumulation_bits"),
-        },
-    )
+    memories, access = _memories(known, terms)
     stationary = np.array([kind.template == Template.OUTPUT_STATIONARY.value for kind in known.kinds])[terms.kind]
-    triangle_rows, triangle_columns = rows * (rows - 1) / 2, columns * (columns - 1) / 2
-    # Weight stationary: a swap bit goes one, a capture bit two registers further a row. Output stationary: two mark
-    # bits travel with every input.
-    marks = np.where(stationary, 2 * triangle_rows, 3 * (rows - 1))
-    skew = column("input_lane_bits") * triangle_rows + marks
-    skew = skew + (column("weight_lane_bits") + column("psum_bits")) * triangle_columns
-    array = rows * columns * column("element_area") + known.skew_bit_area * skew
+    # Weight stationary: a swap bit goes one, a capture bit two registers further a row. Output stationary: two marks
+    # do, and the control of the results has three registers a row.
+    marks = np.where(stationary, 2 * (rows - 1) + 3 * rows + 2 * column("pe_pipeline"), 3 * (rows - 1))
+    registers = column("input_lane_bits") * _skewed(rows, 1) + column("weight_lane_bits") * _skewed(columns, 1)
+    registers = registers + _hops(rows) * (_address_bits(terms.input_depth) + 1)
+    registers = registers + _hops(columns) * (_address_bits(terms.weight_depth) + 1)
+    resets = marks + _hops(rows) + _hops(columns)
+    array = columns * (rows * column("element_area") + column("last_row_area"))
+    array = array + known.register_bit_area * registers + known.reset_bit_area * resets
     array = array + rows * column("input_decoder_area") + columns * column("weight_decoder_area")
     vector = columns * (column("adder_area") + known.vector_bit_area * column("accumulation_bits"))
-    coefficients = np.array([known.control[name] for name in CONTROL_TERMS])
-    element = column("element_path")
-    # Row and column 0 have no skew register: memory, decoder and processing element share a cycle.
+    features = control_features(terms, known)
+    # Summed one by one: a row of a batch is bit for bit the configuration alone.
+    control = sum(known.control[name] * features[..., index] for index, name in enumerate(CONTROL_TERMS))
     paths = [
         np.full(np.shape(rows), known.control_path),
-        memories["input"][1] + column("input_decoder_path") + element,
-        memories["weight"][1] + column("weight_decoder_path") + np.where(stationary, element, 0.0),
-        memories["accumulation"][1] + column("adder_path"),
+        access["input"] + column("input_decoder_path"),
+        access["weight"] + column("weight_decoder_path"),
+        column("element_path"),
+        column("adder_path"),
     ]
     return AreaEstimate(
         array=array,
-        sram=np.sum([area for area, _ in memories.values()], axis=0),
-        address_control=control_features(terms, known) @ coefficients,
+        sram=memories,
+        address_control=np.asarray(control),
         vector_unit=vector,
         critical_path_ps=np.max(np.stack(paths), axis=0),
     )

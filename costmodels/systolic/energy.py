@@ -9,12 +9,14 @@ address generators and the skew registers are not priced.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.components import laws
 from accelgym.costmodels.datatypes import Datatype
 from accelgym.costmodels.systolic.config import SystolicConfig
+from accelgym.costmodels.systolic.memories import macro_widths
 from accelgym.costmodels.systolic.traffic import Traffic
 
 __all__ = ["TECHNOLOGY", "EnergyLaw"]
@@ -48,9 +50,10 @@ class EnergyLaw:
     def of(cls, config: SystolicConfig) -> EnergyLaw:
         """Prices a configuration."""
         pes = config.rows * config.columns
-        inputs = laws.sram(config.input_buffer_depth, config.input_word_bits)
-        weights = laws.sram(config.weight_buffer_depth, config.weight_word_bits)
-        sums = laws.sram(config.accumulation_buffer_depth, config.accumulation_word_bits)
+        scale_bits = 0 if config.scale is None else config.scale.bits
+        inputs = _bank(config.input_buffer_depth, macro_widths(config.rows, config.input.bits, scale_bits))
+        weights = _bank(config.weight_buffer_depth, macro_widths(config.columns, config.weight.bits))
+        sums = _bank(config.accumulation_buffer_depth, macro_widths(config.columns, config.accumulation.bits))
         sum_banks = 2 if config.double_buffered_accumulation else 1
         multiplier = _multiply_add(config)
         registers = laws.register_file(1, config.input.bits + 2 * config.weight.bits + config.psum.bits)
@@ -92,6 +95,12 @@ class EnergyLaw:
     def dynamic(self, moved: Traffic) -> Array:
         """Returns the energy of everything that moves: what a schedule decides."""
         return self.memory(moved) + self.buffers(moved) + self.array(moved)
+
+
+def _bank(depth: int, widths: Sequence[int]) -> laws.ComponentCost:
+    """Prices a bank of macros, all of which an access reaches."""
+    macros = [laws.sram(depth, width) for width in widths]
+    return laws.ComponentCost(*(sum(getattr(macro, field.name) for macro in macros) for field in fields(macros[0])))
 
 
 def _multiply_add(config: SystolicConfig) -> laws.ComponentCost:

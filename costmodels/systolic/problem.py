@@ -12,7 +12,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.workloads.layer import Layer
 
-__all__ = ["CONVERSION_CYCLES", "Hardware", "Problem"]
+__all__ = ["CONVERSION_CYCLES", "Hardware", "Problem", "release_cycles"]
 
 CONVERSION_CYCLES = 2
 """Pipeline of the block-scale dequantiser."""
@@ -41,8 +41,7 @@ class Hardware:
     conversion: Array
     """Cycles between array and accumulation, for scaling and conversion of the results."""
     input_release: Array
-    """Cycles from the read of the last word of an input bank until the loader may have it: the macros of the last rows
-    are read later, beats arrive later."""
+    """Of an input bank, see :func:`release_cycles`."""
     weight_release: Array
 
     @classmethod
@@ -52,6 +51,7 @@ class Hardware:
         def column(values: list[int]) -> Array:
             return np.array(values, dtype=np.int64)
 
+        latency = column([c.memory_latency for c in configs])
         return cls(
             rows=column([c.rows for c in configs]),
             columns=column([c.columns for c in configs]),
@@ -61,19 +61,23 @@ class Hardware:
             weight_depth=column([c.weight_buffer_depth for c in configs]),
             accumulation_depth=column([c.accumulation_buffer_depth for c in configs]),
             accumulation_banks=column([2 if c.double_buffered_accumulation else 1 for c in configs]),
-            memory_latency=column([c.memory_latency for c in configs]),
+            memory_latency=latency,
             input_beats=column([-(-c.input_word_bits // c.input_port_bits) for c in configs]),
             weight_beats=column([-(-c.weight_word_bits // c.weight_port_bits) for c in configs]),
             output_beats=column([-(-c.accumulation_word_bits // c.output_port_bits) for c in configs]),
             weight_words=column([c.rows + c.scale_words for c in configs]),
             conversion=column([CONVERSION_CYCLES if c.converts else 0 for c in configs]),
-            input_release=column([_release(c.rows, c.memory_latency) for c in configs]),
-            weight_release=column([_release(c.columns, c.memory_latency) for c in configs]),
+            input_release=release_cycles(column([c.rows for c in configs]), latency),
+            weight_release=release_cycles(column([c.columns for c in configs]), latency),
         )
 
 
-def _release(lanes: int, memory_latency: int) -> int:
-    return max((lanes - 1) // LANE_GROUP * LANE_GROUP - memory_latency, 0)
+def release_cycles(lanes: Array, memory_latency: Array) -> Array:
+    """Returns the cycles from the last read of an operand bank in its first macro until the loader may have it.
+
+    The macro of the last lanes is read later, but no beat arrives before ``memory_latency``.
+    """
+    return np.maximum((lanes - 1) // LANE_GROUP * LANE_GROUP - memory_latency, 0)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.systolic.area import AreaTable, AreaTerms
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
-from accelgym.costmodels.systolic.problem import Hardware
+from accelgym.costmodels.systolic.problem import Hardware, release_cycles
 from accelgym.envs.hwgen.spec import FORMATS, PARAMETER_VALUES, HwGenSpec
 from accelgym.envs.space import Designs, Parameter, Space
 
@@ -81,6 +81,8 @@ class Decoder:
             output_beats=beats["output"],
             weight_words=values["rows"],
             conversion=np.repeat(fixed.conversion, size),
+            input_release=release_cycles(values["rows"], fixed.memory_latency),
+            weight_release=release_cycles(values["columns"], fixed.memory_latency),
         )
 
     def area_terms(self, designs: Designs, table: AreaTable) -> AreaTerms:

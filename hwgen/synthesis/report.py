@@ -14,8 +14,9 @@ from accelgym.hwgen.synthesis.yosys import MEMORY
 __all__ = ["PARTS", "PART_OF", "ModuleArea", "SynthesisReport", "module_areas"]
 
 PARTS = ("array", "sram", "address_control", "vector_unit")
-"""The array with its skew registers, operand decoders and the address pipelines of its buffers; the buffers; loaders, drain, accumulator registers, run-time
-parameters and control; converters and adders behind the array, and the post-processing."""
+"""The array with its skew registers, operand decoders and the address pipelines of its buffers; the buffers; loaders,
+drain, accumulator registers, run-time parameters and control; converters and adders behind the array, and the
+post-processing."""
 
 PART_OF = {
     "array_weight_stationary": "array",

@@ -182,7 +182,7 @@ def test_shipped_tasks_are_not_degenerate(arguments):
     [
         ({"area_budget": 10.0}, "area_budget=10: nothing fits, the smallest design takes"),
         ({"area_budget": "huge"}, "area_budget is 'huge'.*small, medium, large"),
-        ({"clock_ghz": 3.0}, "clock_ghz=3.0: allowed up to 0"),
+        ({"clock_ghz": 3.0}, "clock_ghz=3.0: allowed up to 1"),
         ({"min_sqnr_db": 90.0}, "min_sqnr_db=90.0: allowed up to 5"),
         ({"bandwidth_bits": 32}, "bandwidth_bits is 32"),
         ({"budget": 1}, "unknown argument 'budget': did you mean 'area_budget'"),

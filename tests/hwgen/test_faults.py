@@ -2,7 +2,7 @@
 
 import pytest
 
-from accelgym.costmodels.systolic.config import make_config
+from accelgym.costmodels.systolic.config import SystolicConfig, make_config
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.emitter import Rtl, emit
 from accelgym.hwgen.verification import VerificationRecord, verify
@@ -11,8 +11,8 @@ CONFIG = make_config(rows=3, columns=4)
 LAYER = Layer.conv("conv", K=6, C=5, H=6, R=2, padding=1)
 
 
-def broken(file: str, old: str, new: str) -> Rtl:
-    files = dict(emit(CONFIG).files)
+def broken(file: str, old: str, new: str, config: SystolicConfig = CONFIG) -> Rtl:
+    files = dict(emit(config).files)
     assert files[file].count(old) == 1
     files[file] = files[file].replace(old, new)
     return Rtl(files)
@@ -26,8 +26,9 @@ def record(rtl: Rtl, cache) -> VerificationRecord:
     ("file", "old", "new"),
     [
         ("mac_int.v", "wide_addend + wide_product", "wide_addend - wide_product"),
-        ("triangle_delay.v", "REVERSED != 0 ? LANES - 1 - i : i", "REVERSED != 0 ? LANES - 1 - i : (i == 2 ? 1 : i)"),
-        ("pe_weight_stationary.v", "swap_in ? shadow : active", "active"),
+        ("operand_buffer.v", ".CYCLES(i + 1)", ".CYCLES(i == 2 ? 1 : i + 1)"),
+        ("accumulator_group.v", ".CYCLES(LANES - 1 - i)", ".CYCLES(LANES - 1)"),
+        ("pe_weight_stationary.v", "if (swap_in) active <= waiting;", "active <= waiting;"),
         ("tile_loader.v", "arrived_in_image ? read_word : PADDING", "read_word"),
     ],
 )
@@ -35,6 +36,14 @@ def test_wrong_bits_are_noticed(file, old, new, cache):
     found = record(broken(file, old, new), cache)
     assert not found.bit_exact
     assert not found.verified
+
+
+def test_weights_that_arrive_with_their_pass_are_used(cache):
+    """Passes as short as a weight block: the last row captures its weight in the cycle in which it becomes active."""
+    config, layer = make_config(rows=5, columns=3, weight_port_bits=24), Layer.gemm("short", M=2, K=6, C=20)
+    assert verify(config, (layer,), cache=cache).verified
+    late = broken("array_weight_stationary.v", "i == ROWS - 1 && SCALED == 0", "0", config)
+    assert not verify(config, (layer,), cache=cache, rtl=late).bit_exact
 
 
 def test_a_fault_in_one_element_is_located(cache):
@@ -52,8 +61,8 @@ def test_a_fault_in_one_element_is_located(cache):
 
 
 def test_a_cycle_too_few_is_noticed(cache):
-    old = "assign output_ready = write_valid & write_closes;"
-    found = record(broken("accumulator.v", old, "assign output_ready = add_closes;"), cache)
+    old = "delay_line #(.CYCLES(3)) closing ("
+    found = record(broken("accumulator.v", old, "delay_line #(.CYCLES(2)) closing ("), cache)
     assert found.bit_exact  # The drain is still behind the last addition.
     assert not found.cycles_exact
     assert not found.verified
