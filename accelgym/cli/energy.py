@@ -40,9 +40,7 @@ def energy(
     from accelgym.hwgen.layer_table import read_layers
     from accelgym.hwgen.synthesis.liberty import read_library
 
-    record = measure_energy(
-        load_config(config), read_layers(layers), seed, zeros=zeros, library=read_library(liberty)
-    )
+    record = measure_energy(load_config(config), read_layers(layers), seed, zeros=zeros, library=read_library(liberty))
     if as_json:
         print_json(record.as_json())
     else:

@@ -36,8 +36,8 @@ class SystolicModel:
     """Costs of layers on the accelerators of :mod:`accelgym.hwgen`.
 
     Each layer runs with its best tiling. Cycles are those of the generated Verilog, by the recurrence of
-    :mod:`accelgym.costmodels.systolic.cycles`; energy and area follow from component laws
-    (:mod:`accelgym.costmodels.systolic.energy`) and are no measurement.
+    :mod:`accelgym.costmodels.systolic.cycles`; the energy of logic is fitted to the toggles of its gates, that of
+    buffers and ports and the area follow from component laws (:mod:`accelgym.costmodels.systolic.energy`).
 
     Args:
         objective: What the schedule minimises, ``latency`` or ``energy``; the other breaks ties.
@@ -47,7 +47,7 @@ class SystolicModel:
     """
 
     name = "systolic"
-    version = "1"
+    version = "2"
     technology = TECHNOLOGY
 
     def __init__(self, objective: str = "latency") -> None:
@@ -61,8 +61,9 @@ class SystolicModel:
 
         A layer for which no tile fits is invalid (``CAPACITY``).
 
-        ``breakdown`` holds the energies of memory ports, buffers, array and leakage, the traffic in buffer words, the
-        multiply-adds, and the cycles for which array, ports and drain are busy: the largest bounds the latency.
+        ``breakdown`` holds the energies of memory ports, buffers, array, control, clock and leakage, the traffic in
+        buffer words, the multiply-adds, and the cycles for which array, ports and drain are busy: the largest bounds
+        the latency.
 
         Raises:
             InputError: Designs of another kind, or a layer that is a vector operation.
@@ -112,8 +113,9 @@ def _config_costs(config: SystolicConfig, layers: Sequence[Layer], objective: Ob
         for name, value in _layer_figures(law, hardware, layer, one).items():
             found.setdefault(name, []).append(value)
     columns: dict[str, Any] = {name: np.array(values) for name, values in found.items()}
+    columns["energy_clock_pj"] = latency * law.clock
     columns["energy_leakage_pj"] = latency * law.leakage
-    energy = sum(columns[f"energy_{part}_pj"] for part in ("memory", "buffers", "array", "leakage"))
+    energy = sum(columns[f"energy_{part}_pj"] for part in (*_MOVING, "clock", "leakage"))
     cycles = np.maximum(latency, 1)
     return {
         "latency": latency,
@@ -126,6 +128,8 @@ def _config_costs(config: SystolicConfig, layers: Sequence[Layer], objective: Ob
     }
 
 
+_MOVING = ("memory", "buffers", "array", "control")
+"""Parts whose energy follows from traffic."""
 _COUNTS = (
     *("input_loads", "weight_loads", "outputs", "input_reads", "weight_reads"),
     *("accumulation_writes", "accumulation_reads"),
@@ -133,13 +137,13 @@ _COUNTS = (
 
 
 def _layer_figures(law: EnergyLaw, hardware: Hardware, layer: Layer, chosen: Schedule | None) -> dict[str, float]:
-    names = ("energy_memory_pj", "energy_buffers_pj", "energy_array_pj")
+    names = tuple(f"energy_{part}_pj" for part in _MOVING)
     busy = ("busy_array_cycles", "busy_input_port_cycles", "busy_weight_port_cycles", "busy_drain_cycles")
     if chosen is None:
         return {**dict.fromkeys((*names, *(f"{c}_words" for c in _COUNTS), *busy), 0), "macs": layer.macs}
     terms = tile_terms(hardware, Problem.of([layer]), chosen.tiling.arrays())
     moved = traffic(hardware, terms)
-    energies = (law.memory(moved), law.buffers(moved), law.array(moved))
+    energies = (getattr(law, part)(moved) for part in _MOVING)
     beats = (hardware.input_beats * moved.input_loads, hardware.weight_beats * moved.weight_loads)
     passes = terms.outer * terms.inner * terms.passes * terms.pass_length
     cycles = (passes, *beats, hardware.output_beats * moved.outputs)

@@ -70,7 +70,7 @@ class _Parser:
         return value
 
     def _different(self) -> int:
-        value = self._atom()
+        value: int = self._atom()
         while self._peek() == "^":
             self._tokens.pop(0)
             value ^= self._atom()

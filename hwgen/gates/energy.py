@@ -89,9 +89,7 @@ class LayerEnergy:
     @property
     def parts_pj(self) -> dict[str, float]:
         """Energy by part of the chip, leakage apart."""
-        logic = {
-            part: sum(module.total_pj for module in self.modules if module.part == part) for part in LOGIC_PARTS
-        }
+        logic = {part: sum(module.total_pj for module in self.modules if module.part == part) for part in LOGIC_PARTS}
         return {**logic, "sram": self.sram_pj}
 
     @property
@@ -198,13 +196,13 @@ def measure_energy(
     settings = config.model_dump(mode="json")
     liberty = content_key(cells.text)
     tools = f"{yosys_version()}; {tool_versions()}"
-    given = None if tilings is None else [asdict(tiling) for tiling in tilings]
-    described = json.dumps([settings, [asdict(layer) for layer in layers], given, seed, zeros], sort_keys=True)
+    chosen = [schedule(config, layer).tiling for layer in layers] if tilings is None else tilings
+    runs = [[asdict(layer), asdict(tiling)] for layer, tiling in zip(layers, chosen, strict=True)]
+    described = json.dumps([settings, runs, seed, zeros], sort_keys=True)
 
     def build(folder: Path) -> None:
         netlist = _netlist(design, cells, store)
         prices = price(netlist, cells)
-        chosen = [schedule(config, layer).tiling for layer in layers] if tilings is None else tilings
         measured = tuple(
             _measure_layer(config, netlist, prices, layer, tiling, seed, zeros, store)
             for layer, tiling in zip(layers, chosen, strict=True)

@@ -43,7 +43,8 @@ class Prices:
             toggles: Transitions of every net, shape ``(nets,)``.
         """
         owners = len(self.clock_fj)
-        return np.bincount(self.owner, weights=self.transition_fj * toggles, minlength=owners) * _PJ_PER_FJ
+        femtojoules = np.bincount(self.owner, weights=self.transition_fj * toggles, minlength=owners)
+        return np.asarray(femtojoules * _PJ_PER_FJ, dtype=np.float64)
 
     def clock_pj(self, cycles: int) -> Floats:
         """Returns the energy of the clock by owner, shape ``(owners,)``."""

@@ -113,8 +113,7 @@ def _probe(library: Library, store: ContentCache, flow: str) -> tuple[float, flo
 
     def build(folder: Path) -> None:
         nand2, inverter = (
-            _modules(_map({f"{name}.v": text}, name, library, 0.0, store, flow))[name]
-            for name, text in _PROBES.items()
+            _modules(_map({f"{name}.v": text}, name, library, 0.0, store, flow))[name] for name, text in _PROBES.items()
         )
         (folder / "probe.json").write_text(json.dumps([nand2.area, inverter.timing.longest]))
 
@@ -125,9 +124,7 @@ def _probe(library: Library, store: ContentCache, flow: str) -> tuple[float, flo
 
 def _modules(entries: Mapping[str, Path]) -> dict[str, MappedModule]:
     """Reads what the reports need of mapped modules."""
-    return {
-        name: MappedModule.from_json(json.loads((entry / _MODULE).read_text())) for name, entry in entries.items()
-    }
+    return {name: MappedModule.from_json(json.loads((entry / _MODULE).read_text())) for name, entry in entries.items()}
 
 
 def _map(

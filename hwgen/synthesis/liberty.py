@@ -106,8 +106,9 @@ class Library:
         Raises:
             InputError: The library has areas only.
         """
-        for kind, wanted in (("gate", False), ("flip-flop", True)):
-            if not any(cell.energies and cell.capacitances for cell in self.cells.values() if cell.sequential == wanted):
+        for kind, sequential in (("gate", False), ("flip-flop", True)):
+            cells = [cell for cell in self.cells.values() if cell.sequential == sequential]
+            if not any(cell.energies and cell.capacitances for cell in cells):
                 raise InputError(
                     f"library {self.name!r} has no energies: no {kind} with internal_power and pin capacitance; areas "
                     "and delays can be had from it, energy cannot"
