@@ -16,13 +16,13 @@ from accelgym.hwgen.gates.netlist import Netlist
 from accelgym.hwgen.simulator import HARNESSES, Job, Run, read_response, write_request
 from accelgym.hwgen.toolchain import compiler, run_tool, tool_versions
 
-__all__ = ["run_layers", "run_vectors"]
+__all__ = ["PORTS", "run_layers", "run_vectors"]
 
 Bits = npt.NDArray[np.uint8]
 Counts = npt.NDArray[np.int64]
 
 _FLAGS = ("-std=c++17", "-O3")
-_PORTS = (
+PORTS = (
     *("rst", "start", "config_write", "config_address", "config_data", "input_data", "weight_data"),
     *("input_read", "input_addr", "weight_read", "weight_addr", "output_write", "output_addr", "output_data", "done"),
 )
@@ -62,7 +62,7 @@ def run_layers(
     program = _program("gate_layers.cpp", cache or ContentCache())
     with tempfile.TemporaryDirectory(prefix="accelgym-gates-") as name:
         folder = Path(name)
-        netlist.write(folder / "netlist", _PORTS)
+        netlist.write(folder / "netlist", PORTS)
         write_request(folder / "request", jobs)
         files = ("netlist", "request", "response", "toggles")
         run_tool([str(program), *files, str(config.memory_latency)], folder)
