@@ -7,6 +7,7 @@ and the error on every layer held out.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,19 +41,33 @@ from accelgym.hwgen.gates.energy import EnergyRecord, LayerEnergy, measure_energ
 Floats = npt.NDArray[np.float64]
 
 _DEPTHS = {f"{name}_buffer_depth": 64 for name in ("input", "weight", "accumulation")}
-LAYERS = (
-    Layer.gemm("dense", M=48, K=8, C=16),
-    Layer.gemm("few_pixels", M=6, K=16, C=16),
-    Layer.gemm("padded", M=48, K=5, C=6),
-    Layer.conv("window", K=8, C=4, H=6, R=3, padding=1),
-)
-"""High and low utilisation of the array, many and few weights to a pixel."""
+_LAYERS: dict[Template, tuple[tuple[Layer, Tiling], ...]] = {
+    Template.WEIGHT_STATIONARY: (
+        (Layer.gemm("many_pixels", M=48, K=8, C=16), Tiling(p1=24, q1=1, k1=1, c1=2)),
+        (Layer.gemm("few_pixels", M=8, K=16, C=16), Tiling(p1=4, q1=1, k1=2, c1=2)),
+        (Layer.gemm("one_pixel", M=1, K=16, C=16), Tiling(p1=1, q1=1, k1=2, c1=2)),
+        (Layer.gemm("padded_rows", M=48, K=16, C=3), Tiling(p1=24, q1=1, k1=2, c1=1)),
+        (Layer.gemm("padded_columns", M=48, K=3, C=16), Tiling(p1=24, q1=1, k1=1, c1=2)),
+        (Layer.conv("window", K=8, C=8, H=6, R=3, padding=1), Tiling(p1=2, q1=6, k1=1, c1=1, r1=3, s1=1)),
+    ),
+    Template.OUTPUT_STATIONARY: (
+        (Layer.gemm("long_sums", M=16, K=16, C=60), Tiling(p1=1, q1=1, k1=1, c1=60)),
+        (Layer.gemm("short_sums", M=32, K=16, C=8), Tiling(p1=2, q1=1, k1=2, c1=8)),
+        (Layer.gemm("parts_of_sums", M=16, K=16, C=24), Tiling(p1=1, q1=1, k1=1, c1=4)),
+        (Layer.gemm("padded_rows", M=3, K=32, C=24), Tiling(p1=1, q1=1, k1=2, c1=24)),
+        (Layer.gemm("padded_columns", M=32, K=3, C=24), Tiling(p1=2, q1=1, k1=1, c1=24)),
+        (Layer.conv("window", K=8, C=8, H=6, R=3, padding=1), Tiling(p1=1, q1=1, k1=1, c1=36)),
+    ),
+}
+"""Many and few steps to a pass, which is what separates multiply-adds from hops; high and low utilisation."""
+KIND_SHAPES = ((4, 4), (8, 2))
+"""Rows and columns in which every kind is measured."""
 SHAPES: tuple[tuple[str, dict[str, object]], ...] = (
     ("int8", {"rows": 8, "columns": 4, "input_port_bits": 32, "weight_port_bits": 16, "memory_latency": 4}),
     ("e4m3", {"rows": 4, "columns": 8, "double_buffered_accumulation": False, "weight_buffer_depth": 512}),
     ("int4", {"rows": 8, "columns": 8, "output_port_bits": 256, "input_buffer_depth": 256, "memory_latency": 16}),
 )
-"""Fitted besides one 4 x 4 array of every kind, with both templates."""
+"""Fitted besides :data:`KIND_SHAPES` of every kind, with both templates."""
 HELD_OUT: tuple[tuple[str, dict[str, object]], ...] = (
     ("int8", {"rows": 8, "columns": 8, "input_buffer_depth": 256}),
     ("bf16", {"rows": 6, "columns": 5, "output_port_bits": 128}),
@@ -82,8 +97,15 @@ class Sample:
         return sum(m.switching_pj for m in modules if m.module.startswith(names) == inside)
 
 
-def _samples(config: SystolicConfig, layers: tuple[Layer, ...], zeros: float = 0.0) -> list[Sample]:
-    record: EnergyRecord = measure_energy(config, layers, zeros=zeros)
+def _fitted(config: SystolicConfig) -> list[Sample]:
+    layers, tilings = zip(*_LAYERS[config.template], strict=True)
+    return _samples(config, layers, tilings=tilings)
+
+
+def _samples(
+    config: SystolicConfig, layers: Sequence[Layer], zeros: float = 0.0, tilings: Sequence[Tiling] | None = None
+) -> list[Sample]:
+    record: EnergyRecord = measure_energy(config, layers, zeros=zeros, tilings=tilings)
     if not record.exact:
         raise SystemExit(f"gates differ from golden or model: {config}")
     found = []
@@ -141,14 +163,17 @@ def _kind(samples: list[Sample]) -> EnergyKind:
     element = _solve(np.array(elements), np.array([s.logic(True, _PE) for s in samples]))
     feeding = _solve(fed, np.array([_of_array(s) for s in samples]))
     accumulation = _solve(accumulated, np.array([s.logic(True, *_ACCUMULATION) for s in samples]))
-    flip_flops = sum(m.flip_flops for m in samples[0].measured.modules if m.module.startswith(_PE))
+    placed = np.array([[s.config.rows * s.config.columns, -s.config.columns] for s in samples])
+    counted = [sum(m.flip_flops for m in s.measured.modules if m.module.startswith(_PE)) for s in samples]
+    flip_flops, fewer = np.linalg.lstsq(placed, np.array(counted), rcond=None)[0]
     template, *types, pipeline = kind_key(config)
     names = ("input_type", "weight_type", "psum_type", "accumulation_type")
     return EnergyKind(
         template=template,
         **dict(zip(names, types, strict=True)),
         pe_pipeline=pipeline,
-        flip_flops=flip_flops / (config.rows * config.columns),
+        flip_flops=round(flip_flops),
+        last_row_flip_flops=round(fewer),
         elements=_named(ELEMENT_TERMS, element),
         lanes=_named(LANE_TERMS, np.array([*feeding, *accumulation])),
     )
@@ -191,13 +216,17 @@ def main() -> None:
     """Measures, fits, checks and writes."""
     kinds, samples = [], []
     for template, (name, types), stages in itertools.product(Template, BUNDLES.items(), (1, 2)):
-        config = make_config(template=template.value, rows=4, columns=4, pe_pipeline=stages, **types, **_DEPTHS)
-        found = _samples(config, LAYERS)
+        found = []
+        for rows, columns in KIND_SHAPES:
+            config = make_config(
+                template=template.value, rows=rows, columns=columns, pe_pipeline=stages, **types, **_DEPTHS
+            )
+            found += _fitted(config)
         samples += found
         kinds.append(_kind(found))
         print(template.value, name, stages, kinds[-1].elements, kinds[-1].lanes, flush=True)
     for config in configurations(SHAPES):
-        samples += _samples(config, LAYERS)
+        samples += _fitted(config)
     clocked = [(s, m) for s in samples for m in s.measured.modules if m.flip_flops]
     clock = float(np.mean([m.clock_pj / m.flip_flops / s.measured.cycles for s, m in clocked]))
     held_out = [s for config in configurations(HELD_OUT) for s in _samples(config, HELD_OUT_LAYERS)]
@@ -217,6 +246,11 @@ def main() -> None:
         kinds=kinds,
     )
     found, laws = errors(held_out, table), errors(held_out, None)
+    inside = errors(samples, table)
+    others = np.array([sum(m.flip_flops for m in s.measured.modules) for s in held_out], dtype=np.float64)
+    guess = [EnergyLaw.by(s.config, table).clock - table.switching["cycles"] for s in held_out]
+    print("flip-flops of held-out configurations:", np.round(np.unique(np.array(guess) / table.clock_pj / others - 1), 3))
+    print(f"fitted layers: {np.abs(inside).mean():.1%} mean, {np.abs(inside).max():.1%} max")
     for sample, error, law in zip(held_out, found, laws, strict=True):
         kind = " ".join(map(str, kind_key(sample.config)))
         size = f"{sample.config.rows}x{sample.config.columns}"

@@ -79,7 +79,7 @@ class FittedLaw:
 
     @property
     def clock(self) -> float:
-        elements = self.config.rows * self.config.columns * self.kind.flip_flops
+        elements = self.kind.element_flip_flops(self.config.rows, self.config.columns)
         others = sum(self.table.flip_flops[name] * count for name, count in flip_flop_counts(self.config).items())
         return (elements + others) * self.table.clock_pj + self.table.switching["cycles"]
 

@@ -1,7 +1,7 @@
 """Energy of the logic of a systolic accelerator, with coefficients fitted to the toggles of its own gates.
 
-The structure is that of the traffic. Per processing element: a multiply-add of the layer, one of padding, and one
-hop of a weight (weight stationary) or of a result (output stationary) down its column. Per lane: a word that an operand
+The structure is that of the traffic. Per processing element: a multiply-add of the layer, one of padding, the start
+of a pass, and one hop of a weight (weight stationary) or of a result (output stationary) down its column. Per lane: a word that an operand
 buffer feeds, decoder and skew registers included, and a word that is accumulated. These stand in a table by number
 formats and template. Loaders, drain, vector unit and control: linear in counted bits. Flip-flops: those of an element
 by the table, the others linear in counted bits; every one takes the energy of its clock pin in every cycle, since no
@@ -39,7 +39,7 @@ __all__ = [
     "switching_events",
 ]
 
-ELEMENT_TERMS = ("multiply_add", "padding", "hop")
+ELEMENT_TERMS = ("multiply_add", "padding", "start", "hop")
 LANE_TERMS = ("input_word", "weight_word", "accumulation")
 SWITCHING_TERMS = ("input_bits", "weight_bits", "output_bits", "loads", "steps", "hops", "cycles")
 """What the switching of loaders, drain, vector unit and control is linear in."""
@@ -64,12 +64,18 @@ class EnergyKind(StrictModel):
     psum_type: str
     accumulation_type: str
     pe_pipeline: int
-    flip_flops: float
-    """Of a processing element; those of the last row, which hand nothing on, make it no integer."""
+    flip_flops: int
+    """Of a processing element."""
+    last_row_flip_flops: int
+    """How many fewer one of the last row has, which hands nothing on."""
     elements: dict[str, float]
     """Of each of :data:`ELEMENT_TERMS`, one processing element."""
     lanes: dict[str, float]
     """Of each of :data:`LANE_TERMS`, one row or column."""
+
+    def element_flip_flops(self, rows: int, columns: int) -> int:
+        """Returns the flip-flops of all processing elements."""
+        return columns * (rows * self.flip_flops - self.last_row_flip_flops)
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -117,11 +123,15 @@ def kind_key(config: SystolicConfig) -> tuple[object, ...]:
 def element_events(config: SystolicConfig, moved: Traffic) -> Mapping[str, Array]:
     """Returns how often a processing element does each of :data:`ELEMENT_TERMS`, all elements together."""
     elements = config.rows * config.columns
-    hops = moved.weight_reads if config.template is Template.WEIGHT_STATIONARY else moved.accumulation_writes
+    stationary = config.template is Template.WEIGHT_STATIONARY
+    words = moved.weight_reads if stationary else moved.accumulation_writes
+    # Every weight passes all rows. Results shift down, and the rows above them are then empty.
+    moving = elements if stationary else elements * (config.rows + 1) / (2 * config.rows)
     return {
-        "multiply_add": moved.macs,
-        "padding": elements * moved.array_steps - moved.macs,
-        "hop": elements * hops,
+        "multiply_add": moved.inside,
+        "padding": elements * moved.array_steps - moved.inside,
+        "start": config.columns * words,
+        "hop": moving * words,
     }
 
 

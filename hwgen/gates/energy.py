@@ -18,6 +18,7 @@ import numpy as np
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig
+from accelgym.costmodels.systolic.cycles import layer_cycles
 from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling, schedule
@@ -38,7 +39,7 @@ from accelgym.hwgen.synthesis.liberty import Library, read_library
 from accelgym.hwgen.synthesis.report import PARTS
 from accelgym.hwgen.synthesis.yosys import yosys_version
 from accelgym.hwgen.toolchain import tool_versions
-from accelgym.hwgen.verification import model_cycles, model_text
+from accelgym.hwgen.verification import model_text
 
 __all__ = ["LOGIC_PARTS", "EnergyRecord", "LayerEnergy", "ModuleEnergy", "measure_energy"]
 
@@ -182,7 +183,7 @@ def measure_energy(
         cache: Where modules, programs and records are kept.
 
     Raises:
-        InputError: The library has no energies, a layer has no tile that fits, or ``zeros`` is no share.
+        InputError: The library has no energies, a tile does not fit, or ``zeros`` is no share.
         MissingExtraError: A tool is not installed.
         ToolError: A tool failed.
     """
@@ -247,7 +248,10 @@ def _measure_layer(
     zeros: float,
     store: ContentCache,
 ) -> LayerEnergy:
-    cycles = model_cycles(config, layer, tiling)
+    terms = tile_terms(Hardware.of([config]), Problem.of([layer]), tiling.arrays())
+    if not terms.valid.all():
+        raise InputError(f"layer {layer.name!r}: {tiling} does not fit the buffers")
+    cycles = int(layer_cycles(terms)[0])
     program: Program = replace(compile_layer(config, layer, tiling), cycle_limit=2 * cycles + 1000)
     operands = _operands(config, layer, seed, zeros)
     job = Job(program, program.input_image(operands), program.weight_image(operands))
@@ -264,7 +268,7 @@ def _measure_layer(
         )
     ]
     law = EnergyLaw.of(config)
-    moved = traffic(Hardware.of([config]), tile_terms(Hardware.of([config]), Problem.of([layer]), tiling.arrays()))
+    moved = traffic(Hardware.of([config]), terms)
     moving = toggles.sum() - (0 if netlist.clock is None else toggles[netlist.clock])
     return LayerEnergy(
         name=layer.name,
