@@ -52,7 +52,8 @@ def main() -> None:
         wall = time.perf_counter()
         verify(config, layers, seed, tilings=tilings, cache=cache)
         cached.append(time.perf_counter() - wall)
-        for name in {config.input_type, config.weight_type, *([config.scale_type] if config.scale_type else [])}:
+        operands = {datatype.name for datatype in (*config.inputs, *config.weights)}
+        for name in operands | ({config.scale_type} if config.scale_type else set()):
             tried[name] += 1
             exact[name] += record.verified
         if not record.verified:

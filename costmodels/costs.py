@@ -32,6 +32,8 @@ class Reason(IntEnum):
     """Spatial factors exceed the array."""
     FACTORISATION = 8
     """Tile factors do not multiply to the loop bound."""
+    FORMAT = 9
+    """The machine does not know the number format."""
 
 
 @dataclass(frozen=True)

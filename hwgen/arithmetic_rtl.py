@@ -1,4 +1,4 @@
-"""The Verilog that depends on the number formats: operand decoders, multiply-add and accumulation."""
+"""The Verilog of multiply-add and accumulation, which depends on the number formats."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from accelgym.costmodels.datatypes import FloatFormat
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.hwgen.operands import Operand, float_fields, operand
 
-__all__ = ["accumulate_add", "arithmetic_leaves", "multiply_add", "operand_decoder", "operands"]
+__all__ = ["accumulate_add", "arithmetic_leaves", "multiply_add", "operands"]
 
 
 def operands(config: SystolicConfig) -> tuple[Operand, Operand]:
     """Returns how inputs and weights travel through the array."""
     integer = config.multiply_add.is_integer
-    return operand(config.input, integer), operand(config.weight, integer)
+    return operand(config.inputs, integer), operand(config.weights, integer)
 
 
 def arithmetic_leaves(config: SystolicConfig) -> tuple[str, ...]:
@@ -27,47 +27,15 @@ def arithmetic_leaves(config: SystolicConfig) -> tuple[str, ...]:
     return tuple(sorted(names | {"add_round", "decode_float", "leading_zeros"}))
 
 
-def operand_decoder(name: str, lane: Operand) -> str:
-    """Returns the module that turns a stored code into a lane word."""
-    bits, lane_bits = lane.datatype.bits, lane.lane_bits
-    if lane.sign_magnitude:
-        body = f"""\
-    wire negative = code[{bits - 1}];
-    wire [{bits - 1}:0] magnitude = negative ? -code : code;
-    assign lane = {{2'b00, negative, 1'b0, magnitude}};
-"""
-    elif lane.table is None:
-        body = "    assign lane = code;\n"
-    else:
-        rows = "\n".join(
-            f"            {bits}'d{code}: value = {lane_bits}'d{word};" for code, word in enumerate(lane.table[:-1])
-        )
-        body = f"""\
-    reg [{lane_bits - 1}:0] value;
-    assign lane = value;
-    always @*
-        case (code)
-{rows}
-            default: value = {lane_bits}'d{lane.table[-1]};
-        endcase
-"""
-    return f"""\
-// Stored {lane.datatype.name} codes as the array takes them.
-`default_nettype none
-module {name} (
-    input  wire [{bits - 1}:0] code,
-    output wire [{lane_bits - 1}:0] lane
-);
-{body}endmodule
-`default_nettype wire
-"""
+def _names(lane: Operand) -> str:
+    return "/".join(decoder.datatype.name for decoder in lane.decoders)
 
 
 def multiply_add(config: SystolicConfig) -> str:
     """Returns the multiply-add of a processing element."""
     x, w = operands(config)
     ports = f"""\
-// The multiply-add of this configuration: {config.input_type} x {config.weight_type} + {config.psum_type}.
+// The multiply-add of this configuration: {_names(x)} x {_names(w)} + {config.psum_type}.
 `default_nettype none
 module multiply_add #(
     parameter IN_BITS = {config.psum.bits},
@@ -100,10 +68,10 @@ def _split(name: str, lane: Operand) -> str:
     wire [{e - 1}:0] {name}_exponent;
     wire [{s - 1}:0] {name}_significand;
 """
-    if not lane.is_code:
+    if lane.code_format is None:
         parts = f"{name}_infinite, {name}_nan, {name}_negative, {name}_exponent, {name}_significand"
         return f"{declare}    assign {{{parts}}} = {name};\n"
-    fields = float_fields(lane.datatype)
+    fields = float_fields(lane.code_format)
     assert fields is not None
     return f"""\
 {declare}\
@@ -129,7 +97,7 @@ def _float_multiply_add(config: SystolicConfig, x: Operand, w: Operand) -> str:
     multiply_exact #(
         .X_SIGNIFICAND({x.significand_bits}), .X_EXPONENT({x.exponent_bits}),
         .W_SIGNIFICAND({w.significand_bits}), .W_EXPONENT({w.exponent_bits}),
-        .EXPONENT_BITS({exponent_bits}), .PIPELINE({config.pe_pipeline})
+        .EXPONENT_BITS({exponent_bits}), .PIPELINE({min(config.pe_pipeline, 2)})
     ) multiplier (
         .clk(clk),
         .x_negative(x_negative), .x_infinite(x_infinite), .x_nan(x_nan),
@@ -140,9 +108,9 @@ def _float_multiply_add(config: SystolicConfig, x: Operand, w: Operand) -> str:
     );
     add_round #(
         .SIGNIFICAND_BITS({significand_bits}), .EXACT_EXPONENT_BITS({exponent_bits}), .OFFSET({x.offset + w.offset}),
-        .EXPONENT_BITS({psum.exponent_bits}), .MANTISSA_BITS({psum.mantissa_bits})
+        .EXPONENT_BITS({psum.exponent_bits}), .MANTISSA_BITS({psum.mantissa_bits}), .STAGES({config.add_cycles})
     ) adder (
-        .negative(negative), .exponent(exponent), .significand(significand), .infinite(infinite), .nan(nan),
+        .clk(clk), .negative(negative), .exponent(exponent), .significand(significand), .infinite(infinite), .nan(nan),
         .addend(addend), .sum(sum)
     );
 """
@@ -156,6 +124,7 @@ def accumulate_add(config: SystolicConfig) -> str:
 // The addition of a pass result, {term.name}, to the accumulation buffer, {total.name}.
 `default_nettype none
 module accumulate_add (
+    input  wire clk,
     input  wire first,
     input  wire [{total.bits - 1}:0] stored,
     input  wire [{term.bits - 1}:0] psum,
@@ -163,7 +132,8 @@ module accumulate_add (
 );
 """
     if not isinstance(total, FloatFormat):
-        return f"{head}    assign sum = first ? psum : stored + psum;\nendmodule\n`default_nettype wire\n"
+        body = "    assign sum = first ? psum : stored + psum;\n    wire unused = clk;\n"
+        return f"{head}{body}endmodule\n`default_nettype wire\n"
     assert isinstance(term, FloatFormat)
     e, m = term.exponent_bits, term.mantissa_bits
     return f"""\
@@ -178,9 +148,9 @@ module accumulate_add (
     // The first result is added to a zero of its own sign, which only widens it.
     add_round #(
         .SIGNIFICAND_BITS({m + 1}), .EXACT_EXPONENT_BITS({e}), .OFFSET({-term.exponent_bias - m}),
-        .EXPONENT_BITS({total.exponent_bits}), .MANTISSA_BITS({total.mantissa_bits})
+        .EXPONENT_BITS({total.exponent_bits}), .MANTISSA_BITS({total.mantissa_bits}), .STAGES({config.add_cycles})
     ) adder (
-        .negative(negative), .exponent(exponent), .significand(significand), .infinite(infinite), .nan(nan),
+        .clk(clk), .negative(negative), .exponent(exponent), .significand(significand), .infinite(infinite), .nan(nan),
         .addend(first ? {{negative, {total.bits - 1}'d0}} : stored), .sum(sum)
     );
 endmodule

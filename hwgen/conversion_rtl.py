@@ -61,7 +61,7 @@ def _is_power_of_two(scale: object) -> bool:
 
 
 def convert_result(config: SystolicConfig) -> str:
-    """Returns the module between array and accumulation: a result of a pass in, its term two cycles later out.
+    """Returns the module between array and accumulation: a result of a pass in, its term out two additions later.
 
     As ``PassAccumulator`` defines it: the result is rounded to the accumulation type, and so is the product of the
     two scales; then their product.
@@ -98,10 +98,14 @@ def _plain() -> str:
 def _converted(config: SystolicConfig, term: FloatFormat) -> str:
     psum = config.psum
     if psum == term:
-        return "    assign converted = psum;\n"
+        return f"""\
+    delay_line #(.WIDTH({psum.bits}), .CYCLES({config.add_cycles - 1}), .RESET(0)) pass_on (
+        .clk(clk), .rst(1'b0), .d(psum), .q(converted)
+    );
+"""
     if isinstance(psum, FloatFormat):
         text, exact = _decode("sum", "psum", psum)
-        return text + _round("converted", exact, term)
+        return text + _round(config, "converted", exact, term)
     exact = _Exact("sum", _INTEGER_EXPONENT_BITS, psum.bits, psum.quantum_exponent)
     magnitude = f"""\
     assign sum_negative = psum[{psum.bits - 1}];
@@ -109,7 +113,7 @@ def _converted(config: SystolicConfig, term: FloatFormat) -> str:
     assign sum_exponent = {_INTEGER_EXPONENT_BITS}'d0;
     assign {{sum_infinite, sum_nan}} = 2'b00;
 """
-    return exact.declare() + magnitude + _round("converted", exact, term)
+    return exact.declare() + magnitude + _round(config, "converted", exact, term)
 
 
 def _scaled(config: SystolicConfig, term: FloatFormat) -> str:
@@ -128,8 +132,8 @@ def _scaled(config: SystolicConfig, term: FloatFormat) -> str:
         scale_q <= scale;
         term <= scaled;
     end
-{x_text}{w_text}{scales_text}{_round("scale", scales, term)}\
-{left_text}{right_text}{whole_text}{_round("scaled", whole, term)}"""
+{x_text}{w_text}{scales_text}{_round(config, "scale", scales, term)}\
+{left_text}{right_text}{whole_text}{_round(config, "scaled", whole, term)}"""
 
 
 def _decode(name: str, code: str, datatype: FloatFormat) -> tuple[str, _Exact]:
@@ -180,14 +184,15 @@ def _multiply(name: str, left: _Exact, right: _Exact) -> tuple[str, _Exact]:
     )
 
 
-def _round(target: str, exact: _Exact, datatype: FloatFormat) -> str:
+def _round(config: SystolicConfig, target: str, exact: _Exact, datatype: FloatFormat) -> str:
     """Rounds a number to a code: adds a zero of its own sign."""
     return f"""\
     add_round #(
         .SIGNIFICAND_BITS({exact.significand_bits}), .EXACT_EXPONENT_BITS({exact.exponent_bits}),
-        .OFFSET({exact.offset}), .EXPONENT_BITS({datatype.exponent_bits}), .MANTISSA_BITS({datatype.mantissa_bits})
+        .OFFSET({exact.offset}), .EXPONENT_BITS({datatype.exponent_bits}), .MANTISSA_BITS({datatype.mantissa_bits}),
+        .STAGES({config.add_cycles})
     ) round_{target} (
-        {exact.connect()},
+        .clk(clk), {exact.connect()},
         .addend({{{exact.name}_negative, {datatype.bits - 1}'d0}}), .sum({target})
     );
 """

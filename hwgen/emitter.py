@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,10 +12,10 @@ from accelgym.hwgen.arithmetic_rtl import (
     accumulate_add,
     arithmetic_leaves,
     multiply_add,
-    operand_decoder,
     operands,
 )
 from accelgym.hwgen.conversion_rtl import conversion_leaves, convert_result
+from accelgym.hwgen.decoder_rtl import mode_bits, operand_decoder
 
 __all__ = ["TOP", "Rtl", "emit", "emit_multiply_add", "parameters"]
 
@@ -74,17 +75,18 @@ def _address_bits(depth: int) -> int:
 
 
 def parameters(config: SystolicConfig) -> dict[str, int]:
-    """Returns the parameters of the module ``accelerator``."""
+    """Returns the parameters of the module ``accelerator`` that are numbers."""
     x, w = operands(config)
     return {
         "OUTPUT_STATIONARY": int(config.template is Template.OUTPUT_STATIONARY),
         "ROWS": config.rows,
         "COLUMNS": config.columns,
-        "X_BITS": config.input.bits,
-        "W_BITS": config.weight.bits,
+        "X_BITS": config.input_lane_bits,
+        "W_BITS": config.weight_lane_bits,
+        "X_TYPES": len(config.inputs),
+        "W_TYPES": len(config.weights),
         "X_LANE_BITS": x.lane_bits,
         "W_LANE_BITS": w.lane_bits,
-        "X_ZERO": config.input.zero(),
         "PRODUCT_BITS": x.lane_bits + w.lane_bits,
         "PSUM_BITS": config.psum.bits,
         "ACCUMULATION_BITS": config.accumulation.bits,
@@ -93,8 +95,10 @@ def parameters(config: SystolicConfig) -> dict[str, int]:
         "SCALED": int(config.scale is not None),
         "SCALE_BITS": 1 if config.scale is None else config.scale.bits,
         "SCALE_WORDS": config.scale_words,
+        "SCALE_PART_BITS": config.scale_part_bits,
         "SCALE_ONE": config.unit_scale,
         "PIPELINE": config.pe_pipeline,
+        "ADD_CYCLES": config.add_cycles,
         "GROWING": int(config.row_psum_widths),
         "INPUT_ADDR_BITS": _address_bits(config.input_buffer_depth),
         "WEIGHT_ADDR_BITS": _address_bits(config.weight_buffer_depth),
@@ -111,6 +115,8 @@ def parameters(config: SystolicConfig) -> dict[str, int]:
 def emit(config: SystolicConfig) -> Rtl:
     """Generates the Verilog of a configuration."""
     names = {*_COMMON, *_TEMPLATE[config.template], *arithmetic_leaves(config), *conversion_leaves(config)}
+    if max(len(config.inputs), len(config.weights)) > 1:
+        names.add("unpack_word")
     files = {f"{name}.v": _leaf(name) for name in sorted(names)}
     x, w = operands(config)
     files["multiply_add.v"] = multiply_add(config)
@@ -124,8 +130,15 @@ def emit(config: SystolicConfig) -> Rtl:
 
 
 def emit_multiply_add(config: SystolicConfig) -> dict[str, str]:
-    """Generates the multiply-add of a processing element with its decoders, on stored codes, as a top of its own."""
+    """Generates the multiply-add of a processing element with its decoders, on stored codes, as a top of its own.
+
+    The decoders work in the mode of the formats at hand; codes have the bits of the widest ones.
+    """
     x, w = operands(config)
+    x_mode, w_mode = (
+        f"{mode_bits(len(formats))}'d{formats.index(chosen)}"
+        for formats, chosen in ((config.inputs, config.input), (config.weights, config.weight))
+    )
     files = {f"{name}.v": _leaf(name) for name in arithmetic_leaves(config)}
     files["multiply_add.v"] = multiply_add(config)
     files["input_decoder.v"] = operand_decoder("input_decoder", x)
@@ -134,15 +147,15 @@ def emit_multiply_add(config: SystolicConfig) -> dict[str, str]:
 `default_nettype none
 module {TOP} (
     input  wire clk,
-    input  wire [{config.input.bits - 1}:0] x,
-    input  wire [{config.weight.bits - 1}:0] w,
+    input  wire [{config.input_lane_bits - 1}:0] x,
+    input  wire [{config.weight_lane_bits - 1}:0] w,
     input  wire [{config.psum.bits - 1}:0] addend,
     output wire [{config.psum.bits - 1}:0] sum
 );
     wire [{x.lane_bits - 1}:0] x_lane;
     wire [{w.lane_bits - 1}:0] w_lane;
-    input_decoder decode_x (.code(x), .lane(x_lane));
-    weight_decoder decode_w (.code(w), .lane(w_lane));
+    input_decoder decode_x (.mode({x_mode}), .code(x), .lane(x_lane));
+    weight_decoder decode_w (.mode({w_mode}), .code(w), .lane(w_lane));
     multiply_add mac (.clk(clk), .x(x_lane), .w(w_lane), .addend(addend), .sum(sum));
 endmodule
 `default_nettype wire
@@ -150,8 +163,20 @@ endmodule
     return files
 
 
+def _by_format(values: Sequence[int], bits: int) -> str:
+    """Writes a parameter with an entry for every format, the first one lowest."""
+    entries = ", ".join(f"{bits}'d{value}" for value in reversed(values))
+    return f"{{{entries}}}"
+
+
 def _top(config: SystolicConfig) -> str:
-    values = parameters(config)
+    values = {
+        **parameters(config),
+        "X_TYPE_BITS": _by_format([datatype.bits for datatype in config.inputs], 32),
+        "W_TYPE_BITS": _by_format([datatype.bits for datatype in config.weights], 32),
+        "X_ZERO": _by_format([datatype.zero() for datatype in config.inputs], config.input_lane_bits),
+    }
+    inputs, weights = ("/".join(t.name for t in formats) for formats in (config.inputs, config.weights))
     settings = ",\n".join(f"        .{name}({value})" for name, value in values.items())
     ports = [
         ("input ", 1, "clk"),
@@ -185,7 +210,7 @@ def _top(config: SystolicConfig) -> str:
     trace_declared = "\n".join(f"    , {declare(port).strip()}" for port in traced)
     trace_connected = "\n".join(f"        , .{name}({name})" for _, _, name in traced)
     return f"""\
-// {config.rows} x {config.columns} {config.template.value} array, {config.input_type} x {config.weight_type}.
+// {config.rows} x {config.columns} {config.template.value} array, {inputs} x {weights}.
 `default_nettype none
 module {TOP} (
 {declared}

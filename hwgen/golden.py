@@ -25,7 +25,7 @@ class Pass:
     steps: Codes
     """Reduction indices ``(c * R + r) * S + s`` in the order of addition; -1 is a padded lane (zero operands)."""
     block: int
-    """Index ``(block of channels * R + r) * S + s`` of its scales; -1 is a padded block (scale one)."""
+    """Index ``(block of channels * R + r) * S + s`` of its scales; -1 is a padded pass (scale one)."""
 
 
 def passes(config: SystolicConfig, layer: Layer, grid: Grid) -> Iterator[Pass]:
@@ -46,12 +46,14 @@ def passes(config: SystolicConfig, layer: Layer, grid: Grid) -> Iterator[Pass]:
         for r1 in range(t.r1)
         for s1 in range(t.s1)
     )
-    for block, r, s in order:
-        c = block * config.rows + np.arange(config.rows)
+    for index, r, s in order:
+        first = index * config.rows
+        c = first + np.arange(config.rows)
         inside = r < layer.R and s < layer.S
         tap = r * layer.S + s
         steps = np.where((c < channels) & inside, c * taps + tap, -1)
-        yield Pass(steps, block * taps + tap if inside and block * config.rows < channels else -1)
+        block = first // config.scale_block_size
+        yield Pass(steps, block * taps + tap if inside and first < channels else -1)
 
 
 def golden_outputs(config: SystolicConfig, layer: Layer, grid: Grid, operands: Operands) -> Codes:

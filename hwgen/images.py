@@ -1,9 +1,10 @@
 """Tensors in the memory of the accelerator.
 
 A tensor element is its bit pattern, a non-negative integer. Memory is addressed in beats of the port that reads or
-writes it; a buffer word takes a whole number of beats, its element 0 lowest. With block scales, an input word ends in
-the scale of its block, and a block of weight words is followed by words that carry the scales of its columns, as many
-bits of each in a lane as a weight has, the lowest first.
+writes it; a buffer word takes a whole number of beats, its element 0 lowest, and elements follow each other without
+gaps whatever lanes the buffer has. With block scales, an input word ends in the scale of its block, and a block of
+weight words is followed by words that carry the scales of its columns, as many bits of each in a lane as the narrowest
+weight has, the lowest first. A scale that several passes share is there for each of them.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def input_image(config: SystolicConfig, layer: Layer, grid: Grid, operands: Oper
     fields = [(blocks(inputs, channels, rows, zero), config.input.bits)]
     if config.scale is not None and operands.input_scales is not None:
         depth = -(-channels // rows)
-        fields.append((blocks(operands.input_scales, depth, 1, config.unit_scale), config.scale.bits))
+        stored = operands.input_scales.reshape(layer.N, layer.groups, -1, height, width)
+        scales = _for_every_pass(config, stored, depth)
+        fields.append((blocks(scales, depth, 1, config.unit_scale), config.scale.bits))
     return to_beats(fields, config.input_port_bits)
 
 
@@ -73,12 +76,17 @@ def weight_image(config: SystolicConfig, layer: Layer, grid: Grid, operands: Ope
     words = blocks(tensor, layer.C // g, config.rows, zero)
     if config.scale is not None and operands.weight_scales is not None:
         depth = -(-(layer.C // g) // config.rows)
-        scales = operands.weight_scales.reshape(g, layer.K // g, depth, layer.R, layer.S)
-        codes = blocks(scales, depth, 1, config.unit_scale)
-        bits = config.weight.bits
+        stored = operands.weight_scales.reshape(g, layer.K // g, -1, layer.R, layer.S)
+        codes = blocks(_for_every_pass(config, stored, depth), depth, 1, config.unit_scale)
+        bits = config.scale_part_bits
         parts = [(codes >> (i * bits)) & ((1 << bits) - 1) for i in range(config.scale_words)]
         words = np.concatenate([words, *parts], axis=1)
     return to_beats([(words.reshape(-1, columns), config.weight.bits)], config.weight_port_bits)
+
+
+def _for_every_pass(config: SystolicConfig, scales: Codes, depth: int) -> Codes:
+    """Repeats the scales along axis 2 for the passes of their blocks, ``depth`` passes in all."""
+    return np.repeat(scales, config.scale_block_size // config.rows, axis=2)[:, :, :depth]
 
 
 def read_outputs(config: SystolicConfig, layer: Layer, grid: Grid, image: Bytes) -> Codes:

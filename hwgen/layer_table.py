@@ -1,18 +1,23 @@
-"""Layers to verify, from a table."""
+"""Layers to run and the number formats they run with, from a table."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from accelgym.costmodels.datatypes import get_datatype
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.workloads.importers.csv_rows import CsvRow, read_csv
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 
-__all__ = ["COLUMNS", "KINDS", "read_layers"]
+__all__ = ["COLUMNS", "KINDS", "TYPE_COLUMNS", "read_layers", "read_types"]
 
 COLUMNS = ("name", "kind", "N", "K", "C", "P", "Q", "R", "S", "stride", "padding", "dilation")
 """A convolution by its output size. A matrix product is ``(P x C) @ (C x K)``, ``N`` of them with an operand pair
-each, and ignores the columns it lacks. A further column ``groups`` is optional."""
+each, and ignores the columns it lacks. Further columns are optional: ``groups``, and those of :data:`TYPE_COLUMNS`."""
+
+TYPE_COLUMNS = ("input_type", "weight_type")
+"""Of the formats of the accelerator, those with which the layer runs; an empty cell leaves the choice open."""
 
 _MATRIX_KINDS = ("gemm", "bmm", "matmul", "linear", "fc")
 _CONVOLUTION_KINDS = ("conv", "dwconv", "depthwise")
@@ -29,6 +34,31 @@ def read_layers(path: Path) -> tuple[Layer, ...]:
     Raises:
         InputError: Naming file, line and column, and what is allowed.
     """
+    position, rows = _read(path)
+    return tuple(_layer(row, position) for row in rows)
+
+
+def read_types(path: Path) -> tuple[OperandTypes, ...]:
+    """Reads the number formats of the same layers; without those columns every choice is open.
+
+    Raises:
+        InputError: Naming file, line and column, and what is allowed.
+    """
+    position, rows = _read(path)
+    return tuple(OperandTypes(*(_type(row, position.get(name)) for name in TYPE_COLUMNS)) for row in rows)
+
+
+def _type(row: CsvRow, at: int | None) -> str | None:
+    if at is None or at >= len(row.cells) or not row.cells[at]:
+        return None
+    try:
+        return get_datatype(row.cells[at]).name
+    except InputError as error:
+        raise row.error(at, str(error)) from error
+
+
+def _read(path: Path) -> tuple[dict[str, int], list[CsvRow]]:
+    """Returns the position of every column, and the rows below the header."""
     header, *rows = read_csv(path)
     missing = [name for name in COLUMNS if name not in header.cells]
     if missing:
@@ -36,7 +66,7 @@ def read_layers(path: Path) -> tuple[Layer, ...]:
     position = {name: index for index, name in enumerate(header.cells)}
     if not rows:
         raise header.error(0, "there is no layer below the header")
-    return tuple(_layer(row, position) for row in rows)
+    return position, rows
 
 
 def _layer(row: CsvRow, position: dict[str, int]) -> Layer:

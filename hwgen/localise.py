@@ -129,7 +129,7 @@ def first_mismatch(program: Program, operands: Operands, steps: npt.NDArray[np.b
             above = multiply_add.step(above, x[:, row, None], w[:, row])
             expected[:, row] = above
     rows, columns = np.arange(config.rows)[:, None], np.arange(config.columns)
-    cycle = taken[:count, None, None] + 2 + rows + columns + config.pe_pipeline
+    cycle = taken[:count, None, None] + 2 + rows * config.add_cycles + columns + config.pe_pipeline
     compared = np.broadcast_to((pixel >= 0)[:, :, None], shape) & (cycle < len(psums))
     found = psums[np.minimum(cycle, len(psums) - 1), rows, columns]
     wrong = np.flatnonzero(compared & (found != expected))

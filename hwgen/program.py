@@ -43,6 +43,8 @@ _REGISTERS = {
     "output_trips": 224,
     "output_jumps": 240,
     "rectify": 256,
+    "input_mode": 272,
+    "weight_mode": 273,
 }
 """Addresses of the configuration bus, as in ``rtl/accelerator.v``."""
 
@@ -52,6 +54,7 @@ class Program:
     """A compiled layer."""
 
     config: SystolicConfig
+    """The accelerator, with the number formats of the layer at hand."""
     layer: Layer
     grid: Grid
     registers: tuple[tuple[int, int], ...]
@@ -100,7 +103,7 @@ def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify
     """Compiles one layer.
 
     Args:
-        config: The accelerator.
+        config: The accelerator; the layer runs with its formats at hand.
         layer: A convolution or a matrix product.
         tile: Its tiling; it must fit the buffers.
         rectify: Replace negative outputs by zero.
@@ -118,6 +121,12 @@ def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify
     else:
         values = _weight_stationary(config, layer, grid)
     values["rectify"] = [int(rectify)]
+    for name, formats, chosen in (
+        ("input_mode", config.inputs, config.input),
+        ("weight_mode", config.weights, config.weight),
+    ):
+        if len(formats) > 1:
+            values[name] = [formats.index(chosen)]
     for name, entries in values.items():
         if (name.endswith("trips") or name == "holds") and max(entries) >= 1 << _COUNT_BITS:
             raise InputError(
@@ -129,22 +138,13 @@ def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify
     words = layer.groups * grid.k * tile.k1 * grid.n * grid.p * tile.p1 * grid.q * tile.q1
     if config.template is Template.OUTPUT_STATIONARY:
         words *= config.rows
-    beats = -(-config.accumulation_word_bits // config.output_port_bits)
-    return Program(config, layer, grid, registers, words * beats, 2**40)
+    return Program(config, layer, grid, registers, words * config.output_beats, 2**40)
 
 
 def _nest(values: dict[str, list[int]], prefix: str, loops: Sequence[_Loop], names: Sequence[str]) -> None:
     values[f"{prefix}_trips"] = [loop.trips - 1 for loop in loops]
     for axis, name in enumerate(names):
         values[name] = _jumps(loops, axis)
-
-
-def _reads(config: SystolicConfig) -> tuple[int, int, int]:
-    return (
-        -(-config.input_word_bits // config.input_port_bits),
-        -(-config.weight_word_bits // config.weight_port_bits),
-        -(-config.accumulation_word_bits // config.output_port_bits),
-    )
 
 
 def _holds(grid: Grid, passes: int) -> list[int]:
@@ -174,7 +174,7 @@ def _weight_loops(grid: Grid, tile_words: int, beats: int) -> list[_Loop]:
 
 def _weight_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict[str, list[int]]:
     t = grid.tile
-    in_beats, w_beats, out_beats = _reads(config)
+    in_beats, w_beats, out_beats = config.input_beats, config.weight_beats, config.output_beats
     (sy, sx), (dy, dx) = layer.stride, layer.dilation
     # One filter tap needs no halo: the loader steps from used pixel to used pixel.
     halo_y, halo_x = t.r1 > 1, t.s1 > 1
@@ -252,7 +252,7 @@ def _weight_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict
 
 def _output_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict[str, list[int]]:
     t, rows = grid.tile, config.rows
-    in_beats, w_beats, out_beats = _reads(config)
+    in_beats, w_beats, out_beats = config.input_beats, config.weight_beats, config.output_beats
     values: dict[str, list[int]] = {}
     # Inputs lie in memory as (group, block of pixels, step).
     row = grid.c * t.c1 * in_beats

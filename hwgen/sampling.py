@@ -49,6 +49,15 @@ def _sums(generator: np.random.Generator, input_type: str, weight_type: str) -> 
     return psum, psum if generator.random() < 0.6 else "fp32"
 
 
+def _with_others(generator: np.random.Generator, name: str) -> str | tuple[str, ...]:
+    """Sometimes adds one or two formats among which layers choose at run time, half of the time of the same kind."""
+    if generator.random() < 0.7:
+        return name
+    kin = tuple(other for other in OPERAND_TYPES if get_datatype(other).kind is get_datatype(name).kind)
+    choices = kin if generator.random() < 0.5 else OPERAND_TYPES
+    return tuple(dict.fromkeys([name, *(_one(generator, choices) for _ in range(_between(generator, 1, 2)))]))
+
+
 def draw_config(
     generator: np.random.Generator,
     largest: int = 8,
@@ -57,13 +66,14 @@ def draw_config(
     input_type: str | None = None,
     scaled: bool | None = None,
 ) -> SystolicConfig:
-    """Draws a configuration.
+    """Draws a configuration, in some of which operands have several formats.
 
     Args:
         generator: Source of randomness.
         largest: Most rows, and most columns.
         template: A given template; any when None.
-        input_type: A given type of the inputs; any of :data:`OPERAND_TYPES` when None.
+        input_type: A given type of the inputs, the first one where there are several; any of :data:`OPERAND_TYPES`
+            when None.
         scaled: Whether operands have block scales; either when None.
 
     Raises:
@@ -74,17 +84,19 @@ def draw_config(
         w = x if generator.random() < 0.5 else _one(generator, OPERAND_TYPES)
         psum, accumulation = _sums(generator, x, w)
         scales = generator.random() < 0.2 if scaled is None else scaled
+        rows = _between(generator, 1, largest)
         kind = template or (Template.WEIGHT_STATIONARY, Template.OUTPUT_STATIONARY)[int(generator.random() < 0.4)]
         try:
             return make_config(
-                rows=_between(generator, 1, largest),
+                rows=rows,
                 columns=_between(generator, 1, largest),
                 template=kind.value,
-                input_type=x,
-                weight_type=w,
+                input_type=_with_others(generator, x),
+                weight_type=_with_others(generator, w),
                 psum_type=psum,
                 accumulation_type=accumulation,
                 scale_type=_one(generator, _SCALE_TYPES) if scales else None,
+                block_size=rows * _between(generator, 1, 3) if scales else None,
                 input_buffer_depth=_between(generator, 16, 256),
                 weight_buffer_depth=_between(generator, 4 * largest, 256),
                 accumulation_buffer_depth=_between(generator, 16, 256),
@@ -93,7 +105,7 @@ def draw_config(
                 weight_port_bits=_between(generator, 5, 100),
                 output_port_bits=_between(generator, 5, 200),
                 memory_latency=_between(generator, 1, 12),
-                pe_pipeline=_between(generator, 1, 2),
+                pe_pipeline=_between(generator, 1, 3),
                 row_psum_widths=bool(generator.random() < 0.3),
             )
         except InputError:

@@ -55,7 +55,7 @@ def draw_operands(config: SystolicConfig, layer: Layer, stimulus: Stimulus, gene
     weights = draw_codes(config.weight, (layer.K, channels, *taps), stimulus, generator)
     if config.scale is None:
         return Operands(inputs, weights)
-    blocks = -(-channels // config.rows)
+    blocks = -(-channels // config.scale_block_size)
     return Operands(
         inputs,
         weights,

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.cycles import layer_cycles
+from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling, schedule
 from accelgym.costmodels.systolic.tiling import tile_terms
@@ -30,7 +32,7 @@ from accelgym.hwgen.simulator import Job, Simulator, build_simulator
 from accelgym.hwgen.stimulus import Operands, Stimulus, draw_operands
 from accelgym.hwgen.toolchain import tool_versions
 
-__all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "model_text", "verify"]
+__all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "model_text", "runs_of", "verify"]
 
 _MODEL_PACKAGES = ("accelgym.costmodels.systolic", "accelgym.costmodels.datatypes")
 Codes = npt.NDArray[np.int64]
@@ -38,9 +40,11 @@ Codes = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class LayerRecord:
-    """How one layer ran."""
+    """How one layer ran with one pair of number formats."""
 
     name: str
+    input_type: str
+    weight_type: str
     tiling: dict[str, Any]
     bit_exact: bool
     """Every output bit of every stimulus is that of the golden."""
@@ -149,6 +153,7 @@ def verify(
     layers: Sequence[Layer],
     seed: int = 0,
     *,
+    types: Sequence[OperandTypes] | None = None,
     tilings: Sequence[Tiling] | None = None,
     cache: ContentCache | None = None,
     rtl: Rtl | None = None,
@@ -159,12 +164,13 @@ def verify(
         config: The accelerator.
         layers: Convolutions and matrix products to run, each with every :class:`Stimulus`.
         seed: Of the operand tensors.
+        types: Number formats of each layer; what is open, or None, runs with every format of the accelerator.
         tilings: One a layer; the fastest ones when None.
         cache: Where simulators and records are kept.
         rtl: Verilog to check in place of the generated one.
 
     Raises:
-        InputError: A layer has no tile that fits.
+        InputError: A layer has no tile that fits, or a number format that is not of the accelerator.
         MissingExtraError: A tool is not installed.
         ToolError: The RTL does not compile.
     """
@@ -173,15 +179,20 @@ def verify(
     digest = content_key(*(part for name in sorted(design.files) for part in (name, design.files[name])))
     settings = config.model_dump(mode="json")
     given = None if tilings is None else [asdict(tiling) for tiling in tilings]
-    described = json.dumps([settings, [asdict(layer) for layer in layers], given, seed], sort_keys=True)
+    runs = [
+        (run, layer, None if tilings is None else tilings[index])
+        for index, layer in enumerate(layers)
+        for run in runs_of(config, layer, OperandTypes() if types is None else types[index])
+    ]
+    formats = [(run.input.name, run.weight.name) for run, _, _ in runs]
+    described = json.dumps([settings, [asdict(layer) for layer in layers], formats, given, seed], sort_keys=True)
 
     def build(folder: Path) -> None:
         complaints = lint(design.files)
-        chosen = [schedule(config, layer).tiling for layer in layers] if tilings is None else tilings
+        chosen = [(run, layer, tiling or schedule(run, layer).tiling) for run, layer, tiling in runs]
         simulator = build_simulator(config, design, store)
         records = tuple(
-            _verify_layer(config, design, simulator, layer, tiling, seed, store)
-            for layer, tiling in zip(layers, chosen, strict=True)
+            _verify_layer(run, design, simulator, layer, tiling, seed, store) for run, layer, tiling in chosen
         )
         stimuli = tuple(map(str, Stimulus))
         record = VerificationRecord(settings, digest, tool_versions(), seed, stimuli, complaints, records)
@@ -189,6 +200,18 @@ def verify(
 
     folder, _ = store.get_or_build(content_key("record", digest, tool_versions(), model_text(), described), build)
     return VerificationRecord.from_json(json.loads((folder / "record.json").read_text()))
+
+
+def runs_of(config: SystolicConfig, layer: Layer, types: OperandTypes) -> tuple[SystolicConfig, ...]:
+    """Returns the accelerator once for every pair of number formats that a layer is to run with.
+
+    Raises:
+        InputError: A number format that is not of the accelerator.
+    """
+    try:
+        return config.with_every_pair(types)
+    except InputError as error:
+        raise InputError(f"layer {layer.name!r}: {error}") from error
 
 
 def _verify_layer(
@@ -209,6 +232,8 @@ def _verify_layer(
     ]
     return LayerRecord(
         name=layer.name,
+        input_type=config.input.name,
+        weight_type=config.weight.name,
         tiling=asdict(tiling),
         bit_exact=all(exact),
         # Cycles depend on no data: should a run differ from the model, it is the one to report.

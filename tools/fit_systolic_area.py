@@ -120,8 +120,11 @@ def main() -> None:
     fo4 = 20.0
     depths = {f"{name}_buffer_depth": 16 for name in ("input", "weight", "accumulation")}
     kinds = []
-    for template, types, stages in itertools.product(Template, BUNDLES.values(), (1, 2)):
-        config = make_config(template=template.value, rows=2, columns=2, pe_pipeline=stages, **types, **depths)
+    for template, types, stages in itertools.product(Template, BUNDLES.values(), (1, 2, 3)):
+        settings = {"template": template.value, "pe_pipeline": stages, **types}
+        if stages > 2 and (types["psum_type"] != "bf16" or template is not Template.WEIGHT_STATIONARY):
+            continue
+        config = make_config(rows=2, columns=2, **settings, **depths)
         kinds.append(_kind(config))
         print(template.value, types["input_type"], types["weight_type"], stages, kinds[-1].element_area, flush=True)
     vector = _row(synthesise(config), "vector_unit")[0] / config.accumulation_word_bits

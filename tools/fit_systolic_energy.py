@@ -18,10 +18,12 @@ from fit_systolic_area import BUNDLES
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
 from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.energy_table import (
+    CONTROL_TERMS,
+    DRAIN_TERMS,
     ELEMENT_TERMS,
     FLIP_FLOP_TERMS,
     LANE_TERMS,
-    SWITCHING_TERMS,
+    LOADING_TERMS,
     EnergyKind,
     EnergyTable,
     data_path,
@@ -91,10 +93,10 @@ class Sample:
     moved: Traffic
     measured: LayerEnergy
 
-    def logic(self, inside: bool, *names: str) -> float:
-        """Returns the switching of the modules that begin with one of the names, or of all others, pJ."""
+    def logic(self, *names: str) -> float:
+        """Returns the switching of the modules that begin with one of the names, pJ."""
         modules = self.measured.modules
-        return sum(m.switching_pj for m in modules if m.module.startswith(names) == inside)
+        return sum(m.switching_pj for m in modules if m.module.startswith(names))
 
 
 def _fitted(config: SystolicConfig) -> list[Sample]:
@@ -147,11 +149,13 @@ def _of_array(sample: Sample) -> float:
     return sum(m.switching_pj for m in sample.measured.modules if m.part == "array" and not m.module.startswith(_PE))
 
 
+_LOADING, _DRAIN = ("tile_loader",), ("output_drain", "vector_unit")
+
+
 def _of_control(sample: Sample) -> float:
-    """Switching of everything that no kind has a coefficient for."""
-    return sum(
-        m.switching_pj for m in sample.measured.modules if m.part != "array" and not m.module.startswith(_ACCUMULATION)
-    )
+    """Switching of everything that no kind has a coefficient for, without loaders, drain and vector unit."""
+    named = (*_ACCUMULATION, *_LOADING, *_DRAIN)
+    return sum(m.switching_pj for m in sample.measured.modules if m.part != "array" and not m.module.startswith(named))
 
 
 def _kind(samples: list[Sample]) -> EnergyKind:
@@ -160,9 +164,9 @@ def _kind(samples: list[Sample]) -> EnergyKind:
     lanes = [{t: float(v[0]) for t, v in lane_events(s.config, s.moved).items()} for s in samples]
     fed = np.array([[row["input_word"], row["weight_word"]] for row in lanes])
     accumulated = np.array([[row["accumulation"]] for row in lanes])
-    element = _solve(np.array(elements), np.array([s.logic(True, _PE) for s in samples]))
+    element = _solve(np.array(elements), np.array([s.logic(_PE) for s in samples]))
     feeding = _solve(fed, np.array([_of_array(s) for s in samples]))
-    accumulation = _solve(accumulated, np.array([s.logic(True, *_ACCUMULATION) for s in samples]))
+    accumulation = _solve(accumulated, np.array([s.logic(*_ACCUMULATION) for s in samples]))
     placed = np.array([[s.config.rows * s.config.columns, -s.config.columns] for s in samples])
     counted = [sum(m.flip_flops for m in s.measured.modules if m.module.startswith(_PE)) for s in samples]
     flip_flops, fewer = np.linalg.lstsq(placed, np.array(counted), rcond=None)[0]
@@ -184,11 +188,20 @@ def _named(names: tuple[str, ...], values: Floats) -> dict[str, float]:
 
 
 def _switching(samples: list[Sample]) -> dict[str, float]:
-    rows = [
-        [*(float(v[0]) for v in switching_events(s.config, s.moved).values()), float(s.measured.cycles)]
+    counts = [
+        {name: float(v[0]) for name, v in switching_events(s.config, s.moved).items()} | {"cycles": s.measured.cycles}
         for s in samples
     ]
-    return _named(SWITCHING_TERMS, _solve(np.array(rows), np.array([_of_control(s) for s in samples])))
+
+    def solved(terms: tuple[str, ...], truth: list[float]) -> dict[str, float]:
+        rows = np.array([[count[term] for term in terms] for count in counts], dtype=np.float64)
+        return _named(terms, _solve(rows, np.array(truth)))
+
+    return {
+        **solved(LOADING_TERMS, [s.logic(*_LOADING) for s in samples]),
+        **solved(DRAIN_TERMS, [s.logic(*_DRAIN) for s in samples]),
+        **solved(CONTROL_TERMS, [_of_control(s) for s in samples]),
+    }
 
 
 def _flip_flops(samples: list[Sample]) -> dict[str, float]:
@@ -249,7 +262,9 @@ def main() -> None:
     inside = errors(samples, table)
     others = np.array([sum(m.flip_flops for m in s.measured.modules) for s in held_out], dtype=np.float64)
     guess = [EnergyLaw.by(s.config, table).clock - table.switching["cycles"] for s in held_out]
-    print("flip-flops of held-out configurations:", np.round(np.unique(np.array(guess) / table.clock_pj / others - 1), 3))
+    print(
+        "flip-flops of held-out configurations:", np.round(np.unique(np.array(guess) / table.clock_pj / others - 1), 3)
+    )
     print(f"fitted layers: {np.abs(inside).mean():.1%} mean, {np.abs(inside).max():.1%} max")
     for sample, error, law in zip(held_out, found, laws, strict=True):
         kind = " ".join(map(str, kind_key(sample.config)))

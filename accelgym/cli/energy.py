@@ -22,7 +22,10 @@ _HEADERS = {"array": "array", "sram": "SRAM", "address_control": "control", "vec
 def energy(
     config: Annotated[Path, typer.Argument(help="YAML file of a systolic configuration.")],
     layers: Annotated[
-        Path, typer.Option(help="CSV with the columns name,kind,N,K,C,P,Q,R,S,stride,padding,dilation[,groups].")
+        Path,
+        typer.Option(
+            help="CSV with the columns name,kind,N,K,C,P,Q,R,S,stride,padding,dilation[,groups,input_type,weight_type]."
+        ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the operand tensors.")] = 0,
     zeros: Annotated[float, typer.Option(help="Share of the inputs that is set to zero.")] = 0.0,
@@ -37,10 +40,17 @@ def energy(
     """
     from accelgym.costmodels.systolic.config import load_config
     from accelgym.hwgen.gates.energy import measure_energy
-    from accelgym.hwgen.layer_table import read_layers
+    from accelgym.hwgen.layer_table import read_layers, read_types
     from accelgym.hwgen.synthesis.liberty import read_library
 
-    record = measure_energy(load_config(config), read_layers(layers), seed, zeros=zeros, library=read_library(liberty))
+    record = measure_energy(
+        load_config(config),
+        read_layers(layers),
+        seed,
+        zeros=zeros,
+        types=read_types(layers),
+        library=read_library(liberty),
+    )
     if as_json:
         print_json(record.as_json())
     else:
@@ -52,10 +62,11 @@ def energy(
 def _print(record: EnergyRecord, title: str) -> None:
     numbers = (*_HEADERS.values(), "total", "pJ/MAC", "toggles", "cycles")
     table = Table("layer, nJ", *(Column(name, justify="right") for name in numbers), "exact", title=title)
+    pairs = {(layer.input_type, layer.weight_type) for layer in record.layers}
     for layer in record.layers:
         exact = layer.bit_exact and layer.cycles == layer.cycles_model
         table.add_row(
-            layer.name,
+            layer.name if len(pairs) == 1 else f"{layer.name} {layer.input_type} x {layer.weight_type}",
             *(f"{layer.parts_pj[part] / 1e3:,.1f}" for part in _HEADERS),
             f"{layer.total_pj / 1e3:,.1f}",
             f"{layer.total_pj / layer.macs:.3f}",

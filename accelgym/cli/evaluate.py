@@ -38,10 +38,11 @@ def evaluate(
     maestro and physical read CSV with the columns layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level[,noc_bw];
     invalid designs are rows with valid=0 and a reason. loopnest reads JSON lines with the keys problem, arch and
     mapping, optionally id, link_transfers, variant and engine (head or v3.0.3), and writes id and result.
-    systolic with --config reads layers (name,kind,N,K,C,P,Q,R,S,stride,padding,dilation) and writes a row for each of
-    them on each accelerator; --option objective=energy chooses schedules by energy. With --preset voyager it adds
-    cycles and class to model,layer,count,unit,input_shape,weight_shape,stride, with --preset scalesim cycles to
-    array_rows,array_cols,dataflow,layer,kind,params,gemm_M,gemm_N,gemm_K.
+    systolic with --config reads layers (name,kind,N,K,C,P,Q,R,S,stride,padding,dilation, optionally groups,
+    input_type,weight_type) and writes a row for each of them on each accelerator; --option objective=energy chooses
+    schedules by energy. With --preset voyager it adds cycles and class to model,layer,count,unit,input_shape,
+    weight_shape,stride, with --preset scalesim cycles to array_rows,array_cols,dataflow,layer,kind,params,gemm_M,
+    gemm_N,gemm_K.
     """
     choices = parse_settings(options, "--option")
     for name, value in (
@@ -116,13 +117,13 @@ def _evaluate_systolic(model: str, source: Path, target: Path, choices: dict[str
     from accelgym.costmodels.systolic.config import load_config
     from accelgym.costmodels.systolic.costs_csv import write_costs
     from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
-    from accelgym.hwgen.layer_table import read_layers
+    from accelgym.hwgen.layer_table import read_layers, read_types
 
     for name in choices:
         if name != "objective":
             raise unknown_name(f"option of {model}", name, ("objective",))
     layers = read_layers(source)
-    designs = SystolicDesigns([load_config(path) for path in configs], layers)
+    designs = SystolicDesigns([load_config(path) for path in configs], layers, read_types(source))
     costs = SystolicModel(**choices).evaluate(designs)
     write_costs(target, [str(path) for path in configs], [layer.name for layer in layers], costs)
     _summarise(costs.valid.size, int(costs.valid.sum()), f"{costs.model} {costs.version}")

@@ -6,6 +6,7 @@ import typer
 
 from accelgym.cli.energy import energy
 from accelgym.cli.synth import synth
+from accelgym.cli.timeline import timeline
 from accelgym.cli.verify import verify
 
 __all__ = ["app"]
@@ -14,3 +15,4 @@ app = typer.Typer(help="Hardware of a configuration file.", no_args_is_help=True
 app.command()(verify)
 app.command()(synth)
 app.command()(energy)
+app.command()(timeline)

@@ -20,20 +20,24 @@ __all__ = ["verify"]
 def verify(
     config: Annotated[Path, typer.Argument(help="YAML with a systolic configuration.")],
     layers: Annotated[
-        Path, typer.Option(help="CSV with the columns name,kind,N,K,C,P,Q,R,S,stride,padding,dilation[,groups].")
+        Path,
+        typer.Option(
+            help="CSV with the columns name,kind,N,K,C,P,Q,R,S,stride,padding,dilation[,groups,input_type,weight_type]."
+        ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the operand tensors.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Runs layers on the Verilog of a configuration and compares every output bit and the cycles with the model.
 
-    The schedule of a layer is its fastest tiling. Exit code 1 says that something differs or does not lint.
+    The schedule of a layer is its fastest tiling. On an accelerator with several number formats a layer runs with
+    every pair of them, or with those that its row names. Exit code 1 says that something differs or does not lint.
     """
     from accelgym.costmodels.systolic.config import load_config
-    from accelgym.hwgen.layer_table import read_layers
+    from accelgym.hwgen.layer_table import read_layers, read_types
     from accelgym.hwgen.verification import verify as run
 
-    record = run(load_config(config), read_layers(layers), seed)
+    record = run(load_config(config), read_layers(layers), seed, types=read_types(layers))
     if as_json:
         print_json(record.as_json())
     else:
@@ -44,10 +48,12 @@ def verify(
 
 def _print(record: VerificationRecord) -> None:
     numbers = (Column(name, justify="right") for name in ("MACs", "cycles RTL", "cycles model"))
-    table = Table("layer", *numbers, "bit-exact", "cycle-exact")
+    table = Table("layer", "input", "weight", *numbers, "bit-exact", "cycle-exact")
     for layer in record.layers:
         table.add_row(
             layer.name,
+            layer.input_type,
+            layer.weight_type,
             f"{layer.macs:,}",
             f"{layer.cycles_rtl:,}",
             f"{layer.cycles_model:,}",

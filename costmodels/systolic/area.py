@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -113,7 +112,8 @@ class AreaTable(StrictModel):
         Raises:
             InputError: These formats were not synthesised.
         """
-        types = (config.input_type, config.weight_type, config.psum_type, config.accumulation_type)
+        operands = ("/".join(t.name for t in formats) for formats in (config.inputs, config.weights))
+        types = (*operands, config.psum_type, config.accumulation_type)
         key = (config.template.value, *types, config.pe_pipeline)
         for index, kind in enumerate(self.kinds):
             if kind.key == key and config.scale_type is None and not config.row_psum_widths:
@@ -200,14 +200,11 @@ def _address_bits(depth: Ints) -> Ints:
     return np.maximum(np.ceil(np.log2(depth)).astype(np.int64), 1)
 
 
-def _skewed(lanes: Ints, first: int) -> Ints:
-    """Cycles by which registers delay the lanes of all groups together; ``first`` those of the first lane of each."""
-    groups, rest = lanes // LANE_GROUP, lanes % LANE_GROUP
-    return groups * _triangle(LANE_GROUP, first) + _triangle(rest, first)
-
-
-def _triangle(lanes: Any, first: int) -> Any:
-    return lanes * (lanes - 1) // 2 + first * lanes
+def _skewed(lanes: Ints) -> Ints:
+    """Cycles by which the lanes of all groups together trail the first lane of their group."""
+    return (
+        lanes // LANE_GROUP * (LANE_GROUP * (LANE_GROUP - 1) // 2) + lanes % LANE_GROUP * (lanes % LANE_GROUP - 1) // 2
+    )
 
 
 def _hops(lanes: Ints) -> Ints:
@@ -238,7 +235,7 @@ def control_features(terms: AreaTerms, table: AreaTable) -> Floats:
         "constant": np.ones(np.shape(terms.rows)),
         "output_stationary": stationary,
         "address_bits": addresses,
-        "accumulator_register_bits": _skewed(terms.columns, 0) * column("psum_bits") + 2 * output_word,
+        "accumulator_register_bits": _skewed(terms.columns) * column("psum_bits") + 2 * output_word,
         "accumulator_address_bits": hops * (_address_bits(terms.accumulation_depth) + 3),
         "accumulator_bank_bits": np.where(terms.accumulation_banks > 1, output_word, 0),
         "input_word_bits": input_word,
@@ -293,13 +290,16 @@ def estimate(terms: AreaTerms, table: AreaTable | None = None) -> AreaEstimate:
     rows, columns = terms.rows, terms.columns
     memories, access = _memories(known, terms)
     stationary = np.array([kind.template == Template.OUTPUT_STATIONARY.value for kind in known.kinds])[terms.kind]
-    # Weight stationary: a swap bit goes one, a capture bit two registers further a row. Output stationary: two marks
-    # do, and the control of the results has three registers a row.
-    marks = np.where(stationary, 2 * (rows - 1) + 3 * rows + 2 * column("pe_pipeline"), 3 * (rows - 1))
-    registers = column("input_lane_bits") * _skewed(rows, 1) + column("weight_lane_bits") * _skewed(columns, 1)
-    registers = registers + _hops(rows) * (_address_bits(terms.input_depth) + 1)
+    # A row further, weight stationary: a swap bit takes as many registers as an addition, a capture bit two. Output
+    # stationary: two marks take one each, and the control of the results has three.
+    pipeline = column("pe_pipeline")
+    hop = np.where(pipeline > 2, 2, 1)
+    marks = np.where(stationary, 2 * (rows - 1) + 3 * rows + 2 * pipeline, (2 + hop) * (rows - 1))
+    registers = column("input_lane_bits") * (hop * _skewed(rows) + rows)
+    registers = registers + column("weight_lane_bits") * (_skewed(columns) + columns)
+    registers = registers + hop * _hops(rows) * (_address_bits(terms.input_depth) + 1)
     registers = registers + _hops(columns) * (_address_bits(terms.weight_depth) + 1)
-    resets = marks + _hops(rows) + _hops(columns)
+    resets = marks + hop * _hops(rows) + _hops(columns)
     array = columns * (rows * column("element_area") + column("last_row_area"))
     array = array + known.register_bit_area * registers + known.reset_bit_area * resets
     array = array + rows * column("input_decoder_area") + columns * column("weight_decoder_area")

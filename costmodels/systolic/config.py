@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import product
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -12,13 +13,19 @@ from accelgym.costmodels.datatypes import (
     Datatype,
     FloatFormat,
     FusedMultiplyAdd,
-    IntegerFormat,
     Kind,
     PassAccumulator,
     get_datatype,
 )
-from accelgym.costmodels.datatypes.floats import Specials, Underflow
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.format_limits import (
+    TABLE_BITS,
+    has_operand_decoder,
+    has_scale_decoder,
+    is_plain,
+    widens,
+)
+from accelgym.costmodels.systolic.operand_types import OperandTypes, TypeNames, formats_of, names_of
 from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
 __all__ = [
@@ -53,53 +60,33 @@ Depth = Annotated[int, Field(ge=2, le=MAX_DEPTH)]
 PortBits = Annotated[int, Field(ge=1, le=8192)]
 
 
-_TABLE_BITS = 8
-"""Widest format decoded by a table."""
-
-
-def _plain(datatype: Datatype) -> bool:
-    """Whether hardware takes a format apart without a table."""
-    if isinstance(datatype, FloatFormat):
-        usual = datatype.underflow is Underflow.GRADUAL and datatype.signed
-        return usual and datatype.specials is Specials.IEEE and datatype.mantissa_bits >= 2
-    return isinstance(datatype, IntegerFormat) and datatype.signed
-
-
-def _has_scale_decoder(scale: FloatFormat) -> bool:
-    """Whether hardware takes a block scale apart: an exponent without mantissa, or a float with subnormals."""
-    if scale.underflow is Underflow.NORMAL:
-        return not scale.signed and not scale.mantissa_bits and scale.specials in (Specials.FN, Specials.FINITE)
-    known = scale.specials in (Specials.IEEE, Specials.FN, Specials.FINITE)
-    return known and scale.underflow is Underflow.GRADUAL and scale.mantissa_bits >= 1 and scale.exponent_bits >= 2
-
-
-def _widens(narrow: Datatype, wide: Datatype) -> bool:
-    """Whether every number of one float format is one of the other."""
-    if not isinstance(narrow, FloatFormat) or not isinstance(wide, FloatFormat):
-        return False
-    return (
-        wide.mantissa_bits >= narrow.mantissa_bits
-        and wide.max >= narrow.max
-        and wide.quantum_exponent <= narrow.quantum_exponent
-    )
-
-
-def _default_psum(data: dict[str, str]) -> str:
+def _default_psum(data: dict[str, Any]) -> str:
     """Returns ``int24`` for integers, wider where a product leaves less than 8 bits above it, else ``bf16``."""
     try:
-        x, w = get_datatype(data["input_type"]), get_datatype(data["weight_type"])
+        inputs, weights = formats_of(data["input_type"]), formats_of(data["weight_type"])
     except (KeyError, InputError):
         return "int24"  # The operand is refused elsewhere, with its own words.
-    if not all(t.kind is Kind.INTEGER or (t.kind is Kind.CODEBOOK and t.quantum_exponent == 0) for t in (x, w)):
+    pairs = list(product(inputs, weights))
+    fractions = {-x.quantum_exponent - w.quantum_exponent for x, w in pairs}
+    if len(fractions) > 1 or not all(_is_integral(t) for t in (*inputs, *weights)):
         return "bf16"
-    fraction = -x.quantum_exponent - w.quantum_exponent
-    return f"int{max(24, x.bits + w.bits + 8)}" + (f"q{fraction}" if fraction else "")
+    fraction = fractions.pop()
+    return f"int{max(24, *(x.bits + w.bits + 8 for x, w in pairs))}" + (f"q{fraction}" if fraction else "")
+
+
+def _is_integral(operand: Datatype) -> bool:
+    return operand.kind is Kind.INTEGER or (operand.kind is Kind.CODEBOOK and operand.quantum_exponent == 0)
 
 
 def _default_accumulation(data: dict[str, str | None]) -> str:
     """Returns the type of the partial sums, which for integers with block scales is ``bf16``."""
     psum = data.get("psum_type") or "int24"
     return "bf16" if data.get("scale_type") is not None and psum.startswith("int") else psum
+
+
+def _default_block_size(data: dict[str, Any]) -> int | None:
+    """Returns one pass through the array where there are block scales."""
+    return None if data.get("scale_type") is None else data.get("rows")
 
 
 class SystolicConfig(StrictModel):
@@ -117,13 +104,18 @@ class SystolicConfig(StrictModel):
     columns: int = Field(ge=1, le=MAX_COLUMNS)
     """Processing elements along a row."""
     template: Annotated[Template, Field(strict=False)] = Template.WEIGHT_STATIONARY
-    input_type: str = "int8"
-    weight_type: str = "int8"
+    input_type: TypeNames = "int8"
+    """Format of the inputs; a list: the formats that the hardware has decoders for and a layer chooses from at run
+    time. The first one is that of the layer at hand (:meth:`with_types`); the order says nothing about the hardware."""
+    weight_type: TypeNames = "int8"
+    """Format of the weights, or a list as for the inputs; every pair of formats has to go with ``psum_type``."""
     scale_type: str | None = None
-    """Format of block scales of inputs and weights; a block is one pass through the array (``rows`` elements)."""
+    """Format of block scales of inputs and weights."""
+    block_size: int | None = Field(default_factory=_default_block_size)
+    """Channels of one filter tap that share a scale: a multiple of ``rows``, which is the default with block scales."""
     psum_type: str = Field(default_factory=_default_psum)
     """Partial sums inside the array; integers wrap at this width, floats round once per multiply-add. By default
-    ``int24`` (wider for integers of more than 8 bits) where both operands are integers, else ``bf16``."""
+    ``int24`` (wider for integers of more than 8 bits) where all operands are integers, else ``bf16``."""
     accumulation_type: str = Field(default_factory=_default_accumulation)
     """Words of the accumulation buffer, and of the output. By default ``psum_type``; ``bf16`` for integer partial sums
     with block scales."""
@@ -138,8 +130,9 @@ class SystolicConfig(StrictModel):
     output_port_bits: PortBits = 64
     memory_latency: int = Field(default=8, ge=1, le=255)
     """Cycles from an address on a port to its data; the port accepts an address every cycle."""
-    pe_pipeline: int = Field(default=1, ge=1, le=2)
-    """1: product and sum in one cycle. 2: the product is registered."""
+    pe_pipeline: int = Field(default=1, ge=1, le=3)
+    """1: product and sum in one cycle. 2: the product is registered. 3: so is the sum before it is rounded, in the
+    accumulation, too (float sums of the weight_stationary template: there a row may take two cycles)."""
     row_psum_widths: bool = False
     """Rows near the top carry only as many partial-sum bits as they can fill (integers, weight stationary)."""
     technology: str = "nand2"
@@ -148,18 +141,21 @@ class SystolicConfig(StrictModel):
     @model_validator(mode="after")
     def _has_rtl(self) -> SystolicConfig:
         # The types check each other; the messages name them.
+        for x, w in product(self.inputs, self.weights):
+            FusedMultiplyAdd(x, w, self.psum)
         multiply_add, _ = self.multiply_add, self.pass_accumulator
-        for field, operand in (("input_type", self.input), ("weight_type", self.weight)):
-            if operand.bits > 16 or (operand.bits > _TABLE_BITS and not _plain(operand)):
-                raise ValueError(
-                    f"{field} {operand.name}: decoders exist for formats of up to {_TABLE_BITS} bits, and for "
-                    "signed integers and IEEE floats of up to 16 bits"
-                )
-            operand.zero()  # Padding needs one.
+        for field, operands in (("input_type", self.inputs), ("weight_type", self.weights)):
+            for operand in operands:
+                if not has_operand_decoder(operand):
+                    raise ValueError(
+                        f"{field} {operand.name}: decoders exist for formats of up to {TABLE_BITS} bits, and for "
+                        "signed integers and IEEE floats of up to 16 bits"
+                    )
+                operand.zero()  # Padding needs one.
         for field, result in (("psum_type", self.psum), ("accumulation_type", self.accumulation)):
-            if not _plain(result):
+            if not is_plain(result):
                 raise ValueError(f"{field} {result.name}: sums are signed integers or IEEE floats with subnormals")
-        if self.psum.kind is Kind.FLOAT and not _widens(self.psum, self.accumulation):
+        if self.psum.kind is Kind.FLOAT and not widens(self.psum, self.accumulation):
             raise ValueError(
                 f"accumulation_type {self.accumulation_type}: allowed are floats that hold every {self.psum_type}"
             )
@@ -172,29 +168,86 @@ class SystolicConfig(StrictModel):
             if self.accumulation.kind is not Kind.FLOAT:
                 raise ValueError(f"scale_type {self.scale_type}: block scales need a float accumulation_type")
             scale = self.scale
-            if not isinstance(scale, FloatFormat) or scale.bits > _TABLE_BITS or not _has_scale_decoder(scale):
+            if not isinstance(scale, FloatFormat) or scale.bits > TABLE_BITS or not has_scale_decoder(scale):
                 raise ValueError(
-                    f"scale_type {self.scale_type}: allowed are e8m0, and float formats of up to {_TABLE_BITS} bits "
+                    f"scale_type {self.scale_type}: allowed are e8m0, and float formats of up to {TABLE_BITS} bits "
                     "with subnormals and IEEE, fn or no specials"
                 )
-            if not _widens(scale, self.accumulation):
+            if not widens(scale, self.accumulation):
                 raise ValueError(
                     f"scale_type {self.scale_type}: accumulation_type {self.accumulation_type} does not hold every "
                     "scale"
+                )
+        if self.pe_pipeline > 2 and (multiply_add.is_integer or self.template is not Template.WEIGHT_STATIONARY):
+            raise ValueError(f"pe_pipeline {self.pe_pipeline}: float psum_type and weight_stationary template only")
+        if self.block_size is not None:
+            if self.scale_type is None:
+                raise ValueError(f"block_size {self.block_size}: only with a scale_type")
+            if self.block_size < 1 or self.block_size % self.rows:
+                raise ValueError(
+                    f"block_size {self.block_size}: a pass of {self.rows} rows is scaled once, allowed are multiples "
+                    f"of {self.rows}"
                 )
         if self.row_psum_widths and not (multiply_add.is_integer and self.template is Template.WEIGHT_STATIONARY):
             raise ValueError("row_psum_widths: integer partial sums of the weight_stationary template only")
         return self
 
+    def with_types(self, input: str | None = None, weight: str | None = None) -> SystolicConfig:
+        """Returns the same accelerator with other formats for the layer at hand; None keeps one.
+
+        Raises:
+            InputError: The hardware has no such format.
+        """
+        chosen: dict[str, TypeNames] = {}
+        for field, name, formats in (("input_type", input, self.inputs), ("weight_type", weight, self.weights)):
+            if name is None:
+                continue
+            names = [datatype.name for datatype in formats]
+            if name not in names:
+                raise InputError(f"{field} {name!r} is not of this accelerator, allowed: {', '.join(names)}")
+            others = [other for other in names if other != name]
+            chosen[field] = (name, *others) if others else name
+        return self.model_copy(update=chosen)
+
+    def with_every_pair(self, types: OperandTypes) -> tuple[SystolicConfig, ...]:
+        """Returns the accelerator with every pair of formats that ``types`` leaves open, those at hand first.
+
+        Raises:
+            InputError: The hardware has no such format.
+        """
+        inputs = names_of(self.input_type) if types.input is None else (types.input,)
+        weights = names_of(self.weight_type) if types.weight is None else (types.weight,)
+        return tuple(self.with_types(x, w) for x, w in product(inputs, weights))
+
+    @property
+    def inputs(self) -> tuple[Datatype, ...]:
+        """Formats of the first operand in the order of their modes, whatever the layer at hand runs with."""
+        return formats_of(self.input_type)
+
+    @property
+    def weights(self) -> tuple[Datatype, ...]:
+        """Formats of the second operand in the order of their modes."""
+        return formats_of(self.weight_type)
+
     @property
     def input(self) -> Datatype:
-        """Format of the first operand."""
-        return get_datatype(self.input_type)
+        """Format of the first operand, of the layer at hand."""
+        return get_datatype(names_of(self.input_type)[0])
 
     @property
     def weight(self) -> Datatype:
-        """Format of the second operand."""
-        return get_datatype(self.weight_type)
+        """Format of the second operand, of the layer at hand."""
+        return get_datatype(names_of(self.weight_type)[0])
+
+    @property
+    def input_lane_bits(self) -> int:
+        """Bits of an element in the input buffer: those of the widest format."""
+        return max(datatype.bits for datatype in self.inputs)
+
+    @property
+    def weight_lane_bits(self) -> int:
+        """Bits of an element in the weight buffer."""
+        return max(datatype.bits for datatype in self.weights)
 
     @property
     def psum(self) -> Datatype:
@@ -212,6 +265,11 @@ class SystolicConfig(StrictModel):
         return None if self.scale_type is None else get_datatype(self.scale_type)
 
     @property
+    def scale_block_size(self) -> int:
+        """Channels that share a scale; ``rows`` without a stated ``block_size``."""
+        return self.rows if self.block_size is None else self.block_size
+
+    @property
     def unit_scale(self) -> int:
         """Code of scale 1, which padding carries; 0 without block scales."""
         return 0 if self.scale is None else self.scale.encode_exact(1.0)
@@ -227,9 +285,19 @@ class SystolicConfig(StrictModel):
         return PassAccumulator(self.psum, self.accumulation)
 
     @property
+    def add_cycles(self) -> int:
+        """Cycles of a rounded addition; those from one row of the array to the next, too."""
+        return 2 if self.pe_pipeline > 2 else 1
+
+    @property
+    def scale_part_bits(self) -> int:
+        """Bits of a block scale in a lane of a weight word: those of the narrowest weight, whatever is at hand."""
+        return min(datatype.bits for datatype in self.weights)
+
+    @property
     def scale_words(self) -> int:
         """Weight-buffer words that the scales of one weight block take."""
-        return 0 if self.scale is None else -(-self.scale.bits // self.weight.bits)
+        return 0 if self.scale is None else -(-self.scale.bits // self.scale_part_bits)
 
     @property
     def converts(self) -> bool:
@@ -238,13 +306,42 @@ class SystolicConfig(StrictModel):
 
     @property
     def input_word_bits(self) -> int:
-        """Bits of an input-buffer word: an element a row, and the scale of their block."""
-        return self.rows * self.input.bits + (0 if self.scale is None else self.scale.bits)
+        """Bits of an input-buffer word: a lane a row, and the scale of their block."""
+        return self.rows * self.input_lane_bits + self._scale_bits
 
     @property
     def weight_word_bits(self) -> int:
-        """Bits of a weight-buffer word."""
+        """Bits of a weight-buffer word: a lane a column."""
+        return self.columns * self.weight_lane_bits
+
+    @property
+    def packed_input_bits(self) -> int:
+        """Bits of an input word in memory: elements of the format at hand without gaps, and the scale."""
+        return self.rows * self.input.bits + self._scale_bits
+
+    @property
+    def packed_weight_bits(self) -> int:
+        """Bits of a weight word in memory."""
         return self.columns * self.weight.bits
+
+    @property
+    def _scale_bits(self) -> int:
+        return 0 if self.scale is None else self.scale.bits
+
+    @property
+    def input_beats(self) -> int:
+        """Cycles in which the input port takes a word of the format at hand."""
+        return -(-self.packed_input_bits // self.input_port_bits)
+
+    @property
+    def weight_beats(self) -> int:
+        """Cycles in which the weight port takes a word of the format at hand."""
+        return -(-self.packed_weight_bits // self.weight_port_bits)
+
+    @property
+    def output_beats(self) -> int:
+        """Cycles in which the output port takes a word."""
+        return -(-self.accumulation_word_bits // self.output_port_bits)
 
     @property
     def accumulation_word_bits(self) -> int:
@@ -280,5 +377,6 @@ def make_config(**values: object) -> SystolicConfig:
     try:
         return SystolicConfig.model_validate(values)
     except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}" for e in error.errors())
+        found = [e for e in error.errors() if e["type"] != "default_factory_not_called"]  # They follow from the others.
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'configuration'}: {e['msg']}" for e in found)
         raise InputError(f"systolic configuration: {reasons}") from error

@@ -12,13 +12,14 @@ Time 0 is the first cycle in which the engines run; a bank or a result is availa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.systolic.max_plus import NEVER, apply, power, product
 from accelgym.costmodels.systolic.tiling import TileTerms
 
-__all__ = ["OUTPUT_LATENCY", "State", "TileRole", "layer_cycles", "layer_cycles_by_iteration", "tile_step"]
+__all__ = ["OUTPUT_LATENCY", "State", "TileRole", "iterate", "layer_cycles", "layer_cycles_by_iteration", "tile_step"]
 
 OUTPUT_LATENCY = 2
 """From the last cycle a drained word is read to its last beat on the output port: buffer and output register."""
@@ -169,8 +170,8 @@ def layer_cycles(terms: TileTerms) -> Array:
     return end[..., _SIZE - 2] + OUTPUT_LATENCY
 
 
-def layer_cycles_by_iteration(terms: TileTerms) -> int:
-    """Returns the cycles of one layer by stepping through its tiles, for checking :func:`layer_cycles`.
+def iterate(terms: TileTerms) -> Iterator[tuple[TileRole, State]]:
+    """Yields what every tile of one layer does and the state behind it.
 
     Args:
         terms: Terms of one tiling, shape ``()``.
@@ -180,6 +181,18 @@ def layer_cycles_by_iteration(terms: TileTerms) -> int:
     inner = int(terms.inner)
     for index in range(int(terms.outer) * inner):
         position = index % inner
-        first, last = xp.asarray(position == 0), xp.asarray(position == inner - 1)
-        state = tile_step(state, terms, _role(terms, first, last))
-    return int(state.drained) + OUTPUT_LATENCY
+        role = _role(terms, xp.asarray(position == 0), xp.asarray(position == inner - 1))
+        state = tile_step(state, terms, role)
+        yield role, state
+
+
+def layer_cycles_by_iteration(terms: TileTerms) -> int:
+    """Returns the cycles of one layer by stepping through its tiles, for checking :func:`layer_cycles`.
+
+    Args:
+        terms: Terms of one tiling, shape ``()``.
+    """
+    drained = 0
+    for _, state in iterate(terms):
+        drained = int(state.drained)
+    return drained + OUTPUT_LATENCY

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import product
 from typing import Protocol
 
 from accelgym.costmodels.arrays import Array
@@ -133,13 +134,16 @@ class EnergyLaw:
         """
         pes = config.rows * config.columns
         scale_bits = 0 if config.scale is None else config.scale.bits
-        inputs = _bank(config.input_buffer_depth, macro_widths(config.rows, config.input.bits, scale_bits))
-        weights = _bank(config.weight_buffer_depth, macro_widths(config.columns, config.weight.bits))
+        inputs = _bank(config.input_buffer_depth, macro_widths(config.rows, config.input_lane_bits, scale_bits))
+        weights = _bank(config.weight_buffer_depth, macro_widths(config.columns, config.weight_lane_bits))
         sums = _bank(config.accumulation_buffer_depth, macro_widths(config.columns, config.accumulation.bits))
         sum_banks = 2 if config.double_buffered_accumulation else 1
-        multiplier = _multiply_add(config)
-        registers = laws.register_file(1, config.input.bits + 2 * config.weight.bits + config.psum.bits)
-        parts = ((2, inputs), (2, weights), (sum_banks, sums), (pes, multiplier), (pes, registers))
+        multiplier = _multiply_add(config, config.input, config.weight)
+        # What is built can do every pair of formats; what moves is the one at hand.
+        pairs = product(config.inputs, config.weights)
+        built = max((_multiply_add(config, x, w) for x, w in pairs), key=lambda cost: cost.area_um2)
+        registers = laws.register_file(1, config.input_lane_bits + 2 * config.weight_lane_bits + config.psum.bits)
+        parts = ((2, inputs), (2, weights), (sum_banks, sums), (pes, built), (pes, registers))
         kind = None if table is None else table.kind(config)
         logic: LogicLaw = (
             ComponentLaw(pes * (multiplier.read_pj + registers.write_pj))
@@ -148,8 +152,8 @@ class EnergyLaw:
         )
         return cls(
             logic_law=logic,
-            input_load=laws.dram(config.input_word_bits).read_pj,
-            weight_load=laws.dram(config.weight_word_bits).read_pj,
+            input_load=laws.dram(config.packed_input_bits).read_pj,
+            weight_load=laws.dram(config.packed_weight_bits).read_pj,
             output=laws.dram(config.accumulation_word_bits).write_pj,
             input_write=inputs.write_pj,
             input_read=inputs.read_pj,
@@ -201,15 +205,15 @@ def _bank(depth: int, widths: Sequence[int]) -> laws.ComponentCost:
     return laws.ComponentCost(*(sum(getattr(macro, field.name) for macro in macros) for field in fields(macros[0])))
 
 
-def _multiply_add(config: SystolicConfig) -> laws.ComponentCost:
+def _multiply_add(config: SystolicConfig, x: Datatype, w: Datatype) -> laws.ComponentCost:
     """Prices a multiply-add; operands of different widths count with their geometric mean."""
 
-    def mean(x: int, w: int) -> int:
-        return max(round(math.sqrt(x * w)), 1)
+    def mean(left: int, right: int) -> int:
+        return max(round(math.sqrt(left * right)), 1)
 
     if config.multiply_add.is_integer:
-        return laws.integer_mac(mean(_integer_bits(config.input), _integer_bits(config.weight)))
-    return laws.float_mac(config.psum.bits, mean(config.input.significand_bits, config.weight.significand_bits))
+        return laws.integer_mac(mean(_integer_bits(x), _integer_bits(w)))
+    return laws.float_mac(config.psum.bits, mean(x.significand_bits, w.significand_bits))
 
 
 def _integer_bits(datatype: Datatype) -> int:

@@ -19,14 +19,17 @@ from functools import cache
 from pathlib import Path
 
 from accelgym.costmodels.arrays import Array
-from accelgym.costmodels.systolic.config import SystolicConfig, Template
+from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.systolic.traffic import Traffic
 from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
 __all__ = [
+    "CONTROL_TERMS",
+    "DRAIN_TERMS",
     "ELEMENT_TERMS",
     "FLIP_FLOP_TERMS",
     "LANE_TERMS",
+    "LOADING_TERMS",
     "SWITCHING_TERMS",
     "EnergyKind",
     "EnergyTable",
@@ -41,8 +44,11 @@ __all__ = [
 
 ELEMENT_TERMS = ("multiply_add", "padding", "start", "hop")
 LANE_TERMS = ("input_word", "weight_word", "accumulation")
-SWITCHING_TERMS = ("input_bits", "weight_bits", "output_bits", "loads", "steps", "hops", "cycles")
-"""What the switching of loaders, drain, vector unit and control is linear in."""
+LOADING_TERMS = ("input_bits", "weight_bits", "loads")
+DRAIN_TERMS = ("output_bits", "outputs")
+CONTROL_TERMS = ("steps", "weight_words", "sums", "sum_address_bits", "cycles")
+SWITCHING_TERMS = (*LOADING_TERMS, *DRAIN_TERMS, *CONTROL_TERMS)
+"""What the switching of loaders, of drain and vector unit, and of the rest is linear in."""
 FLIP_FLOP_TERMS = (
     *("constant", "output_stationary", "address_bits", "input_word_bits", "weight_word_bits", "psum_word_bits"),
     *("accumulation_word_bits", "bank_word_bits", "assembled_bits", "sent_bits", "latency", "rows", "columns"),
@@ -146,13 +152,17 @@ def lane_events(config: SystolicConfig, moved: Traffic) -> Mapping[str, Array]:
 
 def switching_events(config: SystolicConfig, moved: Traffic) -> Mapping[str, Array]:
     """Returns the counts behind :data:`SWITCHING_TERMS`, but ``cycles``."""
+    address = _address_bits(config.accumulation_buffer_depth) * -(-config.columns // LANE_GROUP)
     return {
         "input_bits": config.input_word_bits * moved.input_loads,
         "weight_bits": config.weight_word_bits * moved.weight_loads,
         "output_bits": config.accumulation_word_bits * moved.outputs,
-        "loads": moved.input_loads + moved.weight_loads + moved.outputs,
+        "loads": moved.input_loads + moved.weight_loads,
+        "outputs": moved.outputs,
         "steps": moved.array_steps,
-        "hops": moved.weight_reads + moved.accumulation_writes,
+        "weight_words": moved.weight_reads,
+        "sums": moved.accumulation_writes,
+        "sum_address_bits": address * moved.accumulation_writes,
     }
 
 

@@ -13,6 +13,7 @@ from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.energy import TECHNOLOGY, EnergyLaw
+from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import NoTilingError, Objective, Schedule, schedule
 from accelgym.costmodels.systolic.tiling import tile_terms
@@ -30,6 +31,8 @@ class SystolicDesigns:
 
     configs: Sequence[SystolicConfig]
     layers: Sequence[Layer]
+    types: Sequence[OperandTypes] | None = None
+    """Number formats of each layer; what is open, or None, is the first one of each configuration."""
 
 
 class SystolicModel:
@@ -59,33 +62,37 @@ class SystolicModel:
     def evaluate(self, designs: object) -> Costs:
         """Returns costs of :class:`SystolicDesigns`, shape ``(configs, layers)``.
 
-        A layer for which no tile fits is invalid (``CAPACITY``).
+        A layer for which no tile fits is invalid (``CAPACITY``), and so is one with a number format that is not of the
+        configuration (``FORMAT``).
 
         ``breakdown`` holds the energies of memory ports, buffers, array, control, clock and leakage, the traffic in
         buffer words, the multiply-adds, and the cycles for which array, ports and drain are busy: the largest bounds
         the latency.
 
         Raises:
-            InputError: Designs of another kind, or a layer that is a vector operation.
+            InputError: Designs of another kind, a layer that is a vector operation, or fewer or more types than layers.
         """
         if not isinstance(designs, SystolicDesigns):
             raise InputError(f"cost model 'systolic' evaluates SystolicDesigns, not {type(designs).__name__}")
         for layer in designs.layers:
             if not layer.is_compute:
                 raise InputError(f"layer {layer.name!r}: {layer.kind} does not run on the array, allowed conv and gemm")
+        types = [OperandTypes()] * len(designs.layers) if designs.types is None else designs.types
+        if len(types) != len(designs.layers):
+            raise InputError(f"SystolicDesigns: {len(types)} types for {len(designs.layers)} layers, allowed: one each")
         configs = designs.configs if designs.layers else ()
-        rows = [_config_costs(config, designs.layers, self.objective) for config in configs]
+        rows = [_config_costs(config, designs.layers, types, self.objective) for config in configs]
         columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]} if rows else {}
         shape = (len(designs.configs), len(designs.layers))
         figures = {name: columns.pop(name, np.zeros(shape)) for name in ("latency", "energy", "area", "power")}
-        valid = columns.pop("valid", np.zeros(shape, dtype=bool))
+        reason = columns.pop("reason", np.zeros(shape, dtype=np.int8))
         return Costs(
             latency_cycles=figures["latency"],
             energy_pj=figures["energy"],
             area_um2=figures["area"],
             power_mw=figures["power"],
-            valid=valid,
-            reason=np.where(valid, int(Reason.OK), int(Reason.CAPACITY)).astype(np.int8),
+            valid=reason == int(Reason.OK),
+            reason=reason,
             model=self.name,
             version=self.version,
             technology=self.technology,
@@ -101,16 +108,35 @@ def _schedule(config: SystolicConfig, layer: Layer, objective: Objective) -> Sch
         return None
 
 
-def _config_costs(config: SystolicConfig, layers: Sequence[Layer], objective: Objective) -> dict[str, Any]:
+def _with_types(config: SystolicConfig, types: OperandTypes) -> SystolicConfig | None:
+    try:
+        return config.with_types(*types)
+    except InputError:
+        return None
+
+
+def _reason(run: SystolicConfig | None, chosen: Schedule | None) -> Reason:
+    if run is None:
+        return Reason.FORMAT
+    return Reason.CAPACITY if chosen is None else Reason.OK
+
+
+def _config_costs(
+    config: SystolicConfig, layers: Sequence[Layer], types: Sequence[OperandTypes], objective: Objective
+) -> dict[str, Any]:
     """Returns the costs of layers on one configuration, arrays of shape ``(layers,)``."""
+    runs = [_with_types(config, wanted) for wanted in types]
     # Layers of one shape share their schedule, whatever their names.
-    chosen = [_schedule(config, replace(layer, name=""), objective) for layer in layers]
-    valid = np.array([one is not None for one in chosen], dtype=bool)
+    chosen = [
+        None if run is None else _schedule(run, replace(layer, name=""), objective)
+        for run, layer in zip(runs, layers, strict=True)
+    ]
     latency = np.array([0 if one is None else one.cycles for one in chosen], dtype=np.int64)
-    law, hardware = EnergyLaw.of(config), Hardware.of([config])
+    prices = {run: (EnergyLaw.of(run), Hardware.of([run])) for run in {config, *runs} if run is not None}
+    law, _ = prices[config]
     found: dict[str, list[float]] = {}
-    for layer, one in zip(layers, chosen, strict=True):
-        for name, value in _layer_figures(law, hardware, layer, one).items():
+    for layer, run, one in zip(layers, runs, chosen, strict=True):
+        for name, value in _layer_figures(*prices[run or config], layer, one).items():
             found.setdefault(name, []).append(value)
     columns: dict[str, Any] = {name: np.array(values) for name, values in found.items()}
     columns["energy_clock_pj"] = latency * law.clock
@@ -122,7 +148,7 @@ def _config_costs(config: SystolicConfig, layers: Sequence[Layer], objective: Ob
         "energy": np.asarray(energy, dtype=np.float64),
         "area": np.full(len(layers), law.area_um2),
         "power": energy / cycles * config.clock_ghz,
-        "valid": valid,
+        "reason": np.array([_reason(run, one) for run, one in zip(runs, chosen, strict=True)], dtype=np.int8),
         **columns,
         "utilisation": columns["macs"] / (cycles * config.rows * config.columns),
     }

@@ -12,10 +12,10 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.workloads.layer import Layer
 
-__all__ = ["CONVERSION_CYCLES", "Hardware", "Problem", "release_cycles"]
+__all__ = ["CONVERSION_ADDITIONS", "Hardware", "Problem", "release_cycles"]
 
-CONVERSION_CYCLES = 2
-"""Pipeline of the block-scale dequantiser."""
+CONVERSION_ADDITIONS = 2
+"""Rounded additions one after the other in the block-scale dequantiser."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,13 @@ class Hardware:
     accumulation_banks: Array
     memory_latency: Array
     input_beats: Array
-    """Cycles the input port needs for one buffer word."""
+    """Cycles the input port needs for one word of the format at hand."""
     weight_beats: Array
     output_beats: Array
     weight_words: Array
     """Buffer words of one weight block, its scales included (weight stationary)."""
+    add_cycles: Array
+    """Cycles of a rounded addition, and from one row to the next."""
     conversion: Array
     """Cycles between array and accumulation, for scaling and conversion of the results."""
     input_release: Array
@@ -52,6 +54,7 @@ class Hardware:
             return np.array(values, dtype=np.int64)
 
         latency = column([c.memory_latency for c in configs])
+        add_cycles = column([c.add_cycles for c in configs])
         return cls(
             rows=column([c.rows for c in configs]),
             columns=column([c.columns for c in configs]),
@@ -62,22 +65,23 @@ class Hardware:
             accumulation_depth=column([c.accumulation_buffer_depth for c in configs]),
             accumulation_banks=column([2 if c.double_buffered_accumulation else 1 for c in configs]),
             memory_latency=latency,
-            input_beats=column([-(-c.input_word_bits // c.input_port_bits) for c in configs]),
-            weight_beats=column([-(-c.weight_word_bits // c.weight_port_bits) for c in configs]),
-            output_beats=column([-(-c.accumulation_word_bits // c.output_port_bits) for c in configs]),
+            input_beats=column([c.input_beats for c in configs]),
+            weight_beats=column([c.weight_beats for c in configs]),
+            output_beats=column([c.output_beats for c in configs]),
             weight_words=column([c.rows + c.scale_words for c in configs]),
-            conversion=column([CONVERSION_CYCLES if c.converts else 0 for c in configs]),
-            input_release=release_cycles(column([c.rows for c in configs]), latency),
-            weight_release=release_cycles(column([c.columns for c in configs]), latency),
+            add_cycles=add_cycles,
+            conversion=column([CONVERSION_ADDITIONS * c.converts * c.add_cycles for c in configs]),
+            input_release=release_cycles(column([c.rows for c in configs]), add_cycles, latency),
+            weight_release=release_cycles(column([c.columns for c in configs]), 1, latency),
         )
 
 
-def release_cycles(lanes: Array, memory_latency: Array) -> Array:
+def release_cycles(lanes: Array, hop: Array | int, memory_latency: Array) -> Array:
     """Returns the cycles from the last read of an operand bank in its first macro until the loader may have it.
 
-    The macro of the last lanes is read later, but no beat arrives before ``memory_latency``.
+    The macro of the last lanes is read later, ``hop`` cycles a lane, but no beat arrives before ``memory_latency``.
     """
-    return np.maximum((lanes - 1) // LANE_GROUP * LANE_GROUP - memory_latency, 0)
+    return np.maximum((lanes - 1) // LANE_GROUP * LANE_GROUP * hop - memory_latency, 0)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,10 @@ class Problem:
                 raise InputError(f"layer {layer.name!r}: {layer.kind} does not run on the array, allowed conv and gemm")
             g = layer.groups
             sizes = (g, layer.N, layer.K // g, layer.C // g, layer.P, layer.Q, layer.R, layer.S)
-            taps = (_taps(layer, 0, layer.P, layer.R, layer.input_height), _taps(layer, 1, layer.Q, layer.S, layer.input_width))
+            taps = (
+                _taps(layer, 0, layer.P, layer.R, layer.input_height),
+                _taps(layer, 1, layer.Q, layer.S, layer.input_width),
+            )
             rows.append((*sizes, *layer.stride, *layer.dilation, *taps))
         return cls(*np.array(rows, dtype=np.int64).reshape(-1, 14).T)
 

@@ -20,8 +20,8 @@ from accelgym.costmodels.systolic.problem import Hardware, Problem
 
 __all__ = ["MINIMUM_PASS", "TileTerms", "Tilings", "tile_terms"]
 
-MINIMUM_PASS = 4
-"""Cycles between two additions to one accumulation word: read, hold, add, write."""
+MINIMUM_PASS = 3
+"""Cycles between two additions to one accumulation word, besides those of the addition: read, hold, write."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         reduces, pixel_tiles * channel_tiles, xp.where(t.pixels_inner, channel_tiles, pixel_tiles)
     )
 
-    at_least = xp.maximum(stream, stream * 0 + MINIMUM_PASS)
+    at_least = xp.maximum(stream, MINIMUM_PASS + hw.add_cycles)
     pass_length = xp.maximum(at_least, choose(hw.weight_words, hw.rows))
     fits = (
         (input_words <= hw.input_depth)
@@ -148,7 +148,12 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         pass_length=pass_length,
         passes=choose(t.k1 * t.c1 * taps, t.p1 * t.k1),
         preload=choose(hw.weight_words, zero),
-        latency=choose(hw.rows, 2 * hw.rows) + hw.columns + hw.pe_pipeline + hw.conversion + 1 + zero,
+        latency=choose(hw.add_cycles * (hw.rows - 1) + 1, 2 * hw.rows)
+        + hw.columns
+        + hw.pe_pipeline
+        + hw.conversion
+        + hw.add_cycles
+        + zero,
         input_release=hw.input_release + zero,
         weight_release=hw.weight_release + zero,
         memory_latency=hw.memory_latency + zero,

@@ -80,9 +80,10 @@ class Decoder:
             weight_beats=beats["weight"],
             output_beats=beats["output"],
             weight_words=values["rows"],
+            add_cycles=np.repeat(fixed.add_cycles, size),
             conversion=np.repeat(fixed.conversion, size),
-            input_release=release_cycles(values["rows"], fixed.memory_latency),
-            weight_release=release_cycles(values["columns"], fixed.memory_latency),
+            input_release=release_cycles(values["rows"], fixed.add_cycles, fixed.memory_latency),
+            weight_release=release_cycles(values["columns"], 1, fixed.memory_latency),
         )
 
     def area_terms(self, designs: Designs, table: AreaTable) -> AreaTerms:

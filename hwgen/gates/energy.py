@@ -20,6 +20,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.cycles import layer_cycles
 from accelgym.costmodels.systolic.energy import EnergyLaw
+from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling, schedule
 from accelgym.costmodels.systolic.tiling import tile_terms
@@ -39,7 +40,7 @@ from accelgym.hwgen.synthesis.liberty import Library, read_library
 from accelgym.hwgen.synthesis.report import PARTS
 from accelgym.hwgen.synthesis.yosys import yosys_version
 from accelgym.hwgen.toolchain import tool_versions
-from accelgym.hwgen.verification import model_text
+from accelgym.hwgen.verification import model_text, runs_of
 
 __all__ = ["LOGIC_PARTS", "EnergyRecord", "LayerEnergy", "ModuleEnergy", "measure_energy"]
 
@@ -70,6 +71,8 @@ class LayerEnergy:
     """Energy of one layer, pJ."""
 
     name: str
+    input_type: str
+    weight_type: str
     tiling: dict[str, Any]
     macs: int
     cycles: int
@@ -165,6 +168,7 @@ def measure_energy(
     seed: int = 0,
     *,
     zeros: float = 0.0,
+    types: Sequence[OperandTypes] | None = None,
     tilings: Sequence[Tiling] | None = None,
     library: Library | None = None,
     cache: ContentCache | None = None,
@@ -178,6 +182,7 @@ def measure_energy(
         layers: Convolutions and matrix products.
         seed: Of the operand tensors.
         zeros: Share of the inputs that is set to zero, as after a rectifier.
+        types: Number formats of each layer; what is open, or None, runs with every format of the accelerator.
         tilings: One a layer; the fastest ones when None.
         library: Cells with energies; our own when None.
         cache: Where modules, programs and records are kept.
@@ -197,16 +202,26 @@ def measure_energy(
     settings = config.model_dump(mode="json")
     liberty = content_key(cells.text)
     tools = f"{yosys_version()}; {tool_versions()}"
-    chosen = [schedule(config, layer).tiling for layer in layers] if tilings is None else tilings
-    runs = [[asdict(layer), asdict(tiling)] for layer, tiling in zip(layers, chosen, strict=True)]
-    described = json.dumps([settings, runs, seed, zeros], sort_keys=True)
+    runs = [
+        (run, layer, schedule(run, layer).tiling if tilings is None else tilings[index])
+        for index, layer in enumerate(layers)
+        for run in runs_of(config, layer, OperandTypes() if types is None else types[index])
+    ]
+    described = json.dumps(
+        [
+            settings,
+            [[run.model_dump(mode="json"), asdict(layer), asdict(tiling)] for run, layer, tiling in runs],
+            seed,
+            zeros,
+        ],
+        sort_keys=True,
+    )
 
     def build(folder: Path) -> None:
         netlist = _netlist(design, cells, store)
         prices = price(netlist, cells)
         measured = tuple(
-            _measure_layer(config, netlist, prices, layer, tiling, seed, zeros, store)
-            for layer, tiling in zip(layers, chosen, strict=True)
+            _measure_layer(run, netlist, prices, layer, tiling, seed, zeros, store) for run, layer, tiling in runs
         )
         record = EnergyRecord(
             config=settings,
@@ -272,6 +287,8 @@ def _measure_layer(
     moving = toggles.sum() - (0 if netlist.clock is None else toggles[netlist.clock])
     return LayerEnergy(
         name=layer.name,
+        input_type=config.input.name,
+        weight_type=config.weight.name,
         tiling=asdict(tiling),
         macs=layer.macs,
         cycles=run.cycles,

@@ -8,9 +8,13 @@ module accelerator #(
     parameter COLUMNS = 8,
     parameter X_BITS = 8,
     parameter W_BITS = 8,
+    parameter X_TYPES = 1,              // formats of an operand, of which a run-time parameter chooses one
+    parameter W_TYPES = 1,
+    parameter [32*X_TYPES-1:0] X_TYPE_BITS = 8,  // bits of a packed element by format; X_BITS is the widest
+    parameter [32*W_TYPES-1:0] W_TYPE_BITS = 8,
     parameter X_LANE_BITS = 8,          // of operands inside the array
     parameter W_LANE_BITS = 8,
-    parameter X_ZERO = 0,               // code of an input zero
+    parameter [X_TYPES*X_BITS-1:0] X_ZERO = 0,  // code of an input zero by format
     parameter PRODUCT_BITS = 16,
     parameter PSUM_BITS = 24,
     parameter ACCUMULATION_BITS = 24,
@@ -19,8 +23,10 @@ module accelerator #(
     parameter SCALED = 0,               // 1: input words and weight blocks carry block scales
     parameter SCALE_BITS = 1,
     parameter SCALE_WORDS = 0,          // of a weight block
+    parameter SCALE_PART_BITS = 8,      // of a scale in a lane of a weight word
     parameter SCALE_ONE = 0,            // code of scale 1
     parameter PIPELINE = 1,
+    parameter ADD_CYCLES = 1,           // of a rounded addition
     parameter GROWING = 0,
     parameter INPUT_ADDR_BITS = 8,
     parameter WEIGHT_ADDR_BITS = 8,
@@ -64,9 +70,18 @@ module accelerator #(
     localparam INPUT_WORD = ROWS * X_BITS + SCALED * SCALE_BITS;
     localparam WEIGHT_WORD = COLUMNS * W_BITS;
     localparam OUTPUT_WORD = COLUMNS * ACCUMULATION_BITS;
-    localparam [X_BITS-1:0] INPUT_ZERO = X_ZERO;
+    localparam [X_BITS-1:0] INPUT_ZERO = X_ZERO[X_BITS-1:0];
     localparam [SCALE_BITS-1:0] UNIT_SCALE = SCALE_ONE;
     localparam [SCALE_BITS+ROWS*X_BITS-1:0] SCALED_PADDING = {UNIT_SCALE, {ROWS{INPUT_ZERO}}};
+    localparam INPUT_BEATS = (INPUT_WORD + INPUT_PORT_BITS - 1) / INPUT_PORT_BITS;
+    localparam WEIGHT_BEATS = (WEIGHT_WORD + WEIGHT_PORT_BITS - 1) / WEIGHT_PORT_BITS;
+    // Of several formats the loader hands over the beats of a word as they are, and zeros for padding.
+    localparam INPUT_LOADED = X_TYPES > 1 ? INPUT_BEATS * INPUT_PORT_BITS : INPUT_WORD;
+    localparam WEIGHT_LOADED = W_TYPES > 1 ? WEIGHT_BEATS * WEIGHT_PORT_BITS : WEIGHT_WORD;
+    localparam [INPUT_LOADED+INPUT_WORD-1:0] LOADED_PADDING =
+        {{INPUT_LOADED{1'b0}}, X_TYPES > 1 ? {INPUT_WORD{1'b0}} : SCALED_PADDING[INPUT_WORD-1:0]};
+    localparam XM = X_TYPES > 1 ? $clog2(X_TYPES) : 1;  // bits of a choice
+    localparam WM = W_TYPES > 1 ? $clog2(W_TYPES) : 1;
     localparam INPUT_LOOPS = 12, WEIGHT_LOOPS = 6, PASS_LOOPS = 6, OUTPUT_LOOPS = 9;
 
     reg running;
@@ -112,6 +127,20 @@ module accelerator #(
     `CONFIG_BANK(bank_output_trips, CB, OUTPUT_LOOPS, 224, output_trips)
     `CONFIG_BANK(bank_output_jumps, MB, OUTPUT_LOOPS, 240, output_jumps)
     `CONFIG_BANK(bank_rectify, 1, 1, 256, rectify)
+    wire [XM-1:0] input_mode;
+    wire [WM-1:0] weight_mode;
+    generate
+        if (X_TYPES > 1) begin : input_types
+            `CONFIG_BANK(bank_input_mode, XM, 1, 272, input_mode)
+        end else begin : input_type
+            assign input_mode = 1'b0;
+        end
+        if (W_TYPES > 1) begin : weight_types
+            `CONFIG_BANK(bank_weight_mode, WM, 1, 273, weight_mode)
+        end else begin : weight_type
+            assign weight_mode = 1'b0;
+        end
+    endgenerate
 `undef CONFIG_BANK
     wire [CB-1:0] reduction_trips = holds[0 +: CB];
     wire [CB-1:0] input_hold = holds[CB +: CB];
@@ -122,34 +151,65 @@ module accelerator #(
     wire input_fill, input_filled, input_released, input_step;
     wire [IA:0] input_fill_addr, input_step_addr;
     wire [INPUT_WORD-1:0] input_fill_data;
+    wire [INPUT_LOADED-1:0] input_loaded;
+    wire input_padding;
     tile_loader #(
-        .WORD_BITS(INPUT_WORD), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(IA),
-        .BEATS((INPUT_WORD + INPUT_PORT_BITS - 1) / INPUT_PORT_BITS), .TILE_LOOPS(4), .LOOPS(INPUT_LOOPS),
+        .WORD_BITS(INPUT_LOADED), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(IA),
+        .BEATS(INPUT_BEATS), .TILE_LOOPS(4), .LOOPS(INPUT_LOOPS),
         .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(CB), .PADDED(1),
-        .PADDING(SCALED_PADDING[INPUT_WORD-1:0])
+        .PADDING(LOADED_PADDING[INPUT_LOADED-1:0])
     ) input_loader (
         .clk(clk), .rst(rst), .running(running), .trips(input_trips), .jumps(input_jumps),
         .y_base(input_image[3*CB +: CB]), .y_jumps(input_y_jumps), .height(input_image[2*CB +: CB]),
         .x_base(input_image[CB +: CB]), .x_jumps(input_x_jumps), .width(input_image[0 +: CB]),
         .base(input_base), .mem_read(input_read), .mem_addr(input_addr), .mem_data(input_data),
-        .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
+        .write(input_fill), .write_addr(input_fill_addr), .write_data(input_loaded), .write_padding(input_padding),
         .filled(input_filled), .released(input_released)
     );
+    generate
+        if (X_TYPES > 1) begin : packed_inputs
+            unpack_word #(
+                .LANES(ROWS), .LANE_BITS(X_BITS), .TAIL_BITS(SCALED * SCALE_BITS), .PORT_BITS(INPUT_PORT_BITS),
+                .BEATS(INPUT_BEATS), .TYPES(X_TYPES), .TYPE_BITS(X_TYPE_BITS), .ZEROS(X_ZERO),
+                .TAIL_PADDING(UNIT_SCALE)
+            ) unpack (
+                .mode(input_mode), .padding(input_padding), .beats(input_loaded), .word(input_fill_data)
+            );
+        end else begin : inputs
+            assign input_fill_data = input_loaded;
+            wire unused = &{1'b0, input_padding, X_TYPE_BITS};
+        end
+    endgenerate
     wire weight_fill, weight_filled, weight_released, weight_step;
     wire [WA:0] weight_fill_addr, weight_step_addr;
     wire [WEIGHT_WORD-1:0] weight_fill_data;
+    wire [WEIGHT_LOADED-1:0] weight_loaded;
+    wire weight_padding;  // never
     tile_loader #(
-        .WORD_BITS(WEIGHT_WORD), .PORT_BITS(WEIGHT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(WA),
-        .BEATS((WEIGHT_WORD + WEIGHT_PORT_BITS - 1) / WEIGHT_PORT_BITS), .TILE_LOOPS(2), .LOOPS(WEIGHT_LOOPS),
+        .WORD_BITS(WEIGHT_LOADED), .PORT_BITS(WEIGHT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(WA),
+        .BEATS(WEIGHT_BEATS), .TILE_LOOPS(2), .LOOPS(WEIGHT_LOOPS),
         .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(1), .PADDED(0)
     ) weight_loader (
         .clk(clk), .rst(rst), .running(running), .trips(weight_trips), .base({MB{1'b0}}), .jumps(weight_jumps),
         .y_base(1'b0), .y_jumps({WEIGHT_LOOPS{1'b0}}), .height(1'b0),
         .x_base(1'b0), .x_jumps({WEIGHT_LOOPS{1'b0}}), .width(1'b0),
         .mem_read(weight_read), .mem_addr(weight_addr), .mem_data(weight_data),
-        .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
+        .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_loaded), .write_padding(weight_padding),
         .filled(weight_filled), .released(weight_released)
     );
+    generate
+        if (W_TYPES > 1) begin : packed_weights
+            unpack_word #(
+                .LANES(COLUMNS), .LANE_BITS(W_BITS), .PORT_BITS(WEIGHT_PORT_BITS), .BEATS(WEIGHT_BEATS),
+                .TYPES(W_TYPES), .TYPE_BITS(W_TYPE_BITS)
+            ) unpack (
+                .mode(weight_mode), .padding(weight_padding), .beats(weight_loaded), .word(weight_fill_data)
+            );
+        end else begin : weights
+            assign weight_fill_data = weight_loaded;
+            wire unused = &{1'b0, weight_padding, W_TYPE_BITS};
+        end
+    endgenerate
 
     // Operands as the array takes them.
     wire [ROWS*X_LANE_BITS-1:0] x;
@@ -158,21 +218,23 @@ module accelerator #(
     wire reads_scale;
     wire unused_tail;
     operand_buffer #(
-        .LANES(ROWS), .GROUP(LANE_GROUP), .CODE_BITS(X_BITS), .LANE_BITS(X_LANE_BITS), .TAIL_BITS(SCALED * SCALE_BITS),
-        .ADDR_BITS(IA)
+        .LANES(ROWS), .GROUP(LANE_GROUP), .HOP(ADD_CYCLES), .CODE_BITS(X_BITS), .LANE_BITS(X_LANE_BITS),
+        .TAIL_BITS(SCALED * SCALE_BITS), .ADDR_BITS(IA), .MODE_BITS(XM)
     ) input_buffer (
-        .clk(clk), .rst(rst), .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
+        .clk(clk), .rst(rst), .mode(input_mode),
+        .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
         .read(input_step), .read_addr(input_step_addr), .read_raw(1'b0), .lanes(x), .tail(x_scale)
     );
     operand_buffer #(
         .WEIGHTS(1), .LANES(COLUMNS), .GROUP(LANE_GROUP), .CODE_BITS(W_BITS), .LANE_BITS(W_LANE_BITS), .RAW(SCALED),
-        .ADDR_BITS(WA)
+        .ADDR_BITS(WA), .MODE_BITS(WM)
     ) weight_buffer (
-        .clk(clk), .rst(rst), .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
+        .clk(clk), .rst(rst), .mode(weight_mode),
+        .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
         .read(weight_step), .read_addr(weight_step_addr), .read_raw(reads_scale), .lanes(w), .tail(unused_tail)
     );
     // A bank is free for the loader when its last macro has been read; until a beat arrives, the loader needs it not.
-    localparam INPUT_TAIL = (ROWS - 1) / LANE_GROUP * LANE_GROUP - MEMORY_LATENCY;
+    localparam INPUT_TAIL = (ROWS - 1) / LANE_GROUP * LANE_GROUP * ADD_CYCLES - MEMORY_LATENCY;
     localparam WEIGHT_TAIL = (COLUMNS - 1) / LANE_GROUP * LANE_GROUP - MEMORY_LATENCY;
     wire input_done, weight_done;
     delay_line #(.CYCLES(INPUT_TAIL > 0 ? INPUT_TAIL : 0)) input_release (
@@ -189,7 +251,7 @@ module accelerator #(
     wire [COLUMNS*TERM_BITS-1:0] result;
     pass_streamer #(
         .LOOPS(PASS_LOOPS), .STREAM_LOOPS(2), .COUNT_BITS(CB), .ACCUMULATION_BANKS(1 << AB),
-        .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 4) ? ROWS : 4)
+        .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 3 + ADD_CYCLES) ? ROWS : 3 + ADD_CYCLES)
     ) streamer (
         .clk(clk), .rst(rst), .running(running), .trips(pass_trips), .reduction_trips(reduction_trips),
         .tile_ready(tile_ready), .pass_ready(pass_ready), .output_drained(output_drained),
@@ -224,9 +286,9 @@ module accelerator #(
             assign tile_ready = input_available;
             array_weight_stationary #(
                 .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
-                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING), .PIPELINE(PIPELINE), .CONVERT(CONVERT),
+                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING), .PIPELINE(PIPELINE), .HOP(ADD_CYCLES), .CONVERT(CONVERT),
                 .TERM_BITS(TERM_BITS), .SCALED(SCALED), .SCALE_BITS(SCALE_BITS),
-                .SCALE_WORDS(SCALED != 0 ? SCALE_WORDS : 1), .CODE_BITS(W_BITS)
+                .SCALE_WORDS(SCALED != 0 ? SCALE_WORDS : 1), .CODE_BITS(SCALE_PART_BITS)
             ) array (
                 .clk(clk), .rst(rst), .swap(swap), .x(x), .x_scale(x_scale), .block_start(w_first),
                 .scale_word(w_scale), .w(w), .result(result)
@@ -234,7 +296,7 @@ module accelerator #(
                 , .trace(trace_psum)
 `endif
             );
-            delay_line #(.CYCLES(ROWS + 1 + PIPELINE + 2 * CONVERT - AHEAD)) result_delay (
+            delay_line #(.CYCLES(ADD_CYCLES * (ROWS - 1) + 2 + PIPELINE + 2 * CONVERT * ADD_CYCLES - AHEAD)) result_delay (
                 .clk(clk), .rst(rst), .d(input_step), .q(result_valid)
             );
             wire unused = &{1'b0, pass_end, weight_read_jumps};
@@ -263,7 +325,9 @@ module accelerator #(
 `endif
             );
             assign reads_scale = 1'b0;
-            wire unused = &{1'b0, tile_passes, x_scale, GROWING[0], PRODUCT_BITS[0], SCALE_WORDS[0]};
+            wire unused = &{
+                1'b0, tile_passes, x_scale, GROWING[0], PRODUCT_BITS[0], SCALE_WORDS[0], SCALE_PART_BITS[0]
+            };
         end
     endgenerate
 
@@ -272,8 +336,8 @@ module accelerator #(
     wire [AB+AA-1:0] drain_addr;
     wire [OUTPUT_WORD-1:0] drain_data, output_word;
     accumulator #(
-        .LANES(COLUMNS), .GROUP(LANE_GROUP), .PSUM_BITS(TERM_BITS), .BITS(ACCUMULATION_BITS), .LOOPS(PASS_LOOPS),
-        .COUNT_BITS(CB), .ADDR_BITS(AA), .BANK_BITS(AB)
+        .LANES(COLUMNS), .GROUP(LANE_GROUP), .PSUM_BITS(TERM_BITS), .BITS(ACCUMULATION_BITS), .ADD_CYCLES(ADD_CYCLES),
+        .LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(AA), .BANK_BITS(AB)
     ) accumulation (
         .clk(clk), .rst(rst), .trips(result_trips), .base(result_jumps[PASS_LOOPS*AA +: AA]),
         .jumps(result_jumps[PASS_LOOPS*AA-1:0]), .reduce_mask(reduce_mask), .reduction_trips(reduction_trips),

@@ -8,6 +8,7 @@ module accumulator #(
     parameter GROUP = 4,
     parameter PSUM_BITS = 24,
     parameter BITS = 24,                // of an accumulated value
+    parameter ADD_CYCLES = 1,           // the last one ends in the register that is written
     parameter LOOPS = 6,
     parameter COUNT_BITS = 16,
     parameter ADDR_BITS = 8,
@@ -77,14 +78,15 @@ module accumulator #(
                 );
             end
             accumulator_group #(
-                .LANES(HERE), .PSUM_BITS(PSUM_BITS), .BITS(BITS), .ADDR_BITS(ADDR_BITS), .BANK_BITS(BANK_BITS)
+                .LANES(HERE), .PSUM_BITS(PSUM_BITS), .BITS(BITS), .ADD_CYCLES(ADD_CYCLES), .ADDR_BITS(ADDR_BITS),
+                .BANK_BITS(BANK_BITS)
             ) columns (
                 .clk(clk), .rst(rst), .valid(valid_here), .first(first_here), .addr(addr_here),
                 .psum(psum[g*GROUP*PSUM_BITS +: HERE*PSUM_BITS]),
                 .drain_read(drain_read), .drain_addr(drain_addr), .drain_data(drain_data[g*GROUP*BITS +: HERE*BITS])
             );
         end
-        delay_line #(.CYCLES(3)) closing (
+        delay_line #(.CYCLES(2 + ADD_CYCLES)) closing (
             .clk(clk), .rst(rst), .d(group[GROUPS-1].closes_here), .q(output_ready)
         );
     endgenerate

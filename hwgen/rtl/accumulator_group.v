@@ -5,6 +5,7 @@ module accumulator_group #(
     parameter LANES = 4,
     parameter PSUM_BITS = 24,
     parameter BITS = 24,                // of an accumulated value
+    parameter ADD_CYCLES = 1,
     parameter ADDR_BITS = 8,
     parameter BANK_BITS = 1
 ) (
@@ -21,8 +22,8 @@ module accumulator_group #(
     wire add_first, write_valid;
     wire [BANK_BITS+ADDR_BITS-1:0] write_addr;
     delay_line #(.CYCLES(2), .RESET(0)) first_line (.clk(clk), .rst(rst), .d(first), .q(add_first));
-    delay_line #(.CYCLES(3)) valid_line (.clk(clk), .rst(rst), .d(valid), .q(write_valid));
-    delay_line #(.WIDTH(BANK_BITS + ADDR_BITS), .CYCLES(3), .RESET(0)) addr_line (
+    delay_line #(.CYCLES(2 + ADD_CYCLES)) valid_line (.clk(clk), .rst(rst), .d(valid), .q(write_valid));
+    delay_line #(.WIDTH(BANK_BITS + ADDR_BITS), .CYCLES(2 + ADD_CYCLES), .RESET(0)) addr_line (
         .clk(clk), .rst(rst), .d(addr), .q(write_addr)
     );
     wire [LANES*BITS-1:0] read_data, sum;
@@ -41,7 +42,7 @@ module accumulator_group #(
                 .clk(clk), .rst(rst), .d(psum[i*PSUM_BITS +: PSUM_BITS]), .q(aligned)
             );
             accumulate_add adder (
-                .first(add_first), .stored(stored[i*BITS +: BITS]), .psum(aligned), .sum(sum[i*BITS +: BITS])
+                .clk(clk), .first(add_first), .stored(stored[i*BITS +: BITS]), .psum(aligned), .sum(sum[i*BITS +: BITS])
             );
         end
     endgenerate

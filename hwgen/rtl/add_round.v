@@ -1,4 +1,5 @@
 // Adds an exact number to a floating-point code and rounds once, to nearest even; overflow gives infinity.
+// STAGES 2 registers the sum before it is normalised.
 //
 // The exact number is (-1)**negative * significand * 2**(exponent + OFFSET), not normalised. The code follows IEEE 754
 // with EXPONENT_BITS and MANTISSA_BITS and gradual underflow. NaN comes out as the positive quiet NaN; an exact sum
@@ -12,8 +13,10 @@ module add_round #(
     parameter EXACT_EXPONENT_BITS = 5,
     parameter OFFSET = -20,
     parameter EXPONENT_BITS = 8,
-    parameter MANTISSA_BITS = 7
+    parameter MANTISSA_BITS = 7,
+    parameter STAGES = 1
 ) (
+    input  wire                                 clk,
     input  wire                                 negative,
     input  wire [EXACT_EXPONENT_BITS-1:0]       exponent,
     input  wire [SIGNIFICAND_BITS-1:0]          significand,
@@ -45,12 +48,13 @@ module add_round #(
         .infinite(b_infinite), .nan(b_nan)
     );
 
-    // Alignment.
+    // Alignment. Both differences at once: the one that is not negative counts.
     wire signed [X-1:0] a_top = $signed({{(X-EXACT_EXPONENT_BITS){1'b0}}, exponent}) + TOP_OFFSET;
     wire signed [X-1:0] b_top = $signed({{(X-E){1'b0}}, b_exponent});
-    wire signed [X-1:0] distance = a_top - b_top;
-    wire a_first = ~distance[X-1] & (|significand);
-    wire signed [X-1:0] gap = a_first ? distance : -distance;
+    wire signed [X-1:0] a_above = a_top - b_top;
+    wire signed [X-1:0] b_above = b_top - a_top;
+    wire a_first = ~a_above[X-1] & (|significand);
+    wire signed [X-1:0] gap = a_first ? a_above : b_above;
     wire signed [X-1:0] shift = (gap > MAX_SHIFT || gap[X-1]) ? MAX_SHIFT : gap;
     wire [WINDOW-1:0] a_window = {significand, {(WINDOW-S){1'b0}}};
     wire [WINDOW-1:0] b_window = {b_significand, {(WINDOW-M-1){1'b0}}};
@@ -58,17 +62,41 @@ module add_round #(
     wire [WINDOW-1:0] second = a_first ? b_window : a_window;
     wire [2*WINDOW-1:0] spread = {second, {WINDOW{1'b0}}} >> shift;
     wire [WINDOW-1:0] aligned = {spread[2*WINDOW-1:WINDOW+1], spread[WINDOW] | (|spread[WINDOW-1:0])};
-    wire signed [X-1:0] top = a_first ? a_top : b_top;
 
-    // Sum of magnitudes, one bit longer.
+    // Sum of magnitudes, one bit longer; here, too, both differences at once.
     wire subtract = negative ^ b_negative;
-    wire second_larger = aligned > first;
-    wire [WINDOW-1:0] larger = second_larger ? aligned : first;
-    wire [WINDOW-1:0] smaller = second_larger ? first : aligned;
-    wire [WINDOW:0] magnitude = subtract ? {1'b0, larger - smaller} : {1'b0, larger} + {1'b0, smaller};
+    wire [WINDOW:0] difference = {1'b0, first} - {1'b0, aligned};
+    wire [WINDOW:0] opposite = {1'b0, aligned} - {1'b0, first};
+    wire [WINDOW:0] added = {1'b0, first} + {1'b0, aligned};
+    wire second_larger = difference[WINDOW];
     wire first_negative = a_first ? negative : b_negative;
+
+    wire any_nan = nan | b_nan | (infinite & b_infinite & subtract);
+    wire any_infinite = infinite | b_infinite;
+    wire infinite_sign = infinite ? negative : b_negative;
+
+    wire [WINDOW:0] magnitude;
+    wire signed [X-1:0] top;
+    wire sum_negative, zero_negative, is_nan, is_infinite, infinite_negative;
+    localparam STATE = WINDOW + X + 6;
+    wire [STATE-1:0] state = {
+        subtract ? (second_larger ? opposite : difference) : added, a_first ? a_top : b_top,
+        first_negative ^ (second_larger & subtract), negative & b_negative, any_nan, any_infinite, infinite_sign
+    };
+    wire [STATE-1:0] held;
+    assign {magnitude, top, sum_negative, zero_negative, is_nan, is_infinite, infinite_negative} = held;
+    generate
+        if (STAGES == 1) begin : direct
+            assign held = state;
+            wire unused = &{1'b0, clk};
+        end else begin : registered
+            reg [STATE-1:0] state_q;
+            always @(posedge clk) state_q <= state;
+            assign held = state_q;
+        end
+    endgenerate
     wire zero = ~(|magnitude);
-    wire total_negative = zero ? (negative & b_negative) : (first_negative ^ (second_larger & subtract));
+    wire total_negative = zero ? zero_negative : sum_negative;
 
     // Normalisation stops at the smallest exponent: the rest is subnormal.
     wire [COUNT_BITS-1:0] zeros;
@@ -86,11 +114,8 @@ module add_round #(
     wire [X+M-1:0] rounded = {field, normal[WINDOW-1 -: M]} + {{(X+M-1){1'b0}}, up};
     wire overflow = rounded[X+M-1:M] >= {{(X-E){1'b0}}, {E{1'b1}}};
 
-    wire any_nan = nan | b_nan | (infinite & b_infinite & subtract);
-    wire any_infinite = infinite | b_infinite;
-    wire infinite_sign = infinite ? negative : b_negative;
-    assign sum = any_nan ? {1'b0, {E{1'b1}}, 1'b1, {(M-1){1'b0}}}
-               : any_infinite ? {infinite_sign, {E{1'b1}}, {M{1'b0}}}
+    assign sum = is_nan ? {1'b0, {E{1'b1}}, 1'b1, {(M-1){1'b0}}}
+               : is_infinite ? {infinite_negative, {E{1'b1}}, {M{1'b0}}}
                : {total_negative, overflow ? {{E{1'b1}}, {M{1'b0}}} : rounded[E+M-1:0]};
 endmodule
 `default_nettype wire

@@ -1,7 +1,7 @@
-// ROWS x COLUMNS weight-stationary array. Operands and results are wavefronts: row i takes its input one cycle after
+// ROWS x COLUMNS weight-stationary array. Operands and results are wavefronts: row i takes its input HOP cycles after
 // row i - 1, column j its weight and its result one cycle after column j - 1.
-// With the input of row 0 in cycle t, column 0 has the partial sum in t + ROWS - 1, plus the cycles of a multiply-add;
-// two cycles later when sums are converted.
+// With the input of row 0 in cycle t, column 0 has the partial sum in t + HOP * (ROWS - 1), plus the cycles of a
+// multiply-add; 2 * HOP cycles later when sums are converted.
 `default_nettype none
 module array_weight_stationary #(
     parameter ROWS = 8,
@@ -12,6 +12,7 @@ module array_weight_stationary #(
     parameter PRODUCT_BITS = 16,
     parameter GROWING = 0,              // 1: row i carries only the bits that i + 1 products can fill
     parameter PIPELINE = 1,
+    parameter HOP = 1,                  // cycles of an addition, which lie between two rows
     parameter CONVERT = 0,              // 1: sums become terms of the accumulation type
     parameter TERM_BITS = 24,
     parameter SCALED = 0,               // 1: with block scales
@@ -50,7 +51,7 @@ module array_weight_stationary #(
                 assign swap_skewed[0] = swap;
                 assign capture_skewed[0] = block_start;
             end else begin : below
-                delay_line #(.CYCLES(1)) swap_line (
+                delay_line #(.CYCLES(HOP)) swap_line (
                     .clk(clk), .rst(rst), .d(swap_skewed[i-1]), .q(swap_skewed[i])
                 );
                 delay_line #(.CYCLES(2)) capture_line (
@@ -80,7 +81,7 @@ module array_weight_stationary #(
             for (j = 0; j < COLUMNS; j = j + 1) begin : column
                 pe_weight_stationary #(
                     .X_BITS(X_BITS), .W_BITS(W_BITS), .IN_BITS(ABOVE_BITS), .OUT_BITS(BITS),
-                    .BYPASS(i == ROWS - 1 && SCALED == 0)
+                    .BYPASS(i == ROWS - 1 && SCALED == 0 && (HOP == 1 || ROWS == 1))
                 ) pe (
                     .clk(clk),
                     .x_in(x_link[j*X_BITS +: X_BITS]), .x_out(x_link[(j+1)*X_BITS +: X_BITS]),
@@ -109,7 +110,7 @@ module array_weight_stationary #(
         if (SCALED != 0) begin : scaled
             wire swap_below, capture_below;
             // Scales become active with their first use, not a cycle ahead.
-            delay_line #(.CYCLES(2)) swap_line (
+            delay_line #(.CYCLES(HOP + 1)) swap_line (
                 .clk(clk), .rst(rst), .d(swap_skewed[ROWS-1]), .q(swap_below)
             );
             delay_line #(.CYCLES(ROWS)) capture_line (
@@ -117,14 +118,14 @@ module array_weight_stationary #(
             );
             scale_row #(
                 .COLUMNS(COLUMNS), .W_BITS(W_BITS), .CODE_BITS(CODE_BITS), .SCALE_BITS(SCALE_BITS),
-                .SCALE_WORDS(SCALE_WORDS), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS), .PIPELINE(PIPELINE)
+                .SCALE_WORDS(SCALE_WORDS), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS), .ALIGN(PIPELINE - HOP)
             ) scales (
                 .clk(clk), .rst(rst), .swap(swap_below), .capture(capture_below), .x_scale(x_scale),
                 .w(row[ROWS-1].w_below), .psum(bottom), .term(result)
             );
         end else begin : unscaled
             wire unused = &{
-                1'b0, row[ROWS-1].w_below, x_scale, scale_word, PIPELINE[0], SCALE_WORDS[0], CODE_BITS[0]
+                1'b0, rst, row[ROWS-1].w_below, x_scale, scale_word, PIPELINE[0], SCALE_WORDS[0], CODE_BITS[0]
             };
             convert_row #(
                 .COLUMNS(COLUMNS), .CONVERT(CONVERT), .PSUM_BITS(PSUM_BITS), .TERM_BITS(TERM_BITS),

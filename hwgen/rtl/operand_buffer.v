@@ -1,5 +1,5 @@
-// Operand memory of two banks whose words enter the array as a wavefront: lane i leaves i + 2 cycles after the read.
-// GROUP lanes share a macro. The read moves on from macro to macro, GROUP cycles each, so that registers skew only
+// Operand memory of two banks whose words enter the array as a wavefront: lane i leaves i * HOP + 2 cycles after the
+// read. GROUP lanes share a macro. The read moves on from macro to macro with the wavefront, so that registers skew only
 // the lanes of one macro: the area grows linearly with the lanes. A bank is therefore still being read for some
 // cycles after the read of its last word.
 `default_nettype none
@@ -7,14 +7,17 @@ module operand_buffer #(
     parameter WEIGHTS = 0,              // 1: lanes are weights, 0: inputs
     parameter LANES = 8,
     parameter GROUP = 4,
+    parameter HOP = 1,                  // cycles from lane to lane
     parameter CODE_BITS = 8,            // of an element as it is stored
     parameter LANE_BITS = 8,            // inside the array
     parameter RAW = 0,                  // 1: some words are not decoded
     parameter TAIL_BITS = 0,            // of a field behind the last lane, which leaves as it is, after the lanes
-    parameter ADDR_BITS = 8
+    parameter ADDR_BITS = 8,
+    parameter MODE_BITS = 1
 ) (
     input  wire                                         clk,
     input  wire                                         rst,
+    input  wire [MODE_BITS-1:0]                         mode,       // which of the formats the codes have
     input  wire                                         write,
     input  wire [ADDR_BITS:0]                           write_addr,
     input  wire [LANES*CODE_BITS+TAIL_BITS-1:0]         write_data,
@@ -36,14 +39,14 @@ module operand_buffer #(
             if (g == 0) begin : first
                 assign {read_here, raw_here, addr_here} = {read, read_raw, read_addr};
             end else begin : after
-                delay_line #(.CYCLES(GROUP)) read_line (
+                delay_line #(.CYCLES(GROUP * HOP)) read_line (
                     .clk(clk), .rst(rst), .d(group[g-1].read_here), .q(read_here)
                 );
-                delay_line #(.WIDTH(ADDR_BITS + 1), .CYCLES(GROUP), .RESET(0)) addr_line (
+                delay_line #(.WIDTH(ADDR_BITS + 1), .CYCLES(GROUP * HOP), .RESET(0)) addr_line (
                     .clk(clk), .rst(rst), .d(group[g-1].addr_here), .q(addr_here)
                 );
                 if (RAW != 0) begin : marked
-                    delay_line #(.CYCLES(GROUP), .RESET(0)) raw_line (
+                    delay_line #(.CYCLES(GROUP * HOP), .RESET(0)) raw_line (
                         .clk(clk), .rst(rst), .d(group[g-1].raw_here), .q(raw_here)
                     );
                 end else begin : unmarked
@@ -69,9 +72,9 @@ module operand_buffer #(
                 wire [CODE_BITS-1:0] code = word[i*CODE_BITS +: CODE_BITS];
                 wire [LANE_BITS-1:0] decoded, value;
                 if (WEIGHTS != 0) begin : weight
-                    weight_decoder decoder (.code(code), .lane(decoded));
+                    weight_decoder decoder (.mode(mode), .code(code), .lane(decoded));
                 end else begin : input_operand
-                    input_decoder decoder (.code(code), .lane(decoded));
+                    input_decoder decoder (.mode(mode), .code(code), .lane(decoded));
                 end
                 if (RAW != 0) begin : raw_or_decoded
                     wire [LANE_BITS+CODE_BITS-1:0] wide = {{LANE_BITS{1'b0}}, code};
@@ -81,12 +84,12 @@ module operand_buffer #(
                     assign value = decoded;
                     wire unused = raw;
                 end
-                delay_line #(.WIDTH(LANE_BITS), .CYCLES(i + 1), .RESET(0)) skew (
+                delay_line #(.WIDTH(LANE_BITS), .CYCLES(i * HOP + 1), .RESET(0)) skew (
                     .clk(clk), .rst(rst), .d(value), .q(lanes[(g*GROUP+i)*LANE_BITS +: LANE_BITS])
                 );
             end
             if (EXTRA != 0) begin : behind
-                delay_line #(.WIDTH(TAIL_BITS), .CYCLES(HERE + 1), .RESET(0)) skew (
+                delay_line #(.WIDTH(TAIL_BITS), .CYCLES(HERE * HOP + 1), .RESET(0)) skew (
                     .clk(clk), .rst(rst), .d(word[HERE*CODE_BITS +: TAIL_BITS]), .q(tail)
                 );
             end

@@ -6,12 +6,12 @@
 module scale_row #(
     parameter COLUMNS = 8,
     parameter W_BITS = 8,               // of a weight inside the array
-    parameter CODE_BITS = 8,            // of a weight as it is stored: what a word carries of a scale
+    parameter CODE_BITS = 8,            // what a lane of a word carries of a scale
     parameter SCALE_BITS = 8,
     parameter SCALE_WORDS = 1,
     parameter PSUM_BITS = 24,
     parameter TERM_BITS = 16,
-    parameter PIPELINE = 1              // of the multiply-adds above
+    parameter ALIGN = 0                 // cycles from the scale of an input word to the sums of column 0
 ) (
     input  wire                          clk,
     input  wire                          rst,
@@ -52,7 +52,7 @@ module scale_row #(
                 wire unused = &{1'b0, held[HELD_BITS-1:SCALE_BITS]};
             end
             wire [SCALE_BITS-1:0] x_aligned, w_aligned;
-            delay_line #(.WIDTH(2 * SCALE_BITS), .CYCLES(PIPELINE - 1)) align (
+            delay_line #(.WIDTH(2 * SCALE_BITS), .CYCLES(ALIGN)) align (
                 .clk(clk), .rst(rst), .d({x_link[j*SCALE_BITS +: SCALE_BITS], held[SCALE_BITS-1:0]}),
                 .q({x_aligned, w_aligned})
             );

@@ -38,6 +38,7 @@ module tile_loader #(
     output wire                             write,
     output wire [BUFFER_ADDR_BITS:0]        write_addr,
     output wire [WORD_BITS-1:0]             write_data,
+    output wire                             write_padding, // it lies outside the image
     // banks
     output wire                             filled,    // the last word of a tile is being written
     input  wire                             released   // the reader is done with its bank
@@ -116,6 +117,7 @@ module tile_loader #(
     reg bank;
     reg [BUFFER_ADDR_BITS-1:0] position;
     assign write = arrived & arrived_word_end;
+    assign write_padding = ~arrived_in_image;
     assign filled = write & arrived_tile_end;
     assign write_addr = {bank, position};
     always @(posedge clk)

@@ -64,6 +64,21 @@ def test_model_and_verilog_agree_on_the_command_line(folder):
     assert costs == {layer["name"]: layer["cycles_rtl"] for layer in json.loads(out)["layers"]}
 
 
+def test_a_row_chooses_among_the_formats_of_the_accelerator(folder):
+    (folder / "mixed.yaml").write_text("rows: 3\ncolumns: 2\ninput_type: [int8, int4]\nweight_type: [int4, int2]\n")
+    lines = LAYERS.replace("dilation\n", "dilation,input_type,weight_type\n").replace("1,1,1\n", "1,1,1,int4,int2\n")
+    (folder / "mixed.csv").write_text(lines)
+    code, out, errors = run(folder, "rtl", "verify", "mixed.yaml", "--layers", "mixed.csv", "--json")
+    assert code == 0, errors
+    found = [(layer["name"], layer["input_type"], layer["weight_type"]) for layer in json.loads(out)["layers"]]
+    pairs = [("product", x, w) for x in ("int8", "int4") for w in ("int4", "int2")]
+    assert found == [("conv", "int4", "int2"), *pairs]
+    (folder / "mixed.csv").write_text(lines.replace("int4,int2", "int4,int3"))
+    code, _, errors = run(folder, "rtl", "verify", "mixed.yaml", "--layers", "mixed.csv")
+    assert code == 2
+    assert "layer 'conv': weight_type 'int3' is not of this accelerator, allowed: int2, int4" in errors
+
+
 def test_the_table_says_verified(folder):
     code, out, _ = run(folder, "rtl", "verify", "acc.yaml", "--layers", "layers.csv")
     assert code == 0
@@ -119,3 +134,14 @@ def test_systolic_options_are_checked(arguments, message, folder):
     assert code == 2
     assert message in errors
     assert "Traceback" not in errors
+
+
+def test_a_timeline_is_drawn_and_other_suffixes_are_refused(folder):
+    arguments = ("rtl", "timeline", "acc.yaml", "--layers", "layers.csv", "--cycles", "500", "--out")
+    code, out, _ = run(folder, *arguments, "pictures/when.png")
+    assert code == 0
+    assert "conv: " in out
+    assert (folder / "pictures" / "when.png").read_bytes().startswith(b"\x89PNG")
+    code, _, errors = run(folder, *arguments, "when.txt")
+    assert code == 2
+    assert "'when.txt': allowed suffixes are .png, .svg, .pdf" in " ".join(errors.split())

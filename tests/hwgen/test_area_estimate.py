@@ -82,3 +82,6 @@ def test_formats_without_a_row_are_refused():
     config = make_config(rows=2, columns=2, input_type="int3", weight_type="int3")
     with pytest.raises(InputError, match="no area is tabulated for int3 x int3"):
         AreaTerms.of([config])
+    several = make_config(rows=2, columns=2, weight_type=["int8", "int4"])
+    with pytest.raises(InputError, match=r"int8 x int4/int8.*synthesise it instead"):
+        AreaTerms.of([several])

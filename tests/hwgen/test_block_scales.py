@@ -36,10 +36,28 @@ def test_named_block_formats_run_exactly(name, cache):
     assert verify(config_of(name), LAYERS, cache=cache).verified
 
 
-@pytest.mark.parametrize(("name", "sums"), [("mxint8", {}), ("mxfp8_e4m3", {"accumulation_type": "fp32"})])
-def test_golden_follows_the_exact_definition(name, sums):
+@pytest.mark.parametrize("block_size", [8, 12, 32])
+def test_passes_share_the_scale_of_a_larger_block(block_size, cache):
+    """Blocks of two and three passes, and one with more channels than any layer has."""
+    assert verify(config_of("mxint8", block_size=block_size), LAYERS, cache=cache).verified
+
+
+@pytest.mark.parametrize("size", [4, pytest.param(8, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.slow)])
+def test_the_block_of_the_ocp_formats_runs_on_every_array(size, cache):
+    config = make_config(
+        rows=size, columns=size, input_type="e2m1", weight_type="e2m1", scale_type="e8m0", block_size=32
+    )
+    layers = (Layer.gemm("product", M=7, K=18, C=70), Layer.conv("conv", K=5, C=40, H=4, R=2))
+    assert verify(config, layers, cache=cache).verified
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [("mxint8", {}), ("mxfp8_e4m3", {"accumulation_type": "fp32"}), ("mxint8", {"block_size": 8})],
+)
+def test_golden_follows_the_exact_definition(name, others):
     """Scalar loops over exact numbers, in the order in which the tiling visits channels and taps."""
-    config = config_of(name, **sums)
+    config = config_of(name, **others)
     layer = Layer.conv("conv", K=2, C=6, H=4, R=2, padding=1)
     grid = Grid.of(config, layer, Tiling(p1=2, q1=2, k1=1, c1=1, r1=1, s1=2))
     for stimulus in Stimulus:
@@ -51,13 +69,14 @@ def test_golden_follows_the_exact_definition(name, sums):
 
 def _output(config, layer: Layer, operands: Operands, k: int, p: int, q: int) -> int:
     total = None
-    for block in range(2):
+    for part in range(2):
+        block = part if config.block_size == config.rows else 0
         for r, s in np.ndindex(layer.R, layer.S):
             y, x = p + r - layer.padding[0], q + s - layer.padding[1]
             inside = 0 <= y < layer.input_height and 0 <= x < layer.input_width
             psum = config.psum.zero()
             for lane in range(config.rows):
-                c = block * config.rows + lane
+                c = part * config.rows + lane
                 real = inside and c < layer.C
                 left = int(operands.inputs[0, c, y, x]) if real else config.input.zero()
                 right = int(operands.weights[k, c, r, s]) if c < layer.C else config.weight.zero()
@@ -68,19 +87,20 @@ def _output(config, layer: Layer, operands: Operands, k: int, p: int, q: int) ->
     return total
 
 
-def test_quantised_tensors_give_the_product_of_the_dequantised_ones():
+@pytest.mark.parametrize("block_size", [4, 8])
+def test_quantised_tensors_give_the_product_of_the_dequantised_ones(block_size):
     """MXINT8 with float32 sums of few terms is exact: the array computes what the format means."""
-    config = config_of("mxint8", accumulation_type="fp32")
+    config = config_of("mxint8", accumulation_type="fp32", block_size=block_size)
     layer = Layer.gemm("product", M=5, K=3, C=8)
-    block = get_block_format("mxint8", block_size=config.rows)
+    block = get_block_format("mxint8", block_size=block_size)
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(5, 8)), rng.normal(size=(3, 8))
     (x_codes, x_scales), (w_codes, w_scales) = block.quantise(x), block.quantise(w)
     operands = Operands(
         x_codes.T.reshape(1, 8, 5, 1),
         w_codes.reshape(3, 8, 1, 1),
-        x_scales.T.reshape(1, 2, 5, 1),
-        w_scales.reshape(3, 2, 1, 1),
+        x_scales.T.reshape(1, -1, 5, 1),
+        w_scales.reshape(3, -1, 1, 1),
     )
     grid = Grid.of(config, layer, schedule(config, layer).tiling)
     found = config.accumulation.decode(golden_outputs(config, layer, grid, operands)).reshape(3, 5)
@@ -96,6 +116,9 @@ def test_quantised_tensors_give_the_product_of_the_dequantised_ones():
         ({"accumulation_type": "fp16"}, "does not hold every scale"),
         ({"scale_type": "bf16"}, "up to 8 bits"),
         ({"scale_type": "int8"}, "allowed are e8m0"),
+        ({"block_size": 6}, "a pass of 4 rows is scaled once, allowed are multiples of 4"),
+        ({"block_size": 0}, "allowed are multiples of 4"),
+        ({"scale_type": None, "block_size": 4}, "only with a scale_type"),
     ],
 )
 def test_impossible_scales_are_refused(change, message):

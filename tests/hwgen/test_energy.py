@@ -68,7 +68,7 @@ def test_a_wrong_gate_is_found(cache, monkeypatch, tmp_path):
     at = next(i for i, (_, _, out) in enumerate(netlist.gates) if netlist.net_owner[out] == owner)
     table, inputs, output = netlist.gates[at]
     broken = list(netlist.gates)
-    broken[at] = (table ^ (2 ** 2 ** len(inputs) - 1), inputs, output)
+    broken[at] = (table ^ (2**2 ** len(inputs) - 1), inputs, output)
     monkeypatch.setattr(energy_module, "_netlist", lambda *_: dataclasses.replace(netlist, gates=broken))
     found = measure_energy(make_config(**SMALL), LAYERS[:1], cache=ContentCache(tmp_path))
     assert not found.layers[0].bit_exact
@@ -140,7 +140,9 @@ def test_the_command_prints_the_record(cache, record, tmp_path, monkeypatch, cap
     )
 
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["accelgym", "rtl", "energy", str(config), "--layers", str(layers), *arguments])
+        monkeypatch.setattr(
+            sys, "argv", ["accelgym", "rtl", "energy", str(config), "--layers", str(layers), *arguments]
+        )
         with pytest.raises(SystemExit) as stopped:
             main()
         return stopped.value.code, capsys.readouterr()
@@ -170,7 +172,11 @@ def test_formats_that_were_not_measured_keep_the_component_law():
 @pytest.mark.parametrize("template", ["weight_stationary", "output_stationary"])
 @pytest.mark.parametrize(
     "types",
-    [{}, {"weight_type": "int4"}, *({"input_type": name, "weight_type": name} for name in ("e4m3", "posit8_1", "bf16"))],
+    [
+        {},
+        {"weight_type": "int4"},
+        *({"input_type": name, "weight_type": name} for name in ("e4m3", "posit8_1", "bf16")),
+    ],
     ids=lambda types: "-".join(types.values()) or "int8",
 )
 def test_the_closed_form_is_as_good_as_it_says(template, types):
@@ -198,7 +204,7 @@ def test_toggles_are_those_of_verilator(cache, tmp_path):
     }
     netlist = flatten({"top": flat}, "top", library)
     stimulus = np.random.default_rng(3).integers(0, 2, size=(200, len(inputs)))
-    seen, toggles = run_vectors(netlist, "d", "q", stimulus, cache)
+    _, toggles = run_vectors(netlist, "d", "q", stimulus, cache)
 
     gates = "\n".join(
         "assign n[{}] = {}'h{:x} >> {{{}}};".format(
@@ -232,18 +238,29 @@ int main() {{
     )
     tool = verilator()
     run_tool(
-        tool.command("--cc", "--trace-saif", "-Wno-fatal", "--top-module", "top", "--prefix", "Vtop", "--Mdir", ".", "top.v"),
+        tool.command(
+            "--cc", "--trace-saif", "-Wno-fatal", "--top-module", "top", "--prefix", "Vtop", "--Mdir", ".", "top.v"
+        ),
         tmp_path,
         tool.environment,
     )
     sources = [path.name for path in tmp_path.glob("Vtop*.cpp")]
     runtime = [str(tool.include / f"{name}.cpp") for name in ("verilated", "verilated_threads", "verilated_saif_c")]
-    flags = ["-std=c++17", "-O0", "-DVL_TIME_CONTEXT", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=1", "-DVM_TRACE_SAIF=1"]
+    flags = [
+        "-std=c++17",
+        "-O0",
+        "-DVL_TIME_CONTEXT",
+        "-DVM_COVERAGE=0",
+        "-DVM_SC=0",
+        "-DVM_TRACE=1",
+        "-DVM_TRACE_SAIF=1",
+    ]
     include = [f"-I{tool.include}", f"-I{tool.include / 'vltstd'}", "-I."]
     run_tool([compiler(), *flags, *include, *sources, *runtime, "main.cpp", "-lpthread", "-o", "main"], tmp_path)
     run_tool(["./main"], tmp_path)
     text = (tmp_path / "out.saif").read_text()
-    counted = {int(net): int(count) for net, count in re.findall(r"\(n\\\[(\d+)\\\][^()]*(?:\([^()]*\)\s*)*?\(TC (\d+)\)", text)}
+    found = re.findall(r"\(n\\\[(\d+)\\\][^()]*(?:\([^()]*\)\s*)*?\(TC (\d+)\)", text)
+    counted = {int(net): int(count) for net, count in found}
     assert len(counted) == netlist.nets
     assert [counted[net] for net in range(netlist.nets)] == toggles.tolist()
 

@@ -30,6 +30,7 @@ LAYERS = (
         {"input_type": "e4m3", "weight_type": "posit8_1"},
         {"scale_type": "e8m0", "output_port_bits": 13},
         {"input_type": "nf4_int6", "weight_type": "nf4_int6", "scale_type": "e5m3", "pe_pipeline": 2},
+        {"input_type": ("int8", "nf4_int6"), "weight_type": ("int3", "int8"), "scale_type": "e8m0"},
         {"psum_type": "int20", "accumulation_type": "fp32", "template": "output_stationary"},
     ],
     ids=str,

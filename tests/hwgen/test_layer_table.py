@@ -3,8 +3,9 @@
 import pytest
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
-from accelgym.hwgen.layer_table import COLUMNS, read_layers
+from accelgym.hwgen.layer_table import COLUMNS, read_layers, read_types
 
 HEADER = ",".join(COLUMNS)
 
@@ -37,6 +38,17 @@ def test_every_kind_is_read(tmp_path):
 def test_groups_are_an_optional_column(tmp_path):
     (layer,) = read_layers(table(tmp_path, "c,conv,1,4,6,3,3,1,1,1,0,1,2", header=HEADER + ",groups"))
     assert layer.groups == 2
+
+
+def test_rows_may_name_their_number_formats(tmp_path):
+    lines = ("a,gemm,1,2,3,4,,,,,,,int4,", "b,gemm,1,2,3,4,,,,,,,,e4m3", "c,gemm,1,2,3,4")
+    path = table(tmp_path, *lines, header=HEADER + ",weight_type,input_type")
+    assert read_types(path) == (OperandTypes(None, "int4"), OperandTypes("e4m3", None), OperandTypes())
+    assert [layer.name for layer in read_layers(path)] == ["a", "b", "c"]
+    path = table(tmp_path, "a,gemm,1,2,3,4,,,,,,,int4x,", header=HEADER + ",weight_type,input_type")
+    with pytest.raises(InputError, match=":2:13: unknown datatype 'int4x'"):
+        read_types(path)
+    assert read_types(table(tmp_path, "a,gemm,1,2,3,4")) == (OperandTypes(),)
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,9 @@ library (power) {
     pin (A) { direction : input; capacitance : 0.004; }
     pin (Z) {
       direction : output; function : "A'";
-      internal_power () { related_pin : A; rise_power (t) { values ("1, 2", "3, 8"); } fall_power (t) { values ("4"); } }
+      internal_power () {
+        related_pin : A; rise_power (t) { values ("1, 2", "3, 8"); } fall_power (t) { values ("4"); }
+      }
       internal_power () { related_pin : A; when : "A"; power (t) { values ("0, 6"); } }
     }
   }

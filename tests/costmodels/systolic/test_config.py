@@ -19,6 +19,9 @@ from accelgym.costmodels.systolic.config import SystolicConfig, load_config, mak
         (("nf4_int6", "nf4_int6"), "e5m3", ("int24", "bf16")),
         (("int8", "int8"), "e8m0", ("int24", "bf16")),
         (("e2m1", "e2m1"), "e8m0", ("bf16", "bf16")),
+        ((("int4", "int16"), ("int8", "int16")), None, ("int40", "int40")),
+        ((("int4", "int8"), ("int8", "e4m3")), None, ("bf16", "bf16")),
+        ((("int4", "int4q2"), "int8"), None, ("bf16", "bf16")),
     ],
 )
 def test_types_of_sums_follow_from_the_operands(operands, scale, sums):
@@ -41,8 +44,9 @@ def test_the_memories_of_the_published_design():
     assert config.sram_bits == 96 * 1024 * 8
 
 
-def test_files_round_trip(tmp_path):
-    config = make_config(rows=4, columns=6, scale_type="e8m0", pe_pipeline=2)
+@pytest.mark.parametrize("others", [{}, {"weight_type": ("int8", "int4")}])
+def test_files_round_trip(others, tmp_path):
+    config = make_config(rows=4, columns=6, scale_type="e8m0", pe_pipeline=2, **others)
     path = tmp_path / "acc.yaml"
     path.write_text("".join(f"{key}: {value}\n" for key, value in config.model_dump(mode="json").items()))
     assert load_config(path) == config
@@ -68,6 +72,38 @@ def test_files_round_trip(tmp_path):
 def test_what_no_hardware_exists_for_is_refused_with_reasons(values, message):
     with pytest.raises(InputError, match=message):
         make_config(**{"rows": 4, "columns": 4, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"input_type": []}, "name of a number format, or a list"),
+        ({"input_type": 8}, "name of a number format, or a list"),
+        ({"weight_type": ["int8", 4]}, "name of a number format, or a list"),
+        ({"weight_type": ["int8", "int4", "int8"]}, "int8 is listed 2 times"),
+        ({"weight_type": ["int8", "uint16"]}, "weight_type uint16: decoders exist"),
+        ({"weight_type": ["int8", "e8m0"]}, "no zero"),
+        ({"input_type": ["int8", "e4m3"], "psum_type": "int24"}, "e4m3 x int8 -> int24.*infinities and NaNs"),
+        ({"weight_type": ["int8", "int8q1"], "psum_type": "int24"}, "int8 x int8q1 -> int24.*fraction_bits=1"),
+    ],
+)
+def test_lists_of_formats_are_checked_pair_by_pair(values, message):
+    with pytest.raises(InputError, match=message):
+        make_config(**{"rows": 4, "columns": 4, **values})
+
+
+def test_words_have_lanes_of_the_widest_format_and_take_the_beats_of_the_one_at_hand():
+    config = make_config(
+        rows=4, columns=6, input_type=["int4", "int12"], weight_type=["int8", "int3"], scale_type="e8m0"
+    )
+    assert (config.input_word_bits, config.weight_word_bits) == (4 * 12 + 8, 6 * 8)
+    assert (config.packed_input_bits, config.packed_weight_bits) == (4 * 4 + 8, 6 * 8)
+    other = config.with_types("int12", "int3")
+    assert (other.packed_input_bits, other.packed_weight_bits) == (4 * 12 + 8, 6 * 3)
+    assert other.scale_words == config.scale_words == 3
+    assert other.with_types(input="int4", weight="int8") == config
+    with pytest.raises(InputError, match="weight_type 'int4' is not of this accelerator, allowed: int3, int8"):
+        config.with_types(weight="int4")
 
 
 def test_the_model_itself_refuses_unknown_keys():

@@ -8,6 +8,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.models import cost_models
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
+from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tiling import tile_terms
@@ -84,6 +85,20 @@ def test_nothing_is_faster_than_its_busiest_part():
 def test_no_configs_and_no_layers_are_empty_arrays():
     assert SystolicModel().evaluate(SystolicDesigns([], LAYERS)).latency_cycles.shape == (0, 3)
     assert SystolicModel().evaluate(SystolicDesigns(CONFIGS, [])).latency_cycles.shape == (4, 0)
+
+
+def test_layers_run_with_the_formats_they_name():
+    mixed = make_config(rows=4, columns=4, weight_type=["int8", "int4"], input_type=["int8", "int12"])
+    types = [OperandTypes("int12", "int4"), OperandTypes(weight="int4"), OperandTypes()]
+    costs = SystolicModel().evaluate(SystolicDesigns([mixed, CONFIGS[0]], LAYERS, types))
+    for j, (layer, wanted) in enumerate(zip(LAYERS, types, strict=True)):
+        alone = SystolicModel().evaluate(SystolicDesigns([mixed.with_types(*wanted)], [layer]))
+        for name in ("latency_cycles", "energy_pj", "area_um2", "power_mw"):
+            assert getattr(costs, name)[0, j] == getattr(alone, name)[0, 0]
+    assert len(set(costs.area_um2[0])) == 1  # One machine.
+    assert list(costs.reason[1]) == [Reason.FORMAT, Reason.FORMAT, Reason.OK]
+    with pytest.raises(InputError, match="2 types for 3 layers"):
+        SystolicModel().evaluate(SystolicDesigns([mixed], LAYERS, types[:2]))
 
 
 def test_traffic_is_what_a_walk_over_the_tiles_moves():
