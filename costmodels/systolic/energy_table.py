@@ -1,11 +1,11 @@
 """Energy of the logic of a systolic accelerator, with coefficients fitted to the toggles of its own gates.
 
 The structure is that of the traffic. Per processing element: a multiply-add of the layer, one of padding, the start
-of a pass, and one hop of a weight (weight stationary) or of a result (output stationary) down its column. Per lane: a word that an operand
-buffer feeds, decoder and skew registers included, and a word that is accumulated. These stand in a table by number
-formats and template. Loaders, drain, vector unit and control: linear in counted bits. Flip-flops: those of an element
-by the table, the others linear in counted bits; every one takes the energy of its clock pin in every cycle, since no
-clock is gated.
+of a pass, and one hop of a weight (weight stationary) or of a result (output stationary) down its column. Per lane: a
+word that an operand buffer feeds, decoder and skew registers included, and a word that is accumulated. These stand in a
+table by number formats and template. Loaders, drain, vector unit and control: linear in counted bits. Flip-flops: those
+of an element by the table, the others linear in counted bits; every one takes the energy of its clock pin in every
+cycle, since no clock is gated.
 
 Data matter: the table holds for random operands, integers uniform over their range and others normally distributed.
 Zero-delay simulation sees no glitches. ``data/energy_nand2.yaml`` holds the table, where it comes from, and its errors

@@ -1,5 +1,7 @@
 """The cost model ``systolic``: batches, traffic, energy and validity."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -99,6 +101,20 @@ def test_layers_run_with_the_formats_they_name():
     assert list(costs.reason[1]) == [Reason.FORMAT, Reason.FORMAT, Reason.OK]
     with pytest.raises(InputError, match="2 types for 3 layers"):
         SystolicModel().evaluate(SystolicDesigns([mixed], LAYERS, types[:2]))
+
+
+def test_multiply_adds_inside_the_image_are_those_of_a_count_over_all_positions():
+    for H, R, stride, padding, dilation in product((3, 5, 8), (1, 2, 3), (1, 2, 3), (0, 1, 2), (1, 2)):
+        if dilation * (R - 1) + 1 > H + 2 * padding:
+            continue
+        layer = Layer.conv("conv", K=3, C=2, H=H, W=9, R=R, S=2, stride=(stride, 1), padding=padding, dilation=dilation)
+        inside = sum(
+            0 <= p * layer.stride[0] + r * dilation - padding < layer.input_height
+            and 0 <= q * layer.stride[1] + s * dilation - padding < layer.input_width
+            for p, q, r, s in product(range(layer.P), range(layer.Q), range(R), range(2))
+        )
+        terms = tile_terms(Hardware.of([CONFIGS[0]]), Problem.of([layer]), Tiling(1, 1, 1, 1).arrays())
+        assert terms.inside[0] == layer.K * layer.C * inside
 
 
 def test_traffic_is_what_a_walk_over_the_tiles_moves():
