@@ -33,8 +33,8 @@ def truth_table(expression: str, pins: Sequence[str]) -> int:
 class _Parser:
     def __init__(self, expression: str, pins: Sequence[str]) -> None:
         self._expression = expression
-        rows = range(2 ** len(pins))
-        self._full = 2 ** len(rows) - 1
+        rows = range(1 << len(pins))
+        self._full = (1 << len(rows)) - 1
         self._values = {pin: sum((row >> j & 1) << row for row in rows) for j, pin in enumerate(pins)}
         self._values |= {"0": 0, "1": self._full}
         self._tokens = [match[1] for match in _TOKEN.finditer(expression)]
@@ -70,7 +70,7 @@ class _Parser:
         return value
 
     def _different(self) -> int:
-        value: int = self._atom()
+        value = self._atom()
         while self._peek() == "^":
             self._tokens.pop(0)
             value ^= self._atom()

@@ -22,7 +22,7 @@ from accelgym.hwgen.gates import energy as energy_module
 from accelgym.hwgen.gates.energy import EnergyRecord, measure_energy
 from accelgym.hwgen.gates.netlist import flatten
 from accelgym.hwgen.gates.prices import price
-from accelgym.hwgen.gates.simulator import run_vectors
+from accelgym.hwgen.gates.simulator import PORTS, run_vectors
 from accelgym.hwgen.simulator import HARNESSES
 from accelgym.hwgen.synthesis.flow import mapped_design
 from accelgym.hwgen.synthesis.liberty import DEFAULT_LIBRARY, read_library
@@ -269,8 +269,6 @@ int main() {{
 
 def test_ports_of_the_harness_are_those_of_the_simulator():
     """The two sides count ports alike."""
-    from accelgym.hwgen.gates.simulator import PORTS
-
     text = (HARNESSES / "gate_layers.cpp").read_text()
     names = re.findall(r"k([A-Z]\w+)", re.search(r"enum Port \{(.*?)\}", text, re.DOTALL)[1])
     snake = [re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in names]
