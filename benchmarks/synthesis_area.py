@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.hwgen.cache import ContentCache
@@ -35,7 +37,7 @@ PUBLISHED_SHARES = {
 DEPTH = 1024
 
 
-def _report(rows: int, columns: int, store: ContentCache, **types: str) -> SynthesisReport:
+def _report(rows: int, columns: int, store: ContentCache, **types: Any) -> SynthesisReport:
     depths = {f"{name}_buffer_depth": DEPTH for name in ("input", "weight", "accumulation")}
     ports = {"input_port_bits": 8 * rows, "weight_port_bits": 8 * columns, "output_port_bits": 8 * columns}
     return synthesise(make_config(rows=rows, columns=columns, **depths, **ports, **types), cache=store)
@@ -78,18 +80,28 @@ def main() -> None:
                 f"{kind:<8} {pe:12,.0f} {pe / base[0]:10.2f} {published:10.2f} {array / base[1]:17.2f} "
                 f"{report.critical_path_ps:6.0f}"
             )
-        print("\ncolumns at 8 rows: area over that of the line through the first two points")
-        for growing in (False, True):
-            reports = {c: _report(8, c, store, row_psum_widths=growing) for c in (4, 8, 16, 32)}
-            for label, pick in (
-                ("processing elements", _processing_elements),
-                ("array", lambda report: report.parts["array"]),
-                ("all", lambda report: report.area_nand2),
-            ):
-                first, second = pick(reports[4]), pick(reports[8])
-                slope = (second - first) / 4
-                found = "  ".join(f"{c}: {pick(r) / (first + slope * (c - 4)):.3f}" for c, r in reports.items())
-                print(f"{'growing' if growing else 'fixed':<8} {label:<24} {found}")
+        for fixed, counted in (("rows", "columns"), ("columns", "rows")):
+            print(f"\n{counted} at 8 {fixed}: area over that of the line through the first two points")
+            for growing in (False, True):
+                _print_linearity(store, fixed, counted, growing)
+
+
+def _print_linearity(store: ContentCache, fixed: str, counted: str, growing: bool) -> None:
+    sizes = (4, 8, 16, 32)
+    reports = [_report(**{fixed: 8, counted: size}, store=store, row_psum_widths=growing) for size in sizes]
+    label = "growing sums" if growing else "fixed sums"
+    for part, pick in _PARTS_OF_A_LINE.items():
+        areas = [pick(report) for report in reports]
+        slope = (areas[1] - areas[0]) / (sizes[1] - sizes[0])
+        found = (f"{n}: {a / (areas[0] + slope * (n - sizes[0])):.4f}" for n, a in zip(sizes, areas, strict=True))
+        print(f"{label:<13} {part:<20} {'  '.join(found)}")
+
+
+_PARTS_OF_A_LINE: dict[str, Callable[[SynthesisReport], float]] = {
+    "processing elements": _processing_elements,
+    "array": lambda report: report.parts["array"],
+    "all": lambda report: report.area_nand2,
+}
 
 
 if __name__ == "__main__":

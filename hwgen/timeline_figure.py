@@ -9,6 +9,7 @@ from pathlib import Path
 
 from accelgym.costmodels.errors import InputError, MissingExtraError
 from accelgym.costmodels.systolic.config import SystolicConfig
+from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import schedule
 from accelgym.costmodels.systolic.tiling import TileTerms, Tilings, tile_terms
@@ -24,7 +25,11 @@ _ROW_HEIGHT = 1.9
 
 
 def draw_timeline(
-    config: SystolicConfig, layers: Sequence[Layer], path: Path, cycles: int | None = None
+    config: SystolicConfig,
+    layers: Sequence[Layer],
+    path: Path,
+    cycles: int | None = None,
+    types: Sequence[OperandTypes] | None = None,
 ) -> dict[str, int]:
     """Draws the schedule of layers, each with its fastest tiling.
 
@@ -33,12 +38,14 @@ def draw_timeline(
         layers: Convolutions and matrix products.
         path: Picture to write; its suffix is one of :data:`FORMATS`.
         cycles: How much of each layer to show; all of it when None.
+        types: Number formats of each layer; what is open, or None, is the first one of the accelerator.
 
     Returns:
         Cycles of every layer by name.
 
     Raises:
-        InputError: The suffix is another, or a layer has no tile that fits.
+        InputError: The suffix is another, or a layer has no tile that fits, or a number format that is not of the
+            accelerator.
         MissingExtraError: matplotlib is not installed.
     """
     if path.suffix not in FORMATS:
@@ -51,11 +58,13 @@ def draw_timeline(
     figure = Figure(figsize=(11, 0.4 + _ROW_HEIGHT * len(layers)), layout="constrained")
     FigureCanvasAgg(figure)
     found = {}
-    for axes, layer in zip(figure.subplots(len(layers), 1, squeeze=False)[:, 0], layers, strict=True):
-        chosen = schedule(config, layer)
+    plots = figure.subplots(len(layers), 1, squeeze=False)[:, 0]
+    for axes, layer, wanted in zip(plots, layers, types or [OperandTypes()] * len(layers), strict=True):
+        run = config.with_types(*wanted)
+        chosen = schedule(run, layer)
         found[layer.name] = chosen.cycles
         shown = min(chosen.cycles, cycles or chosen.cycles)
-        spans = _visible(config, layer, chosen.tiling.arrays(), shown)
+        spans = _visible(run, layer, chosen.tiling.arrays(), shown)
         for row, engine in enumerate(ENGINES):
             bars = [(span.start, span.end - span.start) for span in spans if span.engine == engine]
             colours = [_SHADES[row][index % 2] for index in range(len(bars))]

@@ -32,7 +32,7 @@ from accelgym.hwgen.simulator import Job, Simulator, build_simulator
 from accelgym.hwgen.stimulus import Operands, Stimulus, draw_operands
 from accelgym.hwgen.toolchain import tool_versions
 
-__all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "model_text", "runs_of", "verify"]
+__all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "model_text", "planned_runs", "verify"]
 
 _MODEL_PACKAGES = ("accelgym.costmodels.systolic", "accelgym.costmodels.datatypes")
 Codes = npt.NDArray[np.int64]
@@ -170,7 +170,8 @@ def verify(
         rtl: Verilog to check in place of the generated one.
 
     Raises:
-        InputError: A layer has no tile that fits, or a number format that is not of the accelerator.
+        InputError: A layer has no tile that fits, or a number format that is not of the accelerator; or types or
+            tilings are not one a layer.
         MissingExtraError: A tool is not installed.
         ToolError: The RTL does not compile.
     """
@@ -179,11 +180,7 @@ def verify(
     digest = content_key(*(part for name in sorted(design.files) for part in (name, design.files[name])))
     settings = config.model_dump(mode="json")
     given = None if tilings is None else [asdict(tiling) for tiling in tilings]
-    runs = [
-        (run, layer, None if tilings is None else tilings[index])
-        for index, layer in enumerate(layers)
-        for run in runs_of(config, layer, OperandTypes() if types is None else types[index])
-    ]
+    runs = planned_runs(config, layers, types, tilings)
     formats = [(run.input.name, run.weight.name) for run, _, _ in runs]
     described = json.dumps([settings, [asdict(layer) for layer in layers], formats, given, seed], sort_keys=True)
 
@@ -202,16 +199,28 @@ def verify(
     return VerificationRecord.from_json(json.loads((folder / "record.json").read_text()))
 
 
-def runs_of(config: SystolicConfig, layer: Layer, types: OperandTypes) -> tuple[SystolicConfig, ...]:
-    """Returns the accelerator once for every pair of number formats that a layer is to run with.
+def planned_runs(
+    config: SystolicConfig,
+    layers: Sequence[Layer],
+    types: Sequence[OperandTypes] | None,
+    tilings: Sequence[Tiling] | None,
+) -> list[tuple[SystolicConfig, Layer, Tiling | None]]:
+    """Returns what to run: layers with the accelerator in each of their formats.
 
     Raises:
-        InputError: A number format that is not of the accelerator.
+        InputError: Other than one entry a layer, or a number format that is not of the accelerator.
     """
-    try:
-        return config.with_every_pair(types)
-    except InputError as error:
-        raise InputError(f"layer {layer.name!r}: {error}") from error
+    for name, given in (("types", types), ("tilings", tilings)):
+        if given is not None and len(given) != len(layers):
+            raise InputError(f"{len(given)} {name} for {len(layers)} layers, allowed: one each")
+    runs: list[tuple[SystolicConfig, Layer, Tiling | None]] = []
+    for index, layer in enumerate(layers):
+        try:
+            formats = config.with_every_pair(OperandTypes() if types is None else types[index])
+        except InputError as error:
+            raise InputError(f"layer {layer.name!r}: {error}") from error
+        runs += [(run, layer, None if tilings is None else tilings[index]) for run in formats]
+    return runs
 
 
 def _verify_layer(

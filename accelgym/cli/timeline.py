@@ -20,9 +20,10 @@ def timeline(
 ) -> None:
     """Draws when memory ports and array work on each layer, tile by tile, with its fastest tiling."""
     from accelgym.costmodels.systolic.config import load_config
-    from accelgym.hwgen.layer_table import read_layers
+    from accelgym.hwgen.layer_table import read_layers, read_types
     from accelgym.hwgen.timeline_figure import draw_timeline
 
-    for name, count in draw_timeline(load_config(config), read_layers(layers), picture, cycles).items():
+    drawn = draw_timeline(load_config(config), read_layers(layers), picture, cycles, read_types(layers))
+    for name, count in drawn.items():
         out.print(f"{name}: {count:,} cycles", markup=False)
     out.print(f"wrote {picture}", markup=False)

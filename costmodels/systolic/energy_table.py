@@ -52,6 +52,7 @@ SWITCHING_TERMS = (*LOADING_TERMS, *DRAIN_TERMS, *CONTROL_TERMS)
 FLIP_FLOP_TERMS = (
     *("constant", "output_stationary", "address_bits", "input_word_bits", "weight_word_bits", "psum_word_bits"),
     *("accumulation_word_bits", "bank_word_bits", "assembled_bits", "sent_bits", "latency", "rows", "columns"),
+    *("slow_word_bits", "slow_rows"),
 )
 """What the number of flip-flops outside the processing elements is linear in."""
 
@@ -194,6 +195,9 @@ def flip_flop_counts(config: SystolicConfig) -> dict[str, float]:
         "latency": config.memory_latency,
         "rows": config.rows,
         "columns": config.columns,
+        # Where a row takes two cycles, its skew registers are twice as many.
+        "slow_word_bits": (config.add_cycles - 1) * config.input_word_bits,
+        "slow_rows": (config.add_cycles - 1) * config.rows,
     }
 
 

@@ -40,7 +40,7 @@ from accelgym.hwgen.synthesis.liberty import Library, read_library
 from accelgym.hwgen.synthesis.report import PARTS
 from accelgym.hwgen.synthesis.yosys import yosys_version
 from accelgym.hwgen.toolchain import tool_versions
-from accelgym.hwgen.verification import model_text, runs_of
+from accelgym.hwgen.verification import model_text, planned_runs
 
 __all__ = ["LOGIC_PARTS", "EnergyRecord", "LayerEnergy", "ModuleEnergy", "measure_energy"]
 
@@ -203,9 +203,8 @@ def measure_energy(
     liberty = content_key(cells.text)
     tools = f"{yosys_version()}; {tool_versions()}"
     runs = [
-        (run, layer, schedule(run, layer).tiling if tilings is None else tilings[index])
-        for index, layer in enumerate(layers)
-        for run in runs_of(config, layer, OperandTypes() if types is None else types[index])
+        (run, layer, tiling or schedule(run, layer).tiling)
+        for run, layer, tiling in planned_runs(config, layers, types, tilings)
     ]
     described = json.dumps(
         [

@@ -73,6 +73,10 @@ def test_a_row_chooses_among_the_formats_of_the_accelerator(folder):
     found = [(layer["name"], layer["input_type"], layer["weight_type"]) for layer in json.loads(out)["layers"]]
     pairs = [("product", x, w) for x in ("int8", "int4") for w in ("int4", "int2")]
     assert found == [("conv", "int4", "int2"), *pairs]
+    cycles = json.loads(out)["layers"][0]["cycles_rtl"]
+    code, out, _ = run(folder, "rtl", "timeline", "mixed.yaml", "--layers", "mixed.csv", "--out", "mixed.svg")
+    assert code == 0
+    assert f"conv: {cycles:,} cycles" in out
     (folder / "mixed.csv").write_text(lines.replace("int4,int2", "int4,int3"))
     code, _, errors = run(folder, "rtl", "verify", "mixed.yaml", "--layers", "mixed.csv")
     assert code == 2

@@ -26,7 +26,7 @@ def record(rtl: Rtl, cache) -> VerificationRecord:
     ("file", "old", "new"),
     [
         ("mac_int.v", "wide_addend + wide_product", "wide_addend - wide_product"),
-        ("operand_buffer.v", ".CYCLES(i + 1)", ".CYCLES(i == 2 ? 1 : i + 1)"),
+        ("operand_buffer.v", ".CYCLES(i * HOP + 1)", ".CYCLES(i == 2 ? 1 : i + 1)"),
         ("accumulator_group.v", ".CYCLES(LANES - 1 - i)", ".CYCLES(LANES - 1)"),
         ("pe_weight_stationary.v", "if (swap_in) active <= waiting;", "active <= waiting;"),
         ("tile_loader.v", "arrived_in_image ? read_word : PADDING", "read_word"),
@@ -61,7 +61,7 @@ def test_a_fault_in_one_element_is_located(cache):
 
 
 def test_a_cycle_too_few_is_noticed(cache):
-    old = "delay_line #(.CYCLES(3)) closing ("
+    old = "delay_line #(.CYCLES(2 + ADD_CYCLES)) closing ("
     found = record(broken("accumulator.v", old, "delay_line #(.CYCLES(2)) closing ("), cache)
     assert found.bit_exact  # The drain is still behind the last addition.
     assert not found.cycles_exact

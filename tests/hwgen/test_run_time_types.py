@@ -33,6 +33,7 @@ MIXTURES = {
         "scale_type": "e5m3",
         "block_size": 8,
         "input_port_bits": 13,
+        "pe_pipeline": 3,
     },
     "sums of growing width": {"input_type": ("int8", "int3"), "weight_type": ("int4", "int2"), "row_psum_widths": True},
 }
@@ -118,6 +119,8 @@ def test_a_layer_may_name_its_formats(cache):
     assert found == [("conv", "e4m3", "bf16"), ("product", "int8", "int8"), ("product", "e4m3", "int8")]
     with pytest.raises(InputError, match=r"layer 'conv': input_type 'int4' is not of this accelerator.*e4m3, int8"):
         _records(config, [OperandTypes("int4"), OperandTypes()], cache)
+    with pytest.raises(InputError, match="1 types for 2 layers"):
+        _records(config, [OperandTypes()], cache)
 
 
 def _records(config, types, cache):
