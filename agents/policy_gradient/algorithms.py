@@ -96,8 +96,8 @@ class MaskablePPOAgent(PPOAgent):
     """PPO with invalid-action masking (Huang and Ontanon, 2022), sb3-contrib.
 
     The environment's mask closes the options after which no completion fits the budget or the memories, so that every
-    design is feasible. That also makes it the one of these agents that searches mappings. Otherwise as
-    :class:`PPOAgent`, arguments included.
+    design is feasible. That also makes it the one of these agents that searches mappings and accelerators. Otherwise
+    as :class:`PPOAgent`, arguments included.
     """
 
     name: ClassVar[str] = "maskable_ppo"

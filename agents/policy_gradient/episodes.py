@@ -12,6 +12,8 @@ import numpy.typing as npt
 from gymnasium.vector import VectorEnv
 
 from accelgym.costmodels.errors import InputError
+from accelgym.envs.codesign import CoDesignTask, CoDesignVectorEnv
+from accelgym.envs.hwgen import HwGenTask, HwGenVectorEnv
 from accelgym.envs.mapping import MappingTask, MappingVectorEnv
 from accelgym.envs.network_mapping import NetworkMappingTask, NetworkMappingVectorEnv
 from accelgym.envs.resource_assignment import ResourceAssignmentTask, ResourceAssignmentVectorEnv
@@ -44,7 +46,8 @@ def episodes_of(task: Task, agent: str, *, masked: bool) -> Episodes:
     Args:
         task: The task.
         agent: Name of the agent, for messages.
-        masked: Whether the agent honours masks. Without them hardly any sequence of choices is a mapping.
+        masked: Whether the agent honours masks. Without them hardly any sequence of choices is a mapping or an
+            accelerator.
 
     Raises:
         InputError: The agent cannot learn on this kind of task.
@@ -55,12 +58,17 @@ def episodes_of(task: Task, agent: str, *, masked: bool) -> Episodes:
         return Episodes(task.table.slots, knobs, POSITION, build, task.designs)
     if masked and isinstance(task, MappingTask):
         space = task.mapspace
-        return Episodes(
-            len(space.decisions), (space.num_choices,), 0, partial(MappingVectorEnv, task=task), task.designs
-        )
+        lanes = CoDesignVectorEnv if isinstance(task, CoDesignTask) else MappingVectorEnv
+        return Episodes(len(space.decisions), (space.num_choices,), 0, partial(lanes, task=task), task.designs)
     if masked and isinstance(task, NetworkMappingTask):
         return Episodes(
             len(task.space), (task.num_choices,), 0, partial(NetworkMappingVectorEnv, task=task), task.designs
         )
-    kinds = "a resource-assignment or mapping task" if masked else "a resource-assignment task"
+    if masked and isinstance(task, HwGenTask):
+        steps = len(task.space)
+        # The decisions are the design.
+        return Episodes(
+            steps, (int(task.space.nvec.max()),), steps, partial(HwGenVectorEnv, task=task), lambda choices: choices
+        )
+    kinds = "a resource-assignment, mapping or hardware-generation task" if masked else "a resource-assignment task"
     raise InputError(f"agent {agent!r} needs {kinds}, got {type(task).__name__}")

@@ -36,7 +36,7 @@ def tasks_for(name):
     if name in MAPPING_ONLY:
         return ["mapping"]
     if name in SEQUENTIAL_ONLY:
-        return ["assignment", "mapping"]
+        return ["assignment", "mapping", "hwgen"]
     return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping", "hwgen"]
 
 
