@@ -132,7 +132,8 @@ def test_bad_arguments_are_named(cache, tmp_path):
 
 
 def test_the_command_prints_the_record(cache, record, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("ACCELGYM_CACHE", str(cache.root.parent))
+    (tmp_path / "hwgen").symlink_to(cache.root)
+    monkeypatch.setenv("ACCELGYM_CACHE", str(tmp_path))
     config, layers = tmp_path / "config.yaml", tmp_path / "layers.csv"
     config.write_text(yaml.safe_dump(SMALL))
     layers.write_text(
