@@ -81,6 +81,7 @@ HELD_OUT_LAYERS = (
     Layer.gemm("product", M=40, K=24, C=20),
     Layer.conv("filter", K=10, C=12, H=5, R=3, padding=1),
     Layer.gemm("vector", M=3, K=20, C=40),
+    Layer.gemm("narrow", M=20, K=3, C=30),
 )
 ZEROS = 0.5
 

@@ -60,19 +60,16 @@ def energy(
 
 
 def _print(record: EnergyRecord, title: str) -> None:
-    numbers = (*_HEADERS.values(), "total", "pJ/MAC", "toggles", "cycles")
-    table = Table("layer, nJ", *(Column(name, justify="right") for name in numbers), "exact", title=title)
+    numbers = (*_HEADERS.values(), "total", "pJ/MAC", "cycles")
+    table = Table("layer, nJ", *(Column(name, justify="right") for name in numbers), title=title)
     pairs = {(layer.input_type, layer.weight_type) for layer in record.layers}
     for layer in record.layers:
-        exact = layer.bit_exact and layer.cycles == layer.cycles_model
         table.add_row(
             layer.name if len(pairs) == 1 else f"{layer.name} {layer.input_type} x {layer.weight_type}",
             *(f"{layer.parts_pj[part] / 1e3:,.1f}" for part in _HEADERS),
             f"{layer.total_pj / 1e3:,.1f}",
             f"{layer.total_pj / layer.macs:.3f}",
-            f"{layer.toggle_rate:.3f}",
             f"{layer.cycles:,}",
-            "yes" if exact else "no",
         )
     out.print(table)
     clock = sum(module.clock_pj for layer in record.layers for module in layer.modules)
@@ -80,6 +77,13 @@ def _print(record: EnergyRecord, title: str) -> None:
         f"{record.pj_per_mac:.3f} pJ/MAC, {clock / record.total_pj:.0%} of it the clock of {record.flip_flops:,} "
         f"flip-flops; memory ports {sum(layer.memory_pj for layer in record.layers):,.0f} pJ apart"
     )
+    for layer in record.layers:
+        if not layer.bit_exact or layer.cycles != layer.cycles_model:
+            out.print(f"layer {layer.name}: the gates give other bits or cycles than golden and model")
+    rate = sum(layer.toggle_rate * layer.cycles for layer in record.layers)
+    rate /= sum(layer.cycles for layer in record.layers)
+    verdict = "bit-exact and cycle-exact" if record.exact else "NOT exact"
+    out.print(f"{verdict}; a net changes {rate:.3f} times a cycle")
     leakages = [layer.leakage_pj for layer in record.layers if layer.leakage_pj is not None]
     out.print(f"leakage {sum(leakages):,.0f} pJ" if leakages else "leakage: the library has none")
     out.print(f"library {record.library}, seed {record.seed}, {record.tools}")
