@@ -162,8 +162,8 @@ class SystolicConfig(StrictModel):
         if self.scale_type is not None:
             if self.template is not Template.WEIGHT_STATIONARY:
                 raise ValueError(
-                    f"scale_type {self.scale_type}: block scales need the weight_stationary template, where a pass is "
-                    "a block"
+                    f"scale_type {self.scale_type}: block scales need the weight_stationary template, where all terms "
+                    "of a pass are channels of one tap"
                 )
             if self.accumulation.kind is not Kind.FLOAT:
                 raise ValueError(f"scale_type {self.scale_type}: block scales need a float accumulation_type")

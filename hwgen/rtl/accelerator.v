@@ -286,8 +286,8 @@ module accelerator #(
             assign tile_ready = input_available;
             array_weight_stationary #(
                 .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
-                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING), .PIPELINE(PIPELINE), .HOP(ADD_CYCLES), .CONVERT(CONVERT),
-                .TERM_BITS(TERM_BITS), .SCALED(SCALED), .SCALE_BITS(SCALE_BITS),
+                .PRODUCT_BITS(PRODUCT_BITS), .GROWING(GROWING), .PIPELINE(PIPELINE), .HOP(ADD_CYCLES),
+                .CONVERT(CONVERT), .TERM_BITS(TERM_BITS), .SCALED(SCALED), .SCALE_BITS(SCALE_BITS),
                 .SCALE_WORDS(SCALED != 0 ? SCALE_WORDS : 1), .CODE_BITS(SCALE_PART_BITS)
             ) array (
                 .clk(clk), .rst(rst), .swap(swap), .x(x), .x_scale(x_scale), .block_start(w_first),
@@ -296,7 +296,8 @@ module accelerator #(
                 , .trace(trace_psum)
 `endif
             );
-            delay_line #(.CYCLES(ADD_CYCLES * (ROWS - 1) + 2 + PIPELINE + 2 * CONVERT * ADD_CYCLES - AHEAD)) result_delay (
+            localparam RESULT_CYCLES = ADD_CYCLES * (ROWS - 1) + 2 + PIPELINE + 2 * CONVERT * ADD_CYCLES - AHEAD;
+            delay_line #(.CYCLES(RESULT_CYCLES)) result_delay (
                 .clk(clk), .rst(rst), .d(input_step), .q(result_valid)
             );
             wire unused = &{1'b0, pass_end, weight_read_jumps};

@@ -32,9 +32,10 @@ module add_round #(
     localparam S = SIGNIFICAND_BITS;
     localparam WINDOW = S + M + 4;
     localparam COUNT_BITS = $clog2(WINDOW + 2);
-    // Exponents of the top bits are compared as biased exponents of the result, with room for both signs.
-    localparam X = ((E > EXACT_EXPONENT_BITS) ? E : EXACT_EXPONENT_BITS) + 3;
+    // Exponents of the top bits are compared as biased exponents of the result, with room for their difference.
     localparam [31:0] TOP_OFFSET_WIDE = OFFSET + S - 1 + BIAS;
+    localparam TOP_DISTANCE = (OFFSET + S - 1 + BIAS < 0) ? -(OFFSET + S - 1 + BIAS) : OFFSET + S - 1 + BIAS;
+    localparam X = $clog2((1 << EXACT_EXPONENT_BITS) + (1 << E) + TOP_DISTANCE + WINDOW) + 2;
     localparam signed [X-1:0] TOP_OFFSET = $signed(TOP_OFFSET_WIDE[X-1:0]);
     localparam signed [X-1:0] MAX_SHIFT = WINDOW;
     localparam signed [X-1:0] ONE = 1;

@@ -59,7 +59,8 @@ module array_output_stationary #(
                 assign result_above = {COLUMNS*PSUM_BITS{1'b0}};
             end else begin : inner
                 delay_line #(.WIDTH(2), .CYCLES(1)) marks (
-                    .clk(clk), .rst(rst), .d({first_skewed[i-1], last_skewed[i-1]}), .q({first_skewed[i], last_skewed[i]})
+                    .clk(clk), .rst(rst), .d({first_skewed[i-1], last_skewed[i-1]}),
+                    .q({first_skewed[i], last_skewed[i]})
                 );
                 assign w_above = row[i-1].w_below;
                 assign result_above = row[i-1].result_below;

@@ -1,6 +1,6 @@
 // Operand memory of two banks whose words enter the array as a wavefront: lane i leaves i * HOP + 2 cycles after the
-// read. GROUP lanes share a macro. The read moves on from macro to macro with the wavefront, so that registers skew only
-// the lanes of one macro: the area grows linearly with the lanes. A bank is therefore still being read for some
+// read. GROUP lanes share a macro. The read moves on from macro to macro with the wavefront, so that registers skew
+// only the lanes of one macro: the area grows linearly with the lanes. A bank is therefore still being read for some
 // cycles after the read of its last word.
 `default_nettype none
 module operand_buffer #(

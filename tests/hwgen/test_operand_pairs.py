@@ -16,8 +16,9 @@ KINDS = {
     "posit8_1": ("posit8_1", "posit8_1", "bf16"),
     "hybrid": ("e4m3", "e5m2", "fp32"),
     "integer operands, float sums": ("int8", "int8", "fp32"),
+    "products far below the sums": ("int8q135", "int8q135", "fp16"),
 }
-QUICK = ("int8", "e4m3", "posit8_1")
+QUICK = ("int8", "e4m3", "posit8_1", "products far below the sums")
 
 
 @pytest.mark.parametrize(
