@@ -180,11 +180,11 @@ def test_formats_that_were_not_measured_keep_the_component_law():
     ],
     ids=lambda types: "-".join(types.values()) or "int8",
 )
-def test_the_closed_form_is_as_good_as_it_says(template, types):
+def test_the_closed_form_is_as_good_as_it_says(cache, template, types):
     """Another shape, seed and layer than those of the fit; the bound is the stated maximum with half of it to spare."""
     config = make_config(rows=5, columns=6, template=template, **types)
     layer = Layer.conv("other", K=14, C=9, H=7, R=3, padding=1)
-    (measured,) = measure_energy(config, [layer], seed=5).layers
+    (measured,) = measure_energy(config, [layer], seed=5, cache=cache).layers
     law = EnergyLaw.of(config)
     chosen = schedule(config, layer)
     outside = measured.memory_pj + measured.sram_pj + law.leakage * chosen.cycles
