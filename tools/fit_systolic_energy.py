@@ -1,7 +1,7 @@
 """Fits ``costmodels/systolic/data/energy_nand2.yaml`` to gate-level toggles: ``python tools/fit_systolic_energy.py``.
 
-Takes about a quarter of an hour with an empty cache; an interrupted run goes on where it stopped. Prints what it writes
-and the error on every layer held out. Schedules read the table, too: empty its ``kinds`` when its terms change.
+Takes about a quarter of an hour with an empty cache; an interrupted run goes on where it stopped. Prints what it
+writes and the error on every layer held out. Schedules read the table, too: empty its ``kinds`` when its terms change.
 """
 
 from __future__ import annotations
