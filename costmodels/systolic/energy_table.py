@@ -9,8 +9,8 @@ cycle, since no clock is gated.
 
 Data matter: the table holds for random operands, integers uniform over their range and others normally distributed.
 Zero-delay simulation sees no glitches. ``data/energy_nand2.yaml`` holds the table, where it comes from, and its errors
-on configurations and layers that were not fitted: 3.4 % in the mean and 11.3 % at most, where the component laws are off
-by 120 % and 326 %.
+on configurations and layers that were not fitted: 3.4 % in the mean and 11.3 % at most, where the component laws are
+off by 120 % and 326 %.
 """
 
 from __future__ import annotations
