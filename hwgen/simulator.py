@@ -17,9 +17,20 @@ from accelgym.hwgen.emitter import TOP, Rtl, emit_multiply_add, parameters
 from accelgym.hwgen.program import Program
 from accelgym.hwgen.toolchain import ToolError, compiler, run_tool, tool_versions, verilator
 
-__all__ = ["Job", "Run", "Simulator", "build_simulator", "compile_model", "run_multiply_adds"]
+__all__ = [
+    "HARNESSES",
+    "Job",
+    "Run",
+    "Simulator",
+    "build_simulator",
+    "compile_model",
+    "read_response",
+    "run_multiply_adds",
+    "write_request",
+]
 
-_HARNESSES = Path(__file__).resolve().parent / "harness"
+HARNESSES = Path(__file__).resolve().parent / "harness"
+"""Folder of the C++ programs that drive a design."""
 _FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-fno-gnu-unique")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
 _VERILATE = ("--cc", "--top-module", TOP, "--prefix", "Vgenerated", "--x-initial", "unique", "-Wno-fatal", "-O3")
@@ -68,28 +79,38 @@ class Simulator:
         Raises:
             ToolError: The simulator failed.
         """
-        output_bytes = -(-self._config.output_port_bits // 8)
         with tempfile.TemporaryDirectory(prefix="accelgym-rtl-") as name:
             request, response = Path(name) / "request", Path(name) / "response"
-            with request.open("wb") as file:
-                file.write(struct.pack("<I", len(jobs)))
-                for job in jobs:
-                    registers = np.array(job.program.registers, dtype="<u4")
-                    file.write(struct.pack("<I", len(registers)) + registers.tobytes())
-                    for image in (job.inputs, job.weights):
-                        file.write(struct.pack("<I", len(image)) + np.ascontiguousarray(image).tobytes())
-                    file.write(struct.pack("<IQ", job.program.output_beats, job.program.cycle_limit))
+            write_request(request, jobs)
             command = [str(self._binary), str(request), str(response)]
             run_tool([*command, str(trace)] if trace else command, Path(name))
-            data = response.read_bytes()
-        runs, at = [], 0
+            return read_response(response, jobs, self._config)
+
+
+def write_request(path: Path, jobs: Sequence[Job]) -> None:
+    """Writes what a harness that runs layers reads; ``harness/layers.cpp`` states the format."""
+    with path.open("wb") as file:
+        file.write(struct.pack("<I", len(jobs)))
         for job in jobs:
-            done, cycles, stray = struct.unpack_from("<IQI", data, at)
-            size = job.program.output_beats * output_bytes
-            image = np.frombuffer(data, dtype=np.uint8, count=size, offset=at + 16).reshape(-1, output_bytes)
-            runs.append(Run(int(cycles), bool(done), int(stray), image))
-            at += 16 + size
-        return runs
+            registers = np.array(job.program.registers, dtype="<u4")
+            file.write(struct.pack("<I", len(registers)) + registers.tobytes())
+            for image in (job.inputs, job.weights):
+                file.write(struct.pack("<I", len(image)) + np.ascontiguousarray(image).tobytes())
+            file.write(struct.pack("<IQ", job.program.output_beats, job.program.cycle_limit))
+
+
+def read_response(path: Path, jobs: Sequence[Job], config: SystolicConfig) -> list[Run]:
+    """Reads what a harness that runs layers answers."""
+    output_bytes = -(-config.output_port_bits // 8)
+    data = path.read_bytes()
+    runs, at = [], 0
+    for job in jobs:
+        done, cycles, stray = struct.unpack_from("<IQI", data, at)
+        size = job.program.output_beats * output_bytes
+        image = np.frombuffer(data, dtype=np.uint8, count=size, offset=at + 16).reshape(-1, output_bytes)
+        runs.append(Run(int(cycles), bool(done), int(stray), image))
+        at += 16 + size
+    return runs
 
 
 def _runtime(cache: ContentCache) -> Path:
@@ -165,7 +186,7 @@ def build_simulator(
         ToolError: Verilator or the compiler refused the RTL.
     """
     program = compile_model(
-        rtl.files, _HARNESSES / "layers.cpp", parameters(config), cache or ContentCache(), trace=trace
+        rtl.files, HARNESSES / "layers.cpp", parameters(config), cache or ContentCache(), trace=trace
     )
     return Simulator(program, config)
 
@@ -187,7 +208,7 @@ def run_multiply_adds(
     """
     files = emit_multiply_add(config)
     defines = {"PIPELINE": config.pe_pipeline}
-    program = compile_model(files, _HARNESSES / "multiply_add.cpp", defines, cache or ContentCache())
+    program = compile_model(files, HARNESSES / "multiply_add.cpp", defines, cache or ContentCache())
     records = np.empty(len(psums), dtype=[("psum", "<u8"), ("x", "<u4"), ("w", "<u4")])
     records["psum"], records["x"], records["w"] = psums, inputs, weights
     with tempfile.TemporaryDirectory(prefix="accelgym-rtl-") as name:

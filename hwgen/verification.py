@@ -32,7 +32,7 @@ from accelgym.hwgen.simulator import Job, Simulator, build_simulator
 from accelgym.hwgen.stimulus import Operands, Stimulus, draw_operands
 from accelgym.hwgen.toolchain import tool_versions
 
-__all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "verify"]
+__all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "model_text", "planned_runs", "verify"]
 
 _MODEL_PACKAGES = ("accelgym.costmodels.systolic", "accelgym.costmodels.datatypes")
 Codes = npt.NDArray[np.int64]
@@ -180,7 +180,7 @@ def verify(
     digest = content_key(*(part for name in sorted(design.files) for part in (name, design.files[name])))
     settings = config.model_dump(mode="json")
     given = None if tilings is None else [asdict(tiling) for tiling in tilings]
-    runs = _runs(config, layers, types, tilings)
+    runs = planned_runs(config, layers, types, tilings)
     formats = [(run.input.name, run.weight.name) for run, _, _ in runs]
     described = json.dumps([settings, [asdict(layer) for layer in layers], formats, given, seed], sort_keys=True)
 
@@ -195,20 +195,24 @@ def verify(
         record = VerificationRecord(settings, digest, tool_versions(), seed, stimuli, complaints, records)
         (folder / "record.json").write_text(json.dumps(record.as_json(), indent=1))
 
-    folder, _ = store.get_or_build(content_key("record", digest, tool_versions(), _model_text(), described), build)
+    folder, _ = store.get_or_build(content_key("record", digest, tool_versions(), model_text(), described), build)
     return VerificationRecord.from_json(json.loads((folder / "record.json").read_text()))
 
 
-def _runs(
+def planned_runs(
     config: SystolicConfig,
     layers: Sequence[Layer],
     types: Sequence[OperandTypes] | None,
     tilings: Sequence[Tiling] | None,
 ) -> list[tuple[SystolicConfig, Layer, Tiling | None]]:
-    """Returns what to run: layers with the accelerator in each of their formats."""
+    """Returns what to run: layers with the accelerator in each of their formats.
+
+    Raises:
+        InputError: Other than one entry a layer, or a number format that is not of the accelerator.
+    """
     for name, given in (("types", types), ("tilings", tilings)):
         if given is not None and len(given) != len(layers):
-            raise InputError(f"verify: {len(given)} {name} for {len(layers)} layers, allowed: one each")
+            raise InputError(f"{len(given)} {name} for {len(layers)} layers, allowed: one each")
     runs: list[tuple[SystolicConfig, Layer, Tiling | None]] = []
     for index, layer in enumerate(layers):
         try:
@@ -251,7 +255,7 @@ def _verify_layer(
 
 
 @functools.cache
-def _model_text() -> str:
+def model_text() -> str:
     """Returns the code of golden and model: a record is no better than what it was compared with."""
     folders = [Path(__file__).parent, *(Path(str(files(package))) for package in _MODEL_PACKAGES)]
     return content_key(*(path.read_bytes() for folder in folders for path in sorted(folder.glob("*.py"))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from accelgym.cli.energy import energy
 from accelgym.cli.synth import synth
 from accelgym.cli.timeline import timeline
 from accelgym.cli.verify import verify
@@ -13,4 +14,5 @@ __all__ = ["app"]
 app = typer.Typer(help="Hardware of a configuration file.", no_args_is_help=True)
 app.command()(verify)
 app.command()(synth)
+app.command()(energy)
 app.command()(timeline)

@@ -39,8 +39,8 @@ class SystolicModel:
     """Costs of layers on the accelerators of :mod:`accelgym.hwgen`.
 
     Each layer runs with its best tiling. Cycles are those of the generated Verilog, by the recurrence of
-    :mod:`accelgym.costmodels.systolic.cycles`; energy and area follow from component laws
-    (:mod:`accelgym.costmodels.systolic.energy`) and are no measurement.
+    :mod:`accelgym.costmodels.systolic.cycles`; the energy of logic is fitted to the toggles of its gates, that of
+    buffers and ports and the area follow from component laws (:mod:`accelgym.costmodels.systolic.energy`).
 
     Args:
         objective: What the schedule minimises, ``latency`` or ``energy``; the other breaks ties.
@@ -50,7 +50,7 @@ class SystolicModel:
     """
 
     name = "systolic"
-    version = "1"
+    version = "2"
     technology = TECHNOLOGY
 
     def __init__(self, objective: str = "latency") -> None:
@@ -65,8 +65,9 @@ class SystolicModel:
         A layer for which no tile fits is invalid (``CAPACITY``), and so is one with a number format that is not of the
         configuration (``FORMAT``).
 
-        ``breakdown`` holds the energies of memory ports, buffers, array and leakage, the traffic in buffer words, the
-        multiply-adds, and the cycles for which array, ports and drain are busy: the largest bounds the latency.
+        ``breakdown`` holds the energies of memory ports, buffers, array, control, clock and leakage, the traffic in
+        buffer words, the multiply-adds, and the cycles for which array, ports and drain are busy: the largest bounds
+        the latency.
 
         Raises:
             InputError: Designs of another kind, a layer that is a vector operation, or fewer or more types than layers.
@@ -138,8 +139,9 @@ def _config_costs(
         for name, value in _layer_figures(*prices[run or config], layer, one).items():
             found.setdefault(name, []).append(value)
     columns: dict[str, Any] = {name: np.array(values) for name, values in found.items()}
+    columns["energy_clock_pj"] = latency * law.clock
     columns["energy_leakage_pj"] = latency * law.leakage
-    energy = sum(columns[f"energy_{part}_pj"] for part in ("memory", "buffers", "array", "leakage"))
+    energy = sum(columns[f"energy_{part}_pj"] for part in (*_MOVING, "clock", "leakage"))
     cycles = np.maximum(latency, 1)
     return {
         "latency": latency,
@@ -152,6 +154,8 @@ def _config_costs(
     }
 
 
+_MOVING = ("memory", "buffers", "array", "control")
+"""Parts whose energy follows from traffic."""
 _COUNTS = (
     *("input_loads", "weight_loads", "outputs", "input_reads", "weight_reads"),
     *("accumulation_writes", "accumulation_reads"),
@@ -159,13 +163,13 @@ _COUNTS = (
 
 
 def _layer_figures(law: EnergyLaw, hardware: Hardware, layer: Layer, chosen: Schedule | None) -> dict[str, float]:
-    names = ("energy_memory_pj", "energy_buffers_pj", "energy_array_pj")
+    names = tuple(f"energy_{part}_pj" for part in _MOVING)
     busy = ("busy_array_cycles", "busy_input_port_cycles", "busy_weight_port_cycles", "busy_drain_cycles")
     if chosen is None:
         return {**dict.fromkeys((*names, *(f"{c}_words" for c in _COUNTS), *busy), 0), "macs": layer.macs}
     terms = tile_terms(hardware, Problem.of([layer]), chosen.tiling.arrays())
     moved = traffic(hardware, terms)
-    energies = (law.memory(moved), law.buffers(moved), law.array(moved))
+    energies = (getattr(law, part)(moved) for part in _MOVING)
     beats = (hardware.input_beats * moved.input_loads, hardware.weight_beats * moved.weight_loads)
     passes = terms.outer * terms.inner * terms.passes * terms.pass_length
     cycles = (passes, *beats, hardware.output_beats * moved.outputs)

@@ -100,6 +100,9 @@ class Problem:
     stride_x: Array
     dilation_y: Array
     dilation_x: Array
+    taps_y: Array
+    """Pairs of an output row and a filter row that meet a row of the input, not padding."""
+    taps_x: Array
 
     @classmethod
     def of(cls, layers: Sequence[Layer]) -> Problem:
@@ -114,5 +117,17 @@ class Problem:
                 raise InputError(f"layer {layer.name!r}: {layer.kind} does not run on the array, allowed conv and gemm")
             g = layer.groups
             sizes = (g, layer.N, layer.K // g, layer.C // g, layer.P, layer.Q, layer.R, layer.S)
-            rows.append((*sizes, *layer.stride, *layer.dilation))
-        return cls(*np.array(rows, dtype=np.int64).reshape(-1, 12).T)
+            taps = (
+                _taps(layer, 0, layer.P, layer.R, layer.input_height),
+                _taps(layer, 1, layer.Q, layer.S, layer.input_width),
+            )
+            rows.append((*sizes, *layer.stride, *layer.dilation, *taps))
+        return cls(*np.array(rows, dtype=np.int64).reshape(-1, 14).T)
+
+
+def _taps(layer: Layer, axis: int, outputs: int, kernel: int, size: int) -> int:
+    """Returns how many pairs of an output and a filter position along an axis lie inside the input."""
+    stride, padding = layer.stride[axis], layer.padding[axis]
+    starts = (tap * layer.dilation[axis] - padding for tap in range(kernel))
+    # Outputs p with 0 <= p * stride + start < size.
+    return sum(max(min(-(-(size - start) // stride), outputs) - max(-(start // stride), 0), 0) for start in starts)

@@ -60,7 +60,7 @@ class Schedule:
     tiling: Tiling
     cycles: int
     energy_pj: float
-    """Without leakage."""
+    """Of everything, clock and leakage included."""
     candidates: int
     """Tilings that fit the buffers."""
 
@@ -150,30 +150,36 @@ def schedule(config: SystolicConfig, layer: Layer, objective: Objective = Object
             f"accumulation_buffer_depth >= {smallest.accumulation_words[0]} (is {config.accumulation_buffer_depth})"
         )
     tilings, terms = _take(tilings, keep), _take(terms, keep)
-    energy = EnergyLaw.of(config).dynamic(traffic(hardware, terms))
-    if objective is Objective.ENERGY:
-        ties = np.flatnonzero(energy == energy.min())
-        tilings, terms, energy = _take(tilings, ties), _take(terms, ties), energy[ties]
-    winner, cycles = _fastest(terms, energy)
+    law = EnergyLaw.of(config)
+    winner, cycles, energy = _best(terms, law.dynamic(traffic(hardware, terms)), law.per_cycle, objective)
     chosen = Tiling(*(getattr(tilings, field.name)[winner].item() for field in fields(Tiling)))
-    return Schedule(chosen, cycles, float(energy[winner]), int(keep.size))
+    return Schedule(chosen, cycles, energy, int(keep.size))
 
 
-def _fastest(terms: TileTerms, energy: npt.NDArray[np.float64]) -> tuple[int, int]:
-    """Returns the position and the cycles of the fastest tiling, the one with the least energy among equals."""
-    bound = cycles_lower_bound(terms)
-    order = np.lexsort((energy, bound))
-    best: tuple[int, float, int] | None = None
+def _best(
+    terms: TileTerms, dynamic: npt.NDArray[np.float64], per_cycle: float, objective: Objective
+) -> tuple[int, int, float]:
+    """Returns the position of the best tiling, its cycles and its energy; the other objective breaks ties."""
+
+    def costs(cycles: Ints, of: Any) -> tuple[Any, Any]:
+        energy = dynamic[of] + per_cycle * cycles
+        return (cycles, energy) if objective is Objective.LATENCY else (energy, cycles)
+
+    # Both objectives grow with the cycles: what a bound of them costs bounds the cost.
+    bound, tie = costs(cycles_lower_bound(terms), slice(None))
+    order = np.lexsort((tie, bound))
+    best: tuple[float, float, int] | None = None
     for start in range(0, order.size, _CHUNK):
         chunk = order[start : start + _CHUNK]
         if best is not None:
             chunk = chunk[bound[chunk] <= best[0]]
             if chunk.size == 0:
                 break
-        cycles = layer_cycles(_take(terms, chunk))
-        first = np.lexsort((chunk, energy[chunk], cycles))[0]
-        found = (int(cycles[first]), float(energy[chunk[first]]), int(chunk[first]))
+        first, second = costs(layer_cycles(_take(terms, chunk)), chunk)
+        at = np.lexsort((chunk, second, first))[0]
+        found = (first[at].item(), second[at].item(), int(chunk[at]))
         best = found if best is None else min(best, found)
     if best is None:
         raise InputError("no tilings to choose from")
-    return best[2], best[0]
+    cycles, energy = best[:2] if objective is Objective.LATENCY else best[1::-1]
+    return best[2], int(cycles), energy

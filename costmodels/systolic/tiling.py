@@ -83,6 +83,8 @@ class TileTerms:
     """Buffer words of an input tile (count)."""
     weight_words: Array
     accumulation_words: Array
+    inside: Array
+    """Multiply-adds of the layer on operands inside the image (count); all others of the array multiply padding."""
     valid: Array
     """bool."""
     reason: Array
@@ -163,6 +165,7 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         input_words=input_words,
         weight_words=weight_words,
         accumulation_words=accumulation_words,
+        inside=layer.groups * layer.N * layer.K * layer.C * layer.taps_y * layer.taps_x + zero,
         valid=fits & positive,
         reason=reason,
     )

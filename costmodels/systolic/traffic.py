@@ -29,6 +29,8 @@ class Traffic:
     """Reads to add a partial sum or to drain: as many as writes, since a word's first sum reads nothing."""
     array_steps: Array
     """Operand words streamed through the array; times ``rows * columns`` multiply-accumulates."""
+    inside: Array
+    """Multiply-accumulates on operands inside the image; the array's others multiply padding."""
 
 
 def traffic(hardware: Hardware, terms: TileTerms) -> Traffic:
@@ -49,4 +51,5 @@ def traffic(hardware: Hardware, terms: TileTerms) -> Traffic:
         accumulation_writes=writes,
         accumulation_reads=writes,
         array_steps=steps,
+        inside=terms.inside,
     )

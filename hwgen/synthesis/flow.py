@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,15 @@ from accelgym.hwgen.synthesis.modules import MappedModule, base_name, read_netli
 from accelgym.hwgen.synthesis.report import PARTS, SynthesisReport, module_areas
 from accelgym.hwgen.synthesis.yosys import FLOW, MEMORY, children, elaborate, map_modules, yosys_version
 
-__all__ = ["synthesise"]
+__all__ = ["mapped_design", "synthesise"]
 
 _PROBES = {
     "nand2": "module nand2 (input wire a, input wire b, output wire y);\n    assign y = ~(a & b);\nendmodule\n",
     "inverter": "module inverter (input wire a, output wire y);\n    assign y = ~a;\nendmodule\n",
 }
 """Circuits that measure a library: its NAND2 is the unit of area, its inverter that of a buffer tree's delay."""
+_MODULE, _NETLIST = "module.json", "netlist.json"
+"""Files of a module's cache entry: what reports need of it, and its cells."""
 _REGISTERS_ONLY = ("delay_line",)
 """Modules without logic that ABC could map in several ways: one process maps them all."""
 
@@ -60,7 +62,7 @@ def synthesise(
 
     def build(folder: Path) -> None:
         nand2_area, fo4 = _probe(cells, store, flow)
-        modules = _modules(design.files, TOP, cells, fo4, store, flow)
+        modules = _modules(_map(design.files, TOP, cells, fo4, store, flow))
         rows = module_areas(modules, TOP, nand2_area)
         timing = modules[TOP].timing
         report = SynthesisReport(
@@ -81,12 +83,37 @@ def synthesise(
     return SynthesisReport.from_json(json.loads((folder / "report.json").read_text()))
 
 
+def mapped_design(
+    design: Rtl, library: Library | None = None, cache: ContentCache | None = None
+) -> dict[str, dict[str, Any]]:
+    """Returns the modules of a design as cells of the library, those that :func:`synthesise` reports.
+
+    Args:
+        design: The Verilog.
+        library: Cells to map to; our own when None.
+        cache: Where modules are kept.
+
+    Returns:
+        ``ports`` and ``cells`` of every module by its full name, in Yosys's JSON; memories are black boxes.
+
+    Raises:
+        MissingExtraError: Yosys is not installed.
+        ToolError: Yosys failed, or left a cell that the library does not have.
+    """
+    cells = library or read_library()
+    store = cache or ContentCache()
+    flow = content_key(yosys_version(), FLOW, _own_text(), cells.text)
+    _, fo4 = _probe(cells, store, flow)
+    entries = _map(design.files, TOP, cells, fo4, store, flow)
+    return {name: json.loads((entry / _NETLIST).read_text()) for name, entry in entries.items()}
+
+
 def _probe(library: Library, store: ContentCache, flow: str) -> tuple[float, float]:
     """Returns the area of a two-input NAND and the delay of an inverter in ps, as the library has them."""
 
     def build(folder: Path) -> None:
         nand2, inverter = (
-            _modules({f"{name}.v": text}, name, library, 0.0, store, flow)[name] for name, text in _PROBES.items()
+            _modules(_map({f"{name}.v": text}, name, library, 0.0, store, flow))[name] for name, text in _PROBES.items()
         )
         (folder / "probe.json").write_text(json.dumps([nand2.area, inverter.timing.longest]))
 
@@ -95,19 +122,20 @@ def _probe(library: Library, store: ContentCache, flow: str) -> tuple[float, flo
     return nand2_area, fo4
 
 
-def _modules(
+def _modules(entries: Mapping[str, Path]) -> dict[str, MappedModule]:
+    """Reads what the reports need of mapped modules."""
+    return {name: MappedModule.from_json(json.loads((entry / _MODULE).read_text())) for name, entry in entries.items()}
+
+
+def _map(
     files: Mapping[str, str], top: str, library: Library, fo4: float, store: ContentCache, flow: str
-) -> dict[str, MappedModule]:
-    """Returns the mapped modules of a design by name, from the cache or from Yosys."""
+) -> dict[str, Path]:
+    """Maps the modules of a design; returns the cache entry of each by name."""
     with tempfile.TemporaryDirectory(prefix="accelgym-synthesis-") as folder:
         texts = elaborate(files, top, Path(folder))
     keys = _keys(texts, content_key(flow, repr(fo4)))
-    modules: dict[str, MappedModule] = {}
-    for name, key in keys.items():
-        entry = store.get(key)
-        if entry is not None:
-            modules[name] = MappedModule.from_json(json.loads((entry / "module.json").read_text()))
-    missing = [name for name in keys if name not in modules]
+    entries = {name: entry for name, key in keys.items() if (entry := store.get(key)) is not None}
+    missing = [name for name in keys if name not in entries]
     together = [name for name in missing if base_name(name) in _REGISTERS_ONLY]
     alone = [[name] for name in missing if base_name(name) not in _REGISTERS_ONLY]
     batches = [*alone, together] if together else alone
@@ -118,11 +146,11 @@ def _modules(
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         netlist = {name: module for found in pool.map(mapped, batches) for name, module in found.items()}
-    for name, module in read_netlist(netlist, missing, library, fo4, modules).items():
-        text = json.dumps(module.as_json())
-        store.get_or_build(keys[name], lambda entry, text=text: _write(entry, text))  # type: ignore[misc]
-        modules[name] = module
-    return modules
+    for name, module in read_netlist(netlist, missing, library, fo4, _modules(entries)).items():
+        kept = {part: netlist[name][part] for part in ("ports", "cells")}
+        texts_of_entry = {_MODULE: json.dumps(module.as_json()), _NETLIST: json.dumps(kept)}
+        entries[name], _ = store.get_or_build(keys[name], partial(_write, texts=texts_of_entry))
+    return entries
 
 
 def _keys(texts: Mapping[str, str], flow: str) -> dict[str, str]:
@@ -138,8 +166,9 @@ def _keys(texts: Mapping[str, str], flow: str) -> dict[str, str]:
     return {name: key(name) for name in texts if name != MEMORY}
 
 
-def _write(folder: Path, text: str) -> None:
-    (folder / "module.json").write_text(text)
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text)
 
 
 @cache

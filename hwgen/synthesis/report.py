@@ -11,14 +11,14 @@ from accelgym.costmodels.systolic.memories import memory_area_nand2
 from accelgym.hwgen.synthesis.modules import MappedModule, Memory, base_name
 from accelgym.hwgen.synthesis.yosys import MEMORY
 
-__all__ = ["PARTS", "ModuleArea", "SynthesisReport", "module_areas"]
+__all__ = ["PARTS", "PART_OF", "ModuleArea", "SynthesisReport", "module_areas"]
 
 PARTS = ("array", "sram", "address_control", "vector_unit")
 """The array with its skew registers, operand decoders and the address pipelines of its buffers; the buffers; loaders,
 drain, accumulator registers, run-time parameters and control; converters and adders behind the array, and the
 post-processing."""
 
-_PART_OF = {
+PART_OF = {
     "array_weight_stationary": "array",
     "array_output_stationary": "array",
     "operand_buffer": "array",
@@ -28,6 +28,7 @@ _PART_OF = {
     "convert_result": "vector_unit",
     "vector_unit": "vector_unit",
 }
+"""Part of the modules that are not of the part they are in."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def module_areas(modules: Mapping[str, MappedModule], top: str, nand2_area: floa
 
     def walk(name: str, part: str, times: int) -> None:
         module = modules[name]
-        inside = _PART_OF.get(base_name(name), part)
+        inside = PART_OF.get(base_name(name), part)
         key = base_name(name), inside
         area[key] += times * module.area / nand2_area
         count[key] += times

@@ -75,3 +75,85 @@ def test_what_is_no_library_is_refused_by_its_name(tmp_path, text, message):
 
 def test_the_library_states_what_it_rests_on():
     assert "logical effort" in DEFAULT_LIBRARY.read_text()
+
+
+POWER = """
+library (power) {
+  time_unit : "1ns"; voltage_unit : "1V"; nom_voltage : 1.1; capacitive_load_unit (0.5, pf); leakage_power_unit : "1uW";
+  wire_load (small) { capacitance : 2; slope : 3; fanout_length (2, 1); fanout_length (4, 5); }
+  wire_load (other) { capacitance : 9; slope : 9; fanout_length (1, 9); }
+  default_wire_load : small;
+  cell (ND) {
+    area : 1; cell_leakage_power : 0.25;
+    pin (A) { direction : input; capacitance : 0.004; }
+    pin (Z) {
+      direction : output; function : "A'";
+      internal_power () {
+        related_pin : A; rise_power (t) { values ("1, 2", "3, 8"); } fall_power (t) { values ("4"); }
+      }
+      internal_power () { related_pin : A; when : "A"; power (t) { values ("0, 6"); } }
+    }
+  }
+  cell (FF) {
+    area : 9; ff (IQ, IQN) { clocked_on : CK; next_state : D; }
+    pin (CK) { direction : input; capacitance : 0.002; internal_power () { power (t) { values ("3"); } } }
+    pin (D) { direction : input; capacitance : 0.002; }
+    pin (Q, QN) { direction : output; function : IQ; }
+  }
+}
+"""
+
+
+def test_energies_are_read_with_their_units(tmp_path):
+    path = tmp_path / "power.lib"
+    path.write_text(POWER)
+    library = read_library(path)
+    gate, flip_flop = library.cells["ND"], library.cells["FF"]
+    assert library.voltage == 1.1
+    assert gate.capacitances == {"A": pytest.approx(2.0)}
+    # Middle entries 8, 4 and 6, in 0.5 pF times 1 V^2.
+    assert gate.energies == {"Z": pytest.approx(6.0 * 500.0)}
+    assert gate.leakage_nw == pytest.approx(250.0)
+    assert gate.functions == {"Z": "A'"}
+    assert flip_flop.energies == {"CK": pytest.approx(1500.0)}
+    assert (flip_flop.flip_flop.clocked_on, flip_flop.flip_flop.next_state) == ("CK", "D")
+    assert flip_flop.leakage_nw is None
+    # fF a unit of length is 2 * 500; lengths 1 at fan-out 2, 5 at 4, 3 more for each beyond.
+    assert [library.wire(n) for n in (0, 1, 2, 3, 4, 6)] == pytest.approx([0, 500, 1000, 3000, 5000, 11000])
+    library.require_energies()
+
+
+def test_a_library_without_energies_gives_areas_only(tmp_path):
+    path = tmp_path / "small.lib"
+    path.write_text(SMALL)
+    with pytest.raises(InputError, match="library 'small' has no energies: no gate with internal_power"):
+        read_library(path).require_energies()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("capacitive_load_unit (0.5, pf)", "capacitive_load_unit"),
+        ('voltage_unit : "1V"', "voltage_unit"),
+        ('leakage_power_unit : "1uW"', "leakage_power_unit"),
+    ],
+)
+def test_an_unknown_unit_is_named(tmp_path, text, message):
+    path = tmp_path / "units.lib"
+    path.write_text(POWER.replace(text, text.replace("pf", "ells").replace("1V", "1 ell").replace("1uW", "1 ell")))
+    with pytest.raises(InputError, match=message):
+        read_library(path)
+
+
+def test_our_own_energies_are_logical_effort():
+    """1/2 C V^2 at 1 V: an inverter input is 1.5 fF, a pin its logical effort, an output its parasitic delay."""
+    cells = read_library().cells
+    unit = 1.5
+    effort = {"INV": {"A": 1}, "NAND2": {"A": 4 / 3, "B": 4 / 3}, "NOR3": dict.fromkeys("ABC", 7 / 3)}
+    effort |= {"AOI21": {"A": 2, "B": 2, "C": 5 / 3}, "OAI21": {"A": 2, "B": 2, "C": 4 / 3}}
+    for name, pins in effort.items():
+        assert cells[name].capacitances == {pin: pytest.approx(unit * g, rel=1e-3) for pin, g in pins.items()}
+    for name, cell in cells.items():
+        if not cell.sequential and name != "BUF":
+            parasitic = next(iter(cell.arcs.values())) / 4 - 4
+            assert cell.energies == {"Y": pytest.approx(0.5 * unit * parasitic, rel=1e-3)}
