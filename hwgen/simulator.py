@@ -18,18 +18,18 @@ from accelgym.hwgen.program import Program
 from accelgym.hwgen.toolchain import ToolError, compiler, run_tool, tool_versions, verilator
 
 __all__ = [
-    "HARNESSES",
     "Job",
     "Run",
     "Simulator",
     "build_simulator",
     "compile_model",
+    "harness_text",
     "read_response",
     "run_multiply_adds",
     "write_request",
 ]
 
-HARNESSES = Path(__file__).resolve().parent / "harness"
+_HARNESSES = Path(__file__).resolve().parent / "harness"
 """Folder of the C++ programs that drive a design."""
 _FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-fno-gnu-unique")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
@@ -127,14 +127,19 @@ def _runtime(cache: ContentCache) -> Path:
     return folder
 
 
+def harness_text(*names: str) -> str:
+    """Returns the text of harness files, one after the other."""
+    return "".join((_HARNESSES / name).read_text() for name in names)
+
+
 def compile_model(
-    files: Mapping[str, str], harness: Path, defines: Mapping[str, int], cache: ContentCache, *, trace: bool = False
+    files: Mapping[str, str], harness: str, defines: Mapping[str, int], cache: ContentCache, *, trace: bool = False
 ) -> Path:
     """Compiles Verilog with a harness, or takes the program from the cache.
 
     Args:
         files: Verilog by file name; the top module is ``TOP``.
-        harness: C++ with ``main``.
+        harness: C++ with ``main``, from :func:`harness_text`.
         defines: Macros of the harness.
         cache: Where programs are kept.
         trace: Define ``PSUM_TRACE`` in both.
@@ -145,9 +150,8 @@ def compile_model(
     macro = ["-DPSUM_TRACE"] if trace else []
     verilate = [*_VERILATE, *macro]
     flags = [*_FLAGS, *(f"-D{name}={value}" for name, value in defines.items()), *macro]
-    main = harness.read_text()
     texts = [part for name in sorted(files) for part in (name, files[name])]
-    key = content_key("model", tool_versions(), main, *verilate, *flags, *texts)
+    key = content_key("model", tool_versions(), harness, *verilate, *flags, *texts)
 
     def build(folder: Path) -> None:
         tool = verilator()
@@ -161,7 +165,7 @@ def compile_model(
                 raise ToolError("verilator produced no C++")
             # One translation unit: the headers are read once, which is most of the compile time.
             unity = "".join(f'#include "{source}"\n' for source in sources)
-            (work / "out" / "unity.cc").write_text(unity + main)
+            (work / "out" / "unity.cc").write_text(unity + harness)
             include = [f"-I{tool.include}", f"-I{tool.include / 'vltstd'}", "-Iout"]
             objects = [str(_runtime(cache) / f"{Path(source).stem}.o") for source in _RUNTIME]
             program = str(folder / "simulator")
@@ -186,7 +190,7 @@ def build_simulator(
         ToolError: Verilator or the compiler refused the RTL.
     """
     program = compile_model(
-        rtl.files, HARNESSES / "layers.cpp", parameters(config), cache or ContentCache(), trace=trace
+        rtl.files, harness_text("requests.h", "layers.cpp"), parameters(config), cache or ContentCache(), trace=trace
     )
     return Simulator(program, config)
 
@@ -208,7 +212,7 @@ def run_multiply_adds(
     """
     files = emit_multiply_add(config)
     defines = {"PIPELINE": config.pe_pipeline}
-    program = compile_model(files, HARNESSES / "multiply_add.cpp", defines, cache or ContentCache())
+    program = compile_model(files, harness_text("multiply_add.cpp"), defines, cache or ContentCache())
     records = np.empty(len(psums), dtype=[("psum", "<u8"), ("x", "<u4"), ("w", "<u4")])
     records["psum"], records["x"], records["w"] = psums, inputs, weights
     with tempfile.TemporaryDirectory(prefix="accelgym-rtl-") as name:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.hwgen.cache import ContentCache, content_key
 from accelgym.hwgen.gates.netlist import Netlist
-from accelgym.hwgen.simulator import HARNESSES, Job, Run, read_response, write_request
+from accelgym.hwgen.simulator import Job, Run, harness_text, read_response, write_request
 from accelgym.hwgen.toolchain import compiler, run_tool, tool_versions
 
 __all__ = ["PORTS", "run_layers", "run_vectors"]
@@ -30,7 +30,7 @@ PORTS = (
 
 
 def _program(harness: str, cache: ContentCache) -> Path:
-    text = (HARNESSES / "gates.h").read_text() + (HARNESSES / harness).read_text()
+    text = harness_text("requests.h", "gates.h", harness)
 
     def build(folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="accelgym-build-") as name:

@@ -2,37 +2,10 @@
 //
 // usage: gate_layers NETLIST REQUEST RESPONSE TOGGLES
 // Toggles, per job: u64 for every net, between the settled values of the cycles from start to done.
-#include <cstring>
-
 namespace {
 
 enum Port { kReset, kStart, kConfigWrite, kConfigAddress, kConfigData, kInputData, kWeightData, kInputRead, kInputAddr,
             kWeightRead, kWeightAddr, kOutputWrite, kOutputAddr, kOutputData, kDone };
-
-// A read port: data appear `latency` cycles after their address. In other cycles it carries rubbish.
-class ReadPort {
-  public:
-    ReadPort(std::vector<uint8_t> memory, size_t bits, size_t latency)
-        : memory_(std::move(memory)), beat_((bits + 7) / 8), rubbish_(beat_, 0xA5), flight_(latency, -1) {}
-    const uint8_t* respond() const {
-        const int64_t address = flight_[head_];
-        return address >= 0 ? memory_.data() + address * beat_ : rubbish_.data();
-    }
-    void request(bool read, uint64_t address) {
-        const bool known = address * beat_ + beat_ <= memory_.size();
-        stray_ += read && !known;
-        flight_[head_] = read && known ? int64_t(address) : -1;
-        head_ = (head_ + 1) % flight_.size();
-    }
-    uint32_t stray() const { return stray_; }
-  private:
-    std::vector<uint8_t> memory_;
-    size_t beat_;
-    std::vector<uint8_t> rubbish_;
-    std::vector<int64_t> flight_;
-    size_t head_ = 0;
-    uint32_t stray_ = 0;
-};
 
 size_t bytes(const std::vector<uint32_t>& port) { return (port.size() + 7) / 8; }
 

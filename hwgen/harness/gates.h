@@ -1,28 +1,7 @@
 // A netlist of gates, evaluated in topological order with zero delay: no glitches. Every net is a byte.
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
-#include <vector>
+// After requests.h.
 
 namespace {
-
-class Reader {
-  public:
-    explicit Reader(const char* path) : file_(std::fopen(path, "rb")) { if (!file_) std::exit(3); }
-    ~Reader() { std::fclose(file_); }
-    template <class T> T number() { T value; bytes(&value, sizeof value); return value; }
-    std::vector<uint8_t> block(size_t size) { std::vector<uint8_t> out(size); bytes(out.data(), size); return out; }
-    // A count, then as many numbers.
-    std::vector<uint32_t> numbers() {
-        std::vector<uint32_t> out(number<uint32_t>());
-        bytes(out.data(), 4 * out.size());
-        return out;
-    }
-  private:
-    void bytes(void* to, size_t size) { if (std::fread(to, 1, size, file_) != size) std::exit(4); }
-    std::FILE* file_;
-};
 
 struct Gate { uint64_t table; uint32_t in[6]; uint32_t out; };
 struct FlipFlop { uint32_t d, q; };

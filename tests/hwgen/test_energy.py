@@ -23,7 +23,7 @@ from accelgym.hwgen.gates.energy import EnergyRecord, measure_energy
 from accelgym.hwgen.gates.netlist import flatten
 from accelgym.hwgen.gates.prices import price
 from accelgym.hwgen.gates.simulator import PORTS, run_vectors
-from accelgym.hwgen.simulator import HARNESSES
+from accelgym.hwgen.simulator import harness_text
 from accelgym.hwgen.synthesis.flow import mapped_design
 from accelgym.hwgen.synthesis.liberty import DEFAULT_LIBRARY, read_library
 from accelgym.hwgen.toolchain import compiler, run_tool, verilator
@@ -270,7 +270,7 @@ int main() {{
 
 def test_ports_of_the_harness_are_those_of_the_simulator():
     """The two sides count ports alike."""
-    text = (HARNESSES / "gate_layers.cpp").read_text()
+    text = harness_text("gate_layers.cpp")
     names = re.findall(r"k([A-Z]\w+)", re.search(r"enum Port \{(.*?)\}", text, re.DOTALL)[1])
     snake = [re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower() for name in names]
     assert snake == ["reset" if name == "rst" else name for name in PORTS]
