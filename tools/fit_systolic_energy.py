@@ -29,10 +29,10 @@ from accelgym.costmodels.systolic.energy_table import (
     data_path,
     element_events,
     flip_flop_counts,
-    kind_key,
     lane_events,
     switching_events,
 )
+from accelgym.costmodels.systolic.format_kinds import format_key
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tiling import tile_terms
@@ -171,7 +171,7 @@ def _kind(samples: list[Sample]) -> EnergyKind:
     placed = np.array([[s.config.rows * s.config.columns, -s.config.columns] for s in samples])
     counted = [sum(m.flip_flops for m in s.measured.modules if m.module.startswith(_PE)) for s in samples]
     flip_flops, fewer = np.linalg.lstsq(placed, np.array(counted), rcond=None)[0]
-    template, *types, pipeline = kind_key(config)
+    template, *types, pipeline = format_key(config)
     names = ("input_type", "weight_type", "psum_type", "accumulation_type")
     return EnergyKind(
         template=template,
@@ -270,7 +270,7 @@ def main() -> None:
     )
     print(f"fitted layers: {np.abs(inside).mean():.1%} mean, {np.abs(inside).max():.1%} max")
     for sample, error, law in zip(held_out, found, laws, strict=True):
-        kind = " ".join(map(str, kind_key(sample.config)))
+        kind = " ".join(map(str, format_key(sample.config)))
         size = f"{sample.config.rows}x{sample.config.columns}"
         print(f"{kind} {size} {sample.measured.name}: {error:+.1%}, laws {law:+.1%}")
     record = measure_energy(held_out[0].config, HELD_OUT_LAYERS)

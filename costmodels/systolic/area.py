@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
+from accelgym.costmodels.systolic.format_kinds import FormatKind, find_kind, format_key
 from accelgym.costmodels.systolic.memories import access_fo4, memory_area_nand2
 from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
@@ -46,15 +47,9 @@ def data_path() -> Path:
     return Path(__file__).resolve().parent / "data" / "area_nand2.yaml"
 
 
-class Kind(StrictModel):
-    """A row of the table: what does not depend on the size of the array or its memories."""
+class Kind(FormatKind):
+    """A row of the table."""
 
-    template: str
-    input_type: str
-    weight_type: str
-    psum_type: str
-    accumulation_type: str
-    pe_pipeline: int
     input_bits: int
     weight_bits: int
     psum_bits: int
@@ -74,12 +69,6 @@ class Kind(StrictModel):
     weight_decoder_path: float
     adder_area: float
     adder_path: float
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What tells rows apart."""
-        types = (self.input_type, self.weight_type, self.psum_type, self.accumulation_type)
-        return (self.template, *types, self.pe_pipeline)
 
 
 class AreaTable(StrictModel):
@@ -112,15 +101,13 @@ class AreaTable(StrictModel):
         Raises:
             InputError: These formats were not synthesised.
         """
-        operands = ("/".join(t.name for t in formats) for formats in (config.inputs, config.weights))
-        types = (*operands, config.psum_type, config.accumulation_type)
-        key = (config.template.value, *types, config.pe_pipeline)
-        for index, kind in enumerate(self.kinds):
-            if kind.key == key and config.scale_type is None and not config.row_psum_widths:
-                return index
+        index = find_kind(self.kinds, config)
+        if index is not None:
+            return index
         known = sorted({" x ".join(map(str, kind.key[1:5])) for kind in self.kinds})
+        wanted = " x ".join(map(str, format_key(config)[1:5]))
         raise InputError(
-            f"no area is tabulated for {' x '.join(types)} ({config.template}, pe_pipeline {config.pe_pipeline}, "
+            f"no area is tabulated for {wanted} ({config.template}, pe_pipeline {config.pe_pipeline}, "
             f"scale_type {config.scale_type}, row_psum_widths {config.row_psum_widths}): tabulated are "
             f"{', '.join(known)}; synthesise it instead"
         )

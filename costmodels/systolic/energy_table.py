@@ -21,6 +21,7 @@ from pathlib import Path
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
+from accelgym.costmodels.systolic.format_kinds import FormatKind, find_kind
 from accelgym.costmodels.systolic.traffic import Traffic
 from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
@@ -38,7 +39,6 @@ __all__ = [
     "element_events",
     "energy_table",
     "flip_flop_counts",
-    "kind_key",
     "lane_events",
     "switching_events",
 ]
@@ -63,15 +63,9 @@ def data_path() -> Path:
     return Path(__file__).resolve().parent / "data" / "energy_nand2.yaml"
 
 
-class EnergyKind(StrictModel):
-    """A row of the table: what depends on formats and template only; pJ."""
+class EnergyKind(FormatKind):
+    """A row of the table, pJ."""
 
-    template: str
-    input_type: str
-    weight_type: str
-    psum_type: str
-    accumulation_type: str
-    pe_pipeline: int
     flip_flops: int
     """Of a processing element."""
     last_row_flip_flops: int
@@ -84,12 +78,6 @@ class EnergyKind(StrictModel):
     def element_flip_flops(self, rows: int, columns: int) -> int:
         """Returns the flip-flops of all processing elements."""
         return columns * (rows * self.flip_flops - self.last_row_flip_flops)
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What tells rows apart."""
-        types = (self.input_type, self.weight_type, self.psum_type, self.accumulation_type)
-        return (self.template, *types, self.pe_pipeline)
 
 
 class EnergyTable(StrictModel):
@@ -116,16 +104,8 @@ class EnergyTable(StrictModel):
 
     def kind(self, config: SystolicConfig) -> EnergyKind | None:
         """Returns the row of a configuration, or None when its formats were not measured."""
-        if config.scale_type is not None or config.row_psum_widths:
-            return None
-        key = kind_key(config)
-        return next((kind for kind in self.kinds if kind.key == key), None)
-
-
-def kind_key(config: SystolicConfig) -> tuple[object, ...]:
-    """Returns what the row of a configuration is found by."""
-    types = (config.input_type, config.weight_type, config.psum_type, config.accumulation_type)
-    return (config.template.value, *types, config.pe_pipeline)
+        index = find_kind(self.kinds, config)
+        return None if index is None else self.kinds[index]
 
 
 def element_events(config: SystolicConfig, moved: Traffic) -> Mapping[str, Array]:

@@ -1,0 +1,44 @@
+"""Rows of tables of measured hardware: which formats, template and pipeline a row holds for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accelgym.costmodels.systolic.config import SystolicConfig
+from accelgym.costmodels.workloads.spec import StrictModel
+
+__all__ = ["FormatKind", "find_kind", "format_key"]
+
+
+class FormatKind(StrictModel):
+    """What a row depends on: neither the size of the array nor its memories."""
+
+    template: str
+    input_type: str
+    weight_type: str
+    psum_type: str
+    accumulation_type: str
+    pe_pipeline: int
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells rows apart."""
+        types = (self.input_type, self.weight_type, self.psum_type, self.accumulation_type)
+        return (self.template, *types, self.pe_pipeline)
+
+
+def format_key(config: SystolicConfig) -> tuple[object, ...]:
+    """Returns what the row of a configuration is found by; several formats of an operand are joined by ``/``."""
+    operands = ("/".join(datatype.name for datatype in formats) for formats in (config.inputs, config.weights))
+    return (config.template.value, *operands, config.psum_type, config.accumulation_type, config.pe_pipeline)
+
+
+def find_kind(kinds: Sequence[FormatKind], config: SystolicConfig) -> int | None:
+    """Returns the position of a configuration's row, None without one.
+
+    Block scales and partial sums that grow down the rows are in no table.
+    """
+    if config.scale_type is not None or config.row_psum_widths:
+        return None
+    key = format_key(config)
+    return next((index for index, kind in enumerate(kinds) if kind.key == key), None)
