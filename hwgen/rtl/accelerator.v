@@ -233,7 +233,7 @@ module accelerator #(
         .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
         .read(weight_step), .read_addr(weight_step_addr), .read_raw(reads_scale), .lanes(w), .tail(unused_tail)
     );
-    // A bank is free for the loader when its last macro has been read; until a beat arrives, the loader needs it not.
+    // A bank is free for the loader once its last macro has been read; the loader writes no sooner than a beat arrives.
     localparam INPUT_TAIL = (ROWS - 1) / LANE_GROUP * LANE_GROUP * ADD_CYCLES - MEMORY_LATENCY;
     localparam WEIGHT_TAIL = (COLUMNS - 1) / LANE_GROUP * LANE_GROUP - MEMORY_LATENCY;
     wire input_done, weight_done;
