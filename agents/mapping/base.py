@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,14 +16,20 @@ from accelgym.envs.task import Task
 __all__ = ["MappingAgent", "require_mapping"]
 
 
-def require_mapping(agent: str, task: Task) -> MappingTask:
+def require_mapping(agent: str, task: Task, *, codesign: bool = False) -> MappingTask:
     """Returns the task as a mapping task.
+
+    Args:
+        agent: Name of the agent, for messages.
+        task: The task.
+        codesign: Whether the machine may be open, too.
 
     Raises:
         InputError: It is another kind of task.
     """
-    if not isinstance(task, MappingTask) or task.mapspace.family is not None:
-        raise InputError(f"agent {agent!r} searches tasks of accelgym/Mapping-v0, not {task.env_id}")
+    if not isinstance(task, MappingTask) or (task.mapspace.family is not None and not codesign):
+        kinds = "accelgym/Mapping-v0 and accelgym/CoDesign-v0" if codesign else "accelgym/Mapping-v0"
+        raise InputError(f"agent {agent!r} searches tasks of {kinds}, not {task.env_id}")
     return task
 
 
@@ -36,9 +44,12 @@ class MappingAgent(Agent):
         InputError: The task is of another kind.
     """
 
+    codesign: ClassVar[bool] = False
+    """Whether it chooses the machine, too."""
+
     def __init__(self, task: Task, *, seed: int) -> None:
         super().__init__(task, seed=seed)
-        self.mapping = require_mapping(self.name, task)
+        self.mapping = require_mapping(self.name, task, codesign=self.codesign)
         self.mapspace = self.mapping.mapspace
         places = [(j, x) for j, x in enumerate(self.mapspace.decisions) if isinstance(x, Place)]
         self.place_columns: npt.NDArray[np.int64] = np.array([j for j, _ in places], dtype=np.int64)

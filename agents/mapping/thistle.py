@@ -11,9 +11,7 @@ import numpy.typing as npt
 from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.moves import Mover
 from accelgym.agents.options import require
-from accelgym.costmodels.architecture.rules import FREE
-from accelgym.costmodels.loopnest import Mappings
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable
+from accelgym.costmodels.solvers.mapping import Goal
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.envs.space import Designs
@@ -35,10 +33,11 @@ class Thistle(MappingAgent):
     fixed the tile sizes solve a geometric program. The real optimum of each class is rounded to the ``nearest``
     divisors of every extent; those that fit are proposed, the classes with the lowest relaxed optimum first and in
     turn, without classes whose bound the best design has reached. Unlike the paper's, the programs know reuse across
-    levels, and kernel loops may lie at any level. Once all are evaluated, neighbours of the best follow.
+    levels, and kernel loops may lie at any level. Once all are evaluated, neighbours of the best follow. In co-design
+    every machine of the family has its classes.
 
     Args:
-        task: The mapping task to search.
+        task: The mapping or co-design task to search.
         seed: Seed of the neighbours; the programs and their rounding hang on no chance.
         nearest: Divisors tried per extent.
         batch: Designs proposed per class and turn.
@@ -48,6 +47,7 @@ class Thistle(MappingAgent):
     """
 
     name: ClassVar[str] = "thistle"
+    codesign: ClassVar[bool] = True
 
     def __init__(self, task: Task, *, seed: int, nearest: int = 2, batch: int = 16) -> None:
         super().__init__(task, seed=seed)
@@ -56,7 +56,7 @@ class Thistle(MappingAgent):
         mapping = self.mapping
         self._search = BranchAndBound(
             mapping.solver_space,
-            MachineTable.of([mapping.architecture]),
+            mapping.solver_machines,
             Goal(str(mapping.spec.objective)),
             mapping.bypasses,
         )
@@ -87,18 +87,20 @@ class Thistle(MappingAgent):
         nodes, relaxed = search.relax(search.open)
         points = search.tile_figures(relaxed.point)
         order = np.argsort(nodes.bound, kind="stable")
-        waiting = [(nodes.take(order[k : k + 1]), self._tilings(points[order[k]])) for k in range(len(order))]
+        tilings: dict[int, Ints] = {}
         begin = 0
-        while waiting:
-            for node, tilings in waiting:
-                if node.bound[0] >= np.log(self._score):
+        while len(order):
+            for k in order.tolist():
+                if nodes.bound[k] >= np.log(self._score):
                     continue
-                part = tilings[begin : begin + self.batch]
-                designs = self._designs(node, part)
+                if k not in tilings:
+                    tilings[k] = self._tilings(points[k])
+                designs = self._designs(nodes.take(np.array([k])), tilings[k][begin : begin + self.batch])
                 if len(designs):
                     yield designs
             begin += self.batch
-            waiting = [(node, tilings) for node, tilings in waiting if len(tilings) > begin]
+            # A class passed over lies above the best design, for good.
+            order = np.array([k for k in order.tolist() if k in tilings and len(tilings[k]) > begin], dtype=np.int64)
 
     def _tilings(self, point: Floats) -> Ints:
         """Chains of divisors around a relaxed optimum, nearest first, shape ``(n, places, dims)``."""
@@ -118,17 +120,13 @@ class Thistle(MappingAgent):
 
     def _designs(self, node: Nodes, tilings: Ints) -> Designs:
         """Those that fit, as designs."""
-        search, mapping, n = self._search, self.mapping, len(tilings)
+        search, n = self._search, len(tilings)
         factors, ranks, fits = search.evaluator.nests(
             tilings, np.repeat(node.classes, n, axis=0), np.repeat(node.machine, n), np.repeat(node.keep, n, axis=0)
         )
-        free = (self.mapspace.rules.keep == FREE).any()
-        keep = np.repeat(node.keep, int(fits.sum()), axis=0) if free else None
-        mappings = Mappings(
-            mapping.problem,
-            mapping.architecture,
+        return self.mapping.encode_solved(
+            int(node.machine[0]),
             factors[:, :, fits].transpose(2, 0, 1),
             ranks[:, :, fits].transpose(2, 0, 1),
-            keep,
+            np.repeat(node.keep, int(fits.sum()), axis=0),
         )
-        return mapping.mapspace.encode(mappings)

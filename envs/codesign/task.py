@@ -12,7 +12,7 @@ import numpy.typing as npt
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable, Solution, solve
+from accelgym.costmodels.solvers.mapping import MachineTable, Solution
 from accelgym.costmodels.timeloop import timeloop_document, write_timeloop
 from accelgym.envs.codesign.landscape import audit_codesign
 from accelgym.envs.codesign.spec import CoDesignSpec
@@ -145,10 +145,9 @@ class CoDesignTask(MappingTask):
         rows[:, 0], rows[:, 1] = (x.ravel() for x in np.indices(table.shape))
         return np.asarray(rows[int(np.argmax(self.fits(rows)))])
 
-    def solve(self, *, tolerance: float, seconds: float) -> Solution:
-        machines = MachineTable.of([machine.architecture for machine in self.family.machines])
-        goal = Goal(str(self.spec.objective))
-        return solve(self.solver_space, machines, goal, self.bypasses, tolerance=tolerance, seconds=seconds)
+    @property
+    def solver_machines(self) -> MachineTable:
+        return MachineTable.of([machine.architecture for machine in self.family.machines])
 
     def with_area(self, area_um2: float) -> CoDesignTask:
         """Returns the same task with another area budget."""
@@ -164,17 +163,17 @@ class CoDesignTask(MappingTask):
     def join(self, machine: int, designs: Designs) -> Designs:
         """Returns designs of :meth:`on_machine` as designs of this task."""
         mappings = self.on_machine(machine).mapspace.decode(designs)
-        result: Ints = self.mapspace.encode(replace(mappings, architecture=self.architecture))
-        result[:, 0], result[:, 1] = (int(x[0]) for x in np.nonzero(self.mapspace.machine_table == machine))
-        return result
+        return self._with_sizes(machine, self.mapspace.encode(replace(mappings, architecture=self.architecture)))
+
+    def encode_solved(self, machine: int, factors: Ints, ranks: Ints, keep: Bools) -> Designs:
+        return self._with_sizes(machine, super().encode_solved(machine, factors, ranks, keep))
+
+    def _with_sizes(self, machine: int, designs: Designs) -> Designs:
+        designs[:, 0], designs[:, 1] = (int(x[0]) for x in np.nonzero(self.mapspace.machine_table == machine))
+        return designs
 
     def _enumerate(self) -> None:  # machines times mappings are too many
         return None
-
-    def _solved_design(self, solution: Solution) -> Designs:
-        design = super()._solved_design(solution)
-        design[0], design[1] = (int(x[0]) for x in np.nonzero(self.mapspace.machine_table == solution.machine))
-        return design
 
     def _local_design(self, solution: Solution) -> Designs:
         if solution.machine < 0:

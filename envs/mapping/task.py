@@ -38,6 +38,7 @@ from accelgym.envs.task import Audit, Outcome, Task
 
 __all__ = ["MappingTask"]
 
+Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _EXHAUSTIVE = 200_000
@@ -238,15 +239,19 @@ class MappingTask(Task):
             keeps[:, v, t] = np.arange(len(keeps)) >> bit & 1 == 0
         return keeps
 
+    @property
+    def solver_machines(self) -> MachineTable:
+        """The machines that a solver chooses from."""
+        return MachineTable.of([self.architecture])
+
     def solve(self, *, tolerance: float, seconds: float) -> Solution:
         """Branch and bound over the whole map space.
 
         Raises:
             InputError: The problem has no certified bound (an output with strided or summed axes).
         """
-        machines = MachineTable.of([self.architecture])
         goal = Goal(str(self.spec.objective))
-        return solve(self.solver_space, machines, goal, self.bypasses, tolerance=tolerance, seconds=seconds)
+        return solve(self.solver_space, self.solver_machines, goal, self.bypasses, tolerance=tolerance, seconds=seconds)
 
     def certify(self, solution: Solution, seconds: float) -> Certificate:
         """Returns what a solver found as a certificate; local descents improve what was not proved optimal."""
@@ -269,9 +274,19 @@ class MappingTask(Task):
     def _solved_design(self, solution: Solution) -> Designs:
         assert solution.mapping is not None
         factors, ranks, keep = solution.mapping
+        return self.encode_solved(solution.machine, factors[None], ranks[None], keep[None])[0]
+
+    def encode_solved(self, machine: int, factors: Ints, ranks: Ints, keep: Bools) -> Designs:
+        """Returns mappings of a solver as designs.
+
+        Args:
+            machine: Row of :attr:`solver_machines`.
+            factors: Loop bounds, shape ``(n, slots, dims)``.
+            ranks: Loop orders, likewise.
+            keep: Tensors kept, shape ``(n, levels, tensors)``.
+        """
         free = (self.mapspace.rules.keep == FREE).any()
-        mapping = Mappings(self.problem, self.architecture, factors[None], ranks[None], keep[None] if free else None)
-        return np.asarray(self.mapspace.encode(mapping)[0])
+        return self.mapspace.encode(Mappings(self.problem, self.architecture, factors, ranks, keep if free else None))
 
     def best_of_descents(self, starts: int, rng: np.random.Generator, *, rounds: int = 0) -> tuple[Candidates, float]:
         """Descends from random mappings, then from recombinations of what that found.

@@ -7,7 +7,7 @@ from accelgym.costmodels.architecture import Architecture, Compute, StorageLevel
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.workloads import Layer, Workload
-from accelgym.envs import HwGenTask, MappingTask, ResourceAssignmentTask
+from accelgym.envs import CoDesignTask, HwGenTask, MappingTask, ResourceAssignmentTask
 from accelgym.envs.space import Parameter, Space
 from accelgym.envs.task import Outcome, Task
 
@@ -88,6 +88,12 @@ def mapping():
     )
     problem = Problem.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
     return MappingTask(problem=problem, machine=Architecture("tiny", levels, Compute(mac_pj=2.0)))
+
+
+@pytest.fixture(scope="session")
+def codesign():
+    problem = Problem.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
+    return CoDesignTask(problem=problem, registers=(8, 16, 64), sram_words=(4096, 16384))
 
 
 @pytest.fixture(scope="session")

@@ -33,11 +33,13 @@ MAPPING_ONLY = {"random_pruned", "gamma", "mapping_gradient", "thistle"}
 
 
 def tasks_for(name):
+    if name == "thistle":
+        return ["mapping", "codesign"]
     if name in MAPPING_ONLY:
         return ["mapping"]
     if name in SEQUENTIAL_ONLY:
-        return ["assignment", "mapping", "hwgen"]
-    return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping", "hwgen"]
+        return ["assignment", "mapping", "codesign", "hwgen"]
+    return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping", "codesign", "hwgen"]
 
 
 CASES = [(name, task) for name in agents.names() for task in tasks_for(name)]
