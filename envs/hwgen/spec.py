@@ -11,7 +11,7 @@ from accelgym.costmodels.errors import InputError, unknown_name
 
 __all__ = ["AREA_PRESETS", "FORMATS", "PARAMETER_VALUES", "HwGenSpec"]
 
-AREA_PRESETS = {"small": 350_000.0, "medium": 500_000.0, "large": 1_500_000.0}
+AREA_PRESETS = {"small": 300_000.0, "medium": 500_000.0, "large": 1_500_000.0}
 """NAND2 equivalents."""
 
 _INTEGER_SUMS = {"psum_type": "int24", "accumulation_type": "int24"}

@@ -274,7 +274,7 @@ class MappingTask(Task):
     def _solved_design(self, solution: Solution) -> Designs:
         assert solution.mapping is not None
         factors, ranks, keep = solution.mapping
-        return self.encode_solved(solution.machine, factors[None], ranks[None], keep[None])[0]
+        return np.asarray(self.encode_solved(solution.machine, factors[None], ranks[None], keep[None])[0])
 
     def encode_solved(self, machine: int, factors: Ints, ranks: Ints, keep: Bools) -> Designs:
         """Returns mappings of a solver as designs.
