@@ -10,6 +10,7 @@ import numpy as np
 
 from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.costs import Costs, Reason
+from accelgym.costmodels.csv_table import read_table
 from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 
@@ -49,20 +50,7 @@ def read_designs(path: Path) -> tuple[list[dict[str, str]], ResourceDesigns]:
     Raises:
         InputError: Names file, line and column.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    for column in _COLUMNS:
-        if column not in header:
-            raise InputError(f"{path}: line 1: column {column!r} is missing; needed: {', '.join(_COLUMNS)}")
-    for line, row in rows:
-        if None in row or None in row.values():
-            raise InputError(f"{path}: line {line}: expected {len(header)} cells as in the header")
+    header, rows = read_table(path, _COLUMNS)
     columns = {
         name: np.array([_integer(path, line, name, row[name]) for line, row in rows], dtype=np.int64)
         for name in _INTEGERS

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from accelgym.costmodels.csv_table import read_table
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.systolic.presets import scalesim, voyager
 
@@ -38,7 +39,7 @@ def evaluate_table(source: Path, target: Path, preset: str, array: str | None = 
         raise unknown_name("preset", preset, PRESETS)
     columns, added, prepare = PRESETS[preset]
     evaluate = prepare(array)
-    header, rows = _read(source, columns)
+    header, rows = read_table(source, columns)
     for line, row in rows:
         try:
             row.update(evaluate(row))
@@ -52,24 +53,6 @@ def evaluate_table(source: Path, target: Path, preset: str, array: str | None = 
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error})") from error
     return len(rows), sum(bool(row["cycles"]) for _, row in rows)
-
-
-def _read(path: Path, columns: tuple[str, ...]) -> tuple[list[str], list[tuple[int, Row]]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            header = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = header
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise InputError(f"{path}: line 1: column {missing[0]!r} is missing; needed: {', '.join(columns)}")
-    for line, row in rows:
-        if None in row or None in row.values():
-            raise InputError(f"{path}: line {line}: expected {len(header)} cells as in the header")
-    return header, rows
 
 
 def _integer(row: Row, column: str) -> int:

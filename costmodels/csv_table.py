@@ -1,0 +1,41 @@
+"""Tables with named columns, read with errors that name file and line."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from accelgym.costmodels.errors import InputError
+
+__all__ = ["read_table"]
+
+
+def read_table(path: Path, columns: Sequence[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Reads a CSV with a header.
+
+    Args:
+        path: The file.
+        columns: Columns it has to have, among others.
+
+    Returns:
+        The header, and every row with the number of its line.
+
+    Raises:
+        InputError: The file cannot be read, lacks a column, or has a row of another length.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            header = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = header
+            rows = [(reader.line_num, row) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise InputError(f"{path}: line 1: column {missing[0]!r} is missing; needed: {', '.join(columns)}")
+    for line, row in rows:
+        if None in row or None in row.values():
+            raise InputError(f"{path}: line {line}: expected {len(header)} cells as in the header")
+    return header, rows
