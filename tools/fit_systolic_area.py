@@ -21,20 +21,11 @@ from accelgym.costmodels.systolic.area import (
     estimate,
 )
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
+from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.hwgen.arithmetic_rtl import operands
 from accelgym.hwgen.synthesis.flow import synthesise
 from accelgym.hwgen.synthesis.report import SynthesisReport
 
-_INTEGER_SUMS = {"psum_type": "int24", "accumulation_type": "int24"}
-_FLOAT_SUMS = {"psum_type": "bf16", "accumulation_type": "bf16"}
-BUNDLES: dict[str, dict[str, str]] = {
-    "int4": {"input_type": "int4", "weight_type": "int4", **_INTEGER_SUMS},
-    "w4a8": {"input_type": "int8", "weight_type": "int4", **_INTEGER_SUMS},
-    "int8": {"input_type": "int8", "weight_type": "int8", **_INTEGER_SUMS},
-    "e4m3": {"input_type": "e4m3", "weight_type": "e4m3", **_FLOAT_SUMS},
-    "posit8": {"input_type": "posit8_1", "weight_type": "posit8_1", **_FLOAT_SUMS},
-    "bf16": {"input_type": "bf16", "weight_type": "bf16", **_FLOAT_SUMS},
-}
 CONTROLS = ("tile_loader", "output_drain")
 """Modules that may hold the longest path of the control."""
 _SIZED = ("template", "rows", "columns", "depths", "ports", "banks", "latency", "types")
@@ -70,7 +61,7 @@ def _config(template: str, rows: int, columns: int, depths: Any, ports: Any, ban
         **{f"{name}_port_bits": bits for name, bits in zip(("input", "weight", "output"), ports, strict=True)},
         double_buffered_accumulation=banks == 2,
         memory_latency=latency,
-        **BUNDLES[types],
+        **FORMATS[types],
     )
 
 
@@ -120,7 +111,7 @@ def main() -> None:
     fo4 = 20.0
     depths = {f"{name}_buffer_depth": 16 for name in ("input", "weight", "accumulation")}
     kinds = []
-    for template, types, stages in itertools.product(Template, BUNDLES.values(), (1, 2, 3)):
+    for template, types, stages in itertools.product(Template, FORMATS.values(), (1, 2, 3)):
         settings = {"template": template.value, "pe_pipeline": stages, **types}
         if stages > 2 and (types["psum_type"] != "bf16" or template is not Template.WEIGHT_STATIONARY):
             continue

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import yaml
-from fit_systolic_area import BUNDLES
 
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
 from accelgym.costmodels.systolic.energy import EnergyLaw
@@ -32,7 +31,7 @@ from accelgym.costmodels.systolic.energy_table import (
     lane_events,
     switching_events,
 )
-from accelgym.costmodels.systolic.format_kinds import format_key
+from accelgym.costmodels.systolic.format_kinds import FORMATS, format_key
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tiling import tile_terms
@@ -121,7 +120,7 @@ def _samples(
 def configurations(chosen: tuple[tuple[str, dict[str, object]], ...]) -> list[SystolicConfig]:
     """Builds configurations of :data:`SHAPES` or :data:`HELD_OUT`, with both templates."""
     return [
-        make_config(template=template.value, **{**_DEPTHS, **BUNDLES[types], **shape})
+        make_config(template=template.value, **{**_DEPTHS, **FORMATS[types], **shape})
         for template in Template
         for types, shape in chosen
     ]
@@ -229,7 +228,7 @@ def errors(samples: list[Sample], table: EnergyTable | None) -> Floats:
 def main() -> None:
     """Measures, fits, checks and writes."""
     kinds, samples = [], []
-    for template, (name, types), stages in itertools.product(Template, BUNDLES.items(), (1, 2, 3)):
+    for template, (name, types), stages in itertools.product(Template, FORMATS.items(), (1, 2, 3)):
         if stages > 2 and (types["psum_type"] != "bf16" or template is not Template.WEIGHT_STATIONARY):
             continue
         found = []

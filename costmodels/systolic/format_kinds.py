@@ -7,7 +7,20 @@ from collections.abc import Sequence
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.workloads.spec import StrictModel
 
-__all__ = ["FormatKind", "find_kind", "format_key"]
+__all__ = ["FORMATS", "FormatKind", "find_kind", "format_key"]
+
+
+_INTEGER_SUMS = {"psum_type": "int24", "accumulation_type": "int24"}
+_FLOAT_SUMS = {"psum_type": "bf16", "accumulation_type": "bf16"}
+FORMATS: dict[str, dict[str, str]] = {
+    "int4": {"input_type": "int4", "weight_type": "int4", **_INTEGER_SUMS},
+    "w4a8": {"input_type": "int8", "weight_type": "int4", **_INTEGER_SUMS},
+    "int8": {"input_type": "int8", "weight_type": "int8", **_INTEGER_SUMS},
+    "e4m3": {"input_type": "e4m3", "weight_type": "e4m3", **_FLOAT_SUMS},
+    "posit8": {"input_type": "posit8_1", "weight_type": "posit8_1", **_FLOAT_SUMS},
+    "bf16": {"input_type": "bf16", "weight_type": "bf16", **_FLOAT_SUMS},
+}
+"""The formats that were measured: of inputs, weights and sums, by a short name."""
 
 
 class FormatKind(StrictModel):

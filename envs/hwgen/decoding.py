@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from accelgym.costmodels.systolic.area import AreaTable, AreaTerms
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
+from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.systolic.problem import Hardware, release_cycles
-from accelgym.envs.hwgen.spec import FORMATS, PARAMETER_VALUES, HwGenSpec
+from accelgym.envs.hwgen.spec import PARAMETER_VALUES, HwGenSpec
 from accelgym.envs.space import Designs, Parameter, Space
 
 __all__ = ["ARRAY", "SIZED", "Decoder"]

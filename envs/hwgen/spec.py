@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.format_kinds import FORMATS
+from accelgym.envs.arguments import TaskSpec
 
-__all__ = ["AREA_PRESETS", "FORMATS", "PARAMETER_VALUES", "HwGenSpec"]
+__all__ = ["AREA_PRESETS", "PARAMETER_VALUES", "HwGenSpec"]
 
 AREA_PRESETS = {"small": 300_000.0, "medium": 500_000.0, "large": 1_500_000.0}
 """NAND2 equivalents."""
-
-_INTEGER_SUMS = {"psum_type": "int24", "accumulation_type": "int24"}
-_FLOAT_SUMS = {"psum_type": "bf16", "accumulation_type": "bf16"}
-FORMATS: dict[str, dict[str, str]] = {
-    "int4": {"input_type": "int4", "weight_type": "int4", **_INTEGER_SUMS},
-    "w4a8": {"input_type": "int8", "weight_type": "int4", **_INTEGER_SUMS},
-    "int8": {"input_type": "int8", "weight_type": "int8", **_INTEGER_SUMS},
-    "e4m3": {"input_type": "e4m3", "weight_type": "e4m3", **_FLOAT_SUMS},
-    "posit8": {"input_type": "posit8_1", "weight_type": "posit8_1", **_FLOAT_SUMS},
-    "bf16": {"input_type": "bf16", "weight_type": "bf16", **_FLOAT_SUMS},
-}
-"""Number formats of inputs, weights and sums by the name of the choice."""
 
 PARAMETER_VALUES: dict[str, tuple[Any, ...]] = {
     "formats": tuple(FORMATS),
@@ -41,10 +31,8 @@ PARAMETER_VALUES: dict[str, tuple[Any, ...]] = {
 """The choices, in the order in which the environment asks for them."""
 
 
-class HwGenSpec(BaseModel):
+class HwGenSpec(TaskSpec):
     """Arguments of ``accelgym/HwGen-v0``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     workload: str = "gpt2/prefill_block"
     """Name in the workload zoo, or a network file; convolutions and GEMMs run on the array, other layers are free."""
@@ -62,15 +50,13 @@ class HwGenSpec(BaseModel):
     """Cycles from an address on a port to its data."""
 
     @classmethod
-    def parse(cls, arguments: Mapping[str, Any]) -> HwGenSpec:
+    def parse(cls, arguments: Mapping[str, Any]) -> Self:
         """Validates keyword arguments.
 
         Raises:
             InputError: Names the key, the value given and what is allowed.
         """
-        for key in arguments:
-            if key not in cls.model_fields:
-                raise unknown_name("argument", key, cls.model_fields)
+        cls.check_names(arguments)
         values = dict(arguments)
         preset = values.get("area_budget")
         if isinstance(preset, str) and not _is_number(preset):
@@ -78,12 +64,7 @@ class HwGenSpec(BaseModel):
                 allowed = ", ".join(AREA_PRESETS)
                 raise InputError(f"area_budget is {preset!r}: allowed a number of NAND2 equivalents or {allowed}")
             values["area_budget"] = AREA_PRESETS[preset]
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise InputError(f"{key} is {first['input']!r}: {first['msg']}") from None
+        return super().parse(values)
 
 
 def _is_number(text: str) -> bool:

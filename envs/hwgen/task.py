@@ -14,6 +14,7 @@ from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.area import area_table, estimate
 from accelgym.costmodels.systolic.config import SystolicConfig
+from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.systolic.problem import Hardware
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.hwgen.cycles import NO_TILING, distinct_layers, fastest_cycles
@@ -21,7 +22,7 @@ from accelgym.envs.hwgen.decoding import ARRAY, SIZED, Decoder
 from accelgym.envs.hwgen.landscape import audit_hwgen
 from accelgym.envs.hwgen.precision import product_sqnr_db
 from accelgym.envs.hwgen.prefixes import Prefixes
-from accelgym.envs.hwgen.spec import FORMATS, PARAMETER_VALUES, HwGenSpec
+from accelgym.envs.hwgen.spec import PARAMETER_VALUES, HwGenSpec
 from accelgym.envs.space import Designs, Space
 from accelgym.envs.task import Audit, Outcome, Task
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.presets import preset
@@ -17,6 +17,7 @@ from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.timeloop import read_timeloop
 from accelgym.costmodels.workloads import Layer, Workload, load_workload
+from accelgym.envs.arguments import TaskSpec
 from accelgym.envs.mapping.mapspace import prime_factors
 
 __all__ = ["MappingObjective", "MappingSpec", "pad_bounds", "read_architecture", "read_problem", "select_layer"]
@@ -33,10 +34,8 @@ class MappingObjective(StrEnum):
     """pJ x cycles."""
 
 
-class MappingSpec(BaseModel):
+class MappingSpec(TaskSpec):
     """Arguments of ``accelgym/Mapping-v0``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     workload: str = "thistle/resnet18"
     """Name in the workload zoo, or a network file."""
@@ -62,14 +61,7 @@ class MappingSpec(BaseModel):
             if "architecture" in arguments:
                 raise InputError("arch is short for architecture: give one of them")
             arguments["architecture"] = arguments.pop("arch")
-        for key in arguments:
-            if key not in cls.model_fields:
-                raise unknown_name("argument", key, cls.model_fields)
-        try:
-            return cls(**arguments)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise InputError(f"{first['loc'][0]} is {first['input']!r}: {first['msg']}") from None
+        return super().parse(arguments)
 
 
 def select_layer(workload: Workload, layer: int | str) -> Layer:

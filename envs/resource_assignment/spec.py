@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.envs.arguments import TaskSpec
 
 __all__ = [
     "BUDGET_PRESETS",
@@ -84,10 +83,8 @@ class Constraint(StrEnum):
     PES = "pes"
 
 
-class ResourceAssignmentSpec(BaseModel):
+class ResourceAssignmentSpec(TaskSpec):
     """Arguments of ``accelgym/ResourceAssignment-v0``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     workload: str = "confuciux/mobilenet_v2"
     """Name in the workload zoo, or a network file; its convolutions and GEMMs are assigned, vector layers are free."""
@@ -133,21 +130,3 @@ class ResourceAssignmentSpec(BaseModel):
         if self.target is not None and not 0 < self.target < math.inf:
             raise ValueError("target must be a positive number of cycles")
         return self
-
-    @classmethod
-    def parse(cls, arguments: Mapping[str, Any]) -> ResourceAssignmentSpec:
-        """Validates keyword arguments.
-
-        Raises:
-            InputError: Names the key, the value given and what is allowed.
-        """
-        for key in arguments:
-            if key not in cls.model_fields:
-                raise unknown_name("argument", key, cls.model_fields)
-        try:
-            return cls(**arguments)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            given = f" is {first['input']!r}" if key else ""
-            raise InputError(f"{key}{given}: {first['msg']}".lstrip(": ")) from None
