@@ -8,12 +8,14 @@ from functools import cache
 from pathlib import Path
 
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
+from accelgym.costmodels.systolic.memories import address_bits
 from accelgym.hwgen.arithmetic_rtl import (
     accumulate_add,
     arithmetic_leaves,
     multiply_add,
     operands,
 )
+from accelgym.hwgen.cache import content_key
 from accelgym.hwgen.conversion_rtl import conversion_leaves, convert_result
 from accelgym.hwgen.decoder_rtl import mode_bits, operand_decoder
 
@@ -58,6 +60,11 @@ class Rtl:
     files: dict[str, str]
     """Text by file name; ``generated.v`` holds the top."""
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of names and texts."""
+        return content_key(*(part for name in sorted(self.files) for part in (name, self.files[name])))
+
     def write(self, folder: Path) -> list[str]:
         """Writes the files into a folder and returns their names."""
         for name, text in self.files.items():
@@ -68,10 +75,6 @@ class Rtl:
 @cache
 def _leaf(name: str) -> str:
     return (_RTL / f"{name}.v").read_text()
-
-
-def _address_bits(depth: int) -> int:
-    return max((depth - 1).bit_length(), 1)
 
 
 def parameters(config: SystolicConfig) -> dict[str, int]:
@@ -100,9 +103,9 @@ def parameters(config: SystolicConfig) -> dict[str, int]:
         "PIPELINE": config.pe_pipeline,
         "ADD_CYCLES": config.add_cycles,
         "GROWING": int(config.row_psum_widths),
-        "INPUT_ADDR_BITS": _address_bits(config.input_buffer_depth),
-        "WEIGHT_ADDR_BITS": _address_bits(config.weight_buffer_depth),
-        "ACCUMULATION_ADDR_BITS": _address_bits(config.accumulation_buffer_depth),
+        "INPUT_ADDR_BITS": int(address_bits(config.input_buffer_depth)),
+        "WEIGHT_ADDR_BITS": int(address_bits(config.weight_buffer_depth)),
+        "ACCUMULATION_ADDR_BITS": int(address_bits(config.accumulation_buffer_depth)),
         "ACCUMULATION_BANK_BITS": int(config.double_buffered_accumulation),
         "INPUT_PORT_BITS": config.input_port_bits,
         "WEIGHT_PORT_BITS": config.weight_port_bits,

@@ -177,7 +177,7 @@ def verify(
     """
     store = cache or ContentCache()
     design = rtl or emit(config)
-    digest = content_key(*(part for name in sorted(design.files) for part in (name, design.files[name])))
+    digest = design.digest
     settings = config.model_dump(mode="json")
     given = None if tilings is None else [asdict(tiling) for tiling in tilings]
     runs = planned_runs(config, layers, types, tilings)

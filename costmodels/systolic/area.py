@@ -20,7 +20,7 @@ import numpy.typing as npt
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.systolic.format_kinds import FormatKind, find_kind, format_key
-from accelgym.costmodels.systolic.memories import access_fo4, memory_area_nand2
+from accelgym.costmodels.systolic.memories import access_fo4, address_bits, memory_area_nand2
 from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
 __all__ = [
@@ -183,10 +183,6 @@ CONTROL_TERMS = (
 """What the area of address generation and control is linear in."""
 
 
-def _address_bits(depth: Ints) -> Ints:
-    return np.maximum(np.ceil(np.log2(depth)).astype(np.int64), 1)
-
-
 def _skewed(lanes: Ints) -> Ints:
     """Cycles by which the lanes of all groups together trail the first lane of their group."""
     return (
@@ -214,7 +210,7 @@ def control_features(terms: AreaTerms, table: AreaTable) -> Floats:
         """Bits that wait for the last beat of their word."""
         return (np.ceil(word / port) - 1) * port
 
-    addresses = sum(_address_bits(d) for d in (terms.input_depth, terms.weight_depth, terms.accumulation_depth))
+    addresses = sum(address_bits(d) for d in (terms.input_depth, terms.weight_depth, terms.accumulation_depth))
     groups = -(-terms.columns // LANE_GROUP)
     # An address takes three registers in a group, and from group to group as many as the group has columns.
     hops = terms.columns - np.minimum(terms.columns, LANE_GROUP) + 3 * groups
@@ -223,7 +219,7 @@ def control_features(terms: AreaTerms, table: AreaTable) -> Floats:
         "output_stationary": stationary,
         "address_bits": addresses,
         "accumulator_register_bits": _skewed(terms.columns) * column("psum_bits") + 2 * output_word,
-        "accumulator_address_bits": hops * (_address_bits(terms.accumulation_depth) + 3),
+        "accumulator_address_bits": hops * (address_bits(terms.accumulation_depth) + 3),
         "accumulator_bank_bits": np.where(terms.accumulation_banks > 1, output_word, 0),
         "input_word_bits": input_word,
         "assembled_bits": assembled(input_word, terms.input_port_bits) + assembled(weight_word, terms.weight_port_bits),
@@ -242,7 +238,7 @@ def _memories(table: AreaTable, terms: AreaTerms) -> tuple[Floats, dict[str, Flo
         ("weight", terms.columns, "weight_bits"),
         ("accumulation", terms.columns, "accumulation_bits"),
     ):
-        words, lane_bits = 2 ** _address_bits(getattr(terms, f"{name}_depth")), table.column(bits, terms.kind)
+        words, lane_bits = 2 ** address_bits(getattr(terms, f"{name}_depth")), table.column(bits, terms.kind)
         two_ports = name == "accumulation"
         banks = terms.accumulation_banks if two_ports else 2
 
@@ -284,8 +280,8 @@ def estimate(terms: AreaTerms, table: AreaTable | None = None) -> AreaEstimate:
     marks = np.where(stationary, 2 * (rows - 1) + 3 * rows + 2 * pipeline, (2 + hop) * (rows - 1))
     registers = column("input_lane_bits") * (hop * _skewed(rows) + rows)
     registers = registers + column("weight_lane_bits") * (_skewed(columns) + columns)
-    registers = registers + hop * _hops(rows) * (_address_bits(terms.input_depth) + 1)
-    registers = registers + _hops(columns) * (_address_bits(terms.weight_depth) + 1)
+    registers = registers + hop * _hops(rows) * (address_bits(terms.input_depth) + 1)
+    registers = registers + _hops(columns) * (address_bits(terms.weight_depth) + 1)
     resets = marks + hop * _hops(rows) + _hops(columns)
     array = columns * (rows * column("element_area") + column("last_row_area"))
     array = array + known.register_bit_area * registers + known.reset_bit_area * resets

@@ -22,6 +22,7 @@ from pathlib import Path
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.systolic.format_kinds import FormatKind, find_kind
+from accelgym.costmodels.systolic.memories import address_bits
 from accelgym.costmodels.systolic.traffic import Traffic
 from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
@@ -134,7 +135,7 @@ def lane_events(config: SystolicConfig, moved: Traffic) -> Mapping[str, Array]:
 
 def switching_events(config: SystolicConfig, moved: Traffic) -> Mapping[str, Array]:
     """Returns the counts behind :data:`SWITCHING_TERMS`, but ``cycles``."""
-    address = _address_bits(config.accumulation_buffer_depth) * -(-config.columns // LANE_GROUP)
+    address = int(address_bits(config.accumulation_buffer_depth)) * -(-config.columns // LANE_GROUP)
     return {
         "input_bits": config.input_word_bits * moved.input_loads,
         "weight_bits": config.weight_word_bits * moved.weight_loads,
@@ -146,10 +147,6 @@ def switching_events(config: SystolicConfig, moved: Traffic) -> Mapping[str, Arr
         "sums": moved.accumulation_writes,
         "sum_address_bits": address * moved.accumulation_writes,
     }
-
-
-def _address_bits(depth: int) -> int:
-    return max((depth - 1).bit_length(), 1)
 
 
 def flip_flop_counts(config: SystolicConfig) -> dict[str, float]:
@@ -164,7 +161,7 @@ def flip_flop_counts(config: SystolicConfig) -> dict[str, float]:
     return {
         "constant": 1.0,
         "output_stationary": float(config.template is Template.OUTPUT_STATIONARY),
-        "address_bits": sum(map(_address_bits, depths)),
+        "address_bits": int(address_bits(depths).sum()),
         "input_word_bits": config.input_word_bits,
         "weight_word_bits": config.weight_word_bits,
         "psum_word_bits": config.columns * config.psum.bits,

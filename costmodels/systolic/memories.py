@@ -11,16 +11,25 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
+
 from accelgym.costmodels.components import laws
 from accelgym.costmodels.systolic.config import LANE_GROUP
 
-__all__ = ["NAND2_UM2", "TWO_PORT_AREA", "access_fo4", "macro_widths", "memory_area_nand2"]
+__all__ = ["NAND2_UM2", "TWO_PORT_AREA", "access_fo4", "address_bits", "macro_widths", "memory_area_nand2"]
 
 NAND2_UM2 = 0.798
 """Area of a NAND2 in the node of the SRAM law, um2."""
 TWO_PORT_AREA = 8 / 6
 """Area of a memory that reads and writes in one cycle, over one that does either: transistors of a bit cell."""
 _ACCESS_FO4_1KB = 8.0
+
+
+def address_bits(depth: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Returns the bits of an address into ``depth`` words, at least one; shape of ``depth``."""
+    bits: npt.NDArray[np.int64] = np.maximum(np.frexp(np.asarray(depth) - 1)[1], 1).astype(np.int64)
+    return bits
 
 
 def macro_widths(lanes: int, lane_bits: int, tail_bits: int = 0) -> list[int]:

@@ -198,7 +198,7 @@ def measure_energy(
     cells.require_energies()
     store = cache or ContentCache()
     design = emit(config)
-    digest = content_key(*(part for name in sorted(design.files) for part in (name, design.files[name])))
+    digest = design.digest
     settings = config.model_dump(mode="json")
     liberty = content_key(cells.text)
     tools = f"{yosys_version()}; {tool_versions()}"

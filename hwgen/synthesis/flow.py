@@ -57,7 +57,7 @@ def synthesise(
     store = cache or ContentCache()
     design = rtl or emit(config)
     flow = content_key(yosys_version(), FLOW, _own_text(), cells.text)
-    sources = content_key(*(part for name in sorted(design.files) for part in (name, design.files[name])))
+    sources = design.digest
     settings = config.model_dump(mode="json")
 
     def build(folder: Path) -> None:
