@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.systolic.config import make_config
+from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.synthesis.flow import synthesise
 from accelgym.hwgen.synthesis.report import PARTS, SynthesisReport
 
-_FLOAT_SUMS = {"psum_type": "bf16", "accumulation_type": "bf16"}
 TYPES = {
-    "INT8": {},
-    "E4M3": {"input_type": "e4m3", "weight_type": "e4m3", **_FLOAT_SUMS},
-    "Posit8": {"input_type": "posit8_1", "weight_type": "posit8_1", **_FLOAT_SUMS},
+    "INT8": FORMATS["int8"],
+    "E4M3": FORMATS["e4m3"],
+    "Posit8": FORMATS["posit8"],
     "MXINT8": {"psum_type": "int24", "accumulation_type": "bf16", "scale_type": "e8m0"},
 }
 PUBLISHED_RATIO = {"E4M3": 1.76, "Posit8": 1.92, "MXINT8": 1.14}

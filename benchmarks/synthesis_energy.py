@@ -16,6 +16,7 @@ import numpy as np
 
 from accelgym.costmodels.systolic.config import Template, make_config
 from accelgym.costmodels.systolic.energy import EnergyLaw
+from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tiling import tile_terms
@@ -24,14 +25,6 @@ from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.gates.energy import LayerEnergy, measure_energy
 
-TYPES = {
-    "int4": ("int4", "int4"),
-    "w4a8": ("int8", "int4"),
-    "int8": ("int8", "int8"),
-    "e4m3": ("e4m3", "e4m3"),
-    "posit8": ("posit8_1", "posit8_1"),
-    "bf16": ("bf16", "bf16"),
-}
 LAYERS = (
     Layer.gemm("product", M=32, K=16, C=24),
     Layer.conv("window", K=12, C=8, H=6, R=3, padding=1),
@@ -60,9 +53,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         store = ContentCache(Path(name)) if arguments.cold else ContentCache()
         for template in Template:
-            for types, (x, w) in TYPES.items():
+            for types, formats in FORMATS.items():
                 size = {"rows": arguments.size, "columns": arguments.size}
-                config = make_config(template=template.value, input_type=x, weight_type=w, **size)
+                config = make_config(template=template.value, **formats, **size)
                 start = time.perf_counter()
                 record = measure_energy(config, LAYERS, SEED, zeros=arguments.zeros, cache=store)
                 seconds = time.perf_counter() - start

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-__all__ = ["RANDOM_DESIGNS", "verdict"]
+if TYPE_CHECKING:
+    from accelgym.envs.space import Designs
+    from accelgym.envs.task import Task
+
+__all__ = ["RANDOM_DESIGNS", "best_regret", "verdict"]
 
 RANDOM_DESIGNS = 1000
 """Designs that random search may evaluate in an audit."""
 _TRIVIAL_REGRET = 0.02
 _MANY_TIES = 1e6
+
+
+def best_regret(task: Task, optimum: float, designs: Designs) -> float:
+    """Returns by how much the best of some designs exceeds the optimum, relative to it."""
+    return float(task.evaluate(designs).score.min() / optimum - 1)
 
 
 def verdict(figures: Mapping[str, float], *, constraint: str = "the constraint", tied: str = "designs") -> str:

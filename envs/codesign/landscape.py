@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelgym.envs.audits import RANDOM_DESIGNS, verdict
+from accelgym.envs.audits import RANDOM_DESIGNS, best_regret, verdict
 from accelgym.envs.mapping.landscape import constant_designs, tied_orders
 from accelgym.envs.mapping.mapspace import Size
 from accelgym.envs.mapping.search import climb
-from accelgym.envs.space import Designs
 from accelgym.envs.task import Audit
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def audit_codesign(task: CoDesignTask, rng: np.random.Generator) -> Audit:
     reference = task.reference()
     optimum = reference.value
     best = np.array(reference.design, dtype=np.int64)
-
-    def regret(designs: Designs) -> float:
-        return float(task.evaluate(designs).score.min() / optimum - 1)
+    regret = partial(best_regret, task, optimum)
 
     sizes = [len(x.words) for x in task.mapspace.decisions if isinstance(x, Size)]
     constant = np.repeat(constant_designs(task, task.problem.dims), int(np.prod(sizes)), axis=0)

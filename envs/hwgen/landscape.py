@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelgym.envs.audits import RANDOM_DESIGNS, verdict
+from accelgym.envs.audits import RANDOM_DESIGNS, best_regret, verdict
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Audit
 
@@ -34,9 +35,7 @@ def audit_hwgen(task: HwGenTask, rng: np.random.Generator) -> Audit:
     reference = task.reference()
     optimum = reference.value
     best = np.array(reference.design, dtype=np.int64)
-
-    def regret(designs: Designs) -> float:
-        return float(task.evaluate(designs).score.min() / optimum - 1)
+    regret = partial(best_regret, task, optimum)
 
     largest = task.space.nvec - 1
     relaxed = np.stack([np.array([best[0], template, *largest[2:]]) for template in range(task.space.nvec[1])])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelgym.envs.audits import RANDOM_DESIGNS, verdict
+from accelgym.envs.audits import RANDOM_DESIGNS, best_regret, verdict
 from accelgym.envs.mapping.mapspace import Order, Place
 from accelgym.envs.mapping.search import climb
 from accelgym.envs.space import Designs
@@ -37,9 +38,7 @@ def audit_mapping(task: MappingTask, rng: np.random.Generator) -> Audit:
     """
     reference = task.reference()
     optimum = reference.value
-
-    def regret(designs: Designs) -> float:
-        return float(task.evaluate(designs).score.min() / optimum - 1)
+    regret = partial(best_regret, task, optimum)
 
     relaxed = unlimited_task(task)
     ideal = min(optimum, relaxed.best_of_descents(_RELAXED_STARTS, rng)[1])

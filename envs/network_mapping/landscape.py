@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelgym.envs.audits import RANDOM_DESIGNS, verdict
+from accelgym.envs.audits import RANDOM_DESIGNS, best_regret, verdict
 from accelgym.envs.mapping.landscape import constant_designs, fullest_share, tied_orders, unlimited_task
 from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.mapping.search import climb, descend
 from accelgym.envs.mapping.spec import MappingObjective
-from accelgym.envs.space import Designs
 from accelgym.envs.task import Audit
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ def audit_network(task: NetworkMappingTask, rng: np.random.Generator) -> Audit:
     """
     reference = task.reference()
     optimum = reference.value
-
-    def regret(designs: Designs) -> float:
-        return float(task.evaluate(designs).score.min() / optimum - 1)
+    regret = partial(best_regret, task, optimum)
 
     dims = dict.fromkeys(dim for layer in task.layers for dim in layer.problem.dims)
     constant = [layer.repair(constant_designs(layer, tuple(dims)), rng) for layer in task.layers]
