@@ -153,6 +153,36 @@ class Problem:
         )
 
     @classmethod
+    def depthwise(
+        cls,
+        name: str,
+        *,
+        C: int,
+        P: int,
+        Q: int,
+        R: int,
+        S: int,
+        N: int = 1,
+        stride: tuple[int, int] = (1, 1),
+        dilation: tuple[int, int] = (1, 1),
+    ) -> Problem:
+        """Builds a depthwise 2-D convolution: each of ``C`` channels with one filter of its own."""
+        height: Axis = (("P", stride[0]), ("R", dilation[0]))
+        width: Axis = (("Q", stride[1]), ("S", dilation[1]))
+        return cls(
+            name,
+            ("N", "C", "P", "Q", "R", "S"),
+            (N, C, P, Q, R, S),
+            (
+                Tensor("Weights", _plain("CRS")),
+                Tensor("Inputs", (*_plain("NC"), height, width)),
+                Tensor("Outputs", _plain("NCPQ"), read_write=True),
+            ),
+            "depthwise2d",
+            {"stride": stride, "dilation": dilation},
+        )
+
+    @classmethod
     def conv1d(cls, name: str, *, M: int, P: int, R: int, C: int = 1, stride: int = 1, dilation: int = 1) -> Problem:
         """Builds a 1-D convolution: ``M`` filters of ``C x R`` over an input that yields ``P`` positions."""
         return cls(
@@ -171,8 +201,17 @@ class Problem:
     @classmethod
     def gemm(cls, name: str, *, I: int, J: int, L: int, batch: int = 1) -> Problem:  # noqa: E741
         """Builds ``batch`` products ``Outputs[I,J] = Inputs[I,L] @ Weights[L,J]``, each with its own weights."""
-        group = "B" if batch > 1 else ""
-        bounds = {"I": I, "J": J, "L": L} if batch == 1 else {"B": batch, "I": I, "J": J, "L": L}
+        if batch > 1:
+            return cls.batched_gemm(name, B=batch, I=I, J=J, L=L)
+        return cls._product(name, {"I": I, "J": J, "L": L}, "")
+
+    @classmethod
+    def batched_gemm(cls, name: str, *, B: int, I: int, J: int, L: int) -> Problem:  # noqa: E741
+        """Builds ``B`` products like :meth:`gemm`, with the dimension ``B`` even where it is 1."""
+        return cls._product(name, {"B": B, "I": I, "J": J, "L": L}, "B")
+
+    @classmethod
+    def _product(cls, name: str, bounds: dict[str, int], group: str) -> Problem:
         return cls(
             name,
             tuple(bounds),

@@ -81,7 +81,7 @@ class TemplateModel:
     dram_bw: int = 16
 
     name = "loopnest"
-    version = "1.0"
+    version = "2.0"
     technology = "aladdin-cacti-45nm"
 
     def __post_init__(self) -> None:

@@ -16,7 +16,7 @@ __all__ = ["evaluate_file"]
 
 
 def evaluate_file(
-    source: Path, target: Path, *, counting: Counting = "closed", engine: Engine = "head"
+    source: Path, target: Path, *, counting: Counting | None = None, engine: Engine = "head"
 ) -> tuple[int, int]:
     """Evaluates a file of rows; the target is written whole or not at all.
 

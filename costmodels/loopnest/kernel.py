@@ -13,7 +13,7 @@ from accelgym.costmodels.architecture.machine import Architecture, StorageLevel
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.loopnest.columns import Columns
-from accelgym.costmodels.loopnest.terms import TermTable
+from accelgym.costmodels.loopnest.terms import DIRECTIONS, TermTable
 from accelgym.costmodels.loopnest.traffic import count_traffic
 from accelgym.costmodels.loopnest.validity import reasons, tiles, utilized
 
@@ -87,7 +87,7 @@ class Kernel:
         level_cycles: list[Array] = []
         cycles = compute
         for v, level in enumerate(self.architecture.levels):
-            moved = [(key[2], count) for key, count in traffic.counters.items() if key[0] == v]
+            moved = {key[1:]: count for key, count in traffic.counters.items() if key[0] == v}
             spent = self._level_energy(columns, level, moved, used[v])
             level_energy.append(spent)
             energy = energy + spent
@@ -120,11 +120,11 @@ class Kernel:
         return cycles
 
     def _level_energy(
-        self, columns: Columns, level: StorageLevel, moved: list[tuple[str, Array]], used: Array
+        self, columns: Columns, level: StorageLevel, moved: dict[tuple[int, str], Array], used: Array
     ) -> Array:
         """Energy of a level: whole blocks per instance, at the price of each kind of access."""
         accesses: dict[float, Array] = {}
-        for counter, count in moved:
+        for (_, counter), count in moved.items():
             if level.block_size > 1:
                 count = columns.xp.ceil(count / used / float(level.block_size)) * used
             price = access_pj(level, counter)
@@ -136,21 +136,23 @@ class Kernel:
 
 
 def _bandwidth(
-    columns: Columns, level: StorageLevel, moved: list[tuple[str, Array]], used: Array, compute: Array
+    columns: Columns, level: StorageLevel, moved: dict[tuple[int, str], Array], used: Array, compute: Array
 ) -> Array | None:
     """Cycles that a level needs at its bandwidth, ``None`` when that is unlimited.
 
-    Computed as Timeloop does, from the slowdown of the busiest port and rates summed over tensors, so that it
-    rounds alike.
+    Computed as Timeloop does, from the slowdown of the busiest port; words of one tensor written by either side are
+    added before they are made a rate, and rates are summed over tensors, so that it rounds alike.
     """
     xp, slowdown = columns.xp, None
     for names, limit in level.ports:
         if limit is None:
             continue
         rate = columns.zero
-        for name, words in moved:
-            if name in names:
-                rate = rate + words / used / compute
+        for side in DIRECTIONS:
+            for t in range(len(columns.problem.tensors)):
+                words = [moved[t, name] for name in side if name in names and (t, name) in moved]
+                if words:
+                    rate = rate + sum(words[1:], start=words[0]) / used / compute
         port = float(limit) / xp.where(rate > 0.0, rate, float(limit))
         slowdown = port if slowdown is None else xp.minimum(slowdown, port)
     if slowdown is None:

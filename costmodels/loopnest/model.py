@@ -32,9 +32,10 @@ ENGINES: tuple[Engine, ...] = ("head", "v3.0.3")
 class LoopnestModel:
     """Counts, latency and energy of mappings of one problem onto one architecture.
 
-    The default convention is Timeloop HEAD's closed form: the rule that every iteration would follow, with
-    reuse across levels, halo reuse along the innermost relevant loop, exact multicast, first-read elision and no
-    neighbour links. All other options reproduce what some Timeloop version prints; no bound uses them.
+    The default convention is Timeloop HEAD with every iteration walked and without neighbour links, in closed form:
+    reuse across levels, the overlap of sliding windows along every loop that continues them, exact multicast and
+    first-read elision. All other options reproduce what some Timeloop version prints; no bound uses them. Timeloop's
+    own default extrapolates from iterations 0 and 1 of every loop (``sampled``), which may be less than the truth.
 
     With imperfect factors the closed form is residual-exact for tiles that do not overlap and approximate for
     sliding windows; ``walk`` and ``sampled`` step through the iterations.
@@ -43,8 +44,9 @@ class LoopnestModel:
         problem: The problem.
         architecture: The machine.
         engine: ``head``, or ``v3.0.3``, where an irrelevant inner loop forfeits halo reuse.
-        counting: ``closed`` form; ``walk`` applies the rule at every iteration; ``sampled`` at iterations 0
-            and 1 of every loop, as Timeloop does. The last two visit one mapping at a time.
+        counting: ``closed`` form; ``walk`` applies the rule at every iteration, to the same counts where factors
+            are perfect and the engine is HEAD; ``sampled`` at iterations 0 and 1 of every loop, as Timeloop does.
+            The last two visit one mapping at a time.
         first_read_elision: The first accumulation of a word is a pure write.
         link_transfers: Neighbours forward words (``walk`` and ``sampled`` only).
         clock_ghz: Clock, for the power.
@@ -54,7 +56,7 @@ class LoopnestModel:
     """
 
     name = "loopnest"
-    version = "1.0"
+    version = "2.0"
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.loopnest.kernel import access_pj
-from accelgym.costmodels.loopnest.terms import COUNTERS
+from accelgym.costmodels.loopnest.terms import COUNTERS, DIRECTIONS
 
 __all__ = ["Movement", "price_movement"]
 
@@ -51,22 +51,26 @@ def price_movement(
     latency, bound = compute_cycles, len(architecture.levels)
     for v, level in enumerate(architecture.levels):
         instances, spent = movement.instances[v], 0.0
-        moved: list[tuple[str, float]] = []
+        moved: list[dict[str, float]] = []
         for t, tensor in enumerate(problem.tensors):
             if (v, t) not in movement.tiles:
                 continue
             where = f"{level.name}.{tensor.name}"
             result[f"{where}.tile_words"] = movement.tiles[v, t]
             result[f"{where}.multicast"] = movement.multicast[v, t]
-            for name in COUNTERS:
-                count = movement.counter(name)[v, t]
+            moved.append({name: movement.counter(name)[v, t] for name in COUNTERS})
+            for name, count in moved[-1].items():
                 result[f"{where}.{name}"] = count * instances
                 spent += math.ceil(count / level.block_size) * instances * access_pj(level, name)
-                moved.append((name, count))
         slowdown = 1.0
         for names, limit in level.ports:
-            # Rates are summed, not words, as Timeloop does: the last bit decides how the ceiling falls.
-            rate = sum(count / compute_cycles for name, count in moved if name in names)
+            # As Timeloop does, since the last bit decides how the ceiling falls: words of one tensor written by
+            # either side are added, each sum is made a rate, and rates are summed over tensors.
+            rate = sum(
+                sum(count for name, count in words.items() if name in names and name in side) / compute_cycles
+                for side in DIRECTIONS
+                for words in moved
+            )
             if limit is not None and rate > 0:
                 slowdown = min(slowdown, limit / rate)
         needed = math.ceil(compute_cycles / slowdown)

@@ -13,7 +13,12 @@ from accelgym.costmodels.workloads.layer import MAX_MACS
 
 __all__ = ["architecture_from_row", "problem_from_row", "read_entry"]
 
-_DIMS = {"conv2d": ("N", "K", "C", "P", "Q", "R", "S"), "gemm": ("I", "J", "L")}
+_DIMS = {
+    "conv2d": ("N", "K", "C", "P", "Q", "R", "S"),
+    "depthwise2d": ("N", "C", "P", "Q", "R", "S"),
+    "gemm": ("I", "J", "L"),
+    "batched_gemm": ("B", "I", "J", "L"),
+}
 _NUMBER = (int, float)
 
 
@@ -38,8 +43,11 @@ def problem_from_row(row: Mapping[str, Any]) -> Problem:
     name = str(row.get("name", kind))
     if kind == "gemm":
         return Problem.gemm(name, **dims)
+    if kind == "batched_gemm":
+        return Problem.batched_gemm(name, **dims)
     stride, dilation = (_pair(row.get(key), f"problem.{key}") for key in ("stride", "dilation"))
-    return Problem.conv(name, **dims, stride=stride, dilation=dilation)
+    build = Problem.conv if kind == "conv2d" else Problem.depthwise
+    return build(name, **dims, stride=stride, dilation=dilation)
 
 
 def architecture_from_row(row: Mapping[str, Any], mapping: Mapping[str, Any] | None = None) -> Architecture:

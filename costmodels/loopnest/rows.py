@@ -18,26 +18,29 @@ from accelgym.costmodels.loopnest.terms import COUNTERS
 
 __all__ = ["evaluate_numbered_rows", "evaluate_rows", "result_row"]
 
-_KEYS = ("id", "problem", "arch", "mapping", "link_transfers", "variant", "engine")
+_KEYS = ("id", "problem", "arch", "mapping", "link_transfers", "extrapolation", "variant", "engine")
 _IGNORED = ("source", "set", "result", "default_link_transfers_differ")
 _VARIANTS = ("no_extrapolation", "no_first_read_elision")
 _BATCH = 4096
 
 
 def evaluate_rows(
-    rows: Iterable[Mapping[str, Any]], *, counting: Counting = "closed", engine: Engine = "head"
+    rows: Iterable[Mapping[str, Any]], *, counting: Counting | None = None, engine: Engine = "head"
 ) -> Iterator[dict[str, Any]]:
     """Evaluates rows in order.
 
-    A row has ``problem`` (``kind`` ``conv2d`` or ``gemm``, ``dims``, ``stride``, ``dilation``), ``arch``
-    (``levels`` outer to inner, ``mesh``, ``mac_energy_pJ``) and ``mapping`` (see
-    :meth:`Mappings.from_loops`); optionally ``id``, ``link_transfers``, ``variant`` and ``engine``. Rows of one
-    problem and machine are evaluated together.
+    A row has ``problem`` (``kind`` ``conv2d``, ``depthwise2d``, ``gemm`` or ``batched_gemm``, ``dims``, ``stride``,
+    ``dilation``), ``arch`` (``levels`` outer to inner, ``mesh``, ``mac_energy_pJ``) and ``mapping`` (see
+    :meth:`Mappings.from_loops`); optionally ``id``, ``link_transfers``, ``extrapolation`` (true: Timeloop's default
+    of iterations 0 and 1 of every loop), ``variant`` and ``engine``. Rows of one problem and machine are evaluated
+    together.
 
     Args:
         rows: The rows.
-        counting: ``closed``, ``walk`` or ``sampled``. Link transfers have no closed form: such rows are sampled,
-            and the result says so.
+        counting: ``closed``, ``walk`` or ``sampled``. None counts every row as it was run: extrapolated ones
+            ``sampled``, others ``closed``. Link transfers have no closed form: such rows are walked where they say
+            that they were not extrapolated, and sampled otherwise. The result names the counting. A row of variant
+            ``no_extrapolation`` is walked where ``sampled`` is asked.
         engine: Default of rows that state none.
 
     Yields:
@@ -50,7 +53,7 @@ def evaluate_rows(
 
 
 def evaluate_numbered_rows(
-    rows: Iterable[tuple[int, Mapping[str, Any]]], *, counting: Counting = "closed", engine: Engine = "head"
+    rows: Iterable[tuple[int, Mapping[str, Any]]], *, counting: Counting | None = None, engine: Engine = "head"
 ) -> Iterator[dict[str, Any]]:
     """Evaluates rows that know their line; see :func:`evaluate_rows`."""
     numbered = iter(rows)
@@ -59,7 +62,7 @@ def evaluate_numbered_rows(
 
 
 def _evaluate_chunk(
-    rows: Sequence[tuple[int, Mapping[str, Any]]], counting: Counting, engine: Engine
+    rows: Sequence[tuple[int, Mapping[str, Any]]], counting: Counting | None, engine: Engine
 ) -> Iterator[dict[str, Any]]:
     """Reads all rows, then evaluates those that share a model as one batch."""
     results: list[dict[str, Any]] = [{} for _ in rows]
@@ -97,7 +100,7 @@ def _located(line: int, row: Any) -> Iterator[None]:
         raise InputError(f"line {line}{named}: {error}") from error
 
 
-def _read(row: Any, counting: Counting, engine: Engine) -> tuple[LoopnestModel, Mappings]:
+def _read(row: Any, counting: Counting | None, engine: Engine) -> tuple[LoopnestModel, Mappings]:
     if not isinstance(row, Mapping):
         raise InputError(f"the row is {type(row).__name__}, allowed: a JSON object")
     for key in row:
@@ -109,10 +112,10 @@ def _read(row: Any, counting: Counting, engine: Engine) -> tuple[LoopnestModel, 
     if "id" in row:
         read_entry(row, "id", (int, str), "row")
     links = read_entry(row, "link_transfers", bool, "row", default=False)
-    if counting == "closed" and links:
-        counting = "sampled"
-    if counting == "sampled" and variant == "no_extrapolation":
-        counting = "walk"
+    extrapolated = None
+    if row.get("extrapolation") is not None:
+        extrapolated = read_entry(row, "extrapolation", bool, "row")
+    counting = _counting_of(counting, links=links, extrapolated=extrapolated, variant=variant)
     problem = problem_from_row(read_entry(row, "problem", Mapping, "row"))
     mapping = read_entry(row, "mapping", Mapping, "row")
     architecture = architecture_from_row(read_entry(row, "arch", Mapping, "row"), mapping)
@@ -125,6 +128,16 @@ def _read(row: Any, counting: Counting, engine: Engine) -> tuple[LoopnestModel, 
         link_transfers=links,
     )
     return model, Mappings.from_loops(problem, architecture, [mapping])
+
+
+def _counting_of(counting: Counting | None, *, links: bool, extrapolated: bool | None, variant: Any) -> Counting:
+    if variant == "no_extrapolation" and counting in (None, "sampled"):
+        return "walk" if links or counting else "closed"
+    if counting is None:
+        counting = "sampled" if extrapolated else "closed"
+    if counting == "closed" and links:
+        return "walk" if extrapolated is False else "sampled"
+    return counting
 
 
 def result_row(model: LoopnestModel, mappings: Mappings, costs: Costs, row: int) -> dict[str, Any]:

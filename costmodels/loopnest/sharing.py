@@ -85,22 +85,28 @@ class Sharing:
         code: Ints,
         bounds: list[tuple[int, ...]],
     ) -> Traffic:
-        traffic = Traffic(0.0, 0.0)
         shape = high - low
-        for step in np.flatnonzero(words > 0):
-            now = bounds[code[step]]
-            read, served, linked = self.distinct(now), math.prod(now), 0
-            if step > 0 and (shape[step] == shape[step - 1]).all():
-                back = tuple(int(x) for x in low[step - 1] - low[step])
-                linked, alone, left = self._linked(now, bounds[code[step - 1]], back)
-                if alone < read:
-                    read, served = alone, left
-                else:
-                    linked = 0
-            traffic.total += words[step] * read
-            traffic.weighted += words[step] * served
-            traffic.links += words[step] * linked
-        return traffic
+        same = np.concatenate([[False], (shape[1:] == shape[:-1]).all(axis=1)])
+        back = np.zeros_like(low)
+        back[1:] = low[:-1] - low[1:]
+        previous = np.concatenate([code[:1], code[:-1]])
+        # Steps repeat a few patterns of requests and moves.
+        steps = np.column_stack([code, previous, same, back])
+        patterns, which = np.unique(steps, axis=0, return_inverse=True)
+        per_word = np.array([self._shared(bounds[x[0]], bounds[x[1]], bool(x[2]), x[3:]) for x in patterns])
+        total, weighted, links = words @ per_word[which.reshape(-1)]
+        return Traffic(float(total), float(weighted), float(links))
+
+    def _shared(
+        self, now: tuple[int, ...], before: tuple[int, ...], comparable: bool, back: Ints
+    ) -> tuple[int, int, int]:
+        """Accesses, children served by them and words forwarded in a step, per word of one child."""
+        read, served = self.distinct(now), math.prod(now)
+        if comparable:
+            linked, alone, left = self._linked(now, before, tuple(int(x) for x in back))
+            if alone < read:
+                return alone, left, linked
+        return read, served, 0
 
     def _linked(self, now: tuple[int, ...], before: tuple[int, ...], back: tuple[int, ...]) -> tuple[int, int, int]:
         """Children that find their words at a neighbour, and distinct requests and children that do not."""

@@ -11,7 +11,8 @@ between a parent level ``p`` and the level below it, ``c = p + 1`` (``c == len(l
 A relevant dimension alone on its axis is covered exactly once, so it contributes its bound ``N_d``; an
 irrelevant one contributes ``T_d * S_d`` (and ``s_d`` where every child is counted); a *window*, an axis that
 sums two dimensions or strides over one, contributes its extent times the visits, with the overlap of
-successive tiles removed when the innermost relevant loop slides it (Timeloop HEAD's rule).
+successive tiles removed when the innermost relevant loop slides it, and with what further loops of the same window
+find in place (:mod:`~accelgym.costmodels.loopnest.continuation`): Timeloop HEAD's rule, every iteration walked.
 
 * ``transfer = N * prod(T_d * S_d) * windows``: words over the boundary, per child position.
 * ``content(p) = transfer * distinct children``: accesses of the parent, equal requests multicast.
@@ -30,11 +31,13 @@ from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 
-__all__ = ["COUNTERS", "Counter", "CounterTerm", "TermTable", "Transfer", "Window"]
+__all__ = ["COUNTERS", "DIRECTIONS", "Counter", "CounterTerm", "TermTable", "Transfer", "Window"]
 
 Counter = Literal["reads", "fills", "updates"]
 COUNTERS: tuple[Counter, ...] = ("reads", "fills", "updates")
 """Accesses on behalf of the inner level; words written from the outer level; words written from the inner."""
+DIRECTIONS: tuple[tuple[Counter, ...], ...] = (("reads",), ("fills", "updates"))
+"""Counters of what leaves and of what enters a level; a bandwidth counts one or both."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.loopnest.columns import Columns, times
+from accelgym.costmodels.loopnest.continuation import continued_words
 from accelgym.costmodels.loopnest.terms import TermTable, Transfer, Window
 
 __all__ = ["Traffic", "count_traffic"]
@@ -123,6 +124,9 @@ class _Mover:
                 if apart is not both:
                     served = times(served, both / apart)
             words = float(transfer.constant) * words * columns.one
+            held = self._held(transfer, slide)
+            if held is not None:
+                words = words - held
             contents.append(times(words, distinct))
             arriving.append(times(words, children))
             multicasts.append(served)
@@ -206,6 +210,34 @@ class _Mover:
             visits = times(visits, count)
             reach.append(mean)
         return times(visits, _extent(window, reach))
+
+    def _held(self, transfer: Transfer, slide: _Slide) -> Array | None:
+        """Words that windows find in place beyond their innermost loop, per child position like the transfer."""
+        columns, parent, child = self.columns, transfer.child - 1, transfer.child
+        if self.clean or columns.residuals is not None or not slide.bound:
+            return None
+        total = None
+        for window in self.windows:
+            if len(window.dims) < 2:
+                continue
+            move = columns.zero
+            for d, coefficient in zip(window.dims, window.coefficients, strict=True):
+                step = times(float(coefficient), slide.step[d])
+                move = move + columns.xp.where(slide.bound[d] > 1.0, step, 0.0)
+            words = continued_words(columns, transfer, window, move)
+            if words is None:
+                continue
+            for other in self.windows:
+                if other is not window:
+                    words = times(words, _extent(other, [columns.extent[child][d] for d in other.dims]))
+            sliding = {d for x in self.windows for d in x.dims}
+            for d in transfer.relevant:
+                if d not in sliding:
+                    words = times(words, columns.step[parent][d])
+            for v in range(parent):
+                words = times(words, _multiply([columns.spatial[v][d] for d in columns.dims]))
+            total = words if total is None else total + words
+        return total
 
     def _distinct(self, parent: int, child: int, window: Window, both: Array) -> Array:
         """Distinct positions of the children's tiles along a window axis.

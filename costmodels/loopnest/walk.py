@@ -89,7 +89,10 @@ def walk(
             sharing = Sharing(problem, loops, adjacent, project, (mesh.fanout_x, mesh.fanout_y))
             traffic.append(sharing.count(steps, first, links=links))
         adjacent = [loop for loop in loops if spatial(loop, depth - 1)]
-        traffic.append(_compute_traffic(problem, loops, adjacent, project, points, per_dim))
+        if links and adjacent:
+            traffic.append(_linked_compute_traffic(problem, architecture, loops, adjacent, t, engine, sampled))
+        else:
+            traffic.append(_compute_traffic(problem, loops, adjacent, project, points, per_dim))
         counts = Collapse(depth, spread, keep[:, t], sizes, denominators, traffic)
         counts.store(movement, t, read_write=tensor.read_write, elide=elide_first_read)
     return movement
@@ -134,6 +137,24 @@ def _compute_traffic(
         traffic.total += times * sharing.distinct(bounds)
         traffic.weighted += times * math.prod(bounds)
     return traffic
+
+
+def _linked_compute_traffic(
+    problem: Problem,
+    architecture: Architecture,
+    loops: Sequence[Loop],
+    adjacent: Sequence[Loop],
+    t: int,
+    engine: Engine,
+    sampled: bool,
+) -> Traffic:
+    """The same with links: multipliers hold nothing, so each asks for one word at every step."""
+    depth = len(architecture.levels)
+    project = projection(problem, t)
+    steps = enumerate_steps(problem, loops, depth, engine=engine, sampled=sampled)
+    mesh = architecture.levels[-1]
+    sharing = Sharing(problem, loops, adjacent, project, (mesh.fanout_x, mesh.fanout_y))
+    return sharing.count(steps, boxes(steps.position, steps.extent, project), links=True)
 
 
 def _mean_instances(problem: Problem, loops: Sequence[Loop], level: int) -> int:

@@ -251,7 +251,7 @@ def test_tensors_give_the_same_numbers_as_arrays():
 def test_the_registry_builds_it():
     model = cost_models.get("loopnest")(objective="energy")
     assert isinstance(model, CostModel)
-    assert (model.name, model.version, model.technology) == ("loopnest", "1.0", "aladdin-cacti-45nm")
+    assert (model.name, model.version, model.technology) == ("loopnest", "2.0", "aladdin-cacti-45nm")
 
 
 @pytest.mark.parametrize(
