@@ -13,7 +13,7 @@ from accelgym.agents.options import require
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.loopnest.kernel import Kernel, access_pj
 from accelgym.envs.mapping.mapspace import Keep, Place
-from accelgym.envs.mapping.orders import dominant_orders
+from accelgym.envs.mapping.orders import promising_orders
 from accelgym.envs.mapping.pricing import Candidates
 from accelgym.envs.mapping.spec import MappingObjective
 from accelgym.envs.space import Designs
@@ -87,7 +87,7 @@ class MappingGradient(MappingAgent):
         closed[:, ~np.isfinite(closed).any(axis=0)] = 0.0  # nothing to place: any slot will do
         self._closed = torch.tensor(closed)[:, :, None]
         levels = range(len(self.mapspace.architecture.levels) - 1)
-        self._orders = [dominant_orders(self.mapspace, v) for v in levels]
+        self._orders = [promising_orders(self.mapspace, v) for v in levels]
         self.spread = spread
         self._seen: set[bytes] = set()
         self._score = np.inf

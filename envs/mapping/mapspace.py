@@ -304,7 +304,8 @@ class Mapspace:
         pinned = [d for d in self.rules.pinned[level] if self.problem.bounds[d] > 1]
         idle = [d for d in range(dims) if d not in free and d not in pinned]
         table = np.empty((dims, math.factorial(len(free))), dtype=np.int64)
-        permutations = np.array(list(itertools.permutations(range(len(free)))), dtype=np.int64).reshape(-1, len(free))
+        orders = list(itertools.permutations(range(len(free))))
+        permutations = np.array(orders, dtype=np.int64).reshape(len(orders), len(free))
         for position, d in enumerate(pinned):
             table[d] = dims - 1 - position
         for position in range(len(free)):

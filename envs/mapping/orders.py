@@ -1,4 +1,4 @@
-"""Loop orders that dominate all others."""
+"""Loop orders worth trying: those that dominate all others, and those that local search starts from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from accelgym.envs.mapping.mapspace import Mapspace
 
-__all__ = ["dominant_orders"]
+__all__ = ["dominant_orders", "promising_orders"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -15,43 +15,74 @@ Ints = npt.NDArray[np.int64]
 def dominant_orders(mapspace: Mapspace, level: int) -> Ints:
     """Returns positions in :meth:`Mapspace.rank_table` of orders, one of which is best for any factors.
 
-    Data movement depends on the order of a level only through, per tensor, the run of irrelevant loops inside its
-    innermost relevant loop (they cost it nothing) and that loop itself (tiles overlap along it). Let the innermost
-    loop be over ``d``. Tensors that use ``d`` slide along it, whatever lies outside. When at most one tensor does
-    not use ``d``, moving its other irrelevant loops inwards next to ``d`` only saves it words, and it then slides
-    along the next loop. So it is enough to try, per tensor, its irrelevant loops innermost, starting with each
-    that others slide along, followed by each that it slides along itself. Every count falls or stays, hence
-    energy, cycles and their product do.
+    Without windows, data movement depends on the order of a level only through, per tensor, the run of irrelevant
+    loops inside its innermost relevant loop: they cost it nothing. When at most one tensor does not use a loop, moving
+    its other irrelevant loops inwards next to it only saves words, so it is enough to try, per tensor, its irrelevant
+    loops innermost. Every count falls or stays, hence energy, cycles and their product do.
 
-    When some loop is irrelevant to two tensors the argument fails and all orders are returned.
+    When some loop is irrelevant to two tensors the argument fails. So it does where an axis sums two dimensions: which
+    loops continue a slide depends on the factors, and loops outside multiply what it saves. Then all orders are
+    returned.
     """
     free, table = mapspace.free_order(level), mapspace.rank_table(level)
-    tensors = mapspace.problem.tensors
-    names = mapspace.problem.dims
-    uses = [{d for d in free if names[d] in tensor.dims} for tensor in tensors]
-    if any(sum(d not in used for used in uses) > 1 for d in free):
+    uses, slides = _uses(mapspace, free), _slides(mapspace, set(mapspace.active))
+    if any(slides) or any(sum(d not in used for used in uses) > 1 for d in free):
         return np.arange(table.shape[1])
-    slides: list[set[int]] = []
-    for tensor in tensors:
-        axes = [{names.index(name) for name, _ in axis} & set(mapspace.active) for axis in tensor.axes]
-        slides.append({d for axis in axes if len(axis) > 1 for d in axis} & set(free))
+    return _codes(
+        free, table, {(*(d for d in free if d not in used), *(d for d in free if d in used)) for used in uses}
+    )
+
+
+def promising_orders(mapspace: Mapspace, level: int) -> Ints:
+    """Returns positions of orders that are good for most factors: what local search tries.
+
+    Per tensor, its irrelevant loops innermost, starting with each that others slide along, followed by each that it
+    slides along itself; the other dimension of the same axis follows where it can, so that the slide goes on.
+    """
+    free, table = mapspace.free_order(level), mapspace.rank_table(level)
+    uses, axes = _uses(mapspace, free), _slides(mapspace, set(free))
+    slides = [set().union(*pairs) for pairs in axes]
+    partner = {d: pair - {d} for pairs in axes for pair in pairs for d in pair}
     orders: set[tuple[int, ...]] = set()
     for t, used in enumerate(uses):
-        others = set().union(*(slides[u] for u in range(len(tensors)) if u != t))
+        others = set().union(*(slides[u] for u in range(len(uses)) if u != t))
         idle = [d for d in free if d not in used]
-        for inner in _starting_with(idle, others):
-            for outer in _starting_with([d for d in free if d in used], slides[t]):
+        for inner in _starting_with(idle, others, partner):
+            for outer in _starting_with([d for d in free if d in used], slides[t], partner):
                 orders.add((*inner, *outer))
-    for d in free:
-        if all(d in used for used in uses) and any(d in slide for slide in slides):
-            orders.add((d, *(x for x in free if x != d)))
+    for d in partner:
+        rest = [x for x in free if x != d]
+        orders.add((d, *sorted(rest, key=lambda x: x not in partner[d])))
+    return _codes(free, table, orders)
+
+
+def _uses(mapspace: Mapspace, free: list[int]) -> list[set[int]]:
+    """Dimensions with a free loop that each tensor uses."""
+    names = mapspace.problem.dims
+    return [{d for d in free if names[d] in tensor.dims} for tensor in mapspace.problem.tensors]
+
+
+def _slides(mapspace: Mapspace, among: set[int]) -> list[list[set[int]]]:
+    """Per tensor, the dimensions of each axis that sums two, as far as they are among those given."""
+    names = mapspace.problem.dims
+    found: list[list[set[int]]] = []
+    for tensor in mapspace.problem.tensors:
+        axes = [{names.index(name) for name, _ in axis} & set(mapspace.active) for axis in tensor.axes]
+        found.append([axis & among for axis in axes if len(axis) > 1 and axis & among])
+    return found
+
+
+def _codes(free: list[int], table: Ints, orders: set[tuple[int, ...]]) -> Ints:
     inner_first = np.argsort(-table[list(free)], axis=0).T if free else np.zeros((1, 0), dtype=np.int64)
     code = {tuple(free[i] for i in row): n for n, row in enumerate(inner_first.tolist())}
     return np.array(sorted({code[order] for order in orders} or {0}), dtype=np.int64)
 
 
-def _starting_with(dims: list[int], first: set[int]) -> list[list[int]]:
-    """Orders of ``dims``, one for each that starts with a member of ``first``, those members always foremost."""
+def _starting_with(dims: list[int], first: set[int], partner: dict[int, set[int]]) -> list[list[int]]:
+    """Orders of ``dims``, one for each that starts with a member of ``first``, its partner next, those foremost."""
     leaders = [d for d in dims if d in first]
     rest = [d for d in dims if d not in first]
-    return [[d, *(x for x in leaders if x != d), *rest] for d in leaders] or [rest]
+    return [
+        [d, *sorted((x for x in leaders if x != d), key=lambda x: x not in partner.get(d, set())), *rest]
+        for d in leaders
+    ] or [rest]

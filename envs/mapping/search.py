@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.envs.mapping.mapspace import prime_factors
-from accelgym.envs.mapping.orders import dominant_orders
+from accelgym.envs.mapping.orders import dominant_orders, promising_orders
 from accelgym.envs.mapping.pricing import Candidates, Pricing
 
 __all__ = ["climb", "descend", "enumerate_all", "recombine", "room"]
@@ -83,6 +83,8 @@ def enumerate_all(pricing: Pricing, *, most: int) -> tuple[Candidates, float] | 
             factors = wide[:, :, room(pricing, wide, keep)]
         if factors.shape[2] * orders.shape[1] * len(keeps) > most:
             return None
+        if not factors.shape[2]:
+            continue  # What these levels would have to keep fits nowhere.
         found = _best_of_grid(pricing, factors, keep, orders)
         if best is None or found[1] < best[1]:
             best = found
@@ -102,7 +104,7 @@ def _best_of_grid(pricing: Pricing, factors: Ints, keep: Bools, orders: Ints) ->
         i = int(values.argmin())
         if best is None or values[i] < value:
             best, value = candidates.take(slice(i, i + 1)), float(values[i])
-    assert best is not None  # the tiling with everything outermost fits, or there would be no map space
+    assert best is not None  # there is a tiling
     return best, value
 
 
@@ -188,7 +190,7 @@ class _Walker:
         self.pricing, self.current = pricing, start
         self.value = float(pricing(start)[0])
         self.chains = {d: pricing.mapspace.chains(d).T for d in pricing.mapspace.active}
-        self.orders = [dominant_orders(pricing.mapspace, v) for v in range(len(start.codes))]
+        self.orders = [promising_orders(pricing.mapspace, v) for v in range(len(start.codes))]
 
     def refactor(self, d: int) -> None:
         """Gives a dimension its best factorisation."""

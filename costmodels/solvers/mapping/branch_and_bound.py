@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
 from accelgym.costmodels.solvers.mapping.classes import level_classes, mirrors
+from accelgym.costmodels.solvers.mapping.continuation import pointless
 from accelgym.costmodels.solvers.mapping.interior_point import Relaxed, solve_programs
 from accelgym.costmodels.solvers.mapping.leaves import Evaluator, Found
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
@@ -30,11 +31,12 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-PROOF_VERSION = "geometric-programs 1.2"
+PROOF_VERSION = "geometric-programs 2.0, every iteration walked"
 """Changes whenever a bound could."""
 RELAXATIONS = (
     "factors need not be integers, nor divide",
     "a window's undecided extent is its least in the box; a negative constant is replaced by a chord",
+    "where a loop may find a whole tile in place, as many words are saved as could be",
     "requests that children share are at least those of the busier dimension",
     "elided first accumulations are chords, or shares of what is certainly moved",
     "accesses are not rounded up to blocks, cycles not to integers",
@@ -90,6 +92,7 @@ class BranchAndBound:
         self.space, self.machines, self.goal, self.tolerance = space, machines, goal, tolerance
         table = LoopnestModel(space.problem, machines.architectures[0]).terms
         self.classes = tuple(level_classes(space, table, v) for v in range(len(space.architecture.levels) - 1))
+        self.windows = tuple(transfers[0].windows for transfers in table.transfers)
         self.mirrors = mirrors(space, table, self.classes)
         self.writer = ProgramWriter(space, table, self.classes, machines, goal)
         self.evaluator = Evaluator(space, self.classes, machines, goal)
@@ -138,6 +141,7 @@ class BranchAndBound:
         nodes = nodes.take(good)
         good = shrink_to_room(self.space, self.machines, nodes)
         nodes = nodes.take(good)
+        nodes = nodes.take(~pointless(self.space, self.classes, self.windows, nodes))
         return nodes.take(propagate(self.space, nodes, self.writer.unit(nodes)))
 
     def relax(self, nodes: Nodes, *, tolerance: float = 1e-4) -> tuple[Nodes, Relaxed]:

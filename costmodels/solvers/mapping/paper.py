@@ -57,8 +57,8 @@ def paper_programs(problem: Problem, machine: Architecture, *, untiled: Sequence
     machines = MachineTable.of([machine])
     levels = len(machine.levels)
     classes = tuple(level_classes(space, table, v) for v in range(levels - 1))
-    # A tile that outlives a level is unknown to the paper.
-    numbers = [np.flatnonzero(~one.unit[:-1].any(axis=1)) for one in classes]
+    # A tile that outlives a level, or slides on with another loop, is unknown to the paper.
+    numbers = [one.plain[~one.unit[one.plain].any(axis=1)] for one in classes]
     rows = np.array(list(itertools.product(*numbers)), dtype=np.int64).reshape(-1, levels - 1)
     keep = np.repeat((rules.keep != BYPASSED)[None], len(rows), axis=0)
     nodes = Nodes.whole(space, rows, np.zeros(len(rows), dtype=np.int64), keep)

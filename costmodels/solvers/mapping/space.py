@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -101,7 +102,7 @@ class MappingSpace:
     @cached_property
     def divisors(self) -> list[Ints]:
         """Divisors of each bound, ascending."""
-        return [np.array([i for i in range(1, n + 1) if n % i == 0], dtype=np.int64) for n in self.bounds.tolist()]
+        return [_divisors(n) for n in self.bounds.tolist()]
 
     @cached_property
     def divisor_table(self) -> Ints:
@@ -194,6 +195,12 @@ class MappingSpace:
                 if y is not None:
                     result[y, dim] = np.where(along_x, 1, factors[i, d])
         return result
+
+
+def _divisors(n: int) -> Ints:
+    low = np.arange(1, math.isqrt(n) + 1)
+    low = low[n % low == 0]
+    return np.unique(np.concatenate([low, n // low])).astype(np.int64)
 
 
 def _slot(architecture: Architecture, level: int, kind: str) -> int:

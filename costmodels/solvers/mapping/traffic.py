@@ -14,6 +14,7 @@ import numpy.typing as npt
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.terms import TermTable, Transfer, Window
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
+from accelgym.costmodels.solvers.mapping.continuation import Run, follow_run
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 from accelgym.costmodels.solvers.mapping.windows import ABSENT, least_distinct, window_monomials
@@ -199,7 +200,7 @@ class TrafficTerms:
             for d in window.dims:
                 count[:, 0, self.local[d]] += 1.0
                 count[:, after, self.local[d]] -= 1.0
-            extent = self._sliding_extent(window, inside, low, high, slide, undecided, count)
+            extent = self._sliding_extent(nodes, t, child, window, inside, low, high, slide, undecided, count)
             words = _product(words, extent).times(0.0, count)
         delivered = None
         if self.space.fan(parent) is not None:
@@ -283,13 +284,24 @@ class TrafficTerms:
         return Posynomial(np.stack([first, rest], axis=1), both)
 
     def _sliding_extent(
-        self, window: Window, i: int, low: Floats, high: Floats, slide: _Slide, undecided: Bools, count: Floats
+        self,
+        nodes: Nodes,
+        t: int,
+        child: int,
+        window: Window,
+        i: int,
+        low: Floats,
+        high: Floats,
+        slide: _Slide,
+        undecided: Bools,
+        count: Floats,
     ) -> Posynomial:
-        """Extent times iterations of the loop that the tile slides along, which leaves ``count``, in place."""
-        n, rows = len(low), np.arange(len(low))
-        dims = [self.local[d] for d in window.dims]
+        """Extent times iterations of the loops that the tile slides along, which leave ``count``, in place."""
+        rows, dims = np.arange(len(low)), [self.local[d] for d in window.dims]
         if len(dims) < 2 or not slide.along[:, dims].any():
             return self._extent(window, i, low, high, None)
+        run = follow_run(self.space, self.classes, nodes, t, window, child, low, high)
+        whole = run.whole & ~undecided
         place = slide.place
         stretch, possible = [], []
         for k, d in enumerate(dims):
@@ -300,19 +312,20 @@ class TrafficTerms:
             apart = mine * np.exp(low[:, i, d]) * (np.exp(ratio) - 1.0) >= gap - 1e-9
             on = slide.along[:, d] & ~apart
             possible.append(on)
-            on = on & ~undecided
-            factor = self.zeros(n)
-            factor[rows, place, d] += on
-            factor[rows, place + 1, d] -= on
+            on = on & ~undecided & ~whole
+            loops = run.continued[:, :, d] & on[:, None]
+            loops[rows, place] |= on
+            factor, shortest, longest = self._product_of(loops, d, low, high)
             count -= factor
-            shortest = np.maximum(low[rows, place, d] - high[rows, place + 1, d], 0.0) * on
-            longest = np.maximum(high[rows, place, d] - low[rows, place + 1, d], 0.0) * on
             stretch.append((factor, shortest, longest))
         extent = self._extent(window, i, low, high, stretch)
+        if whole.any():
+            extent = self._with_whole_tiles(extent, run, whole, window, i, low, high)
         loose = undecided & (possible[0] | possible[1])
         if loose.any():
-            # Whatever the loop, a step brings at least the extent of the dimension it moves along.
-            least = np.min(
+            # Whatever the loop, a step brings at least the extent of the dimension it moves along, and at least half
+            # of the steps bring something.
+            least = 0.5 * np.min(
                 [
                     np.where(
                         on,
@@ -328,6 +341,47 @@ class TrafficTerms:
             extent.log[loose, 0] = fallback[loose]
             extent.exponents[loose] = 0.0
         return extent
+
+    def _product_of(self, loops: Bools, d: int, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
+        """Exponents, least and largest logarithm of the product of time loops of a dimension, ``(nodes, places)``."""
+        factor = self.zeros(len(low))
+        factor[:, :-1, d] += loops
+        factor[:, 1:, d] -= loops
+        shortest = (np.maximum(low[:, :-1, d] - high[:, 1:, d], 0.0) * loops).sum(axis=1)
+        longest = (np.maximum(high[:, :-1, d] - low[:, 1:, d], 0.0) * loops).sum(axis=1)
+        return factor, shortest, longest
+
+    def _with_whole_tiles(
+        self, extent: Posynomial, run: Run, whole: Bools, window: Window, i: int, low: Floats, high: Floats
+    ) -> Posynomial:
+        """Bounds the words of runs in which a loop may find the whole tile in place.
+
+        With ``n`` iterations of the innermost loop, ``N`` of the loops that continue it and ``m`` of all, the words
+        ``V`` of a tile are saved at most ``m / n * (1 - 1 / N)`` times, and the overlap, all but a step, at most
+        ``m * (1 - 1 / n)`` times: ``m / (n * N) * V + m * (1 - 1 / n) * step`` remain at least. Here ``m`` is the count
+        outside; the innermost loop has two iterations or it would not be one.
+        """
+        n, rows = len(low), np.arange(len(low))
+        dims = [self.local[d] for d in window.dims]
+        loops = run.continued.copy()
+        loops[rows, run.place] |= run.along
+        divided = self.zeros(n)
+        step, exponents = np.full(n, ABSENT), self.zeros(n)
+        for k, d in enumerate(dims):
+            divided += self._product_of(loops[:, :, d], d, low, high)[0]
+            mine = whole & run.along[:, d]
+            fewest = np.exp(np.maximum(low[rows, run.place, d] - high[rows, run.place + 1, d], 0.0))
+            share = np.log1p(-1.0 / np.maximum(np.ceil(fewest - 1e-9), 2.0))
+            slack = window.coefficients[1 - k] * np.exp(low[:, i, dims[1 - k]]) + window.offset
+            short = np.maximum(1.0, window.coefficients[k] * np.exp(low[:, i, d]) + np.minimum(slack, 0.0))
+            fits = slack >= 0.0
+            step = np.where(mine, share + np.where(fits, np.log(window.coefficients[k]), np.log(short)), step)
+            exponents[:, i, d] += mine & fits
+        shared = extent.exponents - (whole[:, None, None] * divided)[:, None]
+        return Posynomial(
+            np.concatenate([extent.log, step[:, None]], axis=1),
+            np.concatenate([shared, exponents[:, None]], axis=1),
+        )
 
 
 def _slack(window: Window, k: int, low: Floats, i: int, dims: list[int]) -> float:

@@ -142,9 +142,30 @@ class Case:
 
 
 @st.composite
-def cases(draw, most=120_000, constrained=False):
+def windows(draw):
+    """A sum of two dimensions with loops of both, at several levels; little else."""
+    size, step = st.sampled_from([2, 2, 3, 4, 6, 8]), st.integers(1, 3)
+    few = st.sampled_from([1, 1, 2])
+    sizes = {"M": draw(few), "C": draw(few), "P": draw(size), "R": draw(st.sampled_from([2, 3, 4]))}
+    if draw(st.booleans()):
+        return Problem.conv1d("w", **sizes, stride=draw(step), dilation=draw(step))
+    return Problem.conv(
+        "w",
+        K=sizes["M"],
+        C=1,
+        P=sizes["P"],
+        R=sizes["R"],
+        Q=draw(few),
+        S=2,
+        stride=(draw(step), 1),
+        dilation=(draw(step), 1),
+    )
+
+
+@st.composite
+def cases(draw, most=120_000, constrained=False, problem=None):
     """Cases with at most so many tilings times orders times bypasses."""
-    problem = draw(problems())
+    problem = draw(problem or problems())
     machine = draw(machines(problem))
     if constrained:
         machine = replace(machine, constraints=draw(constraints(problem, machine)))

@@ -60,6 +60,18 @@ def test_bounds_alone_close_in_on_the_optimum(long_way, case):
     check(case, small.optimum(case))
 
 
+@given(small.cases(most=40_000, problem=small.windows()))
+@settings(max_examples=60, **QUIET)
+def test_slides_that_several_loops_continue_are_bounded(case):
+    assert check(case, small.optimum(case)).closed
+
+
+@given(small.cases(most=20_000, problem=small.windows()))
+@settings(max_examples=40, **QUIET)
+def test_bounds_alone_close_in_on_slides_that_several_loops_continue(long_way, case):
+    check(case, small.optimum(case))
+
+
 @given(small.cases(most=20_000, constrained=True))
 @settings(max_examples=40, **QUIET)
 def test_prescribed_orders_and_limits_bind_solver_and_enumeration_alike(case):
