@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from accelgym.costmodels.errors import InputError, shown, warn_input
+from accelgym.costmodels.timeloop.attributes import READ
 from accelgym.costmodels.timeloop.document import as_integer, as_list, as_table, normalise
 from accelgym.costmodels.timeloop.expressions import Scope
 from accelgym.costmodels.timeloop.yaml_text import Tagged
@@ -175,7 +176,15 @@ def _attributes(data: Mapping[str, Any], scope: Scope, where: str) -> dict[str, 
         if data.get(key) is not None:
             own[key] = data[key]
     inner = scope.within(own)
-    return {key: inner.resolve(value, f"{where}.{key}") for key, value in own.items()}
+    result = {}
+    for key, value in own.items():
+        try:
+            result[key] = inner.resolve(value, f"{where}.{key}")
+        except InputError:
+            if key in READ:
+                raise
+            result[key] = value
+    return result
 
 
 def _place(name: str, component: str, attributes: dict[str, Any], count: int, where: str) -> Node:
@@ -294,20 +303,28 @@ class _Flat:
         if data.get("networks"):
             warn_input(f"{where}.networks is left out: networks are not modelled, they cost nothing")
         own = _attributes(data, scope, where)
+        for key in ("meshX", "meshY", "instances"):
+            if key in own:
+                raise InputError(f"{where}.attributes.{key}: v0.4 states fan-outs under 'spatial' (meshX, meshY)")
         inner = scope.within(own)
         spread = self.fan_out(data, inner, where)
         if branches and spread != (1, 1):
             raise InputError(f"{where}: a fan-out below !Parallel is not supported")
         self.mesh = (self.mesh[0] * spread[0], self.mesh[1] * spread[1])
         self.spreads[name] = spread
-        self.known[name] = {"name": name, "attributes": own, "spatial": dict(zip(("meshX", "meshY"), spread, strict=True))}
+        self.known[name] = {
+            "name": name,
+            "attributes": own,
+            "spatial": dict(zip(("meshX", "meshY"), spread, strict=True)),
+        }
         constraints = _resolved(as_table(data.get("constraints"), f"{where}.constraints"), inner, where)
         for branch in branches:
             branch.names.append(name)
             branch.wishes.append(constraints.get("dataspace"))
         self.waiting.append(name)
         if entry.tag == "Container":
-            self.name = self.name or name
+            if len(self.known) == 1:
+                self.name = name
             self.inherited.update({key: value for key, value in own.items() if key != "subclass"})
             self.wishes.append((name, constraints))
             return
