@@ -124,10 +124,11 @@ def _understood(node: Node) -> dict[str, Any]:
                 f"attributes of {node.name!r}: {key}={shown(value)} is not supported, allowed {NEUTRAL[key][0]!r}"
             )
     unknown = sorted(set(values) - READ - PRICING - set(NEUTRAL))
+    for key in unknown:
+        if get_close_matches(key, READ, 1, 0.85):  # a slip would change counts
+            raise unknown_name(f"key in attributes of {node.name!r}", key, [*READ, *PRICING])
     if unknown:
-        near = [f"{key!r} is near {match[0]!r}" for key in unknown if (match := get_close_matches(key, READ, 1, 0.8))]
-        hint = f" ({'; '.join(near)})" if near else ""
-        warn_input(f"attributes of {node.name!r} without effect: {', '.join(map(repr, unknown))}{hint}")
+        warn_input(f"attributes of {node.name!r} without effect: {', '.join(map(repr, unknown))}")
     return values
 
 
@@ -151,10 +152,8 @@ def _price(node: Node, technology: Technology, *, depth: int, width: int, priced
         found = known or next(iter(families), None)
         if found is None and not priced:
             raise unknown_name("component class", kinds[0], COMPONENT_CLASSES)
-        if not priced:
-            warn_input(
-                f"{node.name!r}: no law prices the class {kinds[0]!r}; priced as a {found} (an ERT states prices)"
-            )
+        how = "its ERT prices it" if priced else f"priced as {found} (an ERT states prices)"
+        warn_input(f"{node.name!r}: no law prices the class {kinds[0]!r}; {how}")
         known = found
     if known is None:
         return ComponentCost(0.0, 0.0, 0.0, 0.0)

@@ -17,10 +17,10 @@ _MAX_FILES = 500
 _MAX_NESTING = 20
 _FUNCTIONS = ("add_to_path", "cwd", "find_path", "include", "include_all", "include_text", "path_exists")
 _FILTERS = ("d", "default", "float", "int", "length", "lower", "round", "string", "trim", "upper")
-_NODES = (
-    "Template Output TemplateData Name Const Assign If CondExpr Filter Test Call Compare Operand And Or Not Concat "
-    "Add Sub Mul Div FloorDiv Mod Neg Pos List Tuple Keyword Dict Pair"
-).split()
+_STATEMENTS = ("Template", "Output", "TemplateData", "Assign", "If")
+_OPERATORS = ("And", "Or", "Not", "Concat", "Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Neg", "Pos")
+_VALUES = ("Name", "Const", "CondExpr", "Filter", "Test", "Call", "Compare", "Operand", "List", "Tuple", "Keyword")
+_NODES = frozenset((*_STATEMENTS, *_OPERATORS, *_VALUES, "Dict", "Pair"))
 """Jinja's own names of what a template may consist of: no loops, macros, attributes or methods."""
 _TOKEN = re.compile(r"\Ainserted-by-template-(\d+)\Z")
 
@@ -62,7 +62,7 @@ class _Reader:
             raise MissingExtraError("a Timeloop file that is a Jinja template", "jinja2", "jinja") from error
 
         class Sandbox(ImmutableSandboxedEnvironment):
-            intercepted_binops = frozenset("+ - * / // %".split())
+            intercepted_binops = frozenset(("+", "-", "*", "/", "//", "%"))
 
             def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
                 if any(not isinstance(value, int | float) for value in (left, right)):
