@@ -137,7 +137,8 @@ _LOCAL_KEYS = ("name", "class", "subclass", "attributes", "required_actions", "e
 def _tree(data: Mapping[str, Any], count: int, inherited: dict[str, Any], scope: Scope, where: str) -> Iterator[Node]:
     for i, entry in enumerate(as_list(data.get("local"), f"{where}.local")):
         local = normalise(entry, f"{where}.local[{i}]", _LOCAL_KEYS)
-        name, times = _split(str(local.get("name")).rsplit(".", 1)[-1])
+        name, times = _split(str(local.get("name")))
+        name = name.rsplit(".", 1)[-1]  # the flattened form writes whole paths
         if not _enabled(local, scope, f"{where}.{name}") or _is_network(local, name):
             continue
         attributes = {**inherited, **_attributes(local, scope.within(inherited), f"{where}.{name}")}
