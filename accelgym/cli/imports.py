@@ -24,7 +24,12 @@ def _imports() -> None:
 
 @app.command()
 def timeloop(
-    files: Annotated[list[Path], typer.Argument(help="YAML with problem, architecture and mapping, v0.3 or v0.4; a folder stands for its files.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="YAML with problem, architecture and mapping, v0.3 or v0.4; a folder stands for its files."
+        ),
+    ],
     define: Annotated[
         list[str] | None,
         typer.Option("--define", metavar="NAME=VALUE", help="Variable of a file that is a Jinja template; repeatable."),

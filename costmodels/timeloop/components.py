@@ -146,15 +146,12 @@ def _price(node: Node, technology: Technology, *, depth: int, width: int, priced
     values = {key: value for key, value in node.attributes.items() if value is not None}
     kinds = [str(values["subclass"])] if "subclass" in values else []
     kinds.append(node.component)
-    known = next((kind for kind in kinds if kind.lower() in COMPONENT_CLASSES), None)
-    if known != kinds[0]:
-        families = [family for kind in kinds for part, family in _FAMILIES if part in kind.lower()]
-        found = known or next(iter(families), None)
-        if found is None and not priced:
+    known = next(filter(None, map(_law, kinds)), None)
+    if kinds[0].lower() not in COMPONENT_CLASSES:
+        if known is None and not priced:
             raise unknown_name("component class", kinds[0], COMPONENT_CLASSES)
-        how = "its ERT prices it" if priced else f"priced as {found} (an ERT states prices)"
+        how = "its ERT prices it" if priced else f"priced as {known} (an ERT states prices)"
         warn_input(f"{node.name!r}: no law prices the class {kinds[0]!r}; {how}")
-        known = found
     if known is None:
         return ComponentCost(0.0, 0.0, 0.0, 0.0)
     try:
@@ -173,6 +170,13 @@ def _price(node: Node, technology: Technology, *, depth: int, width: int, priced
         cost.area_um2 * area / share,
         cost.leakage_pj * energy / share,
     )
+
+
+def _law(kind: str) -> str | None:
+    """Returns the class whose law prices a class: itself, or that of its family."""
+    if kind.lower() in COMPONENT_CLASSES:
+        return kind
+    return next((family for part, family in _FAMILIES if part in kind.lower()), None)
 
 
 def _cluster(node: Node) -> int:

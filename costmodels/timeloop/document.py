@@ -12,6 +12,7 @@ from accelgym.costmodels.timeloop.templates import is_template, read_template
 from accelgym.costmodels.timeloop.yaml_text import load_yaml
 
 __all__ = [
+    "SUFFIXES",
     "as_integer",
     "as_list",
     "as_number",
@@ -23,7 +24,8 @@ __all__ = [
 ]
 
 _MAX_BYTES = 16_000_000
-_SUFFIXES = (".yaml", ".yml", ".jinja", ".jinja2")
+SUFFIXES = (".yaml", ".yml", ".jinja", ".jinja2")
+"""Suffixes of files that are read."""
 
 
 def list_files(source: str | Path) -> list[Path]:
@@ -73,7 +75,7 @@ def _read(path: Path) -> str:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if path.suffix.lower() == ".cfg":
-        raise InputError(f"{path}: libconfig files are not supported; allowed: YAML ({', '.join(_SUFFIXES)})")
+        raise InputError(f"{path}: libconfig files are not supported; allowed: YAML ({', '.join(SUFFIXES)})")
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"{path}: larger than {_MAX_BYTES:,} bytes")

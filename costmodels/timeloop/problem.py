@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.architecture.problem import Axis, Problem, Tensor
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
-from accelgym.costmodels.timeloop.document import as_integer, as_list, as_table, normalise
+from accelgym.costmodels.timeloop.document import as_integer, as_list, as_table, normalise, parse_document
 from accelgym.costmodels.timeloop.expressions import Scope
 
-__all__ = ["problem_section", "read_problem"]
+__all__ = ["problem_section", "read_problem", "read_timeloop_problem"]
 
 
 _SILENT = ("H", "W", "Hpad", "Wpad", "name", "type")
@@ -72,6 +73,21 @@ def read_problem(section: Any, scope: Scope | None = None) -> Problem:
     spaces = as_list(shape.get("data_spaces"), "problem.shape.data-spaces")
     tensors = tuple(_tensor(space, dims, coefficients) for space in spaces)
     return Problem(str(shape.get("name") or "problem"), dims, bounds, tensors)
+
+
+def read_timeloop_problem(path: str | Path) -> Problem:
+    """Reads the ``problem`` of a Timeloop file with the names that the file gives dimensions and tensors.
+
+    Raises:
+        InputError: The file or its problem cannot be read.
+    """
+    document = parse_document(Path(path))
+    if "problem" not in document:
+        raise InputError(f"{path}: no 'problem' section")
+    try:
+        return read_problem(document["problem"], Scope(as_table(document.get("variables"), "variables")))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _shape(shape: Any) -> dict[str, Any]:

@@ -22,12 +22,12 @@ from accelgym.costmodels.timeloop.components import (
 )
 from accelgym.costmodels.timeloop.constraints import ConstraintReader
 from accelgym.costmodels.timeloop.directives import Targets, read_mapping
-from accelgym.costmodels.timeloop.document import as_table, list_files, merge_documents, parse_document
+from accelgym.costmodels.timeloop.document import SUFFIXES, as_table, list_files, merge_documents, parse_document
 from accelgym.costmodels.timeloop.expressions import Scope
 from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
 from accelgym.costmodels.timeloop.problem import read_problem
 
-__all__ = ["TimeloopInput", "read_timeloop", "read_timeloop_data"]
+__all__ = ["TimeloopInput", "names_files", "read_architecture_files", "read_timeloop", "read_timeloop_data"]
 
 _SECTIONS = (
     "problem",
@@ -133,6 +133,34 @@ def read_timeloop_data(
         loops = read_mapping(merged["mapping"], problem, architecture, targets)
         mappings = Mappings.from_loops(problem, architecture, [loops])
     return TimeloopInput(problem, architecture, mappings, dict(as_table(merged.get("mapper"), "mapper")))
+
+
+def read_architecture_files(name: str, problem: Problem) -> Architecture:
+    """Reads a machine that one argument names, for a problem from elsewhere.
+
+    Args:
+        name: Paths of YAML files, templates or folders, separated by commas; values of the variables of templates
+            follow a question mark: ``top.yaml.jinja2?architecture=eyeriss_like&problem=conv.yaml``.
+        problem: Its dimensions and tensors are those that constraints may name.
+
+    Raises:
+        InputError: An error in a file, or in the variables.
+    """
+    paths, _, query = name.partition("?")
+    defines = {}
+    for pair in filter(None, query.split("&")):
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"architecture {name!r}: {pair!r}, allowed NAME=VALUE after the question mark")
+        defines[key] = value
+    sources = [Path(path.strip()) for path in paths.split(",") if path.strip()]
+    return read_timeloop(*sources, problem=problem, defines=defines).architecture
+
+
+def names_files(name: str) -> bool:
+    """Whether an argument names Timeloop files rather than something else."""
+    first = Path(name.partition("?")[0].split(",")[0].strip())
+    return first.suffix.lower() in SUFFIXES or first.is_dir()
 
 
 def _check_sections(merged: Mapping[str, Any]) -> None:
