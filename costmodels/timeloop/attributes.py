@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BLOCK", "DEPTH", "NEUTRAL", "PRICING", "READ", "WIDTH", "WORD"]
+__all__ = ["BLOCK", "DEPTH", "NEUTRAL", "PRICING", "READ", "SPARSE", "WIDTH", "WORD"]
 
 WIDTH = ("width", "memory_width", "data_storage_width")
 DEPTH = ("depth", "memory_depth", "data_storage_depth")
@@ -17,22 +17,17 @@ NEUTRAL = {
     "compression_supported": (False, 0),
     "concordant_compressed_tile_traversal": (False, 0),
     "decompression_supported": (False, 0),
-    "metadata_block_size": (0,),
-    "metadata_datawidth": (0,),
-    "metadata_storage_depth": (0,),
-    "metadata_storage_width": (0,),
-    "metadata_word_bits": (0,),
-    "network_drain": ("",),
+    **{f"metadata_{key}": (0,) for key in ("block_size", "datawidth", "storage_depth", "storage_width", "word_bits")},
     "network_drain_latency": (0,),
-    "network_fill": ("",),
     "network_fill_latency": (0,),
-    "network_read": ("",),
-    "network_update": ("",),
     "per_dataspace_bandwidth_consumption_scale": ({},),
     "reduction_supported": (True, 1),
     "tile_partition_supported": (False, 0),
 }
 """Attributes of features that are not modelled, and the values that ask for none; ``null`` asks for none too."""
+
+SPARSE = ("compress", "concordant", "metadata", "tile_partition")
+"""How names of attributes begin, or what they contain, that describe compressed tensors."""
 
 READ = frozenset(
     (

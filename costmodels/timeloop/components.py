@@ -13,7 +13,7 @@ from accelgym.costmodels.architecture.machine import Compute, StorageLevel
 from accelgym.costmodels.components.laws import ComponentCost
 from accelgym.costmodels.components.technologies import COMPONENT_CLASSES, Technology
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
-from accelgym.costmodels.timeloop.attributes import BLOCK, DEPTH, NEUTRAL, PRICING, READ, WIDTH, WORD
+from accelgym.costmodels.timeloop.attributes import BLOCK, DEPTH, NEUTRAL, PRICING, READ, SPARSE, WIDTH, WORD
 from accelgym.costmodels.timeloop.document import as_integer, as_list, as_number, normalise
 from accelgym.costmodels.timeloop.expressions import Scope
 from accelgym.costmodels.timeloop.hierarchy import Node
@@ -24,8 +24,7 @@ _FAMILIES = (
     ("dram", "DRAM"),
     ("sram", "SRAM"),
     ("smartbuffer_rf", "regfile"),
-    ("regfile", "regfile"),
-    ("register", "regfile"),
+    ("reg", "regfile"),
     ("smartbuffer", "SRAM"),
     ("storage", "SRAM"),
     ("fpmac", "fpmac"),
@@ -120,8 +119,9 @@ def _understood(node: Node) -> dict[str, Any]:
     values = {key: value for key, value in node.attributes.items() if value is not None}
     for key, value in values.items():
         if key in NEUTRAL and value not in NEUTRAL[key]:
+            why = " (sparsity)" if any(part in key for part in SPARSE) else ""
             raise InputError(
-                f"attributes of {node.name!r}: {key}={shown(value)} is not supported, allowed {NEUTRAL[key][0]!r}"
+                f"attributes of {node.name!r}: {key}={shown(value)} is not supported{why}, allowed {NEUTRAL[key][0]!r}"
             )
     unknown = sorted(set(values) - READ - PRICING - set(NEUTRAL))
     for key in unknown:

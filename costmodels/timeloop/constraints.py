@@ -9,13 +9,7 @@ from typing import Any
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
-from accelgym.costmodels.timeloop.directives import (
-    Targets,
-    directive_kind,
-    read_limits,
-    read_split,
-    split_permutation,
-)
+from accelgym.costmodels.timeloop.directives import Targets, directive_kind, read_limits, read_split, split_permutation
 from accelgym.costmodels.timeloop.document import as_integer, as_list, as_number, as_table, normalise
 from accelgym.costmodels.timeloop.hierarchy import Node
 
@@ -62,36 +56,37 @@ class ConstraintReader:
     """Whether a dimension that the problem lacks is an error; else it is left out with a warning, so that the
     constraints of a machine serve problems of several shapes."""
 
-    def section(self, entries: Any, section: str) -> Iterator[Constraint]:
-        """Reads ``architecture_constraints``, ``mapspace_constraints`` and the like.
+    def read(self, sections: Mapping[str, Any]) -> Iterator[Constraint]:
+        """Reads ``architecture_constraints``, ``mapspace_constraints`` and the like, and constraints inside nodes.
 
         Raises:
-            InputError: A key, target or value is not understood.
+            InputError: A key, target or value is not understood, or a tensor has no branch of a ``!Parallel`` node, or
+                two.
         """
-        if isinstance(entries, Mapping):
-            entries = _targets_of(entries, section)
-        spreads = {alias: node.spreads for node in self.nodes for alias in node.spreads}
-        for i, entry in enumerate(as_list(entries, section)):
-            where = f"{section}[{i}]"
-            data = normalise(entry, where, (*_ENTRY_KEYS, *_MACROS))
-            kind, target = directive_kind(data, where), data.get("target")
+        stated = list(self._entries(sections))
+        for where, kind, data in stated:
+            target = data.get("target")
             if kind != "spatial" and isinstance(target, str) and target in self.targets.place_holders:
                 continue
             found = self._constraint(self._expanded(data, where), kind, where)
-            yield from _directed(found, str(target), spreads.get(str(target), {}), where)
-
-    def inside_nodes(self) -> Iterator[Constraint]:
-        """Reads the constraints written inside v0.4 nodes, and the bypasses that ``!Parallel`` means.
-
-        Raises:
-            InputError: A key, target or value is not understood, or a tensor has no branch, or two.
-        """
+            spreads = next((node.spreads for node in self.nodes if target in node.spreads), {})
+            yield from _directed(found, str(target), spreads, where)
         for node in self.nodes:
             for target, wishes in [*node.spatial_constraints, (node.name, node.constraints)]:
                 yield from self._node(target, wishes, node.spreads)
-            gone = self._other_branches(node)
+            gone = self._other_branches(node, [data for _, kind, data in stated if kind == "bypass"])
             if gone:
                 yield Constraint(node.name, "bypass", bypass=gone)
+
+    def _entries(self, sections: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        for section, entries in sections.items():
+            listed = _targets_of(entries, section) if isinstance(entries, Mapping) else entries
+            for i, entry in enumerate(as_list(listed, section)):
+                where = f"{section}[{i}]"
+                data = normalise(entry, where, (*_ENTRY_KEYS, *_MACROS))
+                if not isinstance(data.get("target"), str | int):
+                    raise InputError(f"{where}.target is {shown(data.get('target'))}, allowed: a name")
+                yield where, directive_kind(data, where), data | {"target": str(data["target"])}
 
     def _node(
         self, target: str, wishes: Mapping[str, Any], spreads: Mapping[str, tuple[int, int]]
@@ -106,11 +101,14 @@ class ConstraintReader:
             found = self._constraint({**data, "target": target}, directive_kind({"type": kind}, where), where)
             yield from _directed(found, target, spreads, where)
 
-    def _other_branches(self, node: Node) -> tuple[str, ...]:
+    def _other_branches(self, node: Node, stated: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         """Returns the tensors that take another branch of a ``!Parallel`` node around a memory."""
         gone: set[str] = set()
         for branch in node.branches:
-            kept = [{t for wish in peer.wishes for t in self._kept(wish)} for peer in branch.peers]
+            kept = []
+            for peer in branch.peers:
+                outside = [data for data in stated if data["target"] in peer.names]
+                kept.append({t for wish in (*peer.wishes, *outside) for t in self._kept(wish)})
             for name in self.problem.tensor_names:
                 holders = [peer for peer, tensors in zip(branch.peers, kept, strict=True) if name in tensors]
                 if len(holders) != 1:

@@ -93,7 +93,10 @@ def merge_documents(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for document in documents:
         for section, value in document.items():
-            merged[section] = _joined(section, merged[section], value) if section in merged else value
+            if merged.get(section) in (None, [], {}):
+                merged[section] = value
+            elif value not in (None, [], {}):
+                merged[section] = _joined(section, merged[section], value)
     return merged
 
 

@@ -98,6 +98,7 @@ def read_hierarchy(section: Any, scope: Scope) -> tuple[str, list[Node]]:
         name, nodes = "architecture", list(_lists(data, scope))
     else:
         nodes = list(_tree(data, 1, {}, scope, "architecture"))
+        nodes.sort(key=lambda node: node.is_compute)  # Timeloop takes the multiplier from any place
         roots = as_list(data.get("subtree"), "architecture.subtree")
         name = _split(str(as_table(roots[0], "architecture.subtree[0]").get("name")))[0] if roots else "architecture"
     return name, _without_place_holders(nodes)
@@ -148,7 +149,9 @@ def _tree(data: Mapping[str, Any], count: int, inherited: dict[str, Any], scope:
         names = [as_table(branch, f"{where}.subtree").get("name") for branch in branches]
         raise InputError(f"{where}.subtree branches into {shown(names)}; one memory hierarchy is supported")
     for branch in branches:
-        inner = normalise(branch, f"{where}.subtree", ("name", "attributes", "local", "subtree"))
+        inner = normalise(
+            branch, f"{where}.subtree", ("name", "attributes", "local", "subtree", "required_actions", "enabled")
+        )
         name, times = _split(str(inner.get("name")))
         own = _attributes(inner, scope.within(inherited), f"{where}.{name}")
         placed = ("meshX", "meshY", "instances")  # of the subtree, not of its components

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -125,8 +125,9 @@ def read_timeloop_data(
         art = read_art(merged["ART_summary"], "ART_summary")
     architecture = _architecture(name, nodes, prices, ert, art)
     targets = _targets(nodes)
+    sections = {name: part for name, part in merged.items() if name == "mapspace" or "constraints" in name}
     reader = ConstraintReader(problem, architecture, nodes, targets, strict=own_problem)
-    constraints = tuple(_constraints(merged, reader))
+    constraints = tuple(reader.read(sections))
     architecture = replace(architecture, constraints=constraints, levels=_stores(architecture, constraints, problem))
     mappings = None
     if merged.get("mapping"):
@@ -166,7 +167,7 @@ def names_files(name: str) -> bool:
 def _check_sections(merged: Mapping[str, Any]) -> None:
     """Refuses sections that ask for what is not modelled, and names those without effect."""
     for section in merged:
-        if section not in _SECTIONS and not section.endswith("constraints"):
+        if section not in _SECTIONS and "constraints" not in section:
             raise unknown_name("section", section, _SECTIONS)
     if "architecture" in merged and "arch" in merged:
         raise InputError("sections 'architecture' and 'arch' describe the same thing, allowed: one of them")
@@ -220,13 +221,6 @@ def _targets(nodes: list[Node]) -> Targets:
             if y > x == 1:
                 only_y |= {alias, f"inter_{alias}_spatial"}
     return Targets(storage, fanout, frozenset(only_y), frozenset(holders))
-
-
-def _constraints(merged: Mapping[str, Any], reader: ConstraintReader) -> Iterator[Constraint]:
-    for section, entries in merged.items():
-        if section == "mapspace" or section.endswith("constraints"):
-            yield from reader.section(entries, section)
-    yield from reader.inside_nodes()
 
 
 def _stores(architecture: Architecture, constraints: tuple[Constraint, ...], problem: Problem) -> tuple[Any, ...]:
