@@ -60,6 +60,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 _CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -113,7 +114,7 @@ class Scope:
             return int(text)
         if _DECIMAL.fullmatch(text):
             return float(text)
-        if len(text) > _MAX_TEXT:
+        if len(text) > _MAX_TEXT or _DATE.fullmatch(text):
             return text
         try:
             tree = ast.parse(text, mode="eval").body
