@@ -125,7 +125,7 @@ def _understood(node: Node) -> dict[str, Any]:
             )
     unknown = sorted(set(values) - READ - PRICING - set(NEUTRAL))
     for key in unknown:
-        if get_close_matches(key, READ, 1, 0.85):  # a slip would change counts
+        if get_close_matches(key, READ, 1, 0.8):  # a slip would change counts
             raise unknown_name(f"key in attributes of {node.name!r}", key, [*READ, *PRICING])
     if unknown:
         warn_input(f"attributes of {node.name!r} without effect: {', '.join(map(repr, unknown))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -169,46 +169,48 @@ class ConstraintReader:
 
     def _constraint(self, data: Mapping[str, Any], kind: str, where: str) -> Constraint:
         name = self.architecture.level_names[self.targets.level(data.get("target"), kind)]
-        factors: dict[str, tuple[str, int]] = {}
-        for dim, limit in data["factors"].items():
-            own = self._dimension(dim, f"{where}.factors")
-            if own is not None:
-                factors[own] = limit
+        words = split_permutation(data.get("permutation"), f"{where}.permutation")
+        order = [dim for word in words for dim in ([word] if self._own_name(word) in self.problem.dims else word)]
+        self._check_dimensions(data["factors"], order, where)
+        named = {self._own_name(dim): limit for dim, limit in data["factors"].items()}
+        factors = {dim: limit for dim, limit in named.items() if dim in self.problem.dims}
         if data.get("default_max_factor") is not None:
             most = as_integer(data["default_max_factor"], f"{where}.default_max_factor")
             for dim in self.problem.dims:
                 factors.setdefault(dim, ("<=", most))
-        order, split = self._order(data.get("permutation"), read_split(data.get("split"), where), where)
+        order, split = self._order(order, read_split(data.get("split"), where), where)
         return Constraint(
             name,
             kind,  # type: ignore[arg-type]
             factors,
-            order,
+            tuple(order),
             split,
             tuple(self._tensors(data.get("keep"), f"{where}.keep")),
             tuple(self._tensors(data.get("bypass"), f"{where}.bypass")),
             as_number(data.get("min", 0.0), f"{where}.min"),
         )
 
-    def _order(self, value: Any, split: int | None, where: str) -> tuple[tuple[str, ...], int | None]:
-        """Reads an order; dimensions left out of it no longer count for the split."""
-        order: list[str] = []
-        leading = 0
-        position = 0
-        for word in split_permutation(value, f"{where}.permutation"):
-            known = self._own_name(word) in self.problem.dims
-            for dim in [word] if known else list(word):
-                own = self._dimension(dim, f"{where}.permutation")
-                position += 1
-                if own is None:
-                    continue
-                if own in order:
-                    raise InputError(f"{where}.permutation: {dim!r} appears twice")
-                order.append(own)
-                leading += split is not None and position <= split
-        if split is None or not order or split > position:
-            return tuple(order), split
-        return tuple(order), leading
+    def _order(self, stated: list[str], split: int | None, where: str) -> tuple[list[str], int | None]:
+        """Keeps the dimensions of the problem; those left out no longer count for the split."""
+        own = [self._own_name(dim) for dim in stated]
+        kept = [dim for dim in own if dim in self.problem.dims]
+        if len(set(kept)) != len(kept):
+            raise InputError(f"{where}.permutation: a dimension appears twice in {shown(stated)}")
+        if split is not None and kept and split <= len(own):
+            split = sum(dim in self.problem.dims for dim in own[:split])
+        return kept, split
+
+    def _check_dimensions(self, factors: Iterable[str], order: Iterable[str], where: str) -> None:
+        """Refuses dimensions that the problem lacks, or says that they are left out."""
+        dims = self.problem.dims
+        for named, at in ((factors, f"{where}.factors"), (order, f"{where}.permutation")):
+            for dim in named:
+                if self.strict and self._own_name(dim) not in dims:
+                    raise unknown_name(f"dimension in {at}", dim, dims)
+        lacking = [dim for dim in dict.fromkeys([*factors, *order]) if self._own_name(dim) not in dims]
+        if lacking:
+            names = f"{self.problem.name!r} ({', '.join(dims)})"
+            warn_input(f"{where}: {', '.join(lacking)} left out, no dimensions of {names}")
 
     def _own_name(self, dim: str) -> str:
         """Returns the problem's name of a dimension: output channels are K in some convolutions, M in others."""
@@ -218,17 +220,6 @@ class ConstraintReader:
         other = "M" if dim == "K" else "K"
         window = {"R", "S"} & set(dims) and {"P", "Q"} & set(dims)
         return other if other in dims and window else dim
-
-    def _dimension(self, dim: str, where: str) -> str | None:
-        own = self._own_name(dim)
-        if own in self.problem.dims:
-            return own
-        if self.strict:
-            raise unknown_name(f"dimension in {where}", dim, self.problem.dims)
-        warn_input(
-            f"{where}: {self.problem.name!r} has no dimension {dim!r} ({', '.join(self.problem.dims)}); left out"
-        )
-        return None
 
     def _tensors(self, value: Any, where: str) -> list[str]:
         names: list[str] = []

@@ -44,7 +44,11 @@ def test_expressions(text, value):
     assert SCOPE.resolve(text, "here") == value
 
 
-@given(st.recursive(st.integers(1, 9).map(str), lambda e: st.tuples(e, st.sampled_from("+-*"), e).map("({0[0]}{0[1]}{0[2]})".format)))
+@given(
+    st.recursive(
+        st.integers(1, 9).map(str), lambda e: st.tuples(e, st.sampled_from("+-*"), e).map("({0[0]}{0[1]}{0[2]})".format)
+    )
+)
 def test_integer_arithmetic_is_that_of_python(text):
     assert SCOPE.resolve(text, "here") == eval(text, {"__builtins__": {}})
 
