@@ -123,7 +123,7 @@ def _understood(node: Node) -> dict[str, Any]:
             raise InputError(
                 f"attributes of {node.name!r}: {key}={shown(value)} is not supported{why}, allowed {NEUTRAL[key][0]!r}"
             )
-    unknown = sorted(set(values) - READ - PRICING - set(NEUTRAL))
+    unknown = sorted(set(values) - READ - PRICING - set(NEUTRAL) - node.inherited)
     for key in unknown:
         if get_close_matches(key, READ, 1, 0.8):  # a slip would change counts
             raise unknown_name(f"key in attributes of {node.name!r}", key, [*READ, *PRICING])

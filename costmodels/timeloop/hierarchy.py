@@ -52,6 +52,8 @@ class Node:
     """Constraints written inside its containers, v0.4."""
     spreads: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Instances along x and y that each of ``aliases`` adds."""
+    inherited: frozenset[str] = frozenset()
+    """Attributes that only its containers state."""
     branches: tuple[Branch, ...] = ()
     """Branches of ``!Parallel`` nodes in which it lies, the outermost first."""
 
@@ -142,8 +144,11 @@ def _tree(data: Mapping[str, Any], count: int, inherited: dict[str, Any], scope:
         name = name.rsplit(".", 1)[-1]  # the flattened form writes whole paths
         if not _enabled(local, scope, f"{where}.{name}") or _is_network(local, name):
             continue
-        attributes = {**inherited, **_attributes(local, scope.within(inherited), f"{where}.{name}")}
-        yield _place(name, str(local.get("class")), attributes, count * times, f"{where}.{name}")
+        own = _attributes(local, scope.within(inherited), f"{where}.{name}")
+        attributes = {**inherited, **own}
+        node = _place(name, str(local.get("class")), attributes, count * times, f"{where}.{name}")
+        node.inherited = frozenset(inherited) - set(own)
+        yield node
     branches = as_list(data.get("subtree"), f"{where}.subtree")
     if len(branches) > 1:
         names = [as_table(branch, f"{where}.subtree").get("name") for branch in branches]
@@ -335,6 +340,7 @@ class _Flat:
         # The class says how a component behaves, the subclass (when given) how it is priced.
         node = Node(name, str(data.get("class")), {**self.inherited, **own}, *self.mesh, tuple(self.waiting))
         node.constraints, node.branches = constraints, branches
+        node.inherited = frozenset(self.inherited) - set(own)
         node.spatial_constraints, node.spreads = self.wishes, self.spreads
         self.waiting, self.wishes, self.spreads = [], [], {}
         self.result.append(node)

@@ -253,8 +253,10 @@ def test_fan_outs_around_several_place_holders():
 PARALLEL = """
   - !Parallel
     nodes:
-    - !Component {name: RfA, class: regfile, attributes: {depth: 8, width: 8, datawidth: 8}, constraints: {dataspace: {keep: [A]}}}
-    - !Component {name: RfZ, class: regfile, attributes: {depth: 8, width: 8, datawidth: 8}, constraints: {dataspace: {keep: [Z]}}}
+    - !Component {name: RfA, class: regfile, attributes: {depth: 8, width: 8, datawidth: 8},
+                  constraints: {dataspace: {keep: [A]}}}
+    - !Component {name: RfZ, class: regfile, attributes: {depth: 8, width: 8, datawidth: 8},
+                  constraints: {dataspace: {keep: [Z]}}}
     - !Nothing {constraints: {dataspace: {keep: [B]}}}
   - !Component {name: mac"""
 RF = "  - !Component {name: Rf, class: regfile, attributes: {depth: 32, width: 8, datawidth: 8}}\n"
@@ -401,7 +403,7 @@ def test_dimensions_that_a_problem_lacks_are_left_out(tmp_path):
         warnings.simplefilter("error")
         bound = read_architecture_files(name, CONV).constraints[0]
     assert bound.factors == {"C": ("=", 1), "K": ("=", 1), "P": ("<=", 2)}
-    with pytest.raises(InputError, match="unknown dimension .* 'C'"):
+    with pytest.raises(InputError, match=r"unknown dimension .* 'C'"):
         read_timeloop(PROBLEM, name)
 
 
@@ -434,7 +436,7 @@ def test_macros_of_constraints(tmp_path):
     assert factors("{factors: K2, split: len(spec.problem.instance)}") == {"K": 2}
     with pytest.warns(InputWarning, match="maximize_dims is left out"):
         assert factors("{factors: K2, maximize_dims: [[C]]}") == {"K": 2}
-    with pytest.raises(InputError, match="no_reuse=.* is not supported"):
+    with pytest.raises(InputError, match=r"no_reuse=.* is not supported"):
         factors("{no_reuse: [Weights]}")
 
 
@@ -457,7 +459,7 @@ def test_machines_in_several_files_and_folders(tmp_path):
     with pytest.raises(InputError, match=r"variables.words appears in two files"):
         read_architecture_files(str(parts), CONV)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no .yaml file in this folder"):
+    with pytest.raises(InputError, match=r"no \.yaml file in this folder"):
         read_architecture_files(str(tmp_path / "empty"), CONV)
 
 

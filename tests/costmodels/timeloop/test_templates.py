@@ -71,7 +71,7 @@ def test_a_collection_is_read_by_the_name_of_its_machine(folder):
 def test_a_value_that_is_missing_is_named(folder):
     with pytest.raises(InputError, match="'machine' is undefined: --define machine=VALUE"):
         read_timeloop(folder / "top.yaml.jinja2")
-    with pytest.raises(InputError, match="no file .*huge/arch.yaml"):
+    with pytest.raises(InputError, match=r"no file .*huge/arch\.yaml"):
         read_timeloop(folder / "top.yaml.jinja2", defines={"machine": "huge"})
 
 
