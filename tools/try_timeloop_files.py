@@ -1,6 +1,6 @@
 """Tries every Timeloop input below folders and prints which load, which are evaluated and which are refused, and why.
 
-Usage: python tools/try_timeloop_files.py FOLDER... [--all]
+Usage: python tools/try_timeloop_files.py FOLDER... [--define NAME=VALUE] [--all]
 
 An input is a file with a machine, together with the nearest files that hold what it lacks (problem, mapping, tables,
 constraints); a template is tried once for every folder beside it that has an ``arch.yaml``. Files that hold only a
@@ -10,6 +10,7 @@ problem are counted, and listed when refused or with ``--all``. The output is th
 from __future__ import annotations
 
 import argparse
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -58,13 +59,14 @@ def main() -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--define", action="append", default=[], metavar="NAME=VALUE", help="variable of templates")
     parser.add_argument("--all", action="store_true", help="list files that hold only a problem, too")
     arguments = parser.parse_args()
     print("| input | result | detail |\n| --- | --- | --- |")
     counts: Counter[str] = Counter()
     problems: Counter[str] = Counter()
     for folder in arguments.folders:
-        for found in try_folder(folder):
+        for found in try_folder(folder, dict(pair.split("=", 1) for pair in arguments.define)):
             key = f"{found.result}: {found.kind}" if found.kind else found.result
             only_problem = found.result.startswith("problem")
             (problems if only_problem else counts)[key] += 1
@@ -75,7 +77,7 @@ def main() -> None:
         print(f"{counter.total()} {label}: {', '.join(f'{n} {key}' for key, n in sorted(counter.items()))}")
 
 
-def try_folder(root: Path) -> Iterator[Found]:
+def try_folder(root: Path, defines: dict[str, str]) -> Iterator[Found]:
     """Yields what became of every input below a folder."""
     sections = {
         path: _sections(path)
@@ -100,7 +102,7 @@ def try_folder(root: Path) -> Iterator[Found]:
             continue
         if any(name in names for name in MACHINES):
             for group in _groups(root, path, sections):
-                yield _tried(root, group, {})
+                yield _tried(root, group, defines)
         elif "problem" in names:
             yield _problem(root, path)
     for path, names in sections.items():
@@ -112,9 +114,11 @@ def _sections(path: Path) -> dict[str, Any] | None:
     """Returns the sections of a file, nothing when it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
-        return {} if is_template(text) and "architecture" not in text else parse_document(path)
+        if is_template(text):
+            return dict.fromkeys(re.findall(r"^(\w+):", text, re.MULTILINE), True)
+        return parse_document(path)
     except AccelGymError as error:
-        return {} if "a mapping of sections" in str(error) or "template" in str(error) else None
+        return {} if "a mapping of sections" in str(error) else None
     except (OSError, UnicodeDecodeError):
         return None
 
@@ -176,7 +180,7 @@ def _tried(root: Path, paths: Sequence[Path], defines: dict[str, str]) -> Found:
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
-            found = read_timeloop(*paths, defines=defines)
+            found = read_timeloop(*paths, defines=defines, root=root)
             detail = _evaluated(found) if found.mappings is not None else f"{len(found.architecture.levels)} memories"
         except AccelGymError as error:
             message = str(error)
@@ -194,7 +198,7 @@ def _machine(name: str, paths: Sequence[Path], defines: dict[str, str], root: Pa
     """Reads a machine that comes without a problem for a small convolution."""
     shape = Problem.conv("conv", K=4, C=4, P=4, Q=4, R=3, S=3)
     try:
-        found = read_timeloop(*paths, defines=defines, problem=shape)
+        found = read_timeloop(*paths, defines=defines, problem=shape, root=root)
     except AccelGymError as error:
         kind = next((kind for mark, kind in REASONS.items() if mark in str(error)), "other")
         return Found(name, "refused", _short(f"no problem; {error}", root), kind)
@@ -213,7 +217,7 @@ def _problem(root: Path, path: Path) -> Found:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            problem = read_timeloop_problem(path)
+            problem = read_timeloop_problem(path, root=root)
         except AccelGymError as error:
             message = str(error)
             kind = next((kind for mark, kind in REASONS.items() if mark in message), "other")

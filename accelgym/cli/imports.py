@@ -34,6 +34,9 @@ def timeloop(
         list[str] | None,
         typer.Option("--define", metavar="NAME=VALUE", help="Variable of a file that is a Jinja template; repeatable."),
     ] = None,
+    template_root: Annotated[
+        Path | None, typer.Option(help="Folder below which templates may include files; their own by default.")
+    ] = None,
     counting: CountingOption = None,
     engine: Annotated[str, typer.Option(help="head, or v3.0.3.")] = "head",
     as_json: JsonOption = False,
@@ -50,7 +53,7 @@ def timeloop(
     for name, value, allowed in (("counting", how, COUNTINGS), ("engine", engine, ENGINES)):
         if value not in allowed:
             raise unknown_name(name, value, allowed)
-    found = read_timeloop(*files, defines=parse_settings(define, "--define"))
+    found = read_timeloop(*files, defines=parse_settings(define, "--define"), root=template_root)
     shown = ", ".join(map(str, files))
     if found.mappings is None:
         raise InputError(f"no 'mapping' section in {shown}")

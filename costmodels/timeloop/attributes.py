@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = ["BLOCK", "DEPTH", "NEUTRAL", "PRICING", "READ", "SPARSE", "WIDTH", "WORD"]
 
 WIDTH = ("width", "memory_width", "data_storage_width")
@@ -10,7 +12,7 @@ WORD = ("word_bits", "word_width", "datawidth")
 BLOCK = ("block_size", "n_words")
 """Spellings of one attribute, the preferred one first."""
 
-NEUTRAL = {
+NEUTRAL: dict[str, tuple[Any, ...]] = {
     "addr_gen_energy": (0,),
     "allow_overbooking": (False, 0),
     "cluster_area": (0,),

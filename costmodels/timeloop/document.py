@@ -43,7 +43,9 @@ def list_files(source: str | Path) -> list[Path]:
     return files
 
 
-def parse_document(source: str | Path, defines: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def parse_document(
+    source: str | Path, defines: Mapping[str, Any] | None = None, root: Path | None = None
+) -> dict[str, Any]:
     """Reads one YAML file, or YAML text (anything with a line break).
 
     A file with Jinja marks is rendered first; see :func:`read_template`.
@@ -51,6 +53,7 @@ def parse_document(source: str | Path, defines: Mapping[str, Any] | None = None)
     Args:
         source: Path or text.
         defines: Values of the template's variables.
+        root: Folder below which a template may include files; its own unless stated.
 
     Raises:
         MissingExtraError: A template, and Jinja2 is not installed.
@@ -64,11 +67,12 @@ def parse_document(source: str | Path, defines: Mapping[str, Any] | None = None)
         path, text, where = Path("YAML text"), source, "YAML text"
         if is_template(text):
             raise InputError(f"{where}: Jinja templates are read from files only")
-    data = read_template(path, text, defines or {}) if is_template(text) else load_yaml(text, where)
+    data = read_template(path, text, defines or {}, root) if is_template(text) else load_yaml(text, where)
     if not isinstance(data, dict):
         found = "an empty file" if data is None else type(data).__name__
         raise InputError(f"{where}: a mapping of sections is expected, found {found}")
-    return {str(section): value for section, value in data.items()}
+    # The collections keep what only anchors use under such a name.
+    return {str(section): value for section, value in data.items() if not str(section).endswith("_ignore")}
 
 
 def _read(path: Path) -> str:

@@ -89,10 +89,8 @@ def read_hierarchy(section: Any, scope: Scope) -> tuple[str, list[Node]]:
     """
     keys = ("version", "subtree", "local", "nodes", "variables", "storage", "arithmetic")
     data = normalise(section, "architecture", keys)
-    kinds = [key for key in ("subtree", "nodes", "storage") if key in data]
-    if "local" in data and not kinds:
-        kinds = ["local"]
-    if len(kinds) != 1:
+    kinds = sum(key in data for key in ("subtree", "nodes", "storage"))
+    if kinds > 1 or (not kinds and "local" not in data):
         raise InputError("architecture needs one of 'subtree' or 'local' (v0.3), 'nodes' (v0.4), 'storage' (v0.1)")
     if "nodes" in data:
         name, nodes = _Flat(scope).read(data["nodes"])

@@ -10,42 +10,13 @@ from accelgym.costmodels.architecture.problem import Axis, Problem, Tensor
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
 from accelgym.costmodels.timeloop.document import as_integer, as_list, as_table, normalise, parse_document
 from accelgym.costmodels.timeloop.expressions import Scope
+from accelgym.costmodels.workloads.importers.timeloop_shapes import named_shape
 
 __all__ = ["problem_section", "read_problem", "read_timeloop_problem"]
 
 
 _SILENT = ("H", "W", "Hpad", "Wpad", "name", "type")
 """Entries that the public collections put beside the bounds; Timeloop does not read them."""
-
-_CONVOLUTION = {
-    "name": "cnn-layer",
-    "dimensions": ["R", "S", "P", "Q", "C", "K", "N"],
-    "coefficients": [{"name": name, "default": 1} for name in ("Wstride", "Hstride", "Wdilation", "Hdilation")],
-    "data_spaces": [
-        {"name": "Weights", "projection": [[["C"]], [["K"]], [["R"]], [["S"]]]},
-        {
-            "name": "Inputs",
-            "projection": [
-                [["N"]],
-                [["C"]],
-                [["R", "Wdilation"], ["P", "Wstride"]],
-                [["S", "Hdilation"], ["Q", "Hstride"]],
-            ],
-        },
-        {"name": "Outputs", "projection": [[["N"]], [["K"]], [["Q"]], [["P"]]], "read_write": True},
-    ],
-}
-_PRODUCT = {
-    "name": "gemm_ABZ",
-    "dimensions": ["M", "N", "K"],
-    "data_spaces": [
-        {"name": "A", "projection": [[["M"]], [["K"]]]},
-        {"name": "B", "projection": [[["N"]], [["K"]]]},
-        {"name": "Z", "projection": [[["M"]], [["N"]]], "read_write": True},
-    ],
-}
-_SHAPES = {"cnn_layer": _CONVOLUTION, "cnn": _CONVOLUTION, "gemm_abz": _PRODUCT, "gemm": _PRODUCT}
-"""The shapes that Timeloop ships, by name (hyphens or underscores, any case); their files state the same facts."""
 
 
 def read_problem(section: Any, scope: Scope | None = None) -> Problem:
@@ -75,13 +46,17 @@ def read_problem(section: Any, scope: Scope | None = None) -> Problem:
     return Problem(str(shape.get("name") or "problem"), dims, bounds, tensors)
 
 
-def read_timeloop_problem(path: str | Path) -> Problem:
+def read_timeloop_problem(path: str | Path, *, root: Path | None = None) -> Problem:
     """Reads the ``problem`` of a Timeloop file with the names that the file gives dimensions and tensors.
+
+    Args:
+        path: The file.
+        root: Folder below which a template may include files; its own unless stated.
 
     Raises:
         InputError: The file or its problem cannot be read.
     """
-    document = parse_document(Path(path))
+    document = parse_document(Path(path), root=root)
     if "problem" not in document:
         raise InputError(f"{path}: no 'problem' section")
     try:
@@ -91,13 +66,8 @@ def read_timeloop_problem(path: str | Path) -> Problem:
 
 
 def _shape(shape: Any) -> dict[str, Any]:
-    if shape is None:
-        shape = "cnn-layer"
-    if isinstance(shape, str):
-        name = shape.removesuffix(".yaml").replace("-", "_").lower()
-        if name not in _SHAPES:
-            raise unknown_name("problem.shape", shape, ("cnn-layer", "gemm_ABZ"))
-        shape = _SHAPES[name]
+    if shape is None or isinstance(shape, str):
+        shape = named_shape(shape or "cnn-layer")
     return normalise(shape, "problem.shape", ("name", "version", "dimensions", "coefficients", "data_spaces"))
 
 

@@ -70,6 +70,7 @@ def read_timeloop(
     problem: Problem | None = None,
     prices: Technology | None = None,
     defines: Mapping[str, Any] | None = None,
+    root: Path | None = None,
 ) -> TimeloopInput:
     """Reads files (or YAML text) that together hold problem, architecture and, optionally, a mapping.
 
@@ -79,6 +80,7 @@ def read_timeloop(
         prices: Prices components without an ERT or ART; else the section ``technology`` names it, else the fitted
             45 nm laws do.
         defines: Values of the variables of files that are Jinja templates.
+        root: Folder below which templates may include files; that of each file unless stated.
 
     Raises:
         InputError: A file, section, key or value is not understood; the message names it.
@@ -90,7 +92,7 @@ def read_timeloop(
     paths: list[str | Path] = []
     for source in sources:
         paths.extend([source] if isinstance(source, str) and "\n" in source else list_files(source))
-    merged = merge_documents(parse_document(path, defines) for path in paths)
+    merged = merge_documents(parse_document(path, defines, root) for path in paths)
     return read_timeloop_data(merged, problem=problem, prices=prices)
 
 

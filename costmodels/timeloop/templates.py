@@ -30,7 +30,7 @@ def is_template(text: str) -> bool:
     return "{{" in text or "{%" in text
 
 
-def read_template(path: Path, text: str, defines: Mapping[str, Any]) -> Any:
+def read_template(path: Path, text: str, defines: Mapping[str, Any], root: Path | None = None) -> Any:
     """Renders a template and reads the YAML it gives.
 
     A template may use ``set``, ``if``, expressions, ``default`` and a few more filters, and the functions
@@ -39,16 +39,17 @@ def read_template(path: Path, text: str, defines: Mapping[str, Any]) -> Any:
     then in the folders added, then beside ``path``.
 
     Args:
-        path: The template; only files below its folder can be included.
+        path: The template.
         text: Its text.
         defines: Values of its variables.
+        root: Only files below this folder can be included; the folder of ``path`` unless stated.
 
     Raises:
         MissingExtraError: Jinja2 is not installed.
         InputError: A variable without a value, a construct that is not allowed, a file that does not exist or lies
             elsewhere, or YAML that cannot be read.
     """
-    return _Reader(path.parent, defines).read(path, text)
+    return _Reader(root or path.parent, defines).read(path, text)
 
 
 class _Reader:
@@ -216,8 +217,12 @@ class _Reader:
         return [self.here[-1], *self.folders, self.base]
 
     def _found(self, path: Any) -> Path | None:
-        places = [self._inside(place / str(path)) for place in self._places()]
-        return next((place for place in places if place.exists()), None)
+        places = [place / str(path) for place in self._places()]
+        inside = [place for place in places if place.resolve().is_relative_to(self.base)]
+        found = next((place.resolve() for place in inside if place.exists()), None)
+        if found is None and len(inside) < len(places):
+            self._inside(next(place for place in places if place not in inside))
+        return found
 
     def _file(self, path: Any) -> Path:
         found = self._found(path)
@@ -228,7 +233,9 @@ class _Reader:
     def _inside(self, path: Path) -> Path:
         resolved = path.resolve()
         if not resolved.is_relative_to(self.base):
-            raise InputError(f"template reaches for {str(path)!r}, allowed: files below {str(self.base)!r}")
+            raise InputError(
+                f"template reaches for {str(path)!r}, allowed: files below {str(self.base)!r} (--template-root)"
+            )
         return resolved
 
     def _text(self, path: Path) -> str:

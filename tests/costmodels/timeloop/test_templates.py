@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("jinja2")
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.timeloop import read_timeloop
+from accelgym.costmodels.timeloop import read_timeloop, read_timeloop_problem
 from accelgym.costmodels.timeloop.document import parse_document
 
 TOP = """
@@ -115,6 +115,15 @@ def test_what_a_template_may_not_do(folder, text, message):
     with pytest.raises(InputError, match=message) as caught:
         parse_document(base / "top.yaml.jinja2")
     assert "\n" not in str(caught.value)
+
+
+def test_a_wider_root_lets_templates_reach_further(folder):
+    path = folder / "small" / "conv.yaml"
+    path.write_text("{{include_text('../parts/shape.yaml')}}\nproblem:\n  <<<: *base\n  K: 5\n")
+    (folder / "parts" / "shape.yaml").write_text("base_ignore: &base {shape: gemm_ABZ, M: 2, N: 3}")
+    assert read_timeloop_problem(path, root=folder).macs == 30
+    with pytest.raises(InputError, match="--template-root"):
+        read_timeloop_problem(path)
 
 
 def test_text_is_no_template():
