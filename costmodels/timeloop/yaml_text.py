@@ -32,7 +32,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Composes a node; an anchor may be set anew, as YAML has it."""
-        anchor = getattr(self.peek_event(), "anchor", None)
+        anchor = getattr(self.peek_event(), "anchor", None)  # type: ignore[no-untyped-call]
         if anchor is not None and not self.check_event(yaml.AliasEvent):
             self.anchors.pop(anchor, None)
         return super().compose_node(parent, index)
