@@ -34,7 +34,8 @@ def read_problem(section: Any, scope: Scope | None = None) -> Problem:
     """
     if isinstance(section, list):
         raise InputError(f"problem is a list of {len(section)}, allowed: one problem")
-    shape = _shape(as_table(section, "problem").get("shape"))
+    section = as_table(section, "problem")
+    shape = _shape(section.get("shape"))
     dims = tuple(str(dim) for dim in as_list(shape.get("dimensions"), "problem.shape.dimensions"))
     raw = _instance(section)
     scope = (scope or Scope()).within(raw)

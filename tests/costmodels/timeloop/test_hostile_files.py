@@ -13,7 +13,6 @@ MACHINE = (
     "  - !Component {{name: Rf, class: regfile, attributes: {{depth: {depth}, width: 8, datawidth: 8}}}}\n"
     "  - !Component {{name: mac, class: intmac, attributes: {{width: 8}}}}\n"
 )
-LEVELS = 60
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)
 )
@@ -101,3 +100,11 @@ def test_large_values_are_cut_in_messages():
     with pytest.raises(InputError) as caught:
         read_timeloop(PROBLEM, text)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "text", ["problem:\n\n", "problem: 3\n\n", "problem: {instance: {}}\n\n", "problem: {shape: 3, M: 1}\n\n"]
+)
+def test_problems_without_content(text):
+    with pytest.raises(InputError, match="problem"):
+        read_timeloop(text, MACHINE.format(depth=8))
