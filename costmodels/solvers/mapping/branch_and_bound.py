@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
 from accelgym.costmodels.solvers.mapping.classes import level_classes, mirrors
-from accelgym.costmodels.solvers.mapping.continuation import pointless
+from accelgym.costmodels.solvers.mapping.continuation import narrow, pointless
 from accelgym.costmodels.solvers.mapping.interior_point import Relaxed, solve_programs
 from accelgym.costmodels.solvers.mapping.leaves import Evaluator, Found
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
@@ -141,6 +141,8 @@ class BranchAndBound:
         nodes = nodes.take(good)
         good = shrink_to_room(self.space, self.machines, nodes)
         nodes = nodes.take(good)
+        narrow(self.space, self.classes, self.windows, nodes)
+        nodes = nodes.take((nodes.low <= nodes.high).all(axis=(1, 2)))
         nodes = nodes.take(~pointless(self.space, self.classes, self.windows, nodes))
         return nodes.take(propagate(self.space, nodes, self.writer.unit(nodes)))
 

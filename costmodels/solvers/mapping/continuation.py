@@ -8,7 +8,7 @@ covered ``r_j = sum((n_k - 1) * m_k)``; it finds words in place only where ``m_j
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
-__all__ = ["Run", "follow_run", "pointless"]
+__all__ = ["Run", "follow_run", "narrow", "pointless"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -55,6 +55,8 @@ def follow_run(
 ) -> Run:
     """Follows the run of a window outwards from a boundary, for nodes whose levels outside are decided.
 
+    Nodes in plain classes have no run.
+
     Args:
         space: The map space.
         classes: Permutation classes of every level but the innermost.
@@ -65,6 +67,42 @@ def follow_run(
         low: Logarithms of the least extents, shape ``(nodes, places + 1, dims)``.
         high: Of the largest.
     """
+    n, levels = len(nodes), len(space.time)
+    rows = np.flatnonzero(_made_for_one(classes, nodes, tensor))
+    run = Run(
+        np.zeros((n, space.dims), dtype=bool),
+        np.zeros(n, dtype=np.int64),
+        np.zeros((n, len(space.places), space.dims), dtype=bool),
+        np.zeros(n, dtype=bool),
+        np.zeros((n, levels), dtype=bool),
+        np.zeros((n, levels), dtype=bool),
+    )
+    if len(rows) and child < levels:
+        part = _follow(space, classes, nodes.take(rows), tensor, window, child, low[rows], high[rows])
+        for field in fields(Run):
+            getattr(run, field.name)[rows] = getattr(part, field.name)
+    return run
+
+
+def _made_for_one(classes: tuple[LevelClasses, ...], nodes: Nodes, tensor: int) -> Bools:
+    """Nodes in a class made for a continued slide of a tensor."""
+    found = np.zeros(len(nodes), dtype=bool)
+    for v, table in enumerate(classes):
+        number = nodes.classes[:, v]
+        found |= table.second[number, tensor].any(axis=1) | table.linked[number, tensor]
+    return found
+
+
+def _follow(
+    space: MappingSpace,
+    classes: tuple[LevelClasses, ...],
+    nodes: Nodes,
+    tensor: int,
+    window: Window,
+    child: int,
+    low: Floats,
+    high: Floats,
+) -> Run:
     n, inside, levels = len(nodes), space.time[child], len(space.time)
     local = [space.active.index(d) for d in window.dims]
     scale = np.ones(space.dims)
@@ -164,3 +202,80 @@ def pointless(
             useless |= table.linked[number, t] & ~crossed[:, v]
     result[rows] = useless
     return result
+
+
+def narrow(
+    space: MappingSpace,
+    classes: tuple[LevelClasses, ...],
+    windows: tuple[tuple[Window, ...], ...],
+    nodes: Nodes,
+) -> None:
+    """Shrinks boxes of nodes in classes made for a continuation to where it can take place, in place.
+
+    A loop continues one other if its move ``m_j`` is that loop's reach ``n * m_i`` or ``(n - 1) * m_i``, which is at
+    least half of it; along one dimension only the former. Applied where a class has no other way.
+    """
+    last = np.array([table.undecided for table in classes], dtype=np.int64)
+    decided = (nodes.classes != last).all(axis=1)
+    for t, mine in enumerate(windows):
+        scale, axis = np.ones(space.dims), np.full(space.dims, -1)
+        for a, window in enumerate(mine):
+            if len(window.dims) == 2:
+                local = [space.active.index(d) for d in window.dims]
+                scale[local], axis[local] = window.coefficients, a
+        if (axis < 0).all():
+            continue
+        first, second, linked, hoisted = (
+            [getattr(table, name)[nodes.classes[:, v], t] for v, table in enumerate(classes)]
+            for name in ("slide", "second", "linked", "hoisted")
+        )
+        for v in range(len(classes)):
+            own = decided.copy()
+            if v + 1 < len(classes):
+                own &= ~hoisted[v + 1] & ~linked[v + 1]
+            d, place = first[v].argmax(axis=1), space.time[v]
+            twice = second[v].any(axis=1)
+            _couple(space, nodes, own & twice & ~linked[v], scale, (d, place), (second[v].argmax(axis=1), place + 1))
+            pending = own & linked[v] & ~twice
+            for u in reversed(range(v)):
+                alone = pending & ~hoisted[u] & ~linked[u] & ~second[u].any(axis=1) & first[u].any(axis=1)
+                other = first[u].argmax(axis=1)
+                _meet(space, nodes, alone & (other == d), d, place, space.time[u] + 1)
+                across = alone & (other != d) & (axis[other] == axis[d])
+                _couple(space, nodes, across, scale, (d, place), (other, space.time[u] + 1))
+                pending &= hoisted[u]
+
+
+def _couple(
+    space: MappingSpace, nodes: Nodes, rows: Bools, scale: Floats, inner: tuple[Ints, int], outer: tuple[Ints, int]
+) -> None:
+    """Keeps what an outer loop moves between half and all of what the inner one reaches."""
+    for i in range(space.dims):
+        for o in range(space.dims):
+            mine = np.flatnonzero(rows & (inner[0] == i) & (outer[0] == o))
+            if i == o or not len(mine):
+                continue
+            a, b = (i, inner[1]), (o, outer[1])
+            for (d, place), (other, there), least, most in ((b, a, 0.5, 1.0), (a, b, 1.0, 2.0)):
+                ratio = scale[other] / scale[d]
+                low = space.divisors[other][nodes.low[mine, there, other]] * ratio * least
+                high = space.divisors[other][nodes.high[mine, there, other]] * ratio * most
+                _clip(space, nodes, mine, d, place, low, high)
+
+
+def _meet(space: MappingSpace, nodes: Nodes, rows: Bools, d: Ints, place: int, outside: int) -> None:
+    """Gives two extents of one dimension, with nothing in between, the same box."""
+    for k in range(space.dims):
+        mine = np.flatnonzero(rows & (d == k))
+        low = np.maximum(nodes.low[mine, place, k], nodes.low[mine, outside, k])
+        high = np.minimum(nodes.high[mine, place, k], nodes.high[mine, outside, k])
+        for i in (place, outside):
+            nodes.low[mine, i, k], nodes.high[mine, i, k] = low, high
+
+
+def _clip(space: MappingSpace, nodes: Nodes, rows: Ints, d: int, place: int, low: Floats, high: Floats) -> None:
+    divisors = space.divisors[d]
+    least = np.minimum(np.searchsorted(divisors, low * (1 - 1e-9), side="left"), len(divisors) - 1)
+    most = np.searchsorted(divisors, high * (1 + 1e-9), side="right") - 1
+    nodes.low[rows, place, d] = np.maximum(nodes.low[rows, place, d], least)
+    nodes.high[rows, place, d] = np.minimum(nodes.high[rows, place, d], np.maximum(most, 0))

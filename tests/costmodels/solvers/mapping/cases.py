@@ -165,7 +165,7 @@ def windows(draw):
 @st.composite
 def cases(draw, most=120_000, constrained=False, problem=None):
     """Cases with at most so many tilings times orders times bypasses."""
-    problem = draw(problem or problems())
+    problem = draw(problems() if problem is None else problem)
     machine = draw(machines(problem))
     if constrained:
         machine = replace(machine, constraints=draw(constraints(problem, machine)))
