@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
+import warnings
 from collections.abc import Iterable
 
-__all__ = ["AccelGymError", "InputError", "MissingExtraError", "unknown_name"]
+__all__ = ["AccelGymError", "InputError", "InputWarning", "MissingExtraError", "shown", "unknown_name", "warn_input"]
 
 
 class AccelGymError(Exception):
@@ -17,6 +19,18 @@ class InputError(AccelGymError, ValueError):
 
     The command line prints the message and exits with code 2.
     """
+
+
+class InputWarning(UserWarning):
+    """An input was read, but a part of it has no effect or is taken in another way; the message names it.
+
+    The command line prints each message once, on standard error. Filter the category to silence or raise it.
+    """
+
+
+def warn_input(message: str) -> None:
+    """Issues an :class:`InputWarning`, the one way in which a reader says what it left out."""
+    warnings.warn(message, InputWarning, stacklevel=3)
 
 
 class MissingExtraError(AccelGymError, ImportError):
@@ -44,3 +58,14 @@ def unknown_name(what: str, name: object, allowed: Iterable[str]) -> InputError:
     hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
     shown = ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:40])}, ... ({len(names)} in all)"
     return InputError(f"unknown {what} {name!r}: {hint}valid: {shown}")
+
+
+def shown(value: object) -> str:
+    """Returns a value for a message: one short line, however large or nested the value is."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother = 3, 60, 60
+    try:
+        text = short.repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= 160 else f"{text[:157]}..."
