@@ -150,7 +150,7 @@ def _evaluate(
         "power_mw": float(hardware.power_mw(p, MAESTRO_28NM, l1, l2)),
         "l1_bytes": float(l1),
         "l2_bytes": l2,
-        "reason": float(_reason(counts, iterations)),
+        "reason": float(Reason.DEGENERATE if plan.degenerate else _reason(counts, iterations)),
     }
 
 

@@ -30,6 +30,8 @@ class _Map:
     size: int
     offset: int
     spatial: bool
+    skipped: bool = False
+    """Whether the program skips its tiles."""
 
     def directive(self) -> Directive:
         return Directive(self.dim, np.float64(self.size), np.float64(self.offset), self.spatial)
@@ -42,6 +44,8 @@ class Plan:
     top: Level
     inner: Level | None
     """Its dimensions are those of a full tile; :meth:`below` gives it others."""
+    degenerate: bool
+    """Whether the program skips tiles, so that its results mean nothing."""
 
     def below(self, dims: Mapping[str, np.float64]) -> Level:
         """The inner level on a tile of the given dimensions."""
@@ -84,7 +88,8 @@ def plan_loops(
             )
     whole = {dim: np.float64(size) for dim, size in dims.items()}
     if not clusters:
-        return Plan(_level(_maps(dataflow, dims, dims), dims, whole, num_pes), None)
+        maps = _maps(dataflow, dims, dims)
+        return Plan(_level(maps, whole, num_pes), None, _skips(maps))
     split = dataflow[clusters[0]]
     if split.dim != "P":
         raise split.word.error(f"Cluster of type {split.dim} is not modelled, allowed: P")
@@ -99,12 +104,17 @@ def plan_loops(
     # A dimension that the inner level does not map has the outer map there.
     filled = {dim: inner.get(dim, replace(outer[dim], spatial=False)) for dim in (*inner, *_LOOPS)}
     return Plan(
-        _level(outer, dims, whole, num_pes // per_cluster),
-        _level(filled, tile, {dim: np.float64(size) for dim, size in tile.items()}, per_cluster),
+        _level(outer, whole, num_pes // per_cluster),
+        _level(filled, {dim: np.float64(size) for dim, size in tile.items()}, per_cluster),
+        _skips(outer) or _skips(inner),
     )
 
 
-def _level(maps: Mapping[str, _Map], dims: Mapping[str, int], whole: Mapping[str, np.float64], units: int) -> Level:
+def _skips(maps: Mapping[str, _Map]) -> bool:
+    return any(found.skipped for found in maps.values())
+
+
+def _level(maps: Mapping[str, _Map], whole: Mapping[str, np.float64], units: int) -> Level:
     return Level(tuple(found.directive() for found in maps.values()), whole, np.float64(units))
 
 
@@ -118,6 +128,7 @@ def _maps(
     found: dict[str, _Map] = {}
     seen: set[str] = set()
     spread: Word | None = None
+    second: Word | None = None
     for directive in directives:
         axis = directive.dim.removesuffix("'")
         if axis not in (*_LOOPS, "R", "S"):
@@ -126,11 +137,11 @@ def _maps(
             raise directive.word.error(f"a second map of {axis} in one level is not modelled")
         seen.add(axis)
         spatial = directive.word.text == "SpatialMap"
-        if spatial and (axis in WINDOW.values() or spread is not None):
-            what = f"SpatialMap of {axis}" if axis in WINDOW.values() else "a second SpatialMap in one level"
-            raise directive.word.error(f"{what} is not modelled, allowed: one of K, C, Y or X")
-        if spatial:
-            spread = directive.word
+        if spatial and axis in WINDOW.values():
+            raise directive.word.error(f"SpatialMap of {axis} is not modelled, allowed: of K, C, Y or X")
+        if spatial and spread is not None:
+            second = directive.word
+        spread = directive.word if spatial and spread is None else spread
         assert directive.offset is not None
         sizes = _number(directive.size, layer), _number(directive.offset, layer)
         if axis in WINDOW.values():
@@ -145,6 +156,8 @@ def _maps(
         if place is None:
             raise InputError("the dataflow has no SpatialMap; the program needs one in each level")
         raise place.word.error("no SpatialMap in this level; the program needs one")
+    if second is not None and not (cluster is not None and _is_diagonal(found)):
+        raise second.error("a second SpatialMap in one level is not modelled, but for the rows and columns of eye")
     for window in WINDOW.values():
         if window not in seen:
             raise directives[0].word.error(f"no map of {window} in this level; the program's results are random then")
@@ -152,6 +165,12 @@ def _maps(
         for dim in _LOOPS:
             found.setdefault(dim, _Map(dim, dims[dim], dims[dim], False))
     return found
+
+
+def _is_diagonal(maps: Mapping[str, _Map]) -> bool:
+    """Whether a level spreads single output rows and columns over the same PEs, as ConfuciuX's ``eye`` does."""
+    spread = [found for found in maps.values() if found.spatial]
+    return [found.dim for found in spread] == ["Y", "X"] and all(found.offset == 1 for found in spread)
 
 
 def _checked(
@@ -162,17 +181,15 @@ def _checked(
     halo = dims[WINDOW[axis]] - 1 if axis in WINDOW else 0
     if directive.dim.endswith("'"):
         size += halo
-    if axis in WINDOW and size > dims[axis]:
-        raise directive.word.error(
-            f"the map of {axis} holds {size} of {dims[axis]} input positions; the program skips such tiles"
-        )
     held = size - halo
     if held < 1 or (offset != held and size < dims[axis]):
         what = "outputs" if axis in WINDOW else "channels"
         raise directive.word.error(
             f"the map of {axis} holds {held} {what} and moves by {offset}; modelled: maps that move by what they hold"
         )
-    return _Map(axis, size, held, spatial)
+    # The program sizes such a tile by what lies behind its step, finds no output in it and skips it.
+    skipped = axis in WINDOW and held <= dims[axis] < size
+    return _Map(axis, size, held, spatial, skipped)
 
 
 def _number(size: Size, layer: Mapping[str, int]) -> int:
