@@ -40,19 +40,20 @@ class MappedLayer:
     depthwise: bool
 
 
-def read_mapped(network: str, dataflow: Path | None) -> list[MappedLayer]:
+def read_mapped(network: str, dataflow: Path | None, constants: Mapping[str, int] | None = None) -> list[MappedLayer]:
     """Pairs the compute layers of a network with a dataflow.
 
     Args:
         network: A file or a name of the zoo, as for ``load_workload``.
         dataflow: A file that holds one block ``Dataflow``, for all layers. ``None``: the network is a file of
             MAESTRO and states a dataflow for each layer.
+        constants: Values of names that the dataflow uses and does not define, such as ``KTileSz`` in ConfuciuX's.
 
     Raises:
         InputError: Naming file, line and column.
     """
     if dataflow is not None:
-        found = read_maestro(dataflow)
+        found = read_maestro(dataflow, constants)
         if found.layers or not found.dataflow:
             what = "states a network; give that with --in" if found.layers else "has no block Dataflow"
             raise InputError(f"{dataflow}:1:1: the file {what}")
@@ -61,7 +62,7 @@ def read_mapped(network: str, dataflow: Path | None) -> list[MappedLayer]:
             for layer in load_workload(network).compute_layers
         ]
     mapped = []
-    for block in read_maestro(Path(network)).layers:
+    for block in read_maestro(Path(network), constants).layers:
         if not block.dataflow:
             raise block.name.error(f"layer {shown(block.name.text)} has no Dataflow; give one with --dataflow")
         if block.type.text not in ("CONV", "DSCONV"):

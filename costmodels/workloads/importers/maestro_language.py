@@ -84,17 +84,21 @@ class MaestroFile:
     """A block ``Dataflow`` that stands outside any network, as in files of templates."""
 
 
-def read_maestro(path: Path) -> MaestroFile:
+def read_maestro(path: Path, constants: Mapping[str, int] | None = None) -> MaestroFile:
     """Reads a file.
+
+    Args:
+        path: The file.
+        constants: Values of names that the file uses besides those that it defines, as templates do.
 
     Raises:
         InputError: Naming file, line and column.
     """
-    return _Reader(path).file()
+    return _Reader(path, constants or {}).file()
 
 
 class _Reader:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, constants: Mapping[str, int]) -> None:
         self.path = path
         self.words: list[Word] = []
         for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -102,7 +106,7 @@ class _Reader:
                 if not found[0].startswith("//"):
                     self.words.append(Word(path, number, found.start() + 1, found[0]))
         self.at = 0
-        self.constants: dict[str, int] = {}
+        self.constants = dict(constants)
 
     def file(self) -> MaestroFile:
         network, layers, dataflow = "", [], ()
