@@ -14,7 +14,10 @@ __all__ = ["HEADER", "import_maestro_csv", "is_maestro_header"]
 HEADER = ("K", "C", "Y", "X", "R", "S", "T")
 _FC, _CONV, _DEPTHWISE, _GEMM = range(4)
 _TYPES = "0 (fully connected), 1 (convolution), 2 (depthwise), 3 (matrix product)"
-_PRODUCTS = {("M", "N", "K", "0", "0", "0", "T"): _GEMM, ("O", "I", "0", "0", "0", "0", "T"): _FC}
+_PRODUCTS: dict[tuple[str, ...], int] = {
+    ("M", "N", "K", "0", "0", "0", "T"): _GEMM,
+    ("O", "I", "0", "0", "0", "0", "T"): _FC,
+}
 """Headers of GAMMA's tables of one type only."""
 
 

@@ -109,7 +109,9 @@ class _Reader:
         self.constants = dict(constants)
 
     def file(self) -> MaestroFile:
-        network, layers, dataflow = "", [], ()
+        network = ""
+        layers: list[LayerBlock] = []
+        dataflow: tuple[DataflowDirective, ...] = ()
         while self.at < len(self.words):
             word = self.next("")
             match word.text:

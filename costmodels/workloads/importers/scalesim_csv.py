@@ -118,8 +118,12 @@ class _Columns:
         return row.integer(self.position[column.lower()], column)
 
     def optional(self, row: CsvRow, column: str, otherwise: int) -> int:
-        at = self.position.get(column.lower())
-        return otherwise if at is None or not row.cells[at:][:1] or not row.cells[at] else row.integer(at, column)
+        return row.integer(self.position[column.lower()], column) if self.text(row, column) else otherwise
+
+    def text(self, row: CsvRow, column: str) -> str:
+        """The cell of a column, empty if the header or the row lacks it."""
+        at = self.position.get(column.lower(), len(row.cells))
+        return row.cells[at] if at < len(row.cells) else ""
 
     def unread(self, row: CsvRow) -> list[int]:
         """Positions of cells that have a text and no column that is read."""
@@ -128,20 +132,17 @@ class _Columns:
 
     def is_sparse(self, row: CsvRow) -> bool:
         """Whether a row states a ratio other than that of a dense layer."""
-        at = self.position.get("sparsity")
-        cells = [row.cells[i] for i in self.unread(row)] + ([row.cells[at]] if at in range(len(row.cells)) else [])
+        cells = [row.cells[i] for i in self.unread(row)] + [self.text(row, "Sparsity")]
         ratios = [found for cell in cells if (found := _RATIO.fullmatch(cell))]
         return any(int(found[1]) != int(found[2]) for found in ratios)
 
     def check(self, row: CsvRow) -> None:
         """Refuses what could change the meaning of a row."""
-        at = self.position.get("sparsity")
-        if at in range(len(row.cells)) and row.cells[at]:
-            found = _RATIO.fullmatch(row.cells[at])
-            if not found or not 1 <= int(found[1]) <= int(found[2]):
-                raise row.error(
-                    at, f"column 'Sparsity' is {shown(row.cells[at])}, allowed: N:M, N of M kept, 1 <= N <= M"
-                )
+        ratio = self.text(row, "Sparsity")
+        found = _RATIO.fullmatch(ratio)
+        if ratio and not (found and 1 <= int(found[1]) <= int(found[2])):
+            at = self.position["sparsity"]
+            raise row.error(at, f"column 'Sparsity' is {shown(ratio)}, allowed: N:M, N of M kept, 1 <= N <= M")
         named = self.position.values()
         for index in self.unread(row):
             last = index == len(row.cells) - 1
