@@ -29,6 +29,9 @@ def evaluate(
         str | None, typer.Option(metavar="ROWS[xCOLUMNS]", help="systolic, preset voyager: size of the array.")
     ] = None,
     config: Annotated[list[Path] | None, typer.Option(help="systolic: YAML of an accelerator; repeatable.")] = None,
+    dataflow: Annotated[
+        Path | None, typer.Option(help="maestro: file of directives for the layers of the network --in.")
+    ] = None,
     options: Annotated[
         list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="Option of the cost model; repeatable.")
     ] = None,
@@ -36,13 +39,15 @@ def evaluate(
     """Evaluates a file of designs with a cost model.
 
     maestro and physical read CSV with the columns layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level[,noc_bw];
-    invalid designs are rows with valid=0 and a reason. loopnest reads JSON lines with the keys problem, arch and
-    mapping, optionally id, link_transfers, variant and engine (head or v3.0.3), and writes id and result.
-    systolic with --config reads layers (name,kind,N,K,C,P,Q,R,S,stride,padding,dilation, optionally groups,
-    input_type,weight_type) and writes a row for each of them on each accelerator; --option objective=energy chooses
-    schedules by energy. With --preset voyager it adds cycles and class to model,layer,count,unit,input_shape,
-    weight_shape,stride, with --preset scalesim cycles to array_rows,array_cols,dataflow,layer,kind,params,gemm_M,
-    gemm_N,gemm_K.
+    invalid designs are rows with valid=0 and a reason. With --dataflow, or with a network of MAESTRO (.m) that
+    states dataflows, maestro reads a network (a file or a name of the zoo) and writes a row per layer; --option
+    num_pes=256 is needed, --option noc_bw=N and values of names in the dataflow (--option KTileSz=4) are optional.
+    loopnest reads JSON lines with the keys problem, arch and mapping, optionally id, link_transfers, variant and
+    engine (head or v3.0.3), and writes id and result. systolic with --config reads layers
+    (name,kind,N,K,C,P,Q,R,S,stride,padding,dilation, optionally groups, input_type,weight_type) and writes a row
+    for each of them on each accelerator; --option objective=energy chooses schedules by energy. With --preset
+    voyager it adds cycles and class to model,layer,count,unit,input_shape, weight_shape,stride, with --preset
+    scalesim cycles to array_rows,array_cols,dataflow,layer,kind,params,gemm_M, gemm_N,gemm_K.
     """
     choices = parse_settings(options, "--option")
     for name, value in (
@@ -51,10 +56,14 @@ def evaluate(
         ("preset", preset),
         ("array", array),
         ("config", config),
+        ("dataflow", dataflow),
     ):
         if value is not None:
             choices[name] = value
-    _EVALUATORS.get(model, _evaluate_csv)(model, source, target, choices)
+    evaluator = _EVALUATORS.get(model, _evaluate_csv)
+    if model == "maestro" and (dataflow is not None or source.suffix.lower() == ".m"):
+        evaluator = _evaluate_dataflow
+    evaluator(model, source, target, choices)
 
 
 def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
@@ -69,6 +78,7 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
         ("preset", "systolic"),
         ("array", "systolic"),
         ("config", "systolic"),
+        ("dataflow", "maestro"),
     ):
         if choices.get(name):
             given = choices[name][0] if name == "config" else choices[name]
@@ -79,6 +89,33 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
         raise InputError(f"model {model!r}: {error}") from error
     rows, designs = read_designs(source)
     costs = built.evaluate(designs)
+    try:
+        write_costs(target, rows, costs)
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error})") from error
+    _summarise(len(rows), int(costs.valid.sum()), f"{costs.model} {costs.version}")
+
+
+def _evaluate_dataflow(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
+    from accelgym.costmodels.designs_csv import write_costs
+    from accelgym.costmodels.errors import InputError
+    from accelgym.costmodels.maestro import CONFUCIUX_NOC_BW
+    from accelgym.costmodels.maestro.dataflow_file import evaluate_mapped, read_mapped
+    from accelgym.costmodels.workloads.layer import MAX_DIM
+
+    if choices.pop("compat", True) is not True:
+        raise InputError("--no-compat: dataflow files are evaluated as the program does, its faults included")
+    for name in ("counting", "preset", "array", "config"):
+        if name in choices:
+            raise InputError(f"--{name}: no option of {model!r}")
+    dataflow = choices.pop("dataflow", None)
+    if "num_pes" not in choices:
+        raise InputError("a dataflow needs the number of PEs: --option num_pes=256")
+    num_pes, noc_bw = choices.pop("num_pes"), choices.pop("noc_bw", CONFUCIUX_NOC_BW)
+    for name, value in choices.items():
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_DIM:
+            raise InputError(f"--option {name}={value}: allowed for a name in a dataflow: integers 1..{MAX_DIM}")
+    rows, costs = evaluate_mapped(read_mapped(str(source), dataflow, choices), num_pes, noc_bw)
     try:
         write_costs(target, rows, costs)
     except OSError as error:

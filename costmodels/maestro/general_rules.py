@@ -14,18 +14,18 @@ Source: MAESTRO at commit 4eb08d17 (MIT licence), classes ``CostAnalysisEngine``
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.mapping import Directive, coupled_dims, inner_level, top_level
+from accelgym.costmodels.maestro.mapping import Directive, Level, coupled_dims, inner_level, top_level
 from accelgym.costmodels.maestro.problem import Problem
 from accelgym.costmodels.maestro.tiles import EDGE, INIT, STEADY, Tiles
 from accelgym.costmodels.maestro.unit_traffic import egress, ingress, macs_of_busiest_pe, macs_of_case
 
-__all__ = ["LevelCounts", "analyse"]
+__all__ = ["LevelCounts", "analyse", "analyse_levels"]
 
 
 @dataclass(frozen=True)
@@ -51,48 +51,93 @@ def analyse(p: Problem, dataflow: Dataflow, faults: Faults) -> LevelCounts:
         dataflow: The mapping of all of them.
         faults: Which slips of the program to repeat.
     """
-    xp = p.xp
-    top = top_level(p, dataflow)
-    tiles = Tiles.of(xp, top, top, faults)
+    top, coupled = top_level(p, dataflow), coupled_dims(dataflow)
     if dataflow is Dataflow.DPT:
-        return _run(p, dataflow, tiles, faults, lambda case: macs_of_busiest_pe(tiles, dataflow, case, faults))
+        # dpt follows its published closed form, see ``closed_form``.
+        return analyse_levels(p, top, None, coupled, faults, counts_macs=True, last_pe_alone=False)
+    return analyse_levels(p, top, lambda dims: inner_level(p, dataflow, dims, faults), coupled, faults)
+
+
+def analyse_levels(
+    p: Problem,
+    top: Level,
+    inner: Callable[[Mapping[str, Array]], Level] | None,
+    coupled: Mapping[str, tuple[str, ...]],
+    faults: Faults,
+    *,
+    counts_macs: bool = False,
+    last_pe_alone: bool = True,
+) -> LevelCounts:
+    """Runs the analysis for designs whose loops stand in the same order.
+
+    Args:
+        p: The designs; ``p.bw`` must be set.
+        top: Loops over the clusters; over the PEs if there is no inner level.
+        inner: Returns the loops over the PEs of a cluster that holds a tile of the given dimensions.
+        coupled: The dimensions that ``input``, ``filter`` and ``output`` depend on.
+        faults: Which slips of the program to repeat.
+        counts_macs: Whether to add up the MACs as the program counts them.
+        last_pe_alone: Whether a partial tile that is alone in its round is timed as partial.
+    """
+    xp = p.xp
+    tiles = Tiles.of(xp, top, top, faults)
+    outputs = coupled["output"]
+    if inner is None:
+        return _run(
+            p,
+            tiles,
+            coupled,
+            faults,
+            lambda c: macs_of_busiest_pe(tiles, outputs, c, faults, last_pe_alone),
+            counts_macs,
+        )
     kernel = {"R": p.R, "S": p.S}
     full = kernel | {loop.dim: xp.minimum(loop.size, top.dims[loop.dim]) for loop in top.loops}
-    runtimes: dict[frozenset[str], Array] = {}
+    spread = next(i for i, loop in enumerate(top.loops) if loop.spatial)
+    single = bool((top.units == 1.0).all())
+    runtimes: dict[tuple[frozenset[str], bool], Array] = {}
 
-    def inner_runtime(case: tuple[int, ...]) -> Array:
-        # INIT and STEADY tiles are equally large, so one run per set of edges is enough.
+    def runtime_of(case: tuple[int, ...], last: bool) -> Array:
+        """Runtime of the last cluster at work in a case, or of the ones before it."""
         edges = frozenset(loop.dim for loop, state in zip(top.loops, case, strict=True) if state == EDGE)
-        if edges not in runtimes:
-            held = {loop.dim: tiles.held(loop, EDGE if loop.dim in edges else INIT) for loop in top.loops}
-            inner = inner_level(p, dataflow, kernel | held, faults)
+        # INIT and STEADY tiles of one unit are equally large, so one run per set of edges is enough.
+        key = (edges, last)
+        if key not in runtimes:
+            held = {loop.dim: tiles.held_by(loop, EDGE if loop.dim in edges else INIT, last=last) for loop in top.loops}
+            level = inner(kernel | held)
             # The program's slip: it sizes the inner tiles of an edge as those of a full tile.
-            sized = replace(inner, dims=full) if faults.edge_tiles else inner
-            below = Tiles.of(xp, inner, sized, faults)
+            sized = replace(level, dims=full) if faults.edge_tiles else level
+            below = Tiles.of(xp, level, sized, faults)
+            runtimes[key] = _run(
+                p, below, coupled, faults, lambda c: macs_of_busiest_pe(below, outputs, c, faults, last_pe_alone)
+            ).runtime
+        return runtimes[key]
 
-            def busiest(inner_case: tuple[int, ...]) -> Array:
-                return macs_of_busiest_pe(below, dataflow, inner_case, faults)
+    def slowest_cluster(case: tuple[int, ...]) -> Array:
+        first = runtime_of(case, last=False)
+        if single or case[spread] != EDGE:
+            return first
+        last = runtime_of(case, last=True)
+        slower = xp.where(tiles.active > 1.0, xp.maximum(first, last), last)
+        return xp.where(tiles.partial_unit[top.loops[spread].dim], slower, first)
 
-            runtimes[edges] = _run(p, dataflow, below, faults, busiest).runtime
-        return runtimes[edges]
-
-    return _run(p, dataflow, tiles, faults, inner_runtime)
+    return _run(p, tiles, coupled, faults, slowest_cluster, counts_macs)
 
 
 def _run(
     p: Problem,
-    dataflow: Dataflow,
     tiles: Tiles,
+    coupled: Mapping[str, tuple[str, ...]],
     faults: Faults,
     compute: Callable[[tuple[int, ...]], Array],
+    counts_macs: bool = False,
 ) -> LevelCounts:
     """Adds up all cases of one level."""
     xp, level = p.xp, tiles.level
     zero = p.K * 0.0
     totals = dict.fromkeys(("runtime", "input_reads", "filter_reads", "output_writes"), zero)
-    macs = zero if dataflow is Dataflow.DPT else None
+    macs = zero if counts_macs else None
     first_case = zero
-    coupled = coupled_dims(dataflow)
     for case in itertools.product(*(_states(tiles, loop) for loop in level.loops)):
         times = zero + 1.0
         for loop, state in zip(level.loops, case, strict=True):
@@ -111,7 +156,7 @@ def _run(
         totals["filter_reads"] = totals["filter_reads"] + times * reads["filter"]
         totals["output_writes"] = totals["output_writes"] + times * writes
         if macs is not None:
-            macs = macs + times * macs_of_case(tiles, dataflow, case, faults)
+            macs = macs + times * macs_of_case(tiles, coupled["output"], case, faults)
     return LevelCounts(**totals, first_case=first_case, macs=macs)
 
 

@@ -8,7 +8,7 @@ from accelgym.costmodels.maestro.faults import Faults
 from accelgym.costmodels.maestro.problem import Problem
 from accelgym.costmodels.technology import MaestroTechnology
 
-__all__ = ["area_um2", "energy_nj", "l1_bytes", "power_mw"]
+__all__ = ["area_um2", "energy_nj", "l1_bytes", "power_mw", "program_energy_nj"]
 
 
 def l1_bytes(p: Problem, faults: Faults) -> Array:
@@ -49,11 +49,16 @@ def energy_nj(
     if faults.energy_l2_only:
         # One level (dpt): its L1 counts survive. Two inputs and an output read, an output written per MAC.
         l1 = p.select(dpt, 4.0 * counted_macs + reads, p.zero)
-        return tech.mac_energy_nj * (tech.l2_access_per_mac * l2 + tech.l1_access_per_mac * l1)
+        return program_energy_nj(tech, l2, l1)
     outputs = p.select(dpt, p.C, p.K) * p.OY * p.OX
     l2 = l2 + (writes - outputs)
     l1 = 4.0 * macs + reads
     return tech.mac_energy_nj * (macs + tech.l2_access_per_mac * l2 + tech.l1_access_per_mac * l1)
+
+
+def program_energy_nj(tech: MaestroTechnology, l2: Array, l1: Array) -> Array:
+    """Energy as the program adds it up: of accesses to L2 and, for mappings of one level, to L1."""
+    return tech.mac_energy_nj * (tech.l2_access_per_mac * l2 + tech.l1_access_per_mac * l1)
 
 
 def area_um2(p: Problem, tech: MaestroTechnology, l1: Array, l2: Array) -> Array:

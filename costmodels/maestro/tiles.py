@@ -92,6 +92,15 @@ class Tiles:
             return self.xp.where(self.starts_as_edge[dim], self.edge[dim], self.whole[dim])
         return self.edge[dim] if state == EDGE else self.whole[dim]
 
+    def held_by(self, loop: Directive, state: int, *, last: bool) -> Array:
+        """Elements of a dimension that the last unit at work holds, or those before it (as the program sizes them)."""
+        if not loop.spatial or last:
+            return self.held(loop, state)
+        if state == STEADY:
+            return self.whole[loop.dim]
+        alone = self.xp.where(self.active == 1.0, self.held(loop, state), self.whole[loop.dim])
+        return alone if state == EDGE else self.xp.where(self.starts_as_edge[loop.dim], alone, self.whole[loop.dim])
+
     def is_edge(self, loop: Directive, state: int) -> Array | bool:
         """Whether the tile of a state is partial."""
         return self.starts_as_edge[loop.dim] if state == INIT else state == EDGE

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from accelgym.costmodels.arrays import Array
-from accelgym.costmodels.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.mapping import Directive, coupled_dims
+from accelgym.costmodels.maestro.mapping import Directive
 from accelgym.costmodels.maestro.tiles import EDGE, INIT, OUT, STEADY, Tiles
 
 __all__ = ["egress", "ingress", "macs_of_busiest_pe", "macs_of_case"]
@@ -57,14 +56,20 @@ def egress(t: Tiles, coupled: tuple[str, ...], case: Case, faults: Faults) -> Ar
     return volume
 
 
-def macs_of_busiest_pe(t: Tiles, dataflow: Dataflow, case: Case, faults: Faults) -> Array:
-    """MACs of the first PE in a case of the lowest level: its compute cycles."""
-    coupled = coupled_dims(dataflow)["output"]
+def macs_of_busiest_pe(t: Tiles, coupled: tuple[str, ...], case: Case, faults: Faults, last_pe_alone: bool) -> Array:
+    """MACs of the first PE in a case of the lowest level: its compute cycles.
+
+    Args:
+        t: The tiles of the level.
+        coupled: The dimensions of the output.
+        case: A state per loop.
+        faults: Which slips of the program to repeat.
+        last_pe_alone: Whether the first PE counts as partial where it is the last one, too.
+    """
     macs = _macs_per_output(t, coupled, case)
     if t.level.columns_share_pes:
         coupled = tuple(dim for dim in coupled if dim != "X")
-    # dpt follows its published closed form, see ``closed_form``.
-    if faults.edge_tiles and dataflow is not Dataflow.DPT:
+    if faults.edge_tiles and last_pe_alone:
         alone = (t.active == 1.0) & _in_edge(t, coupled, case) & _ends_partial(t, coupled, case)
         alone_macs = macs * _unit_outputs(t, coupled, case, True, True)
         return t.xp.where(alone, alone_macs, macs * _unit_outputs(t, coupled, case, True, False))
@@ -74,9 +79,8 @@ def macs_of_busiest_pe(t: Tiles, dataflow: Dataflow, case: Case, faults: Faults)
     return macs
 
 
-def macs_of_case(t: Tiles, dataflow: Dataflow, case: Case, faults: Faults) -> Array:
-    """MACs of all units in a case."""
-    coupled = coupled_dims(dataflow)["output"]
+def macs_of_case(t: Tiles, coupled: tuple[str, ...], case: Case, faults: Faults) -> Array:
+    """MACs of all units in a case; ``coupled`` are the dimensions of the output."""
     if not faults.edge_traffic:
         return _macs_per_output(t, coupled, case) * egress(t, coupled, case, faults)
     return _macs_per_output(t, coupled, case) * _over_units(
@@ -93,8 +97,14 @@ def _coupled_loops(t: Tiles, coupled: tuple[str, ...], case: Case) -> Iterator[t
 def _macs_per_output(t: Tiles, coupled: tuple[str, ...], case: Case) -> Array:
     macs = t.level.dims["R"] * t.level.dims["S"]
     for loop, state in zip(t.level.loops, case, strict=True):
-        if loop.dim not in coupled and not loop.spatial:
+        if loop.dim in coupled:
+            continue
+        if not loop.spatial:
             macs = macs * t.held(loop, state)
+        elif state == EDGE:
+            macs = macs * t.xp.where(t.active == 1.0, t.edge[loop.dim], t.whole[loop.dim])
+        else:
+            macs = macs * t.whole[loop.dim]
     return macs
 
 

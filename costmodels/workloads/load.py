@@ -5,24 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from accelgym.costmodels.workloads.workload import Workload
-from accelgym.costmodels.workloads.zoo import get_workload
+from accelgym.costmodels.workloads.zoo import get_workload, workload_names
 
 __all__ = ["load_workload"]
-
-_FILE_SUFFIXES = frozenset({".csv", ".yaml", ".yml", ".onnx"})
 
 
 def load_workload(name: str) -> Workload:
     """Returns a workload of the zoo, or the network in a file.
 
     Args:
-        name: A name as for :func:`get_workload`, or a path that ends in .csv, .yaml, .yml or .onnx.
+        name: A name as for :func:`get_workload`, or a path. A path may be preceded by the kind of the file, as in
+            ``scalesim:net.txt``; otherwise suffix and header tell it.
 
     Raises:
-        InputError: Unknown name, no such file, or an error in the file.
+        InputError: Unknown name, no such file, a file of unknown kind, or an error in the file.
     """
-    if Path(name).suffix.lower() in _FILE_SUFFIXES:
-        from accelgym.costmodels.workloads.importers import import_file
+    from accelgym.costmodels.workloads.importers import FILE_SUFFIXES, import_file, split_kind
 
-        return import_file(name)
+    kind, path = split_kind(name)
+    if kind is not None or Path(path).suffix.lower() in FILE_SUFFIXES:
+        return import_file(path, kind=kind)
+    # Whatever lies at the path is meant, unless the zoo has the name: a folder or an unknown kind is said as such.
+    if name not in workload_names() and Path(path).exists():
+        return import_file(path)
     return get_workload(name)

@@ -6,10 +6,13 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.workloads.layer import MAX_DIM
 
-__all__ = ["CsvRow", "read_csv"]
+__all__ = ["CsvRow", "read_csv", "read_text"]
+
+_MAX_BYTES = 64 * 2**20
+"""Far above any table of layers; keeps a wrong file from filling the memory."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +39,37 @@ class CsvRow:
         digits = text.removeprefix("-")
         value = int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
         if value is None or not low <= value <= MAX_DIM:
-            raise self.error(column, f"column {name!r} is {text!r}, allowed: integers {low}..{MAX_DIM}")
+            raise self.error(column, f"column {name!r} is {shown(text)}, allowed: integers {low}..{MAX_DIM}")
         return value
 
 
+def read_text(path: Path) -> str:
+    """Reads a text file.
+
+    Raises:
+        InputError: It cannot be read, is no regular file, is too large or no UTF-8 text.
+    """
+    try:
+        if not path.is_file():
+            raise InputError(f"{path}: {'no regular file' if path.exists() else 'no such file'}")
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"{path}: {path.stat().st_size} bytes, allowed: {_MAX_BYTES}")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text: {error}") from error
+
+
 def read_csv(path: Path) -> list[CsvRow]:
-    """Reads the non-empty lines of a file.
+    """Reads the non-empty lines of a file; cells end at commas, or at tabs if the first line has no comma.
 
     Raises:
         InputError: The file cannot be read, is no text or has no line.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text: {error}") from error
+    lines = read_text(path).splitlines()
+    first = next((line for line in lines if line.strip()), "")
+    delimiter = "\t" if "\t" in first and "," not in first else ","
     rows = []
-    reader = csv.reader(text.splitlines())
+    reader = csv.reader(lines, delimiter=delimiter)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):

@@ -13,7 +13,6 @@ from accelgym.costmodels.workloads import Layer, LayerKind
 from accelgym.costmodels.workloads.importers import (
     import_file,
     import_maestro_csv,
-    import_scalesim_csv,
     import_timeloop_problem,
 )
 
@@ -61,22 +60,13 @@ def test_maestro_round_trip(tmp_path_factory, rows):
 
 @pytest.mark.parametrize("row", golden("scalesim_layers.csv"), ids=lambda row: row["layer"])
 def test_scalesim_layers_have_the_size_that_scalesim_counts(tmp_path, row):
-    header = GEMM if row["kind"] == "gemm" else CONV
+    header = GEMM if row["kind"] == "gemm" else CONV.replace("Strides,", "Strides, Stride width,")
     line = ",".join([row["layer"], *row["params"].split("x"), "1:1", ""])
     layer = import_file(write(tmp_path, f"{header}{line}\n")).layers[0]
     assert layer.name == row["layer"]
     sizes = layer.P * layer.Q, layer.K, layer.C * layer.R * layer.S
     assert sizes == (int(row["gemm_M"]), int(row["gemm_N"]), int(row["gemm_K"]))
     assert layer.macs == int(row["macs"])
-
-
-def test_scalesim_strides_depthwise_and_commas(tmp_path):
-    text = CONV + "a, 9, 9, 3, 3, 4, 8, 2,\nb, 9, 9, 3, 3, 4, 8, 2, 1\nDP1, 9, 9, 3, 3, 1, 8, 1,,\n"
-    a, b, depthwise = import_scalesim_csv(write(tmp_path, text)).layers
-    assert (a.P, a.Q, a.stride) == (4, 4, (2, 2))
-    assert (b.P, b.Q, b.stride) == (4, 7, (2, 1))
-    assert depthwise.is_depthwise
-    assert depthwise.macs == 8 * 49 * 9
 
 
 CNN_SHAPE = {
@@ -249,7 +239,11 @@ ROW = "64,3,10,10,3,3,1\n"
         ("a.csv", "\n\n", ":1:1: the file is empty"),
         ("a.csv", MAESTRO, ":1:1: no layer follows"),
         ("a.csv", "K,C,Y,X,R,S\n64,3,10,10,3,3\n", ":1:1: header is 'K,C,Y,X,R,S', allowed: 'K,C,Y,X,R,S,T'"),
-        ("a.csv", "a,b,c\n1,2,3\n", ":1:1: header 'a,b,c' is not known, supported"),
+        (
+            "a.csv",
+            "a,b,c\n1,2,3\n",
+            ":1:1: tables with header 'a,b,c' are not known as networks; known: .*SCALE-Sim.*Another suffix",
+        ),
         ("a.csv", MAESTRO + ROW + "64,3,10,10,3\n", ":3:6: column 'S' is missing"),
         ("a.csv", MAESTRO + ROW + "64,,10,10,3,3,1\n", ":3:2: column 'C' is missing"),
         ("a.csv", MAESTRO + "64,3.0,10,10,3,3,1\n", ":2:2: column 'C' is '3.0', allowed: integers 1..2147483647"),
@@ -260,19 +254,22 @@ ROW = "64,3,10,10,3,3,1\n"
         ("a.csv", MAESTRO + "9" * 5000 + ",3,10,10,3,3,1\n", ":2:1: column 'K' is"),
         ("a.csv", MAESTRO + "64,3,10,10,11,3,1\n", ":2:5: kernel R = 11 exceeds the input 10"),
         ("a.csv", MAESTRO + "64,3,10,10,3,11,1\n", ":2:6: kernel S = 11 exceeds the input 10"),
-        ("a.csv", MAESTRO + "64,3,10,10,3,3,3\n", ":2:7: column 'T' is 3, allowed: 1"),
+        ("a.csv", MAESTRO + "64,3,10,10,3,3,4\n", ":2:7: column 'T' is 4, allowed: 0"),
+        ("a.csv", MAESTRO + "64,3,10,10,3,3,3\n", ":2:4: column 'X' is 10, allowed for T = 3: 1"),
+        ("a.csv", MAESTRO + "64,3,10,1,1,1,0\n", ":2:3: column 'Y' is 10, allowed for T = 0: 1"),
+        ("a.csv", "M,N,K,0,0,0,T\n64,3,10,1,1,1,1\n", ":2:7: column 'T' is 1, allowed: 3"),
+        ("a.csv", "K,C,Y,X,R,S,K\n64,3,10,1,1,1,1\n", ":1:1: header is 'K,C,Y,X,R,S,K', allowed"),
         ("a.csv", MAESTRO + "64,3,10,10,3,3,2\n", ":2:1: column 'K' is 64, allowed for a depthwise layer"),
         ("a.csv", MAESTRO + "64,3,10,10,3,3,1,7\n", ":2:8: '7' stands behind the last column"),
         ("a.csv", MAESTRO + f"{2**30},{2**30},9,9,3,3,1\n", ":2:1: .*exceed the exact range"),
         ("a.csv", CONV, ":1:1: no layer follows"),
-        ("a.csv", "Layer name, IFMAP Height\na,3\n", ":1:3: column 'IFMAP Width' is missing"),
+        ("a.csv", "Layer name, IFMAP Height\na,3\n", ":1:2: column 'IFMAP Width' is missing"),
         ("a.csv", CONV + "a, 9, 9, 3, 3, 4, 8,\n", ":2:8: column 'Strides' is missing"),
         ("a.csv", CONV + "a, 9, 9, 3, 3, 4, 8, 0,\n", ":2:8: column 'Strides' is '0'"),
         ("a.csv", CONV + "a, 9, 9, 10, 3, 4, 8, 1,\n", ":2:4: Filter Height = 10 exceeds the input 9"),
-        ("a.csv", CONV + "a, 9, 9, 3, 3, 4, 8, 1, 2:4\n", ":2:9: '2:4' is not understood"),
         ("a.csv", CONV + ", 9, 9, 3, 3, 4, 8, 1,\n", ":2:1: the layer has no name"),
         ("a.csv", GEMM + "a, 3, 4\n", ":2:4: column 'K' is missing"),
-        ("a.csv", GEMM + "a, 3, 4, 5, 6\n", ":2:5: '6' is not understood"),
+        ("a.csv", GEMM + "a, 3, 4, 5, 6,\n", ":2:5: '6' stands in a column without a name"),
         ("a.yaml", "", ":1:1: expected a mapping of keys to values, found an empty file"),
         ("a.yaml", "- 1\n", ":1:1: expected a mapping .* found list"),
         ("a.yaml", "problem: [\n", ":2:1: not valid YAML"),
@@ -281,8 +278,8 @@ ROW = "64,3,10,10,3,3,1\n"
         ("a.yaml", "architecture: {}\n", ": problem: missing"),
         ("a.yaml", "problem: &a {shape: *a}\n", "dimensions: None, allowed: a list of names"),
         ("a.yaml", "[" * 1200, ":1:1: not valid YAML"),
-        ("a.txt", "x", "format '.txt' is not supported: .*SCALE-Sim.*Timeloop.*ONNX"),
-        ("a", "x", "format '' is not supported"),
+        ("a.txt", "x", "suffix '.txt' are not known as networks; known: .*SCALE-Sim.*MAESTRO.*Timeloop.*ONNX"),
+        ("a", "x", "files without a suffix are not known"),
     ],
 )
 def test_broken_files(tmp_path, name, text, message):
