@@ -103,8 +103,9 @@ class LayerFactory:
             where = "" if out is not None else ", and the file does not state the shape of its output"
             raise self._error(
                 node,
-                f"the operator is not supported{where}, allowed: {', '.join(sorted(self._handlers))}, views, control "
-                "flow, and operators that keep the shape of an input",
+                f"the operator is not supported{where}, allowed: ONNX's convolutions, products, recurrent layers, "
+                "attention, softmax, norms, pooling, reductions, data movement and control flow, and operators that "
+                "keep the shape of an input",
             )
         self.fallbacks[node.op_type] += 1
         return self._vector(node, LayerKind.ELEMENTWISE, node.op_type.lower())

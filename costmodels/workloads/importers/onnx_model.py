@@ -136,11 +136,11 @@ class Sizes:
             size, key = self._size(dim), f"{name}.{axis}"
             if size is None and dim.dim_param and _expression(dim.dim_param) is None:
                 key = dim.dim_param
-            if size is None or dim.dim_param:
+            if not size and key in self._numbers:
+                size = self._numbers[key]
+            if not size or dim.dim_param:
                 names = _names(dim.dim_param) if dim.dim_param else []
                 known.update(names or [key])
-                if size is None and key in self._numbers:
-                    size = self._numbers[key]
                 if size is None:
                     missing.update(dict.fromkeys([n for n in names if n not in self._numbers] or [key]))
             shape.append(0 if size is None else size)
@@ -156,14 +156,17 @@ class Sizes:
                 return self._numbers[dim.dim_param]
             tree = _expression(dim.dim_param)
             return None if tree is None else _evaluate(tree, self._numbers)
-        # Some exporters write 0 or -1 for a size that is open.
-        return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value > 0 else None
+        # Some exporters write -1 for a size that is open.
+        return int(dim.dim_value) if dim.HasField("dim_value") and dim.dim_value >= 0 else None
 
     def _missing(self, names: list[str]) -> InputError:
         inputs = []
         for value in self.inputs:
             tensor = value.type.tensor_type
-            dims = [d.dim_param or (d.dim_value if d.dim_value > 0 else "?") for d in tensor.shape.dim]
+            dims = [
+                d.dim_param or (d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else "?")
+                for d in tensor.shape.dim
+            ]
             if not tensor.HasField("shape"):
                 inputs.append(f"{value.name!r} (shape unknown)")
             elif any(isinstance(dim, str) for dim in dims):

@@ -28,7 +28,7 @@ ACTIVATIONS = words(
 )
 ELEMENTWISE = words(
     "Add Sub Mul Div Pow Sum Max Min Mean Where Equal Greater GreaterOrEqual Less LessOrEqual And Or Xor Mod "
-    "BitShift BitwiseAnd BitwiseOr BitwiseXor CumSum Trilu DynamicQuantizeLinear RotaryEmbedding"
+    "BitShift BitwiseAnd BitwiseOr BitwiseXor CumSum Trilu DynamicQuantizeLinear RotaryEmbedding NonMaxSuppression"
 )
 PERMUTES = words(
     "Concat Resize Upsample DepthToSpace SpaceToDepth Pad Tile ScatterND Scatter ScatterElements GatherElements "

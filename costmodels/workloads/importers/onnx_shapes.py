@@ -193,12 +193,21 @@ class TensorTable:
             schema = onnx.defs.get_schema(node.op_type, self.opsets.get(domain, self.version), domain)
         except onnx.defs.SchemaError:
             return {}
+        try:
+            return self._infer_as(node, schema)
+        except onnx.checker.ValidationError:
+            # An element type that the operator does not have: quantised operators in their standard form.
+            return self._infer_as(node, schema, as_float=True)
+
+    def _infer_as(self, node: Any, schema: Any, *, as_float: bool = False) -> dict[str, Any]:
+        onnx = self._onnx
         types, data = {}, {}
         for name in node.input:
             if not name:
                 continue
             tensor = self[name]
-            types[name] = onnx.helper.make_tensor_type_proto(tensor.elem or 1, tensor.shape)
+            elem = 1 if as_float and tensor.data is None else tensor.elem
+            types[name] = onnx.helper.make_tensor_type_proto(elem or 1, tensor.shape)
             if tensor.data is not None and tensor.data.size <= _PASSED and tensor.data.dtype.kind in "iubf":
                 data[name] = onnx.numpy_helper.from_array(tensor.data)
         try:
@@ -206,6 +215,10 @@ class TensorTable:
         except onnx.shape_inference.InferenceError as error:
             first = str(error).strip().split("\n", 1)[0]
             raise self.error(node, f"shape inference failed: {first}") from error
+        except onnx.checker.ValidationError as error:
+            if not as_float:
+                raise
+            raise self.error(node, f"its inputs do not fit: {str(error).splitlines()[0]}") from error
         return dict(inferred)
 
     def _by_rule(self, node: Any) -> tuple[int, ...] | None:

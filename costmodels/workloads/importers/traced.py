@@ -274,8 +274,11 @@ class TracedGraph(GraphBuilder):
             raise InputError(f"layer {name!r}: {axes}-dimensional pooling, allowed: 1, 2 or 3")
         dilation = [1] * axes if dilation is None else dilation
         if axes == 3:
-            if dilation[0] != 1 or dilation[1] != 1:
-                raise InputError(f"layer {name!r}: three-dimensional pooling with dilation, allowed: 1")
+            if any(d != 1 for d in dilation):
+                layer = Layer(
+                    name, LayerKind.POOL, N=out[0], K=out[1], C=out[1], P=prod(out[2:]), S=prod(kernel), op=op
+                )
+                return self._result(layer, out, x)
             depth = kernel[0]
             out_2d = (out[0] * out[2], out[1], *out[3:])
             result = self.pool(
@@ -286,7 +289,6 @@ class TracedGraph(GraphBuilder):
                 kernel=(depth * kernel[1], kernel[2]),
                 stride=(depth * stride[1], stride[2]),
                 padding=(depth * padding[1], padding[2]),
-                dilation=(1, dilation[2]),
             )
             return Value(out, result.producers)
         layer = Layer(

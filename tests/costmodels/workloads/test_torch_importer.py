@@ -271,14 +271,9 @@ class Branching(nn.Module):
         return x if x.sum() > 0 else -x
 
 
-@pytest.mark.filterwarnings("ignore:The tensor attributes self._flat_weights")
 @pytest.mark.parametrize(
     ("module", "inputs", "message"),
     [
-        (nn.LSTM(4, 5), (torch.randn(3, 2, 4),), "operator 'lstm' .*is not supported: a recurrence"),
-        (nn.GRU(4, 5), (torch.randn(3, 2, 4),), "operator 'gru' .*a recurrence"),
-        (nn.ConvTranspose2d(3, 4, 2), (torch.randn(1, 3, 4, 4),), "'conv_transpose2d' .*replace it by upsampling"),
-        (nn.Conv3d(3, 4, 2), (torch.randn(1, 3, 4, 4, 4),), "'conv3d' .*only one- and two-dimensional"),
         (nn.Sequential(nn.FractionalMaxPool2d(2, 3)), (torch.randn(1, 3, 8, 8),), "in module '0'.* is not supported"),
         (Branching(), (torch.randn(3),), "'Branching' cannot be traced by torch.export"),
         (nn.Linear(4, 5), (torch.randn(3, 7),), "'Linear' cannot be traced"),
