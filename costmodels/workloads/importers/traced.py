@@ -314,7 +314,7 @@ class TracedGraph(GraphBuilder):
             return x
         kernel = [-(-size // target) for size, target in zip(x.shape[2:], out[2:], strict=True)]
         stride = [max(size // target, 1) for size, target in zip(x.shape[2:], out[2:], strict=True)]
-        return self.pool(name, op, x, out, kernel=kernel, stride=stride, padding=(0, 0))
+        return self.pool(name, op, x, out, kernel=kernel, stride=stride, padding=[0] * len(kernel))
 
     def reduce(self, name: str, op: str, x: Value, out: tuple[int, ...]) -> Value:
         """Adds a reduction over some axes, as a pooling whose window is what is reduced."""
