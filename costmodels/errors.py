@@ -54,10 +54,15 @@ def unknown_name(what: str, name: object, allowed: Iterable[str]) -> InputError:
         The error, to be raised by the caller.
     """
     names = sorted(allowed)
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    near = [_cut(match, 100) for match in difflib.get_close_matches(str(name)[:100], names, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
-    shown = ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:40])}, ... ({len(names)} in all)"
-    return InputError(f"unknown {what} {name!r}: {hint}valid: {shown}")
+    short = [_cut(n, 100) for n in names[:40]]
+    listed = ", ".join(short) if len(names) <= 40 else f"{', '.join(short)}, ... ({len(names)} in all)"
+    return InputError(f"unknown {what} {_cut(repr(name), 200)}: {hint}valid: {listed}")
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 def shown(value: object) -> str:
@@ -68,4 +73,4 @@ def shown(value: object) -> str:
         text = short.repr(value)
     except ValueError:  # an integer of thousands of digits
         text = "a number of thousands of digits"
-    return text if len(text) <= 160 else f"{text[:157]}..."
+    return _cut(text, 160)

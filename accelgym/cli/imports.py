@@ -9,7 +9,7 @@ import typer
 from rich.table import Column, Table
 
 from accelgym.cli.console import out, print_json
-from accelgym.cli.settings import CountingOption, JsonOption
+from accelgym.cli.settings import CountingOption, JsonOption, parse_settings
 from accelgym.costmodels.errors import InputError, unknown_name
 
 __all__ = ["app"]
@@ -24,14 +24,26 @@ def _imports() -> None:
 
 @app.command()
 def timeloop(
-    files: Annotated[list[Path], typer.Argument(help="YAML with problem, architecture and mapping, v0.3 or v0.4.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="YAML with problem, architecture and mapping, v0.3 or v0.4; a folder stands for its files."
+        ),
+    ],
+    define: Annotated[
+        list[str] | None,
+        typer.Option("--define", metavar="NAME=VALUE", help="Variable of a file that is a Jinja template; repeatable."),
+    ] = None,
+    template_root: Annotated[
+        Path | None, typer.Option(help="Folder below which templates may include files; their own by default.")
+    ] = None,
     counting: CountingOption = None,
     engine: Annotated[str, typer.Option(help="head, or v3.0.3.")] = "head",
     as_json: JsonOption = False,
 ) -> None:
     """Evaluates a Timeloop problem, architecture and mapping with the loopnest model.
 
-    Components without an ERT or ART are priced by the fitted 45 nm laws.
+    Components without an ERT or ART are priced by the fitted 45 nm laws. What has no effect is said on standard error.
     """
     from accelgym.costmodels.loopnest import COUNTINGS, ENGINES, LoopnestModel
     from accelgym.costmodels.loopnest.rows import result_row
@@ -41,7 +53,7 @@ def timeloop(
     for name, value, allowed in (("counting", how, COUNTINGS), ("engine", engine, ENGINES)):
         if value not in allowed:
             raise unknown_name(name, value, allowed)
-    found = read_timeloop(*files)
+    found = read_timeloop(*files, defines=parse_settings(define, "--define"), root=template_root)
     shown = ", ".join(map(str, files))
     if found.mappings is None:
         raise InputError(f"no 'mapping' section in {shown}")

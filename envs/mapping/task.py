@@ -24,7 +24,7 @@ from accelgym.costmodels.solvers.mapping import (
     Solution,
     solve,
 )
-from accelgym.costmodels.timeloop import timeloop_document, write_timeloop
+from accelgym.costmodels.timeloop import names_files, timeloop_document, write_timeloop
 from accelgym.envs.certificates import kept_certificate
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
@@ -67,7 +67,7 @@ class MappingTask(Task):
         self, *, problem: Problem | None = None, machine: Architecture | None = None, **arguments: Any
     ) -> None:
         self.spec = MappingSpec.parse(arguments)
-        self.problem = problem = read_problem(self.spec, problem)
+        self.problem = problem = read_problem(self.spec, problem, own_names=names_files(self.spec.architecture))
         machine = machine or read_architecture(self.spec.architecture, problem)
         self.mapspace = Mapspace(problem, machine, bypass=self.spec.bypass)
         self.architecture = self.mapspace.architecture
