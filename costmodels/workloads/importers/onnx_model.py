@@ -133,16 +133,15 @@ class Sizes:
             return self.given.get(name, ())
         shape: list[int] = []
         for axis, dim in enumerate(tensor.shape.dim):
-            size, key = self._size(dim), f"{name}.{axis}"
-            if size is None and dim.dim_param and _expression(dim.dim_param) is None:
-                key = dim.dim_param
+            size, text = self._size(dim), dim.dim_param
+            key = text if text and _expression(text) is None else f"{name}.{axis}"
+            names = _names(text) if text else [key]
             if not size and key in self._numbers:
                 size = self._numbers[key]
-            if not size or dim.dim_param:
-                names = _names(dim.dim_param) if dim.dim_param else []
-                known.update(names or [key])
-                if size is None:
-                    missing.update(dict.fromkeys([n for n in names if n not in self._numbers] or [key]))
+            if text or not size or key in self._numbers:
+                known.update(names)
+            if size is None:
+                missing.update(dict.fromkeys([n for n in names if n not in self._numbers] or [key]))
             shape.append(0 if size is None else size)
         if tensor.elem_type in _INTEGERS and all(size in (0, 1) for size in shape):
             known.add(name)

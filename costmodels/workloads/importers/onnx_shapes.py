@@ -206,8 +206,10 @@ class TensorTable:
             if not name:
                 continue
             tensor = self[name]
-            elem = 1 if as_float and tensor.data is None else tensor.elem
-            types[name] = onnx.helper.make_tensor_type_proto(elem or 1, tensor.shape)
+            quantised = as_float and tensor.elem not in _SIZES
+            types[name] = onnx.helper.make_tensor_type_proto(1 if quantised else tensor.elem or 1, tensor.shape)
+            if quantised:
+                continue
             if tensor.data is not None and tensor.data.size <= _PASSED and tensor.data.dtype.kind in "iubf":
                 data[name] = onnx.numpy_helper.from_array(tensor.data)
         try:
@@ -262,6 +264,8 @@ class TensorTable:
 
 _PASSED = 2**12
 """Elements up to which a value is handed to the inference of a node; sizes and axes are far fewer."""
+_SIZES = frozenset({7, 9})
+"""Element types of sizes, axes and conditions, INT64 and BOOL of ``TensorProto.DataType``."""
 _SAME = words(
     "BatchNormalization SkipLayerNormalization SkipSimplifiedLayerNormalization SimplifiedLayerNormalization "
     "RotaryEmbedding BiasSoftmax BiasAdd GroupNorm LayerNormalization QuantizeLinear DequantizeLinear"
