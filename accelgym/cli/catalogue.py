@@ -65,7 +65,15 @@ def workloads(
             {"name": x.name, "kind": x.kind.value, **{d: getattr(x, d) for d in dims}, "macs": x.macs}
             for x in workload.layers
         ]
-        print_json({"name": workload.name, "source": workload.source, "layers": layers, "edges": workload.edges})
+        print_json(
+            {
+                "name": workload.name,
+                "source": workload.source,
+                "notes": workload.notes,
+                "layers": layers,
+                "edges": workload.edges,
+            }
+        )
         return
     columns = ("#", "name", "kind", "N", "K", "C", "P x Q", "R x S", "stride", "groups", "MACs")
     table = Table(*(Column(c, no_wrap=True) for c in columns), box=SIMPLE)

@@ -25,6 +25,7 @@ class GraphBuilder:
         self._layers: list[Layer] = []
         self._edges: dict[tuple[int, int], None] = {}
         self._names: set[str] = set()
+        self._notes: dict[str, None] = {}
 
     def add(self, layer: Layer, producers: Iterable[int] = ()) -> int:
         """Appends a layer and the edges from its producers; returns its position.
@@ -44,6 +45,10 @@ class GraphBuilder:
             self._edges[producer, position] = None
         return position
 
+    def note(self, text: str) -> None:
+        """States once what the layers do not say."""
+        self._notes[text] = None
+
     def layer(self, position: int) -> Layer:
         """Returns a layer added before."""
         return self._layers[position]
@@ -54,7 +59,7 @@ class GraphBuilder:
         Raises:
             InputError: No layer was added.
         """
-        return Workload(self.name, tuple(self._layers), tuple(self._edges), self.source)
+        return Workload(self.name, tuple(self._layers), tuple(self._edges), self.source, tuple(self._notes))
 
 
 @dataclass(frozen=True)

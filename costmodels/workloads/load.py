@@ -15,14 +15,19 @@ def load_workload(name: str) -> Workload:
 
     Args:
         name: A name as for :func:`get_workload`, or a path. A path may be preceded by the kind of the file, as in
-            ``scalesim:net.txt``; otherwise suffix and header tell it.
+            ``scalesim:net.txt``; otherwise suffix and header tell it. Sizes that an ONNX file leaves open follow a
+            question mark: ``net.onnx?batch=1&seq=128``.
 
     Raises:
         InputError: Unknown name, no such file, a file of unknown kind, or an error in the file.
     """
     from accelgym.costmodels.workloads.importers import FILE_SUFFIXES, import_file, split_kind
+    from accelgym.costmodels.workloads.importers.onnx_model import parse_sizes
 
     kind, path = split_kind(name)
+    base, mark, query = path.partition("?")
+    if mark and not Path(path).exists() and (kind is not None or Path(base).suffix.lower() in FILE_SUFFIXES):
+        return import_file(base, kind=kind, sizes=parse_sizes(base, query))
     if kind is not None or Path(path).suffix.lower() in FILE_SUFFIXES:
         return import_file(path, kind=kind)
     # Whatever lies at the path is meant, unless the zoo has the name: a folder or an unknown kind is said as such.

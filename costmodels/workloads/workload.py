@@ -28,6 +28,8 @@ class Workload:
     """(producer, consumer) positions in ``layers``; inputs of the network have no producer."""
     source: str = ""
     """Where the shapes come from."""
+    notes: tuple[str, ...] = ()
+    """What the layers do not say: operators counted as vector work, waits between the steps of a recurrence."""
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -86,4 +88,4 @@ class Workload:
         keep = [i for i, layer in enumerate(self.layers) if layer.name in wanted]
         position = {old: new for new, old in enumerate(keep)}
         edges = tuple((position[a], position[b]) for a, b in self.edges if a in position and b in position)
-        return Workload(name or self.name, tuple(self.layers[i] for i in keep), edges, self.source)
+        return Workload(name or self.name, tuple(self.layers[i] for i in keep), edges, self.source, self.notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,13 +52,21 @@ FILE_KINDS = {
 FILE_SUFFIXES = frozenset(suffix for kind in FILE_KINDS.values() for suffix in kind.suffixes)
 
 
-def import_file(path: str | Path, *, name: str | None = None, kind: str | None = None) -> Workload:
+def import_file(
+    path: str | Path,
+    *,
+    name: str | None = None,
+    kind: str | None = None,
+    sizes: Mapping[str, int | tuple[int, ...]] | None = None,
+) -> Workload:
     """Reads a network from a file.
 
     Args:
         path: The file.
         name: Name of the workload; taken from the file when omitted.
         kind: One of :data:`FILE_KINDS`; found by suffix and, for tables, by the header when omitted.
+
+        sizes: Sizes that an ONNX file leaves open, by name.
 
     Raises:
         InputError: No such file, a kind that is not known, or an error in the file.
@@ -69,7 +77,7 @@ def import_file(path: str | Path, *, name: str | None = None, kind: str | None =
     if kind is not None:
         if kind not in FILE_KINDS:
             raise unknown_name("kind of file", kind, FILE_KINDS)
-        return FILE_KINDS[kind].read(path, name=name)
+        return _read(kind, path, name, sizes)
     found = [k for k, entry in FILE_KINDS.items() if path.suffix.lower() in entry.suffixes]
     if len(found) > 1 or any(FILE_KINDS[k].header for k in found):
         found = _by_header(path, found)
@@ -77,7 +85,16 @@ def import_file(path: str | Path, *, name: str | None = None, kind: str | None =
         raise InputError(
             f"{path}: files {f'with suffix {path.suffix!r}' if path.suffix else 'without a suffix'} {_KNOWN}"
         )
-    return FILE_KINDS[found[0]].read(path, name=name)
+    return _read(found[0], path, name, sizes)
+
+
+def _read(kind: str, path: Path, name: str | None, sizes: Mapping[str, int | tuple[int, ...]] | None) -> Workload:
+    reader = FILE_KINDS[kind].read
+    if reader is import_onnx:
+        return reader(path, name=name, sizes=sizes)
+    if sizes:
+        raise InputError(f"{path}: size {shown(next(iter(sizes)))} is given, allowed: none, the file states all sizes")
+    return reader(path, name=name)
 
 
 def split_kind(text: str) -> tuple[str | None, str]:

@@ -36,6 +36,10 @@ class TracedGraph(GraphBuilder):
     first (rank 4 is ``N, C, H, W``); anything else is a matrix whose columns are the last axis.
     """
 
+    def __init__(self, name: str, source: str = "") -> None:
+        super().__init__(name, source)
+        self._linear: set[int] = set()
+
     def conv(
         self,
         name: str,
@@ -48,32 +52,140 @@ class TracedGraph(GraphBuilder):
         dilation: Sequence[int],
         groups: int,
     ) -> Value:
-        """Adds a one- or two-dimensional convolution; ``padding`` is the total of both sides of an axis.
+        """Adds a convolution over one to three axes; ``padding`` is the total of both sides of an axis.
 
         An odd total (asymmetric padding) is rounded down to an even one; the output size stays the true one.
+
+        A three-dimensional convolution stands as the two-dimensional one that computes the same: every output frame is
+        an entry of the batch (``N * frames``), and the frames under the filter are stacked as channels
+        (``C * depth``). Products and filters are exact; a frame that several output frames read is read for each, and
+        frames of padding are read as zeros.
         """
         axes = len(out) - 2
-        if axes not in (1, 2):
-            raise InputError(f"layer {name!r}: {axes}-dimensional convolution, allowed: 1 or 2")
-        pad = [total // 2 for total in padding]
+        if axes not in (1, 2, 3):
+            raise InputError(f"layer {name!r}: {axes}-dimensional convolution, allowed: 1, 2 or 3")
         taps = weight.shape[2:]
+        batch, channels = out[0], x.shape[1]
+        sizes = list(zip(out[2:], taps, stride, (total // 2 for total in padding), dilation, strict=True))
+        if axes == 3:
+            batch, channels = batch * out[2], channels * taps[0]
+            del sizes[0]
+        elif axes == 1:
+            sizes.append((1, 1, 1, 0, 1))
+        height, width = sizes
         layer = Layer(
             name,
             LayerKind.CONV,
-            N=out[0],
+            N=batch,
             K=out[1],
-            C=x.shape[1],
-            P=out[2],
-            Q=out[3] if axes == 2 else 1,
-            R=taps[0],
-            S=taps[1] if axes == 2 else 1,
-            stride=(stride[0], stride[1] if axes == 2 else 1),
-            padding=(pad[0], pad[1] if axes == 2 else 0),
-            dilation=(dilation[0], dilation[1] if axes == 2 else 1),
+            C=channels,
+            P=height[0],
+            Q=width[0],
+            R=height[1],
+            S=width[1],
+            stride=(height[2], width[2]),
+            padding=(height[3], width[3]),
+            dilation=(height[4], width[4]),
             groups=groups,
             weights_are_parameters=weight.constant,
         )
         return self._result(layer, out, x, weight)
+
+    def transposed_conv(
+        self,
+        name: str,
+        x: Value,
+        weight: Value,
+        out: tuple[int, ...],
+        *,
+        stride: Sequence[int],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> Value:
+        """Adds a transposed convolution over one to three axes; ``weight`` is ``(C, K / groups, taps ...)``.
+
+        It is a product of every input position with all filters, a 1x1 convolution with ``K * taps`` outputs, and an
+        addition of the results where they overlap (where they do not, data movement). The multiplications are those of
+        the input positions with the filters, as PyTorch counts them; what a cropped border throws away is included.
+        """
+        axes, taps = len(out) - 2, weight.shape[2:]
+        if axes not in (1, 2, 3):
+            raise InputError(f"layer {name!r}: {axes}-dimensional transposed convolution, allowed: 1, 2 or 3")
+        spatial = x.shape[2:]
+        columns = weight.shape[1] * groups * prod(taps)
+        layer = Layer(
+            name,
+            LayerKind.CONV,
+            N=x.shape[0] * (spatial[0] if axes == 3 else 1),
+            K=columns,
+            C=x.shape[1],
+            P=spatial[-2] if axes > 1 else spatial[0],
+            Q=spatial[-1] if axes > 1 else 1,
+            groups=groups,
+            weights_are_parameters=weight.constant,
+        )
+        result = self._result(layer, (x.shape[0], columns, *spatial), x, weight)
+        if prod(taps) == prod(stride) == 1:
+            return Value(out, result.producers)
+        apart = all(d * (tap - 1) < s for tap, s, d in zip(taps, stride, dilation, strict=True))
+        kind, op = (LayerKind.PERMUTE, "depth_to_space") if apart else (LayerKind.ELEMENTWISE, "overlap_add")
+        result = self.vector(f"{name}.{op}", kind, op, out, result)
+        # The sum of the products: a scale and a bias for each channel move into the filters.
+        self._linear.update(result.producers)
+        return result
+
+    def recurrent(
+        self,
+        name: str,
+        op: str,
+        x: Value,
+        state: Sequence[Value],
+        *,
+        steps: int,
+        batch: int,
+        hidden: int,
+        gates: int,
+        projection: int = 0,
+        constant: bool = True,
+    ) -> Value:
+        """Adds one direction of a recurrent layer: products with the input and with the state, and the cell.
+
+        Rows of all steps stand in one layer, so filters count once. The products with the input are free of order; row
+        ``t`` of the products with the state needs the cell's result of step ``t - 1``, which the edges, leading forward
+        only, do not say: the cell is a layer of kind ``SCAN`` along P, and the workload carries a note.
+
+        Args:
+            name: Prefix of the layer names.
+            op: ``lstm``, ``gru`` or ``rnn``.
+            x: Input whose last axis is the features.
+            state: Initial states.
+            steps: Steps of a sequence.
+            batch: Sequences.
+            hidden: Width of the cell.
+            gates: Products of width ``hidden`` for each step: LSTM 4, GRU 3, RNN 1.
+            projection: Width of the projected state of an LSTM; 0 for none.
+            constant: Whether the weights are parameters.
+
+        Returns:
+            The states of all steps, ``(steps, batch, projection or hidden)``.
+        """
+        rows, width = steps * batch, projection or hidden
+        product = Layer.gemm(f"{name}.input", M=rows, K=gates * hidden, C=x.shape[-1], weights_are_parameters=constant)
+        first = self._result(product, (), x)
+        product = Layer.gemm(f"{name}.recurrent", M=rows, K=gates * hidden, C=width, weights_are_parameters=constant)
+        second = self._result(product, (), *state)
+        cell = Layer(
+            f"{name}.cell", LayerKind.SCAN, N=batch, K=hidden, C=2 if op == "lstm" else 1, P=steps, op=f"{op}_cell"
+        )
+        result = self._result(cell, (), first, second)
+        if projection:
+            product = Layer.gemm(f"{name}.projection", M=rows, K=projection, C=hidden, weights_are_parameters=constant)
+            result = self._result(product, (), result)
+        self.note(
+            "recurrent layers (LSTM, GRU, RNN): the steps are rows of one product; that a step of the product with the "
+            "state waits for the step before it is not part of its cost"
+        )
+        return Value((steps, batch, width), result.producers)
 
     def matmul(self, name: str, a: Value, b: Value, out: tuple[int, ...]) -> Value:
         """Adds a matrix product with broadcast batch axes, ``(..., M, C) @ (..., C, K)``.
@@ -150,11 +262,35 @@ class TracedGraph(GraphBuilder):
         kernel: Sequence[int],
         stride: Sequence[int],
         padding: Sequence[int],
+        dilation: Sequence[int] | None = None,
     ) -> Value:
-        """Adds a pooling over the axes behind batch and channels; ``padding`` is the total of both sides."""
+        """Adds a pooling over the axes behind batch and channels; ``padding`` is the total of both sides.
+
+        Frames of a three-dimensional pooling become rows: output frames are entries of the batch, and window, stride
+        and padding of the height are those of the interleaved frames, so the elements read stay right.
+        """
         axes = len(out) - 2
-        if axes not in (1, 2):
-            raise InputError(f"layer {name!r}: {axes}-dimensional pooling, allowed: 1 or 2")
+        if axes not in (1, 2, 3):
+            raise InputError(f"layer {name!r}: {axes}-dimensional pooling, allowed: 1, 2 or 3")
+        dilation = [1] * axes if dilation is None else dilation
+        if axes == 3:
+            if any(d != 1 for d in dilation):
+                layer = Layer(
+                    name, LayerKind.POOL, N=out[0], K=out[1], C=out[1], P=prod(out[2:]), S=prod(kernel), op=op
+                )
+                return self._result(layer, out, x)
+            depth = kernel[0]
+            out_2d = (out[0] * out[2], out[1], *out[3:])
+            result = self.pool(
+                name,
+                op,
+                x,
+                out_2d,
+                kernel=(depth * kernel[1], kernel[2]),
+                stride=(depth * stride[1], stride[2]),
+                padding=(depth * padding[1], padding[2]),
+            )
+            return Value(out, result.producers)
         layer = Layer(
             name,
             LayerKind.POOL,
@@ -167,6 +303,7 @@ class TracedGraph(GraphBuilder):
             S=kernel[1] if axes == 2 else 1,
             stride=(stride[0], stride[1] if axes == 2 else 1),
             padding=(padding[0] // 2, padding[1] // 2 if axes == 2 else 0),
+            dilation=(dilation[0], dilation[1] if axes == 2 else 1),
             op=op,
         )
         return self._result(layer, out, x)
@@ -177,7 +314,7 @@ class TracedGraph(GraphBuilder):
             return x
         kernel = [-(-size // target) for size, target in zip(x.shape[2:], out[2:], strict=True)]
         stride = [max(size // target, 1) for size, target in zip(x.shape[2:], out[2:], strict=True)]
-        return self.pool(name, op, x, out, kernel=kernel, stride=stride, padding=(0, 0))
+        return self.pool(name, op, x, out, kernel=kernel, stride=stride, padding=[0] * len(kernel))
 
     def reduce(self, name: str, op: str, x: Value, out: tuple[int, ...]) -> Value:
         """Adds a reduction over some axes, as a pooling whose window is what is reduced."""
@@ -187,7 +324,7 @@ class TracedGraph(GraphBuilder):
 
     def ends_in_compute(self, x: Value) -> bool:
         """Whether a tensor is the result of one convolution or product, into which a scale or bias can be folded."""
-        return len(x.producers) == 1 and self.layer(x.producers[0]).is_compute
+        return len(x.producers) == 1 and (self.layer(x.producers[0]).is_compute or x.producers[0] in self._linear)
 
     def _result(self, layer: Layer, out: tuple[int, ...], *inputs: Value) -> Value:
         producers = [position for x in inputs for position in x.producers]

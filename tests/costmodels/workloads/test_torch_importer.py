@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, InputWarning
 from accelgym.costmodels.workloads import LayerKind, Workload
 from accelgym.costmodels.workloads.importers import import_torch
 
@@ -261,6 +261,129 @@ def test_workload_from_torch_is_the_same_door():
     assert workload.macs == 3 * (4 * 8 + 8 * 2)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        torch.zeros_like,
+        torch.randn_like,
+        lambda x: x.new_zeros(4),
+        lambda x: x.new_full((2, 4), 3.0),
+        lambda x: torch.full_like(x, 2.0),
+        lambda x: torch.arange(x.shape[1]),
+    ],
+)
+def test_tensors_made_from_a_shape_are_constants(make):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 8)
+
+        def forward(self, x):
+            y = F.relu(x)
+            return self.fc(y + make(y))
+
+    workload = import_torch(Net(), (torch.zeros(2, 4),))
+    assert workload.macs == 64
+    assert edges(workload) == {("relu", "add"), ("add", "fc")}
+
+
+def test_regions_of_other_modes_run_as_if_they_stood_in_the_graph():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 6), nn.Linear(6, 4)
+
+        def forward(self, x):
+            with torch.no_grad():
+                y, z = self.a(x), F.relu(x)
+            with torch.autocast("cpu", enabled=False):
+                y = self.b(y)
+            return y @ z.T
+
+    workload = import_torch(Net(), (torch.randn(3, 4),))
+    assert workload.macs == counted_macs(Net(), (torch.randn(3, 4),))
+    assert edges(workload) == {("a", "b"), ("b", "matmul"), ("relu", "matmul")}
+
+
+@pytest.mark.filterwarnings("ignore::accelgym.costmodels.errors.InputWarning")
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.LSTM(4, 5, 2, bidirectional=True, proj_size=3), (7, 2, 4)),
+        (nn.LSTM(4, 5, bias=False, batch_first=True), (2, 7, 4)),
+        (nn.GRU(4, 5, 2, batch_first=True), (2, 7, 4)),
+        (nn.RNN(4, 5, nonlinearity="relu", bidirectional=True), (7, 4)),
+        (nn.Conv3d(4, 8, (3, 2, 3), (2, 1, 1), (1, 0, 1), (1, 2, 1), groups=2), (2, 4, 6, 7, 8)),
+        (nn.Conv3d(4, 4, 3, groups=4), (4, 6, 7, 8)),
+        (nn.ConvTranspose1d(4, 6, 3, 2, 1), (2, 4, 9)),
+        (nn.ConvTranspose2d(4, 6, 3, 2, 1, groups=2), (2, 4, 5, 9)),
+        (nn.ConvTranspose2d(4, 6, 2, 2), (4, 5, 9)),
+        (nn.ConvTranspose3d(4, 6, 3, 2, 1, dilation=2), (2, 4, 5, 4, 3)),
+    ],
+    ids=lambda value: str(value).partition("(")[0] if isinstance(value, nn.Module) else "x".join(map(str, value)),
+)
+def test_recurrent_transposed_and_three_dimensional_modules(module, shape):
+    workload = import_torch(module, (torch.randn(shape),))
+    out = module(torch.randn(shape))
+    with torch.backends.mkldnn.flags(enabled=False):  # its fused LSTM is not counted
+        assert workload.macs == counted_macs(module, (torch.randn(shape),))
+    assert workload.parameters == sum(p.numel() for p in module.parameters() if p.dim() > 1)
+    final = [i for i in range(len(workload.layers)) if not any(a == i for a, _ in workload.edges)]
+    words = sum(workload.layers[i].output_words for i in final)
+    assert words == (out[0] if isinstance(out, tuple) else out).numel()
+
+
+def test_a_pooling_over_three_axes_reads_what_it_should():
+    module = nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4), nn.MaxPool3d(2), nn.AdaptiveAvgPool3d(1)).eval()
+    conv, pool, mean = import_torch(module, (torch.randn(2, 3, 10, 8, 8),)).layers
+    assert conv.output_words == 2 * 4 * 8 * 6 * 6
+    assert pool.input_words == conv.output_words
+    assert pool.output_words == mean.input_words == 2 * 4 * 4 * 3 * 3
+    assert mean.output_words == 8
+
+
+def test_operators_that_are_not_known_are_replaced_by_their_decomposition():
+    class Cell(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = nn.LSTMCell(4, 5)
+
+        def forward(self, x, h, c):
+            return self.cell(x, (h, c))
+
+    inputs = (torch.randn(2, 4), torch.randn(2, 5), torch.randn(2, 5))
+    workload = import_torch(Cell(), inputs)
+    assert workload.macs == counted_macs(Cell(), inputs) == 2 * 20 * 9
+
+
+def test_an_operator_without_decomposition_that_keeps_a_shape_is_vector_work_and_said():
+    class Net(nn.Module):
+        def forward(self, x):
+            return torch.special.bessel_j0(x) @ x
+
+    with pytest.warns(InputWarning, match="module 'Net': operator special_bessel_j0 is counted as vector work"):
+        workload = import_torch(Net(), (torch.randn(4, 4),))
+    assert edges(workload) == {("special_bessel_j0", "matmul")}
+
+
+class Choosing(nn.Module):
+    def forward(self, x):
+        return torch.cond(x.sum() > 0, lambda a: a @ a, lambda a: a + a, (x,))
+
+
+class ChoosingByConstant(nn.Module):
+    """Nothing of the operator's stated inputs depends on the input of the network."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("flag", torch.tensor(True))
+        self.w = nn.Parameter(torch.randn(4, 4))
+
+    def forward(self, x):
+        return torch.cond(self.flag, lambda a: a @ a, lambda a: a + a, (self.w,)) @ x
+
+
 class Dynamic(nn.Module):
     def forward(self, x):
         return x[x > 0]
@@ -271,15 +394,13 @@ class Branching(nn.Module):
         return x if x.sum() > 0 else -x
 
 
-@pytest.mark.filterwarnings("ignore:The tensor attributes self._flat_weights")
 @pytest.mark.parametrize(
     ("module", "inputs", "message"),
     [
-        (nn.LSTM(4, 5), (torch.randn(3, 2, 4),), "operator 'lstm' .*is not supported: a recurrence"),
-        (nn.GRU(4, 5), (torch.randn(3, 2, 4),), "operator 'gru' .*a recurrence"),
-        (nn.ConvTranspose2d(3, 4, 2), (torch.randn(1, 3, 4, 4),), "'conv_transpose2d' .*replace it by upsampling"),
-        (nn.Conv3d(3, 4, 2), (torch.randn(1, 3, 4, 4, 4),), "'conv3d' .*only one- and two-dimensional"),
         (nn.Sequential(nn.FractionalMaxPool2d(2, 3)), (torch.randn(1, 3, 8, 8),), "in module '0'.* is not supported"),
+        (Choosing(), (torch.randn(4, 4),), "operator 'cond' .*data decide what is computed"),
+        (ChoosingByConstant(), (torch.randn(4, 4),), "operator 'cond' "),
+        (nn.Sequential(nn.FractionalMaxPool2d(2, 3)), (torch.randn(1, 3, 8, 8),), "'fractional_max_pool2d'"),
         (Branching(), (torch.randn(3),), "'Branching' cannot be traced by torch.export"),
         (nn.Linear(4, 5), (torch.randn(3, 7),), "'Linear' cannot be traced"),
         (Dynamic(), (torch.randn(3),), "allowed: fixed sizes|cannot be traced|not supported"),
