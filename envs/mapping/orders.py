@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -56,7 +58,7 @@ def promising_orders(mapspace: Mapspace, level: int) -> Ints:
     return _codes(free, table, orders)
 
 
-def _uses(mapspace: Mapspace, free: list[int]) -> list[set[int]]:
+def _uses(mapspace: Mapspace, free: Sequence[int]) -> list[set[int]]:
     """Dimensions with a free loop that each tensor uses."""
     names = mapspace.problem.dims
     return [{d for d in free if names[d] in tensor.dims} for tensor in mapspace.problem.tensors]
@@ -72,7 +74,7 @@ def _slides(mapspace: Mapspace, among: set[int]) -> list[list[set[int]]]:
     return found
 
 
-def _codes(free: list[int], table: Ints, orders: set[tuple[int, ...]]) -> Ints:
+def _codes(free: Sequence[int], table: Ints, orders: set[tuple[int, ...]]) -> Ints:
     inner_first = np.argsort(-table[list(free)], axis=0).T if free else np.zeros((1, 0), dtype=np.int64)
     code = {tuple(free[i] for i in row): n for n, row in enumerate(inner_first.tolist())}
     return np.array(sorted({code[order] for order in orders} or {0}), dtype=np.int64)

@@ -142,7 +142,7 @@ class BranchAndBound:
         good = shrink_to_room(self.space, self.machines, nodes)
         nodes = nodes.take(good)
         narrow(self.space, self.classes, self.windows, nodes)
-        nodes = nodes.take((nodes.low <= nodes.high).all(axis=(1, 2)))
+        nodes = nodes.take(np.asarray((nodes.low <= nodes.high).all(axis=(1, 2))))
         nodes = nodes.take(~pointless(self.space, self.classes, self.windows, nodes))
         return nodes.take(propagate(self.space, nodes, self.writer.unit(nodes)))
 

@@ -65,7 +65,7 @@ class LevelClasses:
     def plain(self) -> Ints:
         """Numbers of the classes without continuation of a slide but for the undecided one."""
         continued = self.second.any(axis=(1, 2)) | self.linked.any(axis=1)
-        return np.flatnonzero(~continued[:-1])
+        return np.flatnonzero(~np.asarray(continued)[:-1])
 
 
 def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelClasses:
@@ -111,12 +111,12 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
 
     counted, slide, hoists, units = (stacked(name) for name in ("counted", "slide", "hoisted", "unit"))
     return LevelClasses(
-        np.concatenate([counted, counted.all(axis=0)[None]]),
-        np.concatenate([slide, slide.any(axis=0)[None]]),
-        np.concatenate([hoists, hoists.any(axis=0)[None]]),
+        np.concatenate([counted, counted.all(axis=0, keepdims=True)]),
+        np.concatenate([slide, slide.any(axis=0, keepdims=True)]),
+        np.concatenate([hoists, hoists.any(axis=0, keepdims=True)]),
         np.concatenate([stacked("second"), np.zeros((1, tensors, dims), dtype=bool)]),
         np.concatenate([stacked("linked"), np.zeros((1, tensors), dtype=bool)]),
-        np.concatenate([units, units.all(axis=0)[None]]),
+        np.concatenate([units, units.all(axis=0, keepdims=True)]),
         (*(row.order for row in rows), rows[0].order),
     )
 
