@@ -134,18 +134,31 @@ class TensorTable:
         sources = [self[name].data for name in node.input if name]
         if any(data is None for data in sources):
             return False
-        types = {} if op == "Constant" else self._infer(node)
-        for name in node.output:
-            # A size that is unknown before the evaluation is that of a selection, not above the input's.
-            dims = types[name].tensor_type.shape.dim if name in types else ()
-            if prod(int(d.dim_value) for d in dims if d.HasField("dim_value")) > MAX_FOLDED:
-                return False
+        if op != "Constant" and not self._is_small(node):
+            return False
         results = self._evaluate(node, [data for data in sources if data is not None])
         if results is None:
             return False
         for name, result in zip(node.output, results, strict=False):
             if name:
                 self._enter(name, result)
+        return True
+
+    def _is_small(self, node: Any) -> bool:
+        """Whether the outputs of a node with known inputs are within the limit for certain, before it is evaluated."""
+        types = self._infer(node)
+        for name in node.output:
+            dims = types[name].tensor_type.shape.dim if name in types else ()
+            if prod(int(dim.dim_value) for dim in dims if dim.HasField("dim_value")) > MAX_FOLDED:
+                return False
+            has_all = name in types and types[name].tensor_type.HasField("shape")
+            if not has_all or not all(dim.HasField("dim_value") for dim in dims):
+                # Open until the evaluation: a selection, or an operator without a rule for its shape.
+                bound = 1
+                for source in node.input:
+                    bound *= max(prod(self[source].shape or ()), 1) if source else 1
+                if node.op_type in _GROWING or bound > MAX_FOLDED:
+                    return False
         return True
 
     def _evaluate(self, node: Any, sources: Sequence[np.ndarray[Any, Any]]) -> list[Any] | None:
@@ -264,6 +277,8 @@ class TensorTable:
 
 _PASSED = 2**12
 """Elements up to which a value is handed to the inference of a node; sizes and axes are far fewer."""
+_GROWING = words("ConstantOfShape Range Expand Tile OneHot Pad EyeLike")
+"""Operators whose output is bounded by the values of their inputs, not by the sizes."""
 _SIZES = frozenset({7, 9})
 """Element types of sizes, axes and conditions, INT64 and BOOL of ``TensorProto.DataType``."""
 _SAME = words(
