@@ -80,7 +80,10 @@ class _Reader:
         for op, count in self.layers.fallbacks.items():
             note = f"operator {op} ({count} times) is counted as vector work of the size of its output"
             self.graph.note(note)
-        workload = self.graph.build()
+        try:
+            workload = self.graph.build()
+        except InputError as error:
+            raise InputError(f"{self.tensors.sizes.path}: {error}") from error
         for note in workload.notes:
             warn_input(f"{self.tensors.sizes.path}: {note}")
         return workload

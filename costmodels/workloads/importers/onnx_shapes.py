@@ -146,19 +146,20 @@ class TensorTable:
 
     def _is_small(self, node: Any) -> bool:
         """Whether the outputs of a node with known inputs are within the limit for certain, before it is evaluated."""
+        # No operator but these makes more elements than there are combinations of its inputs' elements.
+        combinations = prod(max(prod(self[name].shape or ()), 1) for name in node.input if name)
+        if node.op_type not in _GROWING and combinations <= MAX_FOLDED:
+            return True
         types = self._infer(node)
         for name in node.output:
-            dims = types[name].tensor_type.shape.dim if name in types else ()
-            if prod(int(dim.dim_value) for dim in dims if dim.HasField("dim_value")) > MAX_FOLDED:
+            found = types[name].tensor_type if name in types else None
+            if found is None or not found.HasField("shape"):
                 return False
-            has_all = name in types and types[name].tensor_type.HasField("shape")
-            if not has_all or not all(dim.HasField("dim_value") for dim in dims):
-                # Open until the evaluation: a selection, or an operator without a rule for its shape.
-                bound = 1
-                for source in node.input:
-                    bound *= max(prod(self[source].shape or ()), 1) if source else 1
-                if node.op_type in _GROWING or bound > MAX_FOLDED:
-                    return False
+            dims = found.shape.dim
+            if not all(dim.HasField("dim_value") for dim in dims):
+                return False
+            if prod(int(dim.dim_value) for dim in dims) > MAX_FOLDED:
+                return False
         return True
 
     def _evaluate(self, node: Any, sources: Sequence[np.ndarray[Any, Any]]) -> list[Any] | None:
