@@ -26,7 +26,7 @@ def test_other_tasks_are_refused_by_name(name, assignment):
     ("name", "regret"), [("random_pruned", 0.5), ("gamma", 0.02), ("mapping_gradient", 0.02), ("thistle", 0.15)]
 )
 def test_agents_come_close_to_the_proved_optimum(name, regret, mapping):
-    assert mapping.reference().gap == 0
+    assert mapping.reference().gap <= 1e-3  # the tolerance of branch and bound
     found = search(mapping, name, budget=1500, seed=0)
     assert found.best / mapping.reference().value - 1 <= regret
     assert found.feasible.all()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from accelgym.costmodels.errors import warn_input
+from accelgym.costmodels.errors import InputError, warn_input
 from accelgym.costmodels.workloads.importers.onnx_layers import LayerFactory, node_name
 from accelgym.costmodels.workloads.importers.onnx_model import Sizes, load_model
 from accelgym.costmodels.workloads.importers.onnx_operators import SEQUENCES, VIEWS, standard_form
@@ -80,7 +80,10 @@ class _Reader:
         for op, count in self.layers.fallbacks.items():
             note = f"operator {op} ({count} times) is counted as vector work of the size of its output"
             self.graph.note(note)
-        workload = self.graph.build()
+        try:
+            workload = self.graph.build()
+        except InputError as error:
+            raise InputError(f"{self.tensors.sizes.path}: {error}") from error
         for note in workload.notes:
             warn_input(f"{self.tensors.sizes.path}: {note}")
         return workload
@@ -91,17 +94,29 @@ class _Reader:
             self.values[name] = Value(self.tensors[name].shape or (), constant=True)
 
     def _walk(self, nodes: Iterable[Any]) -> None:
+        path = str(self.tensors.sizes.path)
         for node in nodes:
             for name in node.input:
                 if name and name not in self.tensors and name not in self.lists:
                     raise self.tensors.error(node, f"its input {name!r} is made by no node before it")
-            op = node.op_type if node.domain in ("", "ai.onnx") else ""
-            if op in _CONTROL:
-                getattr(self, f"_{op.lower()}")(node)
-            elif op in SEQUENCES:
-                self._sequence(node)
-            else:
-                self._node(node)
+            try:
+                self._step(node)
+            except InputError as error:
+                if str(error).startswith(path):
+                    raise
+                raise self.tensors.error(node, str(error)) from error
+            except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+                # Attributes, types or ranks that the operator's definition does not allow.
+                raise self.tensors.error(node, f"its inputs and attributes do not fit: {error}") from error
+
+    def _step(self, node: Any) -> None:
+        op = node.op_type if node.domain in ("", "ai.onnx") else ""
+        if op in _CONTROL:
+            getattr(self, f"_{op.lower()}")(node)
+        elif op in SEQUENCES:
+            self._sequence(node)
+        else:
+            self._node(node)
 
     def _node(self, original: Any) -> None:
         node, domain = standard_form(original)

@@ -85,15 +85,7 @@ class LayerFactory:
         handler = self._handlers.get(node.op_type)
         if handler is None or node.domain not in _KNOWN_DOMAINS:
             return self._fallback(node)
-        try:
-            return handler(node)
-        except InputError as error:
-            if str(error).startswith(str(self.tensors.sizes.path)):
-                raise
-            raise self._error(node, str(error)) from error
-        except (ValueError, IndexError, KeyError, TypeError) as error:
-            # Attributes or ranks that the operator's definition does not allow.
-            raise self._error(node, f"its shapes and attributes do not fit: {error}") from error
+        return handler(node)
 
     def _fallback(self, node: Any) -> Value:
         """Vector work of the output's size, where every element of the output may come from one of the input."""

@@ -134,18 +134,32 @@ class TensorTable:
         sources = [self[name].data for name in node.input if name]
         if any(data is None for data in sources):
             return False
-        types = {} if op == "Constant" else self._infer(node)
-        for name in node.output:
-            # A size that is unknown before the evaluation is that of a selection, not above the input's.
-            dims = types[name].tensor_type.shape.dim if name in types else ()
-            if prod(int(d.dim_value) for d in dims if d.HasField("dim_value")) > MAX_FOLDED:
-                return False
+        if op != "Constant" and not self._is_small(node):
+            return False
         results = self._evaluate(node, [data for data in sources if data is not None])
         if results is None:
             return False
         for name, result in zip(node.output, results, strict=False):
             if name:
                 self._enter(name, result)
+        return True
+
+    def _is_small(self, node: Any) -> bool:
+        """Whether the outputs of a node with known inputs are within the limit for certain, before it is evaluated."""
+        # No operator but these makes more elements than there are combinations of its inputs' elements.
+        combinations = prod(max(prod(self[name].shape or ()), 1) for name in node.input if name)
+        if node.op_type not in _GROWING and combinations <= MAX_FOLDED:
+            return True
+        types = self._infer(node)
+        for name in node.output:
+            found = types[name].tensor_type if name in types else None
+            if found is None or not found.HasField("shape"):
+                return False
+            dims = found.shape.dim
+            if not all(dim.HasField("dim_value") for dim in dims):
+                return False
+            if prod(int(dim.dim_value) for dim in dims) > MAX_FOLDED:
+                return False
         return True
 
     def _evaluate(self, node: Any, sources: Sequence[np.ndarray[Any, Any]]) -> list[Any] | None:
@@ -264,6 +278,8 @@ class TensorTable:
 
 _PASSED = 2**12
 """Elements up to which a value is handed to the inference of a node; sizes and axes are far fewer."""
+_GROWING = words("ConstantOfShape Range Expand Tile OneHot Pad EyeLike")
+"""Operators whose output is bounded by the values of their inputs, not by the sizes."""
 _SIZES = frozenset({7, 9})
 """Element types of sizes, axes and conditions, INT64 and BOOL of ``TensorProto.DataType``."""
 _SAME = words(

@@ -76,7 +76,8 @@ def _decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedP
         if not unknown:
             break
         if table is None:
-            table = dict(torch.export.default_decompositions().items())
+            defaults: Any = torch.export.default_decompositions()
+            table = dict(defaults.items())
         tried |= unknown
         chosen = {target: table[target] for target in unknown if target in table}
         if chosen:
@@ -116,7 +117,7 @@ class _Tracer:
         values = self.layers.values = dict(given)
         for node in module.graph.nodes:
             if node.op == "get_attr":
-                constant = getattr(module, str(node.target), None)
+                constant: Any = getattr(module, str(node.target), None)
                 if hasattr(constant, "shape"):
                     values[node.name] = Value(tuple(constant.shape), constant=True)
             elif node.op == "call_function":
@@ -131,7 +132,7 @@ class _Tracer:
         if op in INLINED:
             return self._inline(module, node)
         if op == "getitem" and node.args[0].name in self.regions:
-            return self.regions[node.args[0].name][node.args[1]]
+            return self.regions[node.args[0].name][int(node.args[1])]
         if _is_higher_order(node):
             raise self._unsupported(op, node)
         sources = [values[source.name] for source in node.all_input_nodes if source.name in values]

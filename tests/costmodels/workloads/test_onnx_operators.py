@@ -428,9 +428,72 @@ def test_normalisation_over_channels_and_pooling_with_automatic_padding(tmp_path
     assert (workload.layers[-1].P, workload.layers[-1].padding) == (4, (1, 1))
 
 
+@pytest.mark.parametrize(
+    "maker",
+    [
+        lambda: [node("ConstantOfShape", "big", "c"), node("Reshape", "c flat", "r")],
+        lambda: [node("Range", "zero end one", "r")],
+        lambda: [node("Tile", "flat big", "r")],
+        lambda: [node("Expand", "flat big", "r")],
+        lambda: [node("OneHot", "flat end values", "o"), node("Reshape", "o flat", "r")],
+    ],
+)
+def test_large_values_are_not_evaluated(tmp_path, maker):
+    nodes = [*maker(), node("Shape", "r", "s"), node("MatMul", "x w", "y")]
+    constants = {
+        "big": np.array([2**40], np.int64),
+        "flat": np.array([-1], np.int64),
+        "zero": np.int64(0),
+        "one": np.int64(1),
+        "end": np.int64(2**40),
+        "values": np.array([0, 1], np.int64),
+        "w": (4, 5),
+    }
+    assert import_onnx(save(tmp_path / "b.onnx", nodes, {"x": [3, 4]}, ["y", "s"], constants)).macs == 60
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_damaged_models_are_refused_in_words(tmp_path_factory, data):
+    """Whatever is wrong with a node, the answer is a workload or an error that names the file."""
+    path = dynamic(tmp_path_factory.mktemp("damaged") / "net.onnx")
+    model = onnx.load(str(path))
+    nodes, _ = counting_loop("n")
+    model.graph.node.extend(
+        [*nodes[:1], node("If", "c", "z", **branches()), node("Einsum", "y y", "e", equation="ij,kj")]
+    )
+    model.graph.initializer.extend(
+        numpy_helper.from_array(np.array(v) if not isinstance(v, tuple) else np.zeros(v, np.float32), k)
+        for k, v in {"n": np.int64(2), "c": np.array(True), "a": (3, 16), "w2": (16, 4)}.items()
+    )
+    for _ in range(data.draw(st.integers(1, 3))):
+        victim = data.draw(st.sampled_from(list(model.graph.node)))
+        kind = data.draw(st.integers(0, 5))
+        if kind == 0:
+            victim.op_type = data.draw(st.sampled_from(["Conv", "LSTM", "If", "Loop", "Scan", "Attention", "MaxPool"]))
+        elif kind == 1 and victim.input:
+            del victim.input[data.draw(st.integers(0, len(victim.input) - 1))]
+        elif kind == 2 and victim.input:
+            victim.input[0] = data.draw(st.sampled_from(["", "x", "shape", "nowhere"]))
+        elif kind == 3 and victim.attribute:
+            del victim.attribute[0]
+        elif kind == 4 and victim.attribute:
+            victim.attribute[0].type = data.draw(st.integers(0, 14))
+        else:
+            model.opset_import[0].version = data.draw(st.sampled_from([0, 1, 7, 9, 99]))
+    path.write_bytes(model.SerializeToString())
+    message = str(path)
+    try:
+        import_onnx(path, sizes={"batch": 2, "seq": 3})
+    except InputError as error:
+        message = str(error)
+    assert str(path) in message
+
+
 # ONNX's own examples -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_shapes_are_those_of_the_examples_that_come_with_onnx(tmp_path):
     """One example of every operator: what is read has the shape of the output stored beside it."""
     from onnx.backend.test.case.node import collect_testcases

@@ -20,8 +20,8 @@ from accelgym.costmodels.workloads.importers import import_onnx, import_torch
 LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 DOCS = Path(__file__).parents[3] / "docs" / "networks.md"
 
-# Published, in 1e9: torchvision 0.28 model tables for the same topologies (densenet121, resnet50, squeezenet1_1,
-# vgg19), and Caffe's bvlc_alexnet with its two groups by hand.
+# Published in units of 1e9: torchvision 0.28 model tables for the same topologies (densenet121, resnet50, vgg19,
+# squeezenet1_1), and Caffe's bvlc_alexnet with its two groups by hand.
 PUBLISHED = {"densenet121": 2.834, "resnet50": 4.089, "squeezenet": 0.349, "vgg19": 19.632, "bvlc_alexnet": 0.6546}
 
 
