@@ -304,6 +304,7 @@ class TrafficTerms:
         whole = run.whole & ~undecided
         place = slide.place
         stretch, steps, looped = [], [], []
+        gappy = np.full(len(low), -1)
         for k, d in enumerate(dims):
             other = dims[1 - k]
             mine, theirs = window.coefficients[k], window.coefficients[1 - k]
@@ -311,9 +312,11 @@ class TrafficTerms:
             gap = theirs * np.exp(high[:, i, other]) + window.offset
             apart = mine * np.exp(low[:, i, d]) * (np.exp(ratio) - 1.0) >= gap - 1e-9
             # What a tile extends beyond the share of this dimension. Where it may be negative, the extent along the
-            # whole slide would count the gaps between tiles that do not meet; the tiles on their own do not.
+            # whole slide would count the gaps between tiles that do not meet.
             slack = theirs * np.exp(low[:, i, other]) + window.offset
-            on = slide.along[:, d] & ~apart & (slack >= 0.0) & ~undecided & ~whole
+            on = slide.along[:, d] & ~apart & ~undecided & ~whole
+            gappy = np.where(on & (slack < 0.0), k, gappy)
+            on = on & (slack >= 0.0)
             loops = run.continued[:, :, d] & on[:, None]
             loops[rows, place] |= on
             factor, shortest, longest = self._product_of(loops, d, low, high)
@@ -323,6 +326,9 @@ class TrafficTerms:
             steps.append(np.where(slide.along[:, d], np.maximum(step, 1.0), np.inf))
             looped.append((nodes.high[:, 0, d] > nodes.low[:, i, d]))
         extent = self._extent(window, i, low, high, stretch)
+        for k in range(len(dims)):
+            if (gappy == k).any():
+                self._least_tiles(extent, gappy == k, window, k, i, low, high)
         if whole.any():
             extent = self._with_whole_tiles(extent, run, whole, window, i, low, high)
         loose = undecided & slide.along[:, dims].any(axis=1)
@@ -335,6 +341,22 @@ class TrafficTerms:
             extent.log[loose, 0] = fallback[loose]
             extent.exponents[loose] = 0.0
         return extent
+
+    def _least_tiles(
+        self, extent: Posynomial, rows: Bools, window: Window, k: int, i: int, low: Floats, high: Floats
+    ) -> None:
+        """Counts tiles of the least extent of the other dimension, each whole, in place.
+
+        A step of ``x`` brings ``x + s`` words where the rest ``s`` of the tile is negative, else ``x``: at least
+        ``x + s'`` with the least rest ``s' < 0``, and so does the first tile.
+        """
+        d, other = (self.local[window.dims[j]] for j in (k, 1 - k))
+        rest = window.coefficients[1 - k] * np.exp(low[rows, i, other]) + window.offset
+        log, power, _ = window_monomials(float(window.coefficients[k]), low[rows, i, d], high[rows, i, d], rest)
+        extent.log[rows] = ABSENT
+        extent.exponents[rows] = 0.0
+        extent.log[rows, 0] = log
+        extent.exponents[rows, 0, i, d] = power
 
     def _product_of(self, loops: Bools, d: int, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
         """Exponents, least and largest logarithm of the product of time loops of a dimension, ``(nodes, places)``."""
