@@ -324,7 +324,7 @@ class TrafficTerms:
             stretch.append((factor, shortest, longest))
             step = mine * np.exp(low[:, i, d]) + np.where(apart, slack, np.minimum(slack, 0.0))
             steps.append(np.where(slide.along[:, d], np.maximum(step, 1.0), np.inf))
-            looped.append((nodes.high[:, 0, d] > nodes.low[:, i, d]))
+            looped.append(nodes.high[:, 0, d] > nodes.low[:, i, d])
         extent = self._extent(window, i, low, high, stretch)
         for k in range(len(dims)):
             if (gappy == k).any():
