@@ -93,7 +93,7 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
                     axes[t, d] = a
     place = space.time[level]
     loops = space.open[place] | (space.fixed[place] > 1)
-    free = loops & space.open[place]
+    free = loops & space.open[place] & (space.least[place] == 1)
     pinned = [space.active.index(d) for d in space.rules.pinned[level] if d in space.active]
     # A level whose children hold tiles in turn may continue their slides.
     outer = level < len(space.architecture.levels) - 2
