@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.floors import Floors
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, warn_input
@@ -33,6 +34,8 @@ class Rules:
     """Per level the dimensions whose time loops are innermost, from the innermost outwards."""
     keep: npt.NDArray[np.int8]
     """1 kept, 0 bypassed, -1 free to choose; shape ``(levels, tensors)``."""
+    floors: Floors
+    """What has to be used at least."""
 
     @classmethod
     def build(cls, problem: Problem, architecture: Architecture, *, bypass: bool) -> Rules:
@@ -44,26 +47,26 @@ class Rules:
             bypass: Leave open what no constraint says about keeping tensors; else every level keeps what it may.
 
         Raises:
-            InputError: A constraint contradicts another or the problem, or asks for more than limits, prescribed
-                factors, orders and bypasses (a smallest factor or utilisation, a limit on the loop that has to
-                take the remainder).
+            InputError: A constraint contradicts another or the problem, or limits the loop that has to take the
+                remainder.
         """
         shape = (len(architecture.slots), len(problem.dims))
         bounds = np.array(problem.bounds, dtype=np.int64)
         draft = _Draft(
-            problem, architecture, np.ones(shape, bool), np.ones(shape, np.int64), np.tile(bounds, (shape[0], 1))
+            problem,
+            architecture,
+            np.ones(shape, bool),
+            np.ones(shape, np.int64),
+            np.tile(bounds, (shape[0], 1)),
+            np.ones(shape, np.int64),
         )
         for s, slot in enumerate(architecture.slots):
             level = architecture.levels[slot.level]
             if slot.kind != "temporal":
                 draft.most[s] = np.minimum(draft.most[s], level.fanout_x if slot.kind == "x" else level.fanout_y)
-            if level.min_utilization > 0:
-                raise InputError(f"{level.name!r}: a smallest utilisation is not supported by the mapping space")
         pinned: list[tuple[int, ...]] = [()] * len(architecture.levels)
         for constraint in architecture.constraints:
             level_index = architecture.position(constraint.level)
-            if constraint.kind == "utilization" and constraint.minimum > 0:
-                raise InputError(f"{constraint.level!r}: a smallest utilisation is not supported by the mapping space")
             if constraint.kind == "spatial":
                 if constraint.along is None:
                     draft.pin_direction(constraint, level_index)
@@ -74,16 +77,22 @@ class Rules:
                     problem.dims.index(dim) for dim in constraint.permutation if dim in problem.dims
                 )
                 draft.restrict(constraint, [architecture.slot(level_index, "temporal")])
-        return cls(
-            draft.open, draft.fixed, draft.most, draft.absorbers(), tuple(pinned), _keep(problem, architecture, bypass)
-        )
+        absorbers = draft.absorbers()
+        draft.require_least()
+        floors = Floors.read(problem, architecture, draft.least)
+        keep = _keep(problem, architecture, bypass)
+        return cls(draft.open, draft.fixed, draft.most, absorbers, tuple(pinned), keep, floors)
 
     def narrow(self, problem: Problem, architecture: Architecture) -> Architecture:
-        """Returns the machine whose memories may hold only what these rules let them hold."""
+        """Returns the machine whose memories may hold only what these rules let them hold.
+
+        The smallest shares of their words are among the rules and not of that machine.
+        """
         levels = []
         for level, row in zip(architecture.levels, self.keep, strict=True):
             names = frozenset(t for t, rule in zip(problem.tensor_names, row, strict=True) if rule != BYPASSED)
-            levels.append(level if len(names) == len(problem.tensors) else replace(level, stores=names))
+            stores = level.stores if len(names) == len(problem.tensors) else names
+            levels.append(replace(level, stores=stores, min_utilization=0.0))
         return replace(architecture, levels=tuple(levels))
 
 
@@ -96,6 +105,7 @@ class _Draft:
     open: npt.NDArray[np.bool_]
     fixed: npt.NDArray[np.int64]
     most: npt.NDArray[np.int64]
+    least: npt.NDArray[np.int64]
 
     def pin_direction(self, constraint: Constraint, level: int) -> None:
         """Applies a permutation with a split: its first ``split`` dimensions lie along x, the others along y."""
@@ -124,7 +134,10 @@ class _Draft:
                 value = self.problem.bounds[d]
                 warn_input(f"{where}: wider than the bound of {dim}, taken as {value}")
             if relation == ">=" and value > 1:
-                raise InputError(f"{where}: smallest factors are not supported by the mapping space")
+                candidates = [s for s in slots if s is not None and self.open[s, d] and self.most[s, d] >= value]
+                if len(candidates) != 1:
+                    raise self._misplaced(where, candidates)
+                self.least[candidates[0], d] = max(self.least[candidates[0], d], value)
             if relation == "<=":
                 for s in slots:
                     if s is not None:
@@ -138,9 +151,28 @@ class _Draft:
         if value == 1:
             return
         if len(candidates) != 1:
-            fault = "may lie along x or y; say which by permutation and split" if candidates else "does not fit there"
-            raise InputError(f"{where}: the factor {fault}")
+            raise self._misplaced(where, candidates)
         self.fixed[candidates[0], d] = value
+
+    @staticmethod
+    def _misplaced(where: str, candidates: list[int]) -> InputError:
+        fault = "may lie along x or y; say which by permutation and split" if candidates else "does not fit there"
+        return InputError(f"{where}: the factor {fault}")
+
+    def require_least(self) -> None:
+        """Checks that smallest factors can be reached."""
+        for s, d in np.argwhere(self.least > 1):
+            slot = self.architecture.slots[s]
+            most = self.most[s, d] if self.open[s, d] else self.fixed[s, d]
+            if most < self.least[s, d]:
+                raise InputError(
+                    f"constraints ask for a factor of {self.problem.dims[d]} of at least {self.least[s, d]} and of at "
+                    f"most {most} ({slot.kind}) at {self.architecture.levels[slot.level].name!r}"
+                )
+        for d, (dim, bound) in enumerate(zip(self.problem.dims, self.problem.bounds, strict=True)):
+            needed = int(np.maximum(self.least, self.fixed)[:, d].prod())
+            if needed > bound:
+                raise InputError(f"constraints ask for {needed} iterations of {dim} at least, which has {bound}")
 
     def absorbers(self) -> npt.NDArray[np.int64]:
         """Finds, per dimension, the slot that takes what is placed nowhere else."""

@@ -201,6 +201,7 @@ class Mapspace:
                 parts.append(part)
             table = (table[:, None] * np.array(parts)[None]).reshape(-1, table.shape[1])
         good = (table <= np.maximum(self.rules.most[:, dim], self.fixed[:, dim])).all(axis=1)
+        good &= (table >= self.rules.floors.factors[:, dim]).all(axis=1)
         for v in range(len(self.architecture.levels)):
             x, y = self.architecture.slot(v, "x"), self.architecture.slot(v, "y")
             if x is not None and y is not None:

@@ -83,7 +83,7 @@ class Pricing:
         return Candidates(factors, np.zeros((len(self.mapspace.architecture.levels) - 1, n), dtype=np.int64), keep)
 
     def __call__(self, candidates: Candidates) -> Floats:
-        """Returns objectives, ``inf`` where a tile or a fan-out overflows; shape ``(n,)``."""
+        """Returns objectives, ``inf`` where a tile or a fan-out overflows or is not filled as it must be; shape ``(n,)``."""
         n = len(candidates)
         self.spent += n
         result = np.empty(n)
@@ -95,5 +95,9 @@ class Pricing:
                 part.keep if self.free_keep.any() else None,
             )
             value = combine(self.objective, energy, cycles)
+            floors, mapspace = self.mapspace.rules.floors, self.mapspace
+            if floors.any:
+                short = floors.shortfall(mapspace.problem, mapspace.architecture, part.factors, part.keep)
+                valid = valid & (short == 0.0)
             result[begin : begin + _BLOCK] = np.where(valid, value, np.inf)
         return result

@@ -128,7 +128,7 @@ class MappingTask(Task):
         return mappings, self.model.evaluate(mappings)
 
     def _breach(self, mappings: Mappings) -> npt.NDArray[np.float64]:
-        """How far mappings exceed limits on single factors, or spread a dimension along x and y; 0 if they do not."""
+        """How far mappings break limits, or spread a dimension along x and y; 0 if they do not."""
         rules, factors = self.mapspace.rules, np.asarray(mappings.factors)
         limit = np.maximum(rules.most, self.mapspace.fixed)
         breach = np.maximum(factors / limit - 1.0, 0.0)
@@ -142,6 +142,9 @@ class MappingTask(Task):
             x, y = self.architecture.slot(v, "x"), self.architecture.slot(v, "y")
             if x is not None and y is not None:
                 total += ((factors[:, x] > 1) & (factors[:, y] > 1)).sum(axis=1)
+        if rules.floors.any:
+            keep = None if mappings.keep is None else np.asarray(mappings.keep).transpose(1, 2, 0)
+            total += rules.floors.shortfall(self.problem, self.architecture, factors.transpose(1, 2, 0), keep)
         return np.asarray(total)
 
     def choices(self, designs: Designs) -> npt.NDArray[np.int64]:
@@ -214,6 +217,7 @@ class MappingTask(Task):
         before = self.pricing.spent
         found = self._enumerate()
         if found is not None:
+            self._require_mapping(found[1])
             design = self.encode(found[0])[0]
             value = float(self.evaluate(design[None]).objective[0])
             nodes, seconds = self.pricing.spent - before, time.perf_counter() - start
@@ -258,13 +262,22 @@ class MappingTask(Task):
         candidates = [] if solution.mapping is None else [self._solved_design(solution)]
         if not solution.closed:
             candidates.append(self._local_design(solution))
-        values = self.evaluate(np.array(candidates)).objective
+        outcome = self.evaluate(np.array(candidates))
+        values = np.where(outcome.feasible, outcome.objective, np.inf)
         design, value = candidates[int(values.argmin())], float(values.min())
+        self._require_mapping(value)
         bound = min(value, max(solution.lower_bound, self.bound))
         method = "branch and bound over geometric programs"
         return Certificate(
             value, _plain(design), bound, (value - bound) / value, method, RELAXATIONS, solution.nodes, seconds
         )
+
+    def _require_mapping(self, value: float) -> None:
+        if not np.isfinite(value):
+            raise InputError(
+                f"no mapping of {self.problem.name!r} was found that keeps the smallest factors and utilisations of "
+                f"{self.architecture.name!r} and fits its memories"
+            )
 
     def _local_design(self, solution: Solution) -> Designs:
         """The best of some descents."""

@@ -215,12 +215,12 @@ mapspace_constraints:
     ("constraint", "message"),
     [
         (Constraint("RF", "temporal", {"K": ("=", 5)}), "factor of 5 of K, which does not divide 6"),
-        (Constraint("RF", "temporal", {"K": (">=", 2)}), "smallest factors are not supported"),
+        (Constraint("SRAM", "spatial", {"K": (">=", 2)}), "may lie along x or y"),
         (Constraint("DRAM", "temporal", {"K": ("<=", 2)}), "limit the outermost loop over K"),
         (Constraint("SRAM", "spatial", {"K": ("=", 2)}), "may lie along x or y"),
         (Constraint("SRAM", "spatial", {"K": ("=", 6)}), "does not fit there"),
         (Constraint("RF", "temporal", {"P": ("=", 0), "C": ("=", 0), "K": ("=", 0)}), "no mapping of 'small' fits"),
-        (Constraint("RF", "utilization", minimum=0.5), "smallest utilisation"),
+        (Constraint("RF", "utilization", minimum=1.5), "smallest utilisation of 1.5, allowed at most 1"),
     ],
 )
 def test_what_the_space_cannot_honour_is_named(constraint, message):

@@ -49,6 +49,8 @@ class LevelClasses:
     """Shape ``(classes, tensors)``."""
     second: Bools
     """Next relevant loops, where they are on the axis of the slide and may continue it, shape as ``slide``."""
+    between: Bools
+    """Irrelevant loops between a slide and its second loop, shape as ``slide``."""
     linked: Bools
     """Tensors without a relevant loop off the axis of the slide, shape ``(classes, tensors)``."""
     unit: Bools
@@ -91,7 +93,7 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
                     axes[t, d] = a
     place = space.time[level]
     loops = space.open[place] | (space.fixed[place] > 1)
-    free = loops & space.open[place]
+    free = loops & space.open[place] & (space.least[place] == 1)
     pinned = [space.active.index(d) for d in space.rules.pinned[level] if d in space.active]
     # A level whose children hold tiles in turn may continue their slides.
     outer = level < len(space.architecture.levels) - 2
@@ -100,7 +102,9 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
     for hoisted in _hoistings(relevant, free, loops) if level else [np.zeros(tensors, dtype=bool)]:
         idle = (relevant & hoisted[:, None]).any(axis=0) & loops
         mine = list(_ordered(loops, free, pinned, idle, relevant, axes, hoisted, np.zeros(tensors, dtype=bool)))
-        plain += _undominated([replace(x, second=np.zeros_like(x.second)) for x in mine], outer=outer)
+        plain += _undominated(
+            [replace(x, second=np.zeros_like(x.second), between=np.zeros_like(x.between)) for x in mine], outer=outer
+        )
         continued += [x for x in mine if x.second.any()]
     for hoisted, linked, idle in _links(relevant, axes, free, loops) if level else []:
         continued += list(_ordered(loops, free, pinned, idle, relevant, axes, hoisted, linked))
@@ -115,6 +119,7 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
         np.concatenate([slide, slide.any(axis=0, keepdims=True)]),
         np.concatenate([hoists, hoists.any(axis=0, keepdims=True)]),
         np.concatenate([stacked("second"), np.zeros((1, tensors, dims), dtype=bool)]),
+        np.concatenate([stacked("between"), np.zeros((1, tensors, dims), dtype=bool)]),
         np.concatenate([stacked("linked"), np.zeros((1, tensors), dtype=bool)]),
         np.concatenate([units, units.all(axis=0, keepdims=True)]),
         (*(row.order for row in rows), rows[0].order),
@@ -277,7 +282,7 @@ def mirrors(space: MappingSpace, table: TermTable, classes: tuple[LevelClasses, 
         return None
     result = np.zeros((len(classes), max(len(x.counted) for x in classes)), dtype=np.int64)
     for v, one in enumerate(classes):
-        arrays = (one.counted, one.slide, one.second, one.unit)
+        arrays = (one.counted, one.slide, one.second, one.between, one.unit)
         keys = [(*(x[k].tobytes() for x in arrays), one.linked[k].tobytes()) for k in range(len(one.counted))]
         numbers = {key: k for k, key in enumerate(keys[:-1])}
         result[v, one.undecided] = one.undecided

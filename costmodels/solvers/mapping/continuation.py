@@ -198,8 +198,10 @@ def pointless(
                     crossed |= run.crossed
         for v, table in enumerate(classes):
             number = part.classes[:, v]
-            useless |= table.second[number, t].any(axis=1) & ~second[:, v]
-            useless |= table.linked[number, t] & ~crossed[:, v]
+            linked = table.linked[number, t]
+            # The second loop of a linked level may be one: no other class is linked without it.
+            useless |= table.second[number, t].any(axis=1) & ~second[:, v] & ~(linked & crossed[:, v])
+            useless |= linked & ~crossed[:, v]
     result[rows] = useless
     return result
 

@@ -124,6 +124,10 @@ class Evaluator:
                 None if self._plain(held) else held,
             )
             self.spent += len(rows)
+            floors = self.space.rules.floors
+            if floors.any:
+                machine_of = self.machines.architectures[m]
+                valid = valid & (floors.shortfall(self.space.problem, machine_of, slots[:, :, rows], held) == 0.0)
             value = {Goal.ENERGY: energy, Goal.LATENCY: cycles, Goal.EDP: energy * cycles}[self.goal]
             values[rows] = np.where(valid, value, np.inf)
         return values

@@ -93,8 +93,8 @@ def propagate(space: MappingSpace, nodes: Nodes, unit: Bools) -> Bools:
     table = space.divisor_table
     places, dims = len(space.places), np.arange(space.dims)
     tied = unit | ~space.open
-    factor = np.broadcast_to(np.where(space.open, 1, space.fixed), tied.shape).copy()
-    most = np.where(tied, factor, space.most)
+    factor = np.broadcast_to(space.least, tied.shape).copy()
+    most = np.where(space.open & unit, 1, np.where(tied, factor, space.most))
     for v in range(len(space.time)):
         place = space.fan(v)
         if place is not None:

@@ -270,12 +270,13 @@ class ProgramWriter:
                     factors = np.log(nodes.spread[:, self.space.places[i].level, d])
                     rows += [row, -row]
                     limits += [_ROOM - factors[:, 0], factors[:, 1] + _ROOM]
-                elif i + 1 < places:
+                elif i + 1 < places or self.space.least[i, d] > 1:
                     rows.append(row)
-                    limits.append(np.zeros(n))
+                    limits.append(np.full(n, _ROOM * (self.space.least[i, d] > 1) - np.log(self.space.least[i, d])))
                 if not self.space.places[i].spatial and self.space.most[i, d] < self.space.bounds[d]:
                     rows.append(-row)
                     limits.append(np.full(n, np.log(self.space.most[i, d])))
+        used = np.zeros((places + 1, dims))
         for v in range(self.depth):
             place = self.space.fan(v)
             if place is not None:
@@ -287,6 +288,11 @@ class ProgramWriter:
                 rows += [reduced, -reduced]
                 limits.append(np.log(nodes.reduction[:, v, 1]) + _ROOM)
                 limits.append(_ROOM - np.log(nodes.reduction[:, v, 0]))
+                used += row
+            if (share := self.space.rules.floors.children[v]) > 0.0:
+                fans = (self.machines.fanout_x * self.machines.fanout_y)[:, : v + 1].prod(axis=1)
+                rows.append(-used)
+                limits.append(_ROOM - np.log(share * fans[nodes.machine]))
         table = np.array(rows).reshape(1, -1, places + 1, dims)
         return np.repeat(table, n, axis=0), np.stack(limits, axis=1) if limits else np.zeros((n, 0))
 

@@ -39,7 +39,7 @@ def shrink_to_room(space: MappingSpace, machines: MachineTable, nodes: Nodes) ->
     """Lowers the largest extents to what fits when all others are least, in place.
 
     Returns:
-        Which nodes still fit, shape ``(nodes,)``.
+        Which nodes still fit and can fill what has to be filled, shape ``(nodes,)``.
     """
     fits = np.ones(len(nodes), dtype=bool)
     table, dims = space.divisor_table, np.arange(space.dims)
@@ -59,6 +59,10 @@ def shrink_to_room(space: MappingSpace, machines: MachineTable, nodes: Nodes) ->
             # More of a dimension never takes less room.
             nodes.high[:, place, d] = np.minimum(nodes.high[:, place, d], held.sum(axis=1) - 1)
         fits &= (nodes.low[:, place] <= nodes.high[:, place]).all(axis=1)
+        if (share := space.rules.floors.words[v]) > 0.0:
+            most = table[dims, np.maximum(nodes.high[:, place], 0)]
+            words = sum(tile_words(space, t, most) * nodes.keep[:, v, t] for t in range(len(space.problem.tensors)))
+            fits &= words * (1 + 1e-9) >= share * capacity
     return fits
 
 
@@ -87,7 +91,9 @@ class Fanouts:
         rows, sizes = np.ones((1, 0), dtype=np.int64), np.ones(1, dtype=np.int64)
         for d, divisors in enumerate(space.divisors):
             options = (
-                divisors[divisors <= space.most[place, d]] if space.open[place, d] else space.fixed[place, d : d + 1]
+                divisors[(divisors >= space.least[place, d]) & (divisors <= space.most[place, d])]
+                if space.open[place, d]
+                else space.fixed[place, d : d + 1]
             )
             longer = sizes[:, None] * options
             kept = longer <= limits[0] * limits[1]

@@ -100,6 +100,14 @@ class MappingSpace:
         return np.where(self.open, np.minimum(most, self.bounds), self.fixed)
 
     @cached_property
+    def least(self) -> Ints:
+        """Smallest factors, shape ``(places, dims)``."""
+        floors = self.rules.floors.factors
+        table = [[max(int(floors[s, d]) for s in p.slots) for d in self.active] for p in self.places]
+        least = np.array(table, dtype=np.int64).reshape(len(self.places), self.dims)
+        return np.where(self.open, least, self.fixed)
+
+    @cached_property
     def divisors(self) -> list[Ints]:
         """Divisors of each bound, ascending."""
         return [_divisors(n) for n in self.bounds.tolist()]
@@ -127,14 +135,14 @@ class MappingSpace:
                 if not self.open[i, d]:
                     factors = [int(self.fixed[i, d])]
                 else:
-                    factors = [int(f) for f in divisors if f <= self.most[i, d]]
+                    factors = [int(f) for f in divisors if self.least[i, d] <= f <= self.most[i, d]]
                 longer += [(inner * f, *chain) for f in factors if inner * f in number]
             found = longer
         bound = int(self.bounds[d])
         kept = []
         for chain in found:
             outermost = bound // (chain[0] if chain else 1)
-            if outermost <= self.most[0, d] and (self.open[0, d] or outermost == self.fixed[0, d]):
+            if self.least[0, d] <= outermost <= self.most[0, d]:
                 kept.append([number[bound], *(number[x] for x in chain)])
         return np.array(kept, dtype=np.int64).reshape(-1, len(self.places))
 
@@ -168,6 +176,10 @@ class MappingSpace:
                 dim = self.active[d]
                 most = self.rules.most[slot, dim] if self.rules.open[slot, dim] else self.rules.fixed[slot, dim]
                 good &= factors[d] <= max(int(most), 1)
+                other = slots[1 - side]
+                good &= factors[d] >= self.rules.floors.factors[slot, dim]
+                if other is not None and self.rules.floors.factors[other, dim] > 1:
+                    good &= False
             good &= (products[0] <= limits[0]) & (products[1] <= limits[1]) & ~fits
             chosen[good] = sum(1 << int(d) for side, d in zip(sides, spread, strict=True) if side)
             fits |= good

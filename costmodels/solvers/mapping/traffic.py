@@ -303,44 +303,60 @@ class TrafficTerms:
         run = follow_run(self.space, self.classes, nodes, t, window, child, low, high)
         whole = run.whole & ~undecided
         place = slide.place
-        stretch, possible = [], []
+        stretch, steps, looped = [], [], []
+        gappy = np.full(len(low), -1)
         for k, d in enumerate(dims):
             other = dims[1 - k]
             mine, theirs = window.coefficients[k], window.coefficients[1 - k]
             ratio = np.maximum(low[rows, place + 1, d] - high[:, i, d], 0.0)
             gap = theirs * np.exp(high[:, i, other]) + window.offset
             apart = mine * np.exp(low[:, i, d]) * (np.exp(ratio) - 1.0) >= gap - 1e-9
-            on = slide.along[:, d] & ~apart
-            possible.append(on)
-            on = on & ~undecided & ~whole
+            # What a tile extends beyond the share of this dimension. Where it may be negative, the extent along the
+            # whole slide would count the gaps between tiles that do not meet.
+            slack = theirs * np.exp(low[:, i, other]) + window.offset
+            on = slide.along[:, d] & ~apart & ~undecided & ~whole
+            gappy = np.where(on & (slack < 0.0), k, gappy)
+            on = on & (slack >= 0.0)
             loops = run.continued[:, :, d] & on[:, None]
             loops[rows, place] |= on
             factor, shortest, longest = self._product_of(loops, d, low, high)
             count -= factor
             stretch.append((factor, shortest, longest))
+            step = mine * np.exp(low[:, i, d]) + np.where(apart, slack, np.minimum(slack, 0.0))
+            steps.append(np.where(slide.along[:, d], np.maximum(step, 1.0), np.inf))
+            looped.append(nodes.high[:, 0, d] > nodes.low[:, i, d])
         extent = self._extent(window, i, low, high, stretch)
+        for k in range(len(dims)):
+            if (gappy == k).any():
+                self._least_tiles(extent, gappy == k, window, k, i, low, high)
         if whole.any():
             extent = self._with_whole_tiles(extent, run, whole, window, i, low, high)
-        loose = undecided & (possible[0] | possible[1])
+        loose = undecided & slide.along[:, dims].any(axis=1)
         if loose.any():
-            # Whatever the loop, a step brings at least the extent of the dimension it moves along, and at least half
-            # of the steps bring something.
-            least = 0.5 * np.min(
-                [
-                    np.where(
-                        on,
-                        np.maximum(1.0, c * np.exp(low[:, i, d]) + min(0.0, _slack(window, k, low, i, dims))),
-                        np.inf,
-                    )
-                    for k, (on, c, d) in enumerate(zip(possible, window.coefficients, dims, strict=True))
-                ],
-                axis=0,
-            )
+            # Whatever the loop, a step brings at least the extent of the dimension it moves along, or the whole tile
+            # where tiles do not meet. With loops of both dimensions, at least half of the steps bring something.
+            least = np.min(steps, axis=0) * np.where(looped[0] & looped[1], 0.5, 1.0)
             fallback = np.log(np.where(loose, least, 1.0))
             extent.log[loose] = ABSENT
             extent.log[loose, 0] = fallback[loose]
             extent.exponents[loose] = 0.0
         return extent
+
+    def _least_tiles(
+        self, extent: Posynomial, rows: Bools, window: Window, k: int, i: int, low: Floats, high: Floats
+    ) -> None:
+        """Counts tiles of the least extent of the other dimension, each whole, in place.
+
+        A step of ``x`` brings ``x + s`` words where the rest ``s`` of the tile is negative, else ``x``: at least
+        ``x + s'`` with the least rest ``s' < 0``, and so does the first tile.
+        """
+        d, other = (self.local[window.dims[j]] for j in (k, 1 - k))
+        rest = window.coefficients[1 - k] * np.exp(low[rows, i, other]) + window.offset
+        log, power, _ = window_monomials(float(window.coefficients[k]), low[rows, i, d], high[rows, i, d], rest)
+        extent.log[rows] = ABSENT
+        extent.exponents[rows] = 0.0
+        extent.log[rows, 0] = log
+        extent.exponents[rows, 0, i, d] = power
 
     def _product_of(self, loops: Bools, d: int, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
         """Exponents, least and largest logarithm of the product of time loops of a dimension, ``(nodes, places)``."""
@@ -382,12 +398,6 @@ class TrafficTerms:
             np.concatenate([extent.log, step[:, None]], axis=1),
             np.concatenate([shared, exponents[:, None]], axis=1),
         )
-
-
-def _slack(window: Window, k: int, low: Floats, i: int, dims: list[int]) -> float:
-    """Least constant beside ``c * X`` of dimension ``k``; negative when strides leave holes."""
-    other = 1 - k
-    return float(np.min(window.coefficients[other] * np.exp(low[:, i, dims[other]]) + window.offset))
 
 
 def _product(a: Posynomial, b: Posynomial) -> Posynomial:

@@ -113,6 +113,24 @@ def constraints(draw, problem, machine):
     return tuple(found)
 
 
+@st.composite
+def floored(draw, problem, machine):
+    """Smallest factors and smallest shares of fan-outs and memories: constraints, and the machine with the latter."""
+    found = []
+    spare = dict(zip(problem.dims, problem.bounds, strict=True))
+    for level in machine.levels:
+        dim = draw(st.sampled_from(problem.dims))
+        if draw(st.booleans()) and spare[dim] > 1:
+            least = draw(st.integers(2, spare[dim]))
+            spare[dim] //= least
+            found.append(Constraint(level.name, "temporal", {dim: (">=", least)}))
+        if draw(st.integers(0, 2)) == 0:
+            found.append(Constraint(level.name, "utilization", minimum=draw(st.sampled_from([0.3, 0.5, 1.0]))))
+    share = st.sampled_from([0.0, 0.0, 0.5])
+    levels = tuple(replace(x, min_utilization=draw(share) if x.capacity_words else 0.0) for x in machine.levels)
+    return replace(machine, levels=levels, constraints=tuple(found))
+
+
 @dataclass
 class Case:
     """A problem on a machine, what is minimised, and which bypasses are open."""
@@ -163,7 +181,7 @@ def windows(draw):
 
 
 @st.composite
-def cases(draw, most=120_000, constrained=False, problem=None):
+def cases(draw, most=120_000, constrained=False, problem=None, floors=False):
     """Cases with at most so many tilings times orders times bypasses."""
     problem = draw(problems() if problem is None else problem)
     machine = draw(machines(problem))
@@ -179,6 +197,8 @@ def cases(draw, most=120_000, constrained=False, problem=None):
         largest = max(range(len(bounds)), key=bounds.__getitem__)
         bounds[largest] = 2 if bounds[largest] > 2 else 1
         case.problem = replace(case.problem, bounds=tuple(bounds))
+    if floors:
+        case.machine = draw(floored(case.problem, case.machine))
     return case
 
 
@@ -204,7 +224,8 @@ def chains(case, d):
             if left == 1:
                 found.append(row)
             return
-        options = range(1, min(left, int(rules.most[s, d])) + 1) if rules.open[s, d] else [int(rules.fixed[s, d])]
+        least = int(rules.floors.factors[s, d])
+        options = range(least, min(left, int(rules.most[s, d])) + 1) if rules.open[s, d] else [int(rules.fixed[s, d])]
         for factor in options:
             if left % factor == 0:
                 extend((*row, factor), left // factor, s + 1)
@@ -260,7 +281,24 @@ def every_mapping(case, innermost=False):
 def price(case, factors, ranks, keep):
     """Objectives of mappings, ``inf`` where they do not fit."""
     energy, cycles, valid = case.model.score(factors.astype(float), ranks.astype(float), np.ascontiguousarray(keep))
-    return np.where(valid, case.objective(energy, cycles), np.inf)
+    return np.where(valid & used_enough(case, factors), case.objective(energy, cycles), np.inf)
+
+
+def used_enough(case, factors):
+    """Whether mappings use the share of the fan-outs that constraints ask for, counted child by child."""
+    good = np.ones(factors.shape[2], dtype=bool)
+    for constraint in case.machine.constraints:
+        if constraint.kind == "utilization":
+            level = case.machine.position(constraint.level)
+            last = level + (level == len(case.machine.levels) - 1)
+            used = [
+                factors[s].prod(axis=0)
+                for s, x in enumerate(case.machine.slots)
+                if x.kind != "temporal" and x.level < last
+            ]
+            children = math.prod(x.fanout_x * x.fanout_y for x in case.machine.levels[:last])
+            good &= math.prod(used) >= constraint.minimum * children - 1e-9
+    return good
 
 
 def optimum(case, innermost=False):

@@ -78,6 +78,18 @@ def test_prescribed_orders_and_limits_bind_solver_and_enumeration_alike(case):
     check(case, small.optimum(case))
 
 
+@given(small.cases(most=40_000, floors=True))
+@settings(max_examples=60, **QUIET)
+def test_smallest_factors_and_utilisations_bind_solver_and_enumeration_alike(case):
+    check(case, small.optimum(case))
+
+
+@given(small.cases(most=20_000, floors=True))
+@settings(max_examples=40, **QUIET)
+def test_bounds_alone_close_in_where_something_must_be_used(long_way, case):
+    check(case, small.optimum(case))
+
+
 @given(small.cases(most=500))
 @settings(max_examples=40, **QUIET)
 def test_the_order_of_the_innermost_loops_is_indifferent(case):
