@@ -83,7 +83,7 @@ class Pricing:
         return Candidates(factors, np.zeros((len(self.mapspace.architecture.levels) - 1, n), dtype=np.int64), keep)
 
     def __call__(self, candidates: Candidates) -> Floats:
-        """Returns objectives, ``inf`` where a tile or a fan-out overflows or is not filled as it must be; shape ``(n,)``."""
+        """Returns objectives, shape ``(n,)``; ``inf`` where a mapping does not fit or fills a level too little."""
         n = len(candidates)
         self.spent += n
         result = np.empty(n)

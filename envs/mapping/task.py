@@ -14,6 +14,7 @@ from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Costs, Reason
+from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.solvers.mapping import (
     PROOF_VERSION,

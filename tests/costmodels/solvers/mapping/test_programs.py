@@ -94,6 +94,17 @@ def slides_in_space(case, factors):
     return any(factors[s, case.problem.dims.index(d)] > 1 for s in spatial for d in windows)
 
 
+def may_continue(case, factors):
+    """Whether loops of both dimensions of a window lie above a tile: what one finds of the other is bounded only."""
+    outer = [case.machine.slot(v, "temporal") for v in range(len(case.machine.levels) - 1)]
+    for tensor in case.problem.tensors:
+        for axis in tensor.axes:
+            looped = {d for d, _ in axis if (factors[outer, case.problem.dims.index(d)] > 1).any()}
+            if len(looped) > 1:
+                return True
+    return False
+
+
 @given(small.cases(most=10_000), SEEDS)
 @settings(max_examples=60, **QUIET)
 def test_no_program_of_a_single_tiling_lies_above_its_best_order(case, seed):
@@ -110,7 +121,7 @@ def test_the_best_class_equals_the_best_order_where_nothing_is_relaxed(case, see
     levels = tuple(replace(level, block_size=1, leakage_pj=0.0) for level in case.machine.levels)
     case.goal, case.machine = Goal.ENERGY, replace(case.machine, levels=levels)
     factors, keep, best = tiling(case, seed)
-    assume(not slides_in_space(case, factors))
+    assume(not slides_in_space(case, factors) and not may_continue(case, factors))
     search = search_of(case)
     programs = programs_of(search, point_nodes(search, case, factors, keep))
     np.testing.assert_allclose(programs.low, programs.high, atol=1e-12)
