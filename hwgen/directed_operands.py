@@ -2,12 +2,13 @@
 
 Most filters have a few terms other than zero, one behind the other in the order in which the array adds them: what one
 rounding does wrong is then not lost among the others. A filter is of one *scenario*, the inputs are of one of two
-*bands* of image rows; a layer with eight filters meets every pair.
+*bands* of image rows; a layer with nine filters meets every pair.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from enum import IntEnum
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from accelgym.costmodels.datatypes import Datatype, FloatFormat, Kind
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.workloads.layer import Layer
-from accelgym.hwgen.operand_bounds import finite_codes, product_exponent, smallest_magnitude
+from accelgym.hwgen.operand_bounds import finite_codes, smallest_magnitude
 
 __all__ = ["Directed", "Scenario"]
 
@@ -28,7 +29,7 @@ class Scenario(IntEnum):
     """What the terms of a filter are after."""
 
     TIES = 0
-    """A tie, and a term far below it or just below it that decides: the sticky bit."""
+    """A product between two numbers, and a term far below it that decides: the sticky bit."""
     CANCELLATION = 1
     """Two terms of one magnitude: zeros of either sign, long normalisations, carries through the whole word."""
     SUBNORMAL = 2
@@ -39,11 +40,13 @@ class Scenario(IntEnum):
     """Every term is zero or rounds to zero, all of them negative where the inputs are positive."""
     CARRIES = 5
     """All terms, of magnitude one or the largest: integer sums pass zero in steps of one."""
+    NEIGHBOURS = 7
+    """Terms of all distances up to the last bit of the sum."""
     ACCUMULATION = 6
     """A few terms, each in a pass of its own."""
 
 
-_ORDER = (0, 4, 1, 2, 0, 3, 6, 5)
+_ORDER = (0, 4, 1, 2, 7, 3, 6, 5, 0)
 """Scenario of every filter in turn: in small layers the first ones count."""
 _ZERO_INPUTS = 1 / 8
 
@@ -60,10 +63,12 @@ class Directed:
     def __init__(self, config: SystolicConfig, layer: Layer, generator: np.random.Generator) -> None:
         self._config, self._layer, self._generator = config, layer, generator
         self._channels = layer.C // layer.groups
-        first = int(generator.integers(len(_ORDER))) if layer.K < len(_ORDER) else 0
+        first = int(generator.integers(max(len(_ORDER) - layer.K, 0) + 1))
         self._scenarios = [Scenario(_ORDER[(first + k) % len(_ORDER)]) for k in range(layer.K)]
-        # Image rows with non-negative inputs, as small as they can be.
-        self._tiny_rows = np.arange(layer.input_height) < layer.input_height // 2
+        # Image rows with positive inputs, as small as they can be: whole windows of them, and windows without any.
+        height, span = layer.input_height, (layer.R - 1) * layer.dilation[0] + 1
+        tiny = max(height // 2, span) if height > span else height * int(generator.integers(4) == 0)
+        self._tiny_rows = np.arange(height) < tiny
         self._chain = self._order_of_addition()
 
     def operands(self) -> tuple[Codes, Codes]:
@@ -89,21 +94,21 @@ class Directed:
 
     def _order_of_addition(self) -> Codes:
         """Returns the flat indices ``(c * R + r) * S + s`` in the order in which the array adds them."""
-        layer, taps = self._layer, self._layer.R * self._layer.S
+        taps = self._layer.R * self._layer.S
         flat = np.arange(self._channels * taps)
         if self._config.template is Template.OUTPUT_STATIONARY:
             return flat
         channel, tap = flat // taps, flat % taps
         return np.lexsort((channel % self._config.rows, tap, channel // self._config.rows))
 
-    def _filters(self, terms: object) -> Codes:
+    def _filters(self, terms: Callable[[Scenario, Codes], Codes]) -> Codes:
         """Puts the terms of every filter in their places."""
         layer, config = self._layer, self._config
         size = self._channels * layer.R * layer.S
         weights = np.full((layer.K, size), config.weight.zero(), dtype=np.int64)
         for k, scenario in enumerate(self._scenarios):
             places = self._places(scenario)
-            weights[k, places] = terms(scenario, places)  # type: ignore[operator]
+            weights[k, places] = terms(scenario, places)
         return weights.reshape(layer.K, self._channels, layer.R, layer.S)
 
     def _places(self, scenario: Scenario) -> Codes:
@@ -113,7 +118,7 @@ class Directed:
             scenario is Scenario.OVERFLOW and self._config.psum.kind is Kind.INTEGER
         ):
             return chain
-        count = int(min(draw(2, 5), chain.size))
+        count = int(min(2 if scenario is Scenario.TIES else draw(2, 5), chain.size))
         step = 1
         if scenario is Scenario.ACCUMULATION:
             step = max(min(rows, (chain.size - 1) // max(count - 1, 1)), 1)
@@ -124,11 +129,17 @@ class Directed:
 
     # Float sums.
 
+    @property
+    def _precision(self) -> int:
+        """Bits of the significand of a partial sum, or of the accumulation where partial sums are integers."""
+        sums = self._config.psum
+        return (sums if sums.kind is Kind.FLOAT else self._config.accumulation).significand_bits
+
     def _significands(self, datatype: Datatype, shape: tuple[int, ...]) -> Floats:
         """Draws numbers of [1, 2) with few bits, and their neighbours: products that lie between two numbers."""
         bits = datatype.significand_bits - 1 if isinstance(datatype, FloatFormat) else 4
-        unit = 2.0 ** -max(bits, 1)
-        corners = np.array([1.0, 1 + unit, 1.5, 1.5 + unit, 2 - unit])
+        unit = 2.0 ** -max(min(bits, self._precision - 1), 1)
+        corners = np.array([1.0, 1 + unit, 1 + 3 * unit, 1.5, 2 - unit])
         drawn = self._generator.choice(corners, size=shape)
         anything = 1 + self._generator.integers(1 << bits, size=shape) / (1 << bits)
         return np.asarray(np.where(self._generator.random(shape) < 0.25, anything, drawn))
@@ -145,6 +156,7 @@ class Directed:
         tiny = smallest * generator.integers(1, 4, size=shape)
         values[:, :, self._tiny_rows] = tiny[:, :, self._tiny_rows]
         zeros = generator.random(shape) < _ZERO_INPUTS
+        zeros[:, :, self._tiny_rows] = False  # A zero at the start of a pass would make its sum a positive zero.
         codes = datatype.encode(np.where(zeros, 0 * values, values))
         # Operands that are subnormal, or of the largest exponent, among usual ones.
         rare = generator.random(shape) < 1 / 32
@@ -158,11 +170,11 @@ class Directed:
         assert isinstance(psum, FloatFormat)
         shape = (count,)
         if scenario is Scenario.NEGATIVE_ZERO:
-            tiny = generator.random(count) < 0.25
             # A pass that begins with a product below zero keeps its sign.
-            tiny[self._pass_begins(places)] = True
+            tiny = self._pass_begins(places) | (generator.random(count) < 0.25 * generator.integers(2))
             return weight.encode(np.where(tiny, -smallest_magnitude(weight), -0.0))
-        precision = psum.mantissa_bits + 1
+        values = self._significands(weight, shape)
+        precision = self._precision
         far = np.array([-1, 1 - precision, -precision, -precision - 1, 1 - 2 * precision, -2 * precision, -30])
         offsets = np.where(
             generator.random(count) < 0.5,
@@ -172,7 +184,12 @@ class Directed:
         offsets[-1 if generator.random() < 0.75 else 0] = 0
         level = 0.0
         signs = self._signs(shape)
-        if scenario is Scenario.CANCELLATION:
+        if scenario is Scenario.TIES:
+            # Below everything that is aligned with the product.
+            product = self._config.input.significand_bits + weight.significand_bits
+            offsets[:-1] = -float(product + precision + generator.integers(4, 9))
+            offsets[-1], values[-1] = 0, 1.5
+        elif scenario is Scenario.CANCELLATION:
             offsets = generator.integers(-1, 1, size=count).astype(np.float64)
             signs = np.resize([1.0, -1.0], count) * signs[0]
         elif scenario is Scenario.CARRIES:
@@ -182,16 +199,15 @@ class Directed:
         elif scenario is Scenario.OVERFLOW:
             offsets = generator.integers(-precision, 1, size=count).astype(np.float64)
             level = math.floor(math.log2(psum.max)) - int(generator.integers(-1, 3))
-        values = self._significands(weight, shape) * signs
-        exponents = np.clip(level + offsets, -400, 400)
-        return weight.encode(values * np.exp2(exponents))
+        return weight.encode(values * signs * np.exp2(np.clip(level + offsets, -400, 400)))
 
     def _pass_begins(self, places: Codes) -> npt.NDArray[np.bool_]:
         """Returns which terms are the first of their pass."""
         layer = self._layer
         channel = places // (layer.R * layer.S)
         if self._config.template is Template.OUTPUT_STATIONARY:
-            return np.ones(places.size, dtype=np.bool_)  # Where a pass begins is up to the tiling.
+            # Where a pass begins is up to the tiling: it may be anywhere, or the first term only.
+            return np.asarray((np.arange(places.size) == 0) | (self._generator.integers(2) == 1))
         return np.asarray(channel % self._config.rows == 0)
 
     # Integer sums.
@@ -213,8 +229,8 @@ class Directed:
         anything = generator.random(shape) < 0.125
         codes = np.where(anything, generator.choice(finite_codes(datatype), size=shape), codes)
         # One magnitude from end to end: the largest sum there is, and sums that go up or down by the same step.
-        largest = generator.choice(ends[:2])
-        codes[:, :, self._tiny_rows] = largest if generator.random() < 0.5 else ends[2]
+        left = np.arange(layer.input_width) < (layer.input_width + int(generator.integers(2))) // 2
+        codes[:, :, self._tiny_rows] = np.where(left, generator.choice(ends[:2]), ends[2])
         return np.asarray(codes, dtype=np.int64)
 
     def _integer_terms(self, scenario: Scenario, places: Codes) -> Codes:

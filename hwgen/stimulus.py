@@ -173,7 +173,7 @@ def _bounded(
     spread = most - np.log2(np.median(magnitudes[magnitudes > 0]))
     smaller = generator.uniform(0, spread, size=(layer.K, 1, 1, 1))
     smaller[::2] = 0
-    limits = np.minimum(right_limits, most) - smaller
+    limits = np.where(smaller > 0, np.minimum(right_limits, most) - smaller, right_limits)
     return _codes(left, left_limits, image, generator), _codes(right, limits, filters, generator)
 
 
