@@ -73,8 +73,8 @@ def test_outputs_of_every_block_format_are_finite_and_differ(name):
 
 
 @pytest.mark.parametrize("template", ["weight_stationary", "output_stationary"])
-@pytest.mark.parametrize("sums", [("bf16", "bf16"), ("bf16", "fp32"), ("fp16", "fp16"), ("fp16", "fp32")])
-@pytest.mark.parametrize("name", ["bf16", "fp16", "e5m2"])
+@pytest.mark.parametrize("sums", [("bf16", "bf16"), ("fp16", "fp32")])
+@pytest.mark.parametrize("name", ["bf16", "fp16"])
 def test_sums_that_can_overflow_hardly_do(name, sums, template):
     psum, accumulation = sums
     config = array(input_type=name, weight_type=name, psum_type=psum, accumulation_type=accumulation, template=template)
@@ -134,10 +134,14 @@ BF16 = get_datatype("bf16")
 DOT = array(input_type="bf16", weight_type="bf16")
 
 
+def encoded(values: list[float]) -> np.ndarray:
+    return BF16.encode(np.reshape(values, (1, -1, 1, 1)), overflow="infinity")
+
+
 def dot(inputs: list[float], weights: list[float]) -> int:
     """Returns the code of one output with the given terms."""
     layer = Layer.gemm("dot", M=1, K=1, C=len(inputs))
-    operands = Operands(BF16.encode(np.reshape(inputs, (1, -1, 1, 1))), BF16.encode(np.reshape(weights, (1, -1, 1, 1))))
+    operands = Operands(encoded(inputs), encoded(weights))
     return int(golden_outputs(DOT, layer, Grid.of(DOT, layer, Tiling(1, 1, 1, 1)), operands)[0, 0, 0, 0])
 
 
