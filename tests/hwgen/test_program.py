@@ -19,11 +19,11 @@ def test_images_beyond_the_coordinates():
 
 def test_trip_counts_beyond_the_counters():
     layer = Layer.gemm("deep", M=1, K=2, C=200_000)
-    with pytest.raises(InputError, match="trip count of 100000, allowed up to 65536"):
+    with pytest.raises(InputError, match="trip count of tiles of the reduction is 100000, allowed up to 65536"):
         compile_layer(CONFIG, layer, Tiling(1, 1, 1, 1))
 
 
 def test_products_of_tile_counts_beyond_the_counters():
     layer = Layer.conv("wide", K=2, C=2, H=300, W=300, N=2)
-    with pytest.raises(InputError, match="holds has a trip count of 180000"):
+    with pytest.raises(InputError, match="trip count of tiles of output pixels is 180000"):
         compile_layer(CONFIG, layer, Tiling(1, 1, 1, 1, pixels_inner=True))
