@@ -27,6 +27,7 @@ from accelgym.hwgen.emitter import Rtl, emit
 from accelgym.hwgen.golden import golden_outputs
 from accelgym.hwgen.lint import lint
 from accelgym.hwgen.localise import Mismatch, first_mismatch, read_trace
+from accelgym.hwgen.memory_needed import require_memory
 from accelgym.hwgen.program import Program, compile_layer
 from accelgym.hwgen.simulator import Job, Simulator, build_simulator
 from accelgym.hwgen.stimulus import Operands, Stimulus, draw_operands
@@ -170,8 +171,8 @@ def verify(
         rtl: Verilog to check in place of the generated one.
 
     Raises:
-        InputError: A layer has no tile that fits, or a number format that is not of the accelerator; or types or
-            tilings are not one a layer.
+        InputError: A layer has no tile that fits, more than the hardware counts or this machine can hold, or a number
+            format that is not of the accelerator; or types or tilings are not one a layer.
         MissingExtraError: A tool is not installed.
         ToolError: The RTL does not compile.
     """
@@ -183,10 +184,12 @@ def verify(
     runs = planned_runs(config, layers, types, tilings)
     formats = [(run.input.name, run.weight.name) for run, _, _ in runs]
     described = json.dumps([settings, [asdict(layer) for layer in layers], formats, given, seed], sort_keys=True)
+    # What cannot run is refused before anything is built.
+    chosen = [(run, layer, tiling or schedule(run, layer).tiling) for run, layer, tiling in runs]
+    require_memory(chosen)
 
     def build(folder: Path) -> None:
         complaints = lint(design.files)
-        chosen = [(run, layer, tiling or schedule(run, layer).tiling) for run, layer, tiling in runs]
         simulator = build_simulator(config, design, store)
         records = tuple(
             _verify_layer(run, design, simulator, layer, tiling, seed, store) for run, layer, tiling in chosen

@@ -32,6 +32,7 @@ from accelgym.hwgen.gates.netlist import Netlist, flatten
 from accelgym.hwgen.gates.prices import Prices, price
 from accelgym.hwgen.gates.simulator import run_layers
 from accelgym.hwgen.golden import golden_outputs
+from accelgym.hwgen.memory_needed import require_memory
 from accelgym.hwgen.program import Program, compile_layer
 from accelgym.hwgen.simulator import Job
 from accelgym.hwgen.stimulus import Operands, Stimulus, draw_operands
@@ -206,6 +207,7 @@ def measure_energy(
         (run, layer, tiling or schedule(run, layer).tiling)
         for run, layer, tiling in planned_runs(config, layers, types, tilings)
     ]
+    require_memory(runs)
     described = json.dumps(
         [
             settings,
