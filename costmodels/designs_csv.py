@@ -10,7 +10,7 @@ import numpy as np
 
 from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.csv_table import read_table
+from accelgym.costmodels.csv_table import integer, read_table
 from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 
@@ -108,10 +108,9 @@ def _figures(costs: Costs) -> Mapping[str, np.ndarray]:
 
 
 def _integer(path: Path, line: int, column: str, text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise InputError(f"{path}: line {line}: column {column!r} is {text!r}, expected an integer") from None
+    value = integer(text)
+    if value is None:
+        raise InputError(f"{path}: line {line}: column {column!r} is {text!r}, expected an integer")
     return max(min(value, _LARGEST), -1)
 
 

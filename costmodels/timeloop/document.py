@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.strict_yaml import StrictLoader
 
 __all__ = [
     "Tagged",
@@ -32,8 +34,8 @@ class Tagged(dict[str, Any]):
     tag: str = ""
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that keeps v0.4's node tags."""
+class _Loader(StrictLoader):
+    """Strict loader that keeps v0.4's node tags."""
 
 
 def _node(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
@@ -114,6 +116,8 @@ def normalise(mapping: Any, where: str, allowed: Iterable[str]) -> dict[str, Any
         name = str(key).replace("-", "_")
         if name not in known:
             raise unknown_name(f"key in {where}", key, known)
+        if name in result:
+            raise InputError(f"{where}: key {name!r} is given twice, with - and with _")
         result[name] = value
     return result
 
@@ -191,6 +195,10 @@ def resolve(value: Any, variables: Mapping[str, Any], where: str) -> Any:
         return value
     if value in variables:
         return resolve(variables[value], variables, where)
+    if "_" in value.strip("_") and re.fullmatch(r"[-+]?[0-9_.]+", value):
+        raise InputError(f"{where}: number {value!r} can be read in two ways, allowed: digits alone")
+    if not value.isascii():
+        return value
     if not any(mark in value for mark in "+*/%("):
         try:
             return int(value)

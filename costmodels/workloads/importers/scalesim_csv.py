@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.workloads.importers.csv_rows import CsvRow, read_csv
+from accelgym.costmodels.workloads.importers.csv_rows import CsvRow, read_csv, refuse_repeated_columns
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 from accelgym.costmodels.workloads.workload import Workload
 
@@ -51,6 +51,7 @@ def import_scalesim_csv(path: str | Path, *, name: str | None = None) -> Workloa
     header, *body = read_csv(path)
     if not is_scalesim_header(header.cells):
         raise header.error(0, f"header starts with {header.cells[0]!r}, allowed: 'Layer name' or 'Layer'")
+    refuse_repeated_columns(header)
     columns = [cell.upper() for cell in header.cells if cell]
     gemm = columns[1:4] == ["M", "N", "K"]
     if not gemm and len(columns) < len(_CONV_COLUMNS) - 1:
