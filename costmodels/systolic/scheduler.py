@@ -31,7 +31,7 @@ class NoTilingError(InputError):
     """No tile of a layer fits the buffers, or none that does keeps within the counters of the hardware.
 
     Attributes:
-        reason: ``CAPACITY`` or ``COUNTER``.
+        reason: ``CAPACITY``, ``COUNTER``, or ``OVERFLOW`` where the cycles are no exact count.
     """
 
     def __init__(self, message: str, reason: Reason) -> None:
@@ -167,6 +167,8 @@ def schedule(config: SystolicConfig, layer: Layer, objective: Objective = Object
                 f"hardware: with the smallest, {finest}",
                 Reason.COUNTER,
             )
+        if smallest.reason[0] == Reason.OVERFLOW:
+            raise NoTilingError(f"layer {layer.name!r}: more than 2**53 cycles with every tile", Reason.OVERFLOW)
         raise NoTilingError(
             f"layer {layer.name!r}: no tile fits the buffers; the smallest needs "
             f"input_buffer_depth >= {smallest.input_words[0]} (is {config.input_buffer_depth}), "

@@ -22,6 +22,8 @@ from accelgym.costmodels.systolic.tile_grid import TileGrid, Tilings
 
 __all__ = ["MINIMUM_PASS", "TileTerms", "Tilings", "tile_terms"]
 
+EXACT_LIMIT = 2**53
+"""Cycles up to which counts are exact in float64."""
 MINIMUM_PASS = 3
 """Cycles between two additions to one accumulation word, besides those of the addition: read, hold, write."""
 
@@ -105,7 +107,11 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
     )
     positive = (t.p1 > 0) & (t.q1 > 0) & (t.k1 > 0) & (t.c1 > 0) & (t.r1 > 0) & (t.s1 > 0)
     runs = within_limits(hardware, problem, grid)
-    reason = xp.where(runs, int(Reason.OK), int(Reason.COUNTER))
+    # Every engine busy one after the other, as a float, which does not overflow.
+    drain, load = accumulation_words * hw.output_beats, input_words * hw.input_beats + weight_words * hw.weight_beats
+    exact = 1.0 * outer * inner * (load + drain + grid.passes * pass_length) <= EXACT_LIMIT
+    reason = xp.where(exact, int(Reason.OK), int(Reason.OVERFLOW))
+    reason = xp.where(runs, reason, int(Reason.COUNTER))
     reason = xp.where(positive, xp.where(fits, reason, int(Reason.CAPACITY)), int(Reason.BAD_VALUE))
     zero = stream * 0
     return TileTerms(
@@ -135,6 +141,6 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         weight_words=weight_words,
         accumulation_words=accumulation_words,
         inside=layer.groups * layer.N * layer.K * layer.C * layer.taps_y * layer.taps_x + zero,
-        valid=fits & positive & runs,
+        valid=fits & positive & runs & exact,
         reason=reason,
     )
