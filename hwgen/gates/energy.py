@@ -294,7 +294,7 @@ def _measure_layer(
         macs=layer.macs,
         cycles=run.cycles,
         cycles_model=cycles,
-        bit_exact=run.done and not run.stray_accesses and np.array_equal(program.outputs(run.outputs), golden),
+        bit_exact=not run.errors.named() and np.array_equal(program.outputs(run.outputs), golden),
         modules=tuple(sorted(modules, key=lambda row: (-row.total_pj, row.module, row.part))),
         sram_pj=float(law.buffers(moved)[0]),
         memory_pj=float(law.memory(moved)[0]),
