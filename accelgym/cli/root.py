@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import typer
 from rich.text import Text
@@ -60,5 +60,12 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def _show_warning(message: Warning | str, *_: object) -> None:
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     errors.print(Text.assemble(("warning:", "bold yellow"), f" {message}"))
