@@ -13,6 +13,7 @@ from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.csv_table import integer, read_table
 from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.whole_file import whole_file
 
 __all__ = ["read_designs", "write_costs"]
 
@@ -82,11 +83,14 @@ def write_costs(path: Path, rows: list[dict[str, str]], costs: Costs) -> None:
         path: CSV to write.
         rows: Rows as returned by :func:`read_designs`.
         costs: Their costs, shape ``(rows,)``.
+
+    Raises:
+        InputError: The file cannot be written.
     """
     figures = _figures(costs)
     valid, reason = to_numpy(costs.valid), to_numpy(costs.reason)
     header = [name for name in (rows[0] if rows else _COLUMNS) if name not in (*figures, "valid", "reason")]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as file:
         writer = csv.writer(file)
         writer.writerow([*header, *figures, "valid", "reason"])
         for i, row in enumerate(rows):

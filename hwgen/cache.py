@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-
-from accelgym.costmodels.errors import InputError
 
 __all__ = ["ContentCache", "content_key", "default_cache_folder"]
 
 _MANIFEST = "MANIFEST.json"
+_UNWRITABLE = frozenset(
+    getattr(errno, name)
+    for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOENT", "ENOTDIR", "EEXIST", "EIO", "ENAMETOOLONG")
+)
+"""What a folder that cannot be made or written answers."""
 
 
 def default_cache_folder() -> Path:
@@ -51,6 +57,7 @@ class ContentCache:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or default_cache_folder() / "hwgen"
+        self._is_temporary = False
 
     def get(self, key: str) -> Path | None:
         """Returns the folder of an entry, or None when there is none or it was damaged."""
@@ -71,21 +78,27 @@ class ContentCache:
     def get_or_build(self, key: str, build: Callable[[Path], None]) -> tuple[Path, bool]:
         """Returns the folder of an entry and whether it was there; builds it when it was not.
 
+        Where the cache cannot be written, entries go to a temporary folder that lasts as long as this process, with a
+        warning.
+
         Args:
             key: Content key, of everything ``build`` depends on.
             build: Called with an empty folder to fill with files.
-
-        Raises:
-            InputError: The cache cannot be written.
         """
         found = self.get(key)
         if found is not None:
             return found, True
-        folder = self.root / key[:2] / key
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            return self._build(key, build), False
         except OSError as error:
-            raise InputError(f"cache folder {self.root}: cannot be written ({error}); set ACCELGYM_CACHE") from error
+            if error.errno not in _UNWRITABLE or self._is_temporary:
+                raise
+            self._leave(error)
+        return self.get_or_build(key, build)
+
+    def _build(self, key: str, build: Callable[[Path], None]) -> Path:
+        folder = self.root / key[:2] / key
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".building-", ignore_cleanup_errors=True) as name:
             work = Path(name) / "entry"
             work.mkdir()
@@ -97,11 +110,23 @@ class ContentCache:
             except OSError:
                 if self.get(key) is None:
                     raise
-        return folder, False
+        return folder
+
+    def _leave(self, error: OSError) -> None:
+        """Goes on in a temporary folder."""
+        temporary = Path(tempfile.mkdtemp(prefix="accelgym-cache-"))
+        atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+        warnings.warn(
+            f"cache folder {self.root}: cannot be written ({error.strerror}); what is built is kept in {temporary} "
+            "until the end of this run; set ACCELGYM_CACHE to another folder",
+            stacklevel=3,
+        )
+        self.root, self._is_temporary = temporary, True
 
     def _remove(self, folder: Path) -> None:
         """Moves a damaged entry aside before it is deleted, so that no reader finds half of it."""
-        grave = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".damaged-"))
         with contextlib.suppress(OSError):
-            folder.rename(grave / "entry")
-        shutil.rmtree(grave, ignore_errors=True)
+            grave = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".damaged-"))
+            with contextlib.suppress(OSError):
+                folder.rename(grave / "entry")
+            shutil.rmtree(grave, ignore_errors=True)

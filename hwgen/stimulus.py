@@ -198,8 +198,8 @@ def _extremes(
     if generator is None:
         larger = np.abs(ascending[lowest]) > np.abs(ascending[highest])
         return np.broadcast_to(codes[order[np.where(larger, lowest, highest)]], shape)
-    unit = np.abs(ascending - 1).argmin()
-    unit = np.where(np.abs(ascending[unit]) <= sizes, unit, highest)
+    nearest = int(np.abs(ascending - 1).argmin())
+    unit = np.where(np.abs(ascending[nearest]) <= sizes, nearest, highest)
     zero = np.flatnonzero(codes[order] == datatype.encode_exact(0.0))[0]  # The smallest number where there is no zero.
     places = np.stack([np.broadcast_to(place, shape) for place in (highest, lowest, unit, zero)])
     drawn = np.take_along_axis(places, generator.integers(4, size=(1, *shape)), axis=0)[0]

@@ -115,7 +115,8 @@ def candidate_tilings(config: SystolicConfig, layer: Layer) -> Tilings:
         if index >= 3:
             tiles = tiles[tiles[:, 2:].prod(axis=1) <= config.weight_buffer_depth]
     tiles = np.repeat(tiles, 2, axis=0)
-    return Tilings(*tiles.T, pixels_inner=np.arange(len(tiles)) % 2 == 1)
+    p1, q1, k1, c1, r1, s1 = tiles.T
+    return Tilings(p1, q1, k1, c1, r1, s1, pixels_inner=np.arange(len(tiles)) % 2 == 1)
 
 
 def cycles_lower_bound(terms: TileTerms) -> Ints:
