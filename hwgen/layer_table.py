@@ -11,7 +11,7 @@ from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.workloads.importers.csv_rows import CsvRow, check_length, column_positions, read_csv
 from accelgym.costmodels.workloads.layer import MAX_DIM, Layer, LayerKind
 
-__all__ = ["COLUMNS", "KINDS", "OPTIONAL_COLUMNS", "TYPE_COLUMNS", "read_layers", "read_types"]
+__all__ = ["COLUMNS", "KINDS", "OPTIONAL_COLUMNS", "TYPE_COLUMNS", "read_layers", "read_rectify", "read_types"]
 
 COLUMNS = ("name", "kind", "N", "K", "C", "P", "Q", "R", "S", "stride", "padding", "dilation")
 """A convolution by its output size. A matrix product is ``(P x C) @ (C x K)``, ``N`` of them with an operand pair
@@ -20,7 +20,8 @@ each; its row may end behind the last of these. Further columns are optional: :d
 TYPE_COLUMNS = ("input_type", "weight_type")
 """Of the formats of the accelerator, those with which the layer runs; an empty cell leaves the choice open."""
 
-OPTIONAL_COLUMNS = ("groups", *TYPE_COLUMNS)
+OPTIONAL_COLUMNS = ("groups", *TYPE_COLUMNS, "rectify")
+"""``rectify`` 1 replaces negative outputs by zero; 0 or an empty cell keeps them."""
 
 _MATRIX_KINDS = ("gemm", "bmm", "matmul", "linear", "fc")
 _PRODUCT_COLUMNS = ("name", "kind", "N", "K", "C", "P")
@@ -55,6 +56,24 @@ def read_types(path: Path) -> tuple[OperandTypes, ...]:
     """
     position, rows = _read(path)
     return tuple(OperandTypes(*(_type(row, position.get(name)) for name in TYPE_COLUMNS)) for row in rows)
+
+
+def read_rectify(path: Path) -> tuple[bool, ...]:
+    """Reads which of the same layers rectify their outputs; without that column none does.
+
+    Raises:
+        InputError: Naming file, line and column, and what is allowed.
+    """
+    position, rows = _read(path)
+    at = position.get("rectify")
+    return tuple(_flag(row, at) for row in rows)
+
+
+def _flag(row: CsvRow, at: int | None) -> bool:
+    text = "" if at is None or at >= len(row.cells) else row.cells[at]
+    if text not in ("", "0", "1"):
+        raise row.error(at or 0, f"column 'rectify' is {text!r}, allowed: 0, 1 or nothing")
+    return text == "1"
 
 
 def _type(row: CsvRow, at: int | None) -> str | None:

@@ -35,8 +35,9 @@ from accelgym.hwgen.program import Program, compile_layer
 from accelgym.hwgen.simulator import Job, PortErrors, Protocol, Simulator, build_simulator
 from accelgym.hwgen.stimulus import Operands, Stimulus, draw_operands
 from accelgym.hwgen.toolchain import tool_versions
+from accelgym.hwgen.verification_record import LayerRecord, VerificationRecord
 
-__all__ = ["LayerRecord", "VerificationRecord", "model_cycles", "model_text", "planned_runs", "verify"]
+__all__ = ["model_cycles", "model_text", "planned_runs", "verify"]
 
 _MODEL_PACKAGES = ("accelgym.costmodels.systolic", "accelgym.costmodels.datatypes")
 _MOST_IDLE = 20
@@ -44,104 +45,6 @@ _MOST_IDLE = 20
 _SILENCE = 128
 """Cycles that are watched behind a layer."""
 Codes = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class LayerRecord:
-    """How one layer ran with one pair of number formats."""
-
-    name: str
-    input_type: str
-    weight_type: str
-    tiling: dict[str, Any]
-    rectify: bool
-    runs: int
-    """Stimuli, and ways to start the layer."""
-    bit_exact: bool
-    """Every output bit of every run is that of the golden."""
-    cycles_rtl: int
-    cycles_model: int
-    macs: int
-    errors: PortErrors
-    """Of all runs."""
-    mismatch: dict[str, Any] | None = None
-    """Where the first wrong output comes from."""
-
-    @property
-    def cycles_exact(self) -> bool:
-        """The model predicts the cycles."""
-        return self.cycles_rtl == self.cycles_model
-
-    def failures(self) -> list[str]:
-        """Returns what is wrong, empty when nothing is."""
-        found = [] if self.bit_exact else [f"wrong outputs ({self.mismatch})" if self.mismatch else "wrong outputs"]
-        if not self.cycles_exact:
-            found.append(f"{self.cycles_rtl} cycles instead of {self.cycles_model}")
-        return found + [f"{name} {count}" for name, count in self.errors.named().items()]
-
-
-@dataclass(frozen=True)
-class VerificationRecord:
-    """What is known about a configuration after its RTL ran."""
-
-    config: dict[str, Any]
-    rtl: str
-    """SHA-256 of the Verilog."""
-    tools: str
-    seed: int
-    stimuli: tuple[str, ...]
-    lint: dict[str, str]
-    """Complaints of the two front ends; empty strings when there are none."""
-    layers: tuple[LayerRecord, ...]
-    directed: tuple[LayerRecord, ...]
-    """Layers of our own, :mod:`accelgym.hwgen.directed_layers`."""
-
-    @property
-    def lints(self) -> bool:
-        """No front end complains."""
-        return not any(self.lint.values())
-
-    @property
-    def bit_exact(self) -> bool:
-        """All layers are."""
-        return all(layer.bit_exact for layer in (*self.layers, *self.directed))
-
-    @property
-    def cycles_exact(self) -> bool:
-        """The model predicts the cycles of all layers."""
-        return all(layer.cycles_exact for layer in (*self.layers, *self.directed))
-
-    @property
-    def ports_clean(self) -> bool:
-        """No access is stray, duplicate or missing, none falls outside a layer, and every layer is done once."""
-        return not any(layer.errors.named() for layer in (*self.layers, *self.directed))
-
-    @property
-    def verified(self) -> bool:
-        """Lint-clean, bit-exact and cycle-exact, and the ports are clean."""
-        return self.lints and self.bit_exact and self.cycles_exact and self.ports_clean
-
-    def as_json(self) -> dict[str, Any]:
-        """Returns the record with its verdicts as JSON data."""
-        verdicts = {
-            "bit_exact": self.bit_exact,
-            "cycles_exact": self.cycles_exact,
-            "ports_clean": self.ports_clean,
-            "cycles_rtl": sum(layer.cycles_rtl for layer in self.layers),
-            "cycles_model": sum(layer.cycles_model for layer in self.layers),
-            "verified": self.verified,
-        }
-        return {**verdicts, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> VerificationRecord:
-        """Reads back what :meth:`as_json` wrote."""
-        values = {name: data[name] for name in ("config", "rtl", "tools", "seed", "lint")}
-
-        def records(name: str) -> tuple[LayerRecord, ...]:
-            return tuple(LayerRecord(**{**layer, "errors": PortErrors(**layer["errors"])}) for layer in data[name])
-
-        return cls(**values, stimuli=tuple(data["stimuli"]), layers=records("layers"), directed=records("directed"))
 
 
 def model_cycles(config: SystolicConfig, layer: Layer, tiling: Tiling) -> int:
@@ -238,30 +141,39 @@ def verify(
     runs = planned_runs(config, layers, types, tilings, rectify)
     formats = [(run.input.name, run.weight.name, rectified) for run, _, _, rectified in runs]
     asked = [settings, [asdict(layer) for layer in layers], formats, given, seed, locate]
-    described = json.dumps(asked, sort_keys=True)
     # What cannot run is refused before anything is built.
     chosen = [(run, layer, tiling or schedule(run, layer).tiling, rectified) for run, layer, tiling, rectified in runs]
     require_memory([planned[:3] for planned in chosen])
 
+    def key(kind: str, *described: Any) -> str:
+        return content_key(kind, digest, tool_versions(), model_text(), json.dumps(described, sort_keys=True))
+
+    def locator(case: _Case) -> dict[str, Any] | None:
+        return _locate(case.program.config, design, case, store) if locate else None
+
     def build(folder: Path) -> None:
         complaints = lint(design.files)
         simulator = build_simulator(config, design, store)
-        generator = np.random.default_rng(seed)
+        records = []
+        for planned in chosen:
+            # Kept one by one, so that an interrupted proof goes on where it was.
+            def run(folder: Path, plan: _Planned = _user_run(*planned, seed)) -> None:
+                (record,) = _run_layers(simulator, [plan], seed, locator)
+                (folder / "layer.json").write_text(json.dumps(asdict(record)))
 
-        def locator(case: _Case) -> dict[str, Any] | None:
-            return _locate(case.program.config, design, case, store) if locate else None
-
-        plans = [_user_run(*planned, generator) for planned in chosen]
-        records = [_run_layers(simulator, [plan], seed, locator)[0] for plan in plans]
+            on, layer, tiling, rectified = planned
+            asked = [settings, on.input.name, on.weight.name, asdict(layer), asdict(tiling), rectified, seed, locate]
+            entry, _ = store.get_or_build(key("layer", asked), run)
+            records.append(LayerRecord.from_json(json.loads((entry / "layer.json").read_text())))
         pairs = {(run.input.name, run.weight.name): run for run, _, _, _ in chosen}
-        plans = [plan for index, run in enumerate(pairs.values()) for plan in _directed(run, generator, index == 0)]
+        plans = [plan for index, run in enumerate(pairs.values()) for plan in _directed(run, seed, index == 0)]
         directed = _run_layers(simulator, plans, seed, locator)
         record = VerificationRecord(
             settings, digest, tool_versions(), seed, tuple(map(str, Stimulus)), complaints, tuple(records), directed
         )
         (folder / "record.json").write_text(json.dumps(record.as_json(), indent=1))
 
-    folder, _ = store.get_or_build(content_key("record", digest, tool_versions(), model_text(), described), build)
+    folder, _ = store.get_or_build(key("record", asked), build)
     return VerificationRecord.from_json(json.loads((folder / "record.json").read_text()))
 
 
@@ -291,10 +203,9 @@ def planned_runs(
     return runs
 
 
-def _user_run(
-    config: SystolicConfig, layer: Layer, tiling: Tiling, rectify: bool, generator: np.random.Generator
-) -> _Planned:
+def _user_run(config: SystolicConfig, layer: Layer, tiling: Tiling, rectify: bool, seed: int) -> _Planned:
     """Runs every stimulus, after the first one without a reset in between."""
+    generator = np.random.default_rng([seed, *layer.name.encode()])
 
     def protocol(index: int) -> Protocol:
         return Protocol(int(index == 0), int(generator.integers(_MOST_IDLE)), silence=_SILENCE)
@@ -303,9 +214,9 @@ def _user_run(
     return _Planned(config, layer, tiling, rectify, stimuli)
 
 
-def _directed(config: SystolicConfig, generator: np.random.Generator, first: bool) -> list[_Planned]:
+def _directed(config: SystolicConfig, seed: int, first: bool) -> list[_Planned]:
     """Runs directed layers, the first of them after a reset."""
-    runs = list(directed_runs(config, generator, resets=first))
+    runs = list(directed_runs(config, np.random.default_rng(seed), resets=first))
     plans = [_Planned(config, r.layer, r.tiling, r.rectify, ((r.stimulus, r.protocols),)) for r in runs]
     if first and runs:
         start = replace(runs[0].protocols[0], reset=1)

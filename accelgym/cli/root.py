@@ -17,6 +17,7 @@ __all__ = ["app", "main"]
 
 _LONGEST_LINE = 1000
 """Characters of an error: the output of a tool may have many."""
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="accelgym",
@@ -47,9 +48,11 @@ def main() -> None:
         _fail("the input is nested too deeply")
     except MemoryError as error:
         _fail(f"not enough memory{f': {error}' if str(error) else ''}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and stop.code != _INTERRUPTED:  # Which is how typer ends after Ctrl-C.
+            raise
         errors.print("interrupted; the same command goes on from here")
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
 
 
 def _fail(message: str) -> NoReturn:

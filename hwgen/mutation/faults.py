@@ -14,7 +14,8 @@ from accelgym.costmodels.systolic.config import SystolicConfig, make_config
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.emitter import Rtl, emit
-from accelgym.hwgen.verification import VerificationRecord, verify
+from accelgym.hwgen.verification import verify
+from accelgym.hwgen.verification_record import VerificationRecord
 
 __all__ = ["DESIGNS", "Fault", "faults", "judge", "mutated"]
 

@@ -13,7 +13,8 @@ import pytest
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.cache import ContentCache, content_key
-from accelgym.hwgen.verification import VerificationRecord, verify
+from accelgym.hwgen.verification import verify
+from accelgym.hwgen.verification_record import VerificationRecord
 
 CONFIG = make_config(rows=2, columns=2)
 LAYERS = (Layer.gemm("product", M=4, K=3, C=5),)

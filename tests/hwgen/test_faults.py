@@ -5,7 +5,8 @@ import pytest
 from accelgym.costmodels.systolic.config import SystolicConfig, make_config
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.emitter import Rtl, emit
-from accelgym.hwgen.verification import VerificationRecord, verify
+from accelgym.hwgen.verification import verify
+from accelgym.hwgen.verification_record import VerificationRecord
 
 CONFIG = make_config(rows=3, columns=4)
 LAYER = Layer.conv("conv", K=6, C=5, H=6, R=2, padding=1)
