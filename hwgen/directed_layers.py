@@ -25,7 +25,7 @@ from accelgym.hwgen.stimulus import Stimulus
 __all__ = ["DirectedRun", "directed_runs"]
 
 _MOST_IDLE = 20
-_MOMENTS = 24
+_MOMENTS = 16
 """Resets in the course of a layer."""
 _LONG_SILENCE = 2048
 _PROTOCOLS = (
@@ -66,7 +66,8 @@ def directed_runs(config: SystolicConfig, generator: np.random.Generator, *, res
             yield DirectedRun(layer, tiling, stimuli[count % len(stimuli)], count % 2 == 1, (chosen,))
             count += 1
     for layer in _short_layers(config) if resets else ():
-        for tiling, cycles in _tilings(config, layer)[:1]:
+        tilings = _tilings(config, layer)
+        for tiling, cycles in dict.fromkeys([*tilings[:1], *tilings[1:2]]):
             moments = np.unique(np.linspace(1, cycles - 1, _MOMENTS).astype(int)) if cycles > 2 else []
             idles = generator.integers(0, 3, size=len(moments))
             aborts = (Protocol(0, int(i), abort=int(moment)) for moment, i in zip(moments, idles, strict=True))
@@ -137,7 +138,7 @@ def _tilings(config: SystolicConfig, layer: Layer) -> list[tuple[Tiling, int]]:
     for some in (reduces, ~reduces & inner, ~reduces & ~inner):
         among = by_tiles[some]
         if among.size:
-            wanted += [among[0], among[among.size // 2]]
+            wanted += [among[0], among[among.size // 2], among[-1]]
     chosen = [
         Tiling(*(getattr(tilings, field.name)[index].item() for field in fields(Tiling)))
         for index in dict.fromkeys(wanted)

@@ -25,8 +25,10 @@ _LAYERS = (Layer.gemm("one", M=1, K=1, C=1),)
 
 DESIGNS: Mapping[str, SystolicConfig] = {
     "weight_stationary": make_config(
-        rows=5, columns=5, memory_latency=1, input_port_bits=24, weight_port_bits=17, output_port_bits=50
+        rows=5, columns=5, memory_latency=4, input_port_bits=24, weight_port_bits=17, output_port_bits=50
     ),
+    "wide": make_config(rows=1, columns=6, memory_latency=1),
+    "tall": make_config(rows=6, columns=1, memory_latency=1),
     "output_stationary": make_config(
         rows=5,
         columns=3,
