@@ -9,10 +9,11 @@ pause; ``start`` in mid-layer; and resets of one cycle at many moments of a laye
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from accelgym.costmodels.datatypes import IntegerFormat
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.cycles import layer_cycles
 from accelgym.costmodels.systolic.problem import Hardware, Problem
@@ -25,9 +26,15 @@ from accelgym.hwgen.stimulus import Stimulus
 __all__ = ["DirectedRun", "directed_runs"]
 
 _MOST_IDLE = 20
-_MOMENTS = 16
+_RESET_TILINGS = 3
+_MOMENTS = 12
 """Resets in the course of a layer."""
+_FURTHER_TILINGS = 2
+_ROUNDINGS = 3
+"""Tilings of the layer for the arithmetic."""
 _LONG_SILENCE = 2048
+_MOST_PRODUCTS = 5_000_000
+"""Multiply-adds of the array in the course of the deepest layer."""
 _PROTOCOLS = (
     Protocol(reset=0, idle=1),
     Protocol(reset=0, repeats=1),
@@ -47,27 +54,35 @@ class DirectedRun:
     protocols: tuple[Protocol, ...]
 
 
-def directed_runs(config: SystolicConfig, generator: np.random.Generator, *, resets: bool) -> Iterator[DirectedRun]:
+def directed_runs(config: SystolicConfig, generator: np.random.Generator, *, first: bool) -> Iterator[DirectedRun]:
     """Yields the runs for an accelerator, of the layers that fit its buffers.
 
     Args:
         config: The accelerator with the formats at hand.
         generator: Chooses pauses and moments.
-        resets: With the resets in mid-layer, which depend on no format.
+        first: Whether these are the first formats of the accelerator. Further ones meet fewer tilings, and no resets in
+            mid-layer: control depends on no format.
     """
     stimuli = (Stimulus.DIRECTED, Stimulus.CODES, Stimulus.EXTREMES)
     count = 0
     for layer in _layers(config):
-        for tiling, cycles in _tilings(config, layer):
+        for tiling, cycles in _tilings(config, layer)[: None if first else _FURTHER_TILINGS]:
             protocol = _PROTOCOLS[count % len(_PROTOCOLS)]
             late = int(generator.integers(1, cycles)) if protocol.late_start and cycles > 1 else 0
             idle = protocol.idle and int(generator.integers(1, _MOST_IDLE))
             chosen = Protocol(protocol.reset, idle, repeats=protocol.repeats, late_start=late, silence=protocol.silence)
-            yield DirectedRun(layer, tiling, stimuli[count % len(stimuli)], count % 2 == 1, (chosen,))
+            named = replace(layer, name=f"{layer.name} {count}")  # Operands depend on the name.
+            yield DirectedRun(named, tiling, stimuli[count % len(stimuli)], count % 2 == 1, (chosen,))
             count += 1
-    for layer in _short_layers(config) if resets else ():
-        tilings = _tilings(config, layer)
-        for tiling, cycles in dict.fromkeys([*tilings[:1], *tilings[1:2]]):
+    rounding = _rounding_layer(config)
+    for index, (tiling, _) in enumerate(_tilings(config, rounding)[: _ROUNDINGS if first else 1]):
+        named = replace(rounding, name=f"{rounding.name} {index}")
+        yield DirectedRun(named, tiling, Stimulus.DIRECTED, False, (Protocol(reset=0),))
+    deep = _deep_layer(config)
+    for tiling, _ in [] if deep is None else _tilings(config, deep)[1:2]:
+        yield DirectedRun(deep, tiling, Stimulus.EXTREMES, True, (Protocol(reset=0),))
+    for layer in _short_layers(config) if first else ():
+        for tiling, cycles in _tilings(config, layer)[:_RESET_TILINGS]:
             moments = np.unique(np.linspace(1, cycles - 1, _MOMENTS).astype(int)) if cycles > 2 else []
             idles = generator.integers(0, 3, size=len(moments))
             aborts = (Protocol(0, int(i), abort=int(moment)) for moment, i in zip(moments, idles, strict=True))
@@ -106,9 +121,32 @@ def _layers(config: SystolicConfig) -> tuple[Layer, ...]:
             dilation=(2, 1),
             groups=2,
         ),
-        Layer.gemm("directed product", M=24, K=2 * columns + 1, C=2 * rows + 1, batch=2),
+        Layer.gemm("directed product", M=24, K=2 * columns + 1, C=rows + 1, batch=2),
+        Layer.gemm("directed outputs", M=24, K=2 * columns + 1, C=max(rows - 1, 1)),
         Layer.gemm("directed short product", M=1, K=columns, C=4 * rows, batch=3),
     )
+
+
+def _rounding_layer(config: SystolicConfig) -> Layer:
+    """Returns a product without padded lanes, whose zeros would hide negative ones, that meets every scenario twice."""
+    return Layer.gemm("directed rounding", M=32, K=18, C=config.rows * -(-4 // config.rows))
+
+
+def _deep_layer(config: SystolicConfig) -> Layer | None:
+    """Returns a product with a sum whose two top bits differ, None where that takes too many terms.
+
+    Without it the sign of an integer could as well be read from the bit below.
+    """
+    total = config.accumulation
+    if not isinstance(total, IntegerFormat):
+        return None
+    largest = 1.0
+    for datatype in (config.input, config.weight):
+        largest *= float(np.abs(datatype.values[np.isfinite(datatype.values)]).max())
+    terms = int(2.0 ** (total.bits - 2 - total.fraction_bits) / largest) + 1
+    if terms * config.rows * config.columns > _MOST_PRODUCTS:
+        return None
+    return Layer.gemm("directed depth", M=3, K=1, C=terms)
 
 
 def _short_layers(config: SystolicConfig) -> tuple[Layer, ...]:
@@ -121,9 +159,10 @@ def _short_layers(config: SystolicConfig) -> tuple[Layer, ...]:
 
 
 def _tilings(config: SystolicConfig, layer: Layer) -> list[tuple[Tiling, int]]:
-    """Returns tilings that fit, from the one with the most tiles to that with the fewest, and their cycles.
+    """Returns tilings that fit, and their cycles: that with the most tiles, that with the fewest, and others.
 
-    Between them lie tiles that are not full, with each order of the tiles.
+    The third has several tiles of several passes of several words; of the rest, each order of the tiles is there, with
+    tiles that are not full.
     """
     tilings = candidate_tilings(config, layer)
     hardware, problem = Hardware.of([config]), Problem.of([layer])
@@ -134,6 +173,8 @@ def _tilings(config: SystolicConfig, layer: Layer) -> list[tuple[Tiling, int]]:
     tiles = (terms.outer * terms.inner)[fitting]
     by_tiles = fitting[np.lexsort((fitting, -tiles))]
     wanted = [by_tiles[0], by_tiles[-1]]
+    busy = by_tiles[((terms.passes > 1) & (terms.stream > 1) & (terms.outer > 1))[by_tiles]]
+    wanted += list(busy[:1])
     reduces, inner = terms.reduces[by_tiles], tilings.pixels_inner[by_tiles]
     for some in (reduces, ~reduces & inner, ~reduces & ~inner):
         among = by_tiles[some]

@@ -184,10 +184,10 @@ class Directed:
         offsets[-1 if generator.random() < 0.75 else 0] = 0
         level = 0.0
         signs = self._signs(shape)
+        below = config.input.significand_bits + weight.significand_bits + precision
         if scenario is Scenario.TIES:
-            # Below everything that is aligned with the product.
-            product = self._config.input.significand_bits + weight.significand_bits
-            offsets[:-1] = -float(product + precision + generator.integers(4, 9))
+            # Below everything that is aligned with the product, near and far.
+            offsets[:-1] = -float(below * int(generator.integers(1, 3)) + generator.integers(4, 9))
             offsets[-1], values[-1] = 0, 1.5
         elif scenario is Scenario.CANCELLATION:
             offsets = generator.integers(-1, 1, size=count).astype(np.float64)
@@ -199,6 +199,10 @@ class Directed:
         elif scenario is Scenario.OVERFLOW:
             offsets = generator.integers(-precision, 1, size=count).astype(np.float64)
             level = math.floor(math.log2(psum.max)) - int(generator.integers(-1, 3))
+            if (
+                count > 1 and generator.random() < 0.5
+            ):  # Where the large inputs are zero, a small sum must not get lost.
+                offsets[0] = -2 * below - level
         return weight.encode(values * signs * np.exp2(np.clip(level + offsets, -400, 400)))
 
     def _pass_begins(self, places: Codes) -> npt.NDArray[np.bool_]:

@@ -249,7 +249,11 @@ def build_simulator(
         ToolError: Verilator or the compiler refused the RTL.
     """
     program = compile_model(
-        rtl.files, harness_text("requests.h", "bench.h", "layers.cpp"), parameters(config), cache or ContentCache(), trace=trace
+        rtl.files,
+        harness_text("requests.h", "bench.h", "layers.cpp"),
+        parameters(config),
+        cache or ContentCache(),
+        trace=trace,
     )
     return Simulator(program, config)
 

@@ -216,7 +216,7 @@ def _user_run(config: SystolicConfig, layer: Layer, tiling: Tiling, rectify: boo
 
 def _directed(config: SystolicConfig, seed: int, first: bool) -> list[_Planned]:
     """Runs directed layers, the first of them after a reset."""
-    runs = list(directed_runs(config, np.random.default_rng(seed), resets=first))
+    runs = list(directed_runs(config, np.random.default_rng(seed), first=first))
     plans = [_Planned(config, r.layer, r.tiling, r.rectify, ((r.stimulus, r.protocols),)) for r in runs]
     if first and runs:
         start = replace(runs[0].protocols[0], reset=1)

@@ -39,9 +39,7 @@ def verify(
     from accelgym.hwgen.layer_table import read_layers, read_rectify, read_types
     from accelgym.hwgen.verification import verify as run
 
-    record = run(
-        load_config(config), read_layers(layers), seed, types=read_types(layers), rectify=read_rectify(layers)
-    )
+    record = run(load_config(config), read_layers(layers), seed, types=read_types(layers), rectify=read_rectify(layers))
     if as_json:
         print_json(record.as_json())
     else:
@@ -65,7 +63,9 @@ def _print(record: VerificationRecord) -> None:
         )
     out.print(table)
     runs = sum(layer.runs for layer in record.directed)
-    out.print(f"{len(record.directed)} directed layers in {runs} runs: starts, pauses, resets, padding, partial tiles ...")
+    out.print(
+        f"{len(record.directed)} directed layers in {runs} runs: starts, pauses, resets, padding, partial tiles ..."
+    )
     for layer in (*record.layers, *record.directed):
         if layer.failures():
             out.print(f"FAILED {layer.name}: {'; '.join(layer.failures())}", markup=False)

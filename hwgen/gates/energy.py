@@ -213,7 +213,10 @@ def measure_energy(
     described = json.dumps(
         [
             settings,
-            [[run.model_dump(mode="json"), asdict(layer), asdict(tiling), rectified] for run, layer, tiling, rectified in runs],
+            [
+                [run.model_dump(mode="json"), asdict(layer), asdict(tiling), rectified]
+                for run, layer, tiling, rectified in runs
+            ],
             seed,
             zeros,
         ],

@@ -41,9 +41,9 @@ DESIGNS: Mapping[str, SystolicConfig] = {
     "bfloat16": make_config(
         rows=2, columns=2, input_type="bf16", weight_type="bf16", psum_type="bf16", accumulation_type="fp32"
     ),
-    "block_scales": make_config(rows=2, columns=2, input_type="int4", weight_type="int4", scale_type="e8m0"),
+    "block_scales": make_config(rows=2, columns=2, input_type="int4", weight_type="nf4_int6", scale_type="e8m0"),
     "formats": make_config(
-        rows=2, columns=2, input_type=("int8", "uint4"), weight_type=("int8", "nf4_int6"), input_port_bits=5
+        rows=2, columns=2, input_type=("int8", "nf4_int6"), weight_type=("int8", "uint4"), input_port_bits=5
     ),
     "small_floats": make_config(rows=3, columns=2, input_type="e4m3fn", weight_type="e4m3fn", pe_pipeline=3),
 }

@@ -160,3 +160,36 @@ def test_a_failure_that_another_folder_does_not_mend_is_raised(tmp_path):
 
     with pytest.warns(UserWarning, match="cannot be written"), pytest.raises(OSError, match="No space left"):
         ContentCache(tmp_path).get_or_build(content_key("x"), broken)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from accelgym.hwgen.cache import ContentCache, content_key
+def slow(folder):
+    (folder / "half").write_text("")
+    print("building", flush=True)
+    time.sleep(60)
+ContentCache(Path(sys.argv[1])).get_or_build(content_key("x"), slow)
+"""
+
+
+def test_the_next_run_removes_what_a_killed_build_left(tmp_path):
+    """But nothing of a build that goes on."""
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    killed, living = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    try:
+        for process in (killed, living):
+            assert process.stdout is not None
+            assert process.stdout.readline() == "building\n"
+        killed.kill()
+        killed.wait()
+        assert len(list(tmp_path.rglob(".building-*"))) == 2
+        ContentCache(tmp_path).get_or_build(content_key("y"), lambda folder: None)
+        assert len(list(tmp_path.rglob(".building-*"))) == 1
+    finally:
+        for process in (killed, living):
+            process.kill()
+            process.communicate()
+    ContentCache(tmp_path).get_or_build(content_key("z"), lambda folder: None)
+    assert not list(tmp_path.rglob(".building-*"))
