@@ -125,10 +125,13 @@ class ContentCache:
         folder = self.root / key[:2] / key
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_TEMPORARY[0], ignore_cleanup_errors=True) as name:
-            with (Path(name) / _LOCK).open("w") as lock:
+            lock = os.open(Path(name) / _LOCK, os.O_WRONLY | os.O_CREAT)
+            try:
                 with contextlib.suppress(OSError):  # A file system may have no locks.
                     fcntl.flock(lock, fcntl.LOCK_EX)
                 self._fill(Path(name) / "entry", key, build)
+            finally:
+                os.close(lock)
         return folder
 
     def _fill(self, work: Path, key: str, build: Callable[[Path], None]) -> None:

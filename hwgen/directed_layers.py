@@ -1,9 +1,10 @@
 """Small layers of our own that every verification adds to the user's: a fault must not hide behind a simple layer.
 
-They reach what a layer can leave out: padding, stride, dilation, groups, batches, the rectifier; blocks of channels that
-are not full; tiles that are not full, many small tiles and few large ones; banks that are held and banks that are
-reloaded; passes shorter than a weight block; layers that follow each other with and without a reset, at once and after a
-pause; ``start`` in mid-layer; and resets of one cycle at many moments of a layer that then starts again.
+They reach what a layer can leave out: padding, stride, dilation, groups, batches, the rectifier; blocks of channels
+that are not full; tiles that are not full, many small tiles and few large ones; banks that are held and banks that are
+reloaded; passes shorter than a weight block; the corners of the arithmetic; layers that follow each other with and
+without a reset, at once and after a pause; ``start`` in mid-layer; and resets of one cycle at many moments of a layer
+that then starts again.
 """
 
 from __future__ import annotations

@@ -151,16 +151,17 @@ def verify(
     def locator(case: _Case) -> dict[str, Any] | None:
         return _locate(case.program.config, design, case, store) if locate else None
 
+    def keep(simulator: Simulator, plan: _Planned, folder: Path) -> None:
+        (record,) = _run_layers(simulator, [plan], seed, locator)
+        (folder / "layer.json").write_text(json.dumps(asdict(record)))
+
     def build(folder: Path) -> None:
         complaints = lint(design.files)
         simulator = build_simulator(config, design, store)
         records = []
         for planned in chosen:
             # Kept one by one, so that an interrupted proof goes on where it was.
-            def run(folder: Path, plan: _Planned = _user_run(*planned, seed)) -> None:
-                (record,) = _run_layers(simulator, [plan], seed, locator)
-                (folder / "layer.json").write_text(json.dumps(asdict(record)))
-
+            run = functools.partial(keep, simulator, _user_run(*planned, seed))
             on, layer, tiling, rectified = planned
             asked = [settings, on.input.name, on.weight.name, asdict(layer), asdict(tiling), rectified, seed, locate]
             entry, _ = store.get_or_build(key("layer", asked), run)
@@ -230,11 +231,11 @@ def _run_layers(
     seed: int,
     locate: Callable[[_Case], dict[str, Any] | None],
 ) -> tuple[LayerRecord, ...]:
-    """Runs layers one after the other in one process."""
+    """Runs layers one after the other in one process; the first wrong output of all is located."""
     cases = [plan.cases(seed) for plan in plans]
     jobs = [job for of_plan in cases for case in of_plan for job in case.jobs()]
     results = iter(simulator.run(jobs))
-    records = []
+    records: list[LayerRecord] = []
     for plan, of_plan in zip(plans, cases, strict=True):
         cycles, reads = (call(plan.config, plan.layer, plan.tiling) for call in (model_cycles, memory_reads))
         runs = [(case, run) for case in of_plan for run in itertools.islice(results, len(case.protocols))]
@@ -253,7 +254,7 @@ def _run_layers(
             cycles_model=cycles,
             macs=plan.layer.macs,
             errors=sum((run.errors for _, run in runs), PortErrors(wrong_reads=surplus)),
-            mismatch=locate(wrong[0]) if wrong else None,
+            mismatch=locate(wrong[0]) if wrong and all(record.bit_exact for record in records) else None,
         )
         records.append(record)
     return tuple(records)

@@ -63,9 +63,7 @@ def _print(record: VerificationRecord) -> None:
         )
     out.print(table)
     runs = sum(layer.runs for layer in record.directed)
-    out.print(
-        f"{len(record.directed)} directed layers in {runs} runs: starts, pauses, resets, padding, partial tiles ..."
-    )
+    out.print(f"and {len(record.directed)} directed layers in {runs} runs")
     for layer in (*record.layers, *record.directed):
         if layer.failures():
             out.print(f"FAILED {layer.name}: {'; '.join(layer.failures())}", markup=False)
