@@ -34,6 +34,8 @@ class Reason(IntEnum):
     """Tile factors do not multiply to the loop bound."""
     FORMAT = 9
     """The machine does not know the number format."""
+    COUNTER = 10
+    """A loop, an image or a memory exceeds the counters and addresses of the hardware."""
 
 
 @dataclass(frozen=True)

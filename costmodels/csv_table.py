@@ -8,7 +8,23 @@ from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
 
-__all__ = ["read_table"]
+_DIGITS = 4300
+
+__all__ = ["integer", "read_table", "refuse_repeated"]
+
+
+def integer(text: str) -> int | None:
+    """Returns the integer that a cell holds, None for anything but ASCII digits with an optional minus sign."""
+    digits = text.strip().removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < _DIGITS else None
+
+
+def refuse_repeated(header: Sequence[str]) -> str:
+    """Words the first column name that stands twice in a header, empty when none does."""
+    for index, name in enumerate(header):
+        if name and name in header[:index]:
+            return f"column {name!r} stands twice, as columns {list(header).index(name) + 1} and {index + 1}"
+    return ""
 
 
 def read_table(path: Path, columns: Sequence[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -22,7 +38,7 @@ def read_table(path: Path, columns: Sequence[str]) -> tuple[list[str], list[tupl
         The header, and every row with the number of its line.
 
     Raises:
-        InputError: The file cannot be read, lacks a column, or has a row of another length.
+        InputError: The file cannot be read, lacks a column or has one twice, or has a row of another length.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -32,6 +48,8 @@ def read_table(path: Path, columns: Sequence[str]) -> tuple[list[str], list[tupl
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
+    if repeated := refuse_repeated(header):
+        raise InputError(f"{path}: line 1: {repeated}")
     missing = [name for name in columns if name not in header]
     if missing:
         raise InputError(f"{path}: line 1: column {missing[0]!r} is missing; needed: {', '.join(columns)}")

@@ -10,9 +10,10 @@ import numpy as np
 
 from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.csv_table import read_table
+from accelgym.costmodels.csv_table import integer, read_table
 from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.whole_file import whole_file
 
 __all__ = ["read_designs", "write_costs"]
 
@@ -82,11 +83,14 @@ def write_costs(path: Path, rows: list[dict[str, str]], costs: Costs) -> None:
         path: CSV to write.
         rows: Rows as returned by :func:`read_designs`.
         costs: Their costs, shape ``(rows,)``.
+
+    Raises:
+        InputError: The file cannot be written.
     """
     figures = _figures(costs)
     valid, reason = to_numpy(costs.valid), to_numpy(costs.reason)
     header = [name for name in (rows[0] if rows else _COLUMNS) if name not in (*figures, "valid", "reason")]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as file:
         writer = csv.writer(file)
         writer.writerow([*header, *figures, "valid", "reason"])
         for i, row in enumerate(rows):
@@ -108,10 +112,9 @@ def _figures(costs: Costs) -> Mapping[str, np.ndarray]:
 
 
 def _integer(path: Path, line: int, column: str, text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise InputError(f"{path}: line {line}: column {column!r} is {text!r}, expected an integer") from None
+    value = integer(text)
+    if value is None:
+        raise InputError(f"{path}: line {line}: column {column!r} is {text!r}, expected an integer")
     return max(min(value, _LARGEST), -1)
 
 

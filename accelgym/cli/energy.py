@@ -24,7 +24,7 @@ def energy(
     layers: Annotated[
         Path,
         typer.Option(
-            help="CSV with the columns name,kind,N,K,C,P,Q,R,S,stride,padding,dilation[,groups,input_type,weight_type]."
+            help="CSV: name,kind,N,K,C,P,Q,R,S,stride,padding,dilation[,groups,input_type,weight_type,rectify]."
         ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the operand tensors.")] = 0,
@@ -40,7 +40,7 @@ def energy(
     """
     from accelgym.costmodels.systolic.config import load_config
     from accelgym.hwgen.gates.energy import measure_energy
-    from accelgym.hwgen.layer_table import read_layers, read_types
+    from accelgym.hwgen.layer_table import read_layers, read_rectify, read_types
     from accelgym.hwgen.synthesis.liberty import read_library
 
     record = measure_energy(
@@ -49,6 +49,7 @@ def energy(
         seed,
         zeros=zeros,
         types=read_types(layers),
+        rectify=read_rectify(layers),
         library=read_library(liberty),
     )
     if as_json:

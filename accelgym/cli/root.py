@@ -1,18 +1,23 @@
-"""Assembles the commands and turns bad input into exit code 2."""
+"""Assembles the commands and turns what a user or the machine did wrong into one line and exit code 2."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import typer
+from rich.text import Text
 
 from accelgym.cli import bench, catalogue, evaluate, imports, rtl, tasks, technology
 from accelgym.cli.console import errors
 from accelgym.costmodels.errors import AccelGymError, InputWarning
 
 __all__ = ["app", "main"]
+
+_LONGEST_LINE = 1000
+"""Characters of an error: the output of a tool may have many."""
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="accelgym",
@@ -30,7 +35,7 @@ app.add_typer(technology.app, name="technology")
 
 
 def main() -> None:
-    """Runs the command line; exit code 2 means bad input, 130 an interruption.
+    """Runs the command line; exit code 2 means bad input or a machine that does not suffice, 130 an interruption.
 
     Every :class:`InputWarning` is one line on standard error.
     """
@@ -39,11 +44,27 @@ def main() -> None:
             _show_input_warnings()
             app()
     except AccelGymError as error:
-        errors.print(f"[bold red]error:[/] {_escape(str(error))}")
-        sys.exit(2)
-    except KeyboardInterrupt:
+        _fail(str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        _fail(f"{where}{error.strerror or error}")
+    except RecursionError:
+        _fail("the input is nested too deeply")
+    except MemoryError as error:
+        _fail(f"not enough memory{f': {error}' if str(error) else ''}")
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and stop.code != _INTERRUPTED:  # Which is how typer ends after Ctrl-C.
+            raise
         errors.print("interrupted; the same command goes on from here")
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
+
+
+def _fail(message: str) -> NoReturn:
+    """Prints one line and ends with exit code 2."""
+    line = " ".join(message.split())
+    shown = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..."
+    errors.print(Text.assemble(("error:", "bold red"), f" {shown}"))
+    sys.exit(2)
 
 
 def _show_input_warnings() -> None:
@@ -58,12 +79,8 @@ def _show_input_warnings() -> None:
         line: str | None = None,
     ) -> None:
         if issubclass(category, InputWarning):
-            errors.print(f"[bold yellow]warning:[/] {_escape(str(message))}")
+            errors.print(Text.assemble(("warning:", "bold yellow"), f" {message}"))
         else:
             others(message, category, filename, lineno, file, line)
 
     warnings.showwarning = show
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")

@@ -9,6 +9,7 @@ import typer
 import yaml
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.strict_yaml import StrictLoader
 
 __all__ = ["CountingOption", "EnvOption", "JsonOption", "SetOption", "parse_settings"]
 
@@ -38,7 +39,7 @@ def parse_settings(settings: Iterable[str] | None, option: str = "--set") -> dic
         if not equals or not key:
             raise InputError(f"{option} {setting!r}: expected KEY=VALUE")
         try:
-            value = yaml.safe_load(text)
+            value = yaml.load(text, Loader=StrictLoader)
         except yaml.YAMLError:
             value = text
         *path, last = key.split(".")

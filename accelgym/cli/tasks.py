@@ -38,9 +38,9 @@ def oracle(
     task = make_task(env, **parse_settings(settings))
     if export is not None and type(task).artifacts is Task.artifacts:
         raise InputError(f"--export-timeloop: designs of {env} are no mappings; try accelgym/Mapping-v0")
-    found = task.reference()
     if export is not None:
-        _export(task, found, export)
+        export.mkdir(parents=True, exist_ok=True)  # A folder that cannot be made is said before the proof.
+    found = task.reference()
     answer = (
         found.to_json()
         | task.figures(found.value)
@@ -52,13 +52,15 @@ def oracle(
     )
     if as_json:
         print_json(answer)
-        return
-    design = answer.pop("design")
-    table = Table("", "oracle", title=task.id)
-    for key, value in answer.items():
-        table.add_row(key, str(value))
-    out.print(table)
-    out.print(design)
+    else:
+        design = answer.pop("design")
+        table = Table("", "oracle", title=task.id)
+        for key, value in answer.items():
+            table.add_row(key, str(value))
+        out.print(table)
+        out.print(design)
+    if export is not None:
+        _export(task, found, export)
 
 
 def _export(task: Task, found: Certificate, folder: Path) -> None:
@@ -69,7 +71,6 @@ def _export(task: Task, found: Certificate, folder: Path) -> None:
     """
     if found.design is None:
         raise InputError("--export-timeloop: the certificate is a bound without a design; there is no mapping to write")
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in task.artifacts(np.array(found.design)).items():
         (folder / name).write_text(text)
 

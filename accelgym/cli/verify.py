@@ -12,7 +12,7 @@ from accelgym.cli.console import out, print_json
 from accelgym.cli.settings import JsonOption
 
 if TYPE_CHECKING:
-    from accelgym.hwgen.verification import VerificationRecord
+    from accelgym.hwgen.verification_record import VerificationRecord
 
 __all__ = ["verify"]
 
@@ -22,7 +22,7 @@ def verify(
     layers: Annotated[
         Path,
         typer.Option(
-            help="CSV with the columns name,kind,N,K,C,P,Q,R,S,stride,padding,dilation[,groups,input_type,weight_type]."
+            help="CSV: name,kind,N,K,C,P,Q,R,S,stride,padding,dilation[,groups,input_type,weight_type,rectify]."
         ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the operand tensors.")] = 0,
@@ -31,13 +31,15 @@ def verify(
     """Runs layers on the Verilog of a configuration and compares every output bit and the cycles with the model.
 
     The schedule of a layer is its fastest tiling. On an accelerator with several number formats a layer runs with
-    every pair of them, or with those that its row names. Exit code 1 says that something differs or does not lint.
+    every pair of them, or with those that its row names. Directed layers are added, which reach what the given ones
+    leave out. Exit code 1 says that something differs, that a port does what it must not, or that the Verilog does not
+    lint; what failed is named.
     """
     from accelgym.costmodels.systolic.config import load_config
-    from accelgym.hwgen.layer_table import read_layers, read_types
+    from accelgym.hwgen.layer_table import read_layers, read_rectify, read_types
     from accelgym.hwgen.verification import verify as run
 
-    record = run(load_config(config), read_layers(layers), seed, types=read_types(layers))
+    record = run(load_config(config), read_layers(layers), seed, types=read_types(layers), rectify=read_rectify(layers))
     if as_json:
         print_json(record.as_json())
     else:
@@ -48,7 +50,7 @@ def verify(
 
 def _print(record: VerificationRecord) -> None:
     numbers = (Column(name, justify="right") for name in ("MACs", "cycles RTL", "cycles model"))
-    table = Table("layer", "input", "weight", *numbers, "bit-exact", "cycle-exact")
+    table = Table("layer", "input", "weight", *numbers, "bit-exact", "cycle-exact", "ports clean")
     for layer in record.layers:
         table.add_row(
             layer.name,
@@ -57,10 +59,14 @@ def _print(record: VerificationRecord) -> None:
             f"{layer.macs:,}",
             f"{layer.cycles_rtl:,}",
             f"{layer.cycles_model:,}",
-            "yes" if layer.bit_exact else f"no: {layer.mismatch}",
-            "yes" if layer.cycles_rtl == layer.cycles_model else "no",
+            *("yes" if right else "no" for right in (layer.bit_exact, layer.cycles_exact, not layer.errors.named())),
         )
     out.print(table)
+    runs = sum(layer.runs for layer in record.directed)
+    out.print(f"and {len(record.directed)} directed layers in {runs} runs")
+    for layer in (*record.layers, *record.directed):
+        if layer.failures():
+            out.print(f"FAILED {layer.name}: {'; '.join(layer.failures())}", markup=False)
     for tool, complaint in record.lint.items():
         if complaint:
             out.print(f"{tool}: {complaint}", markup=False)

@@ -11,6 +11,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.model import Counting
 from accelgym.costmodels.loopnest.rows import evaluate_numbered_rows
 from accelgym.costmodels.loopnest.steps import Engine
+from accelgym.costmodels.whole_file import whole_file
 
 __all__ = ["evaluate_file"]
 
@@ -32,23 +33,15 @@ def evaluate_file(
     Raises:
         InputError: A file cannot be read or written, or a row is malformed: names file, line, key and value.
     """
-    if target.exists() and not target.is_file():
-        raise InputError(f"{target}: cannot be written (not a regular file)")
-    temporary = target.with_name(target.name + ".tmp")
     total = valid = 0
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
+    with whole_file(target) as file:
+        try:
             for row in evaluate_numbered_rows(_lines(source), counting=counting, engine=engine):
                 file.write(json.dumps(row, allow_nan=False) + "\n")
                 total += 1
                 valid += row["result"].get("valid", True)
-        temporary.replace(target)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
     return total, valid
 
 

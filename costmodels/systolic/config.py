@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -135,7 +135,8 @@ class SystolicConfig(StrictModel):
     accumulation, too (float sums of the weight_stationary template: there a row may take two cycles)."""
     row_psum_widths: bool = False
     """Rows near the top carry only as many partial-sum bits as they can fill (integers, weight stationary)."""
-    technology: str = "nand2"
+    technology: Literal["nand2"] = "nand2"
+    """Cells of area and energy: our own NAND2 equivalents. Others come with ``--liberty`` of the commands."""
     clock_ghz: float = Field(default=1.0, gt=0.0, le=10.0)
 
     @model_validator(mode="after")

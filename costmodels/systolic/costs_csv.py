@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.whole_file import whole_file
 
 __all__ = ["write_costs"]
 
@@ -29,15 +29,12 @@ def write_costs(path: Path, configs: Sequence[str], layers: Sequence[str], costs
     """
     columns = {name: to_numpy(getattr(costs, name)) for name in _FIGURES}
     columns |= {name: to_numpy(values) for name, values in costs.breakdown.items()}
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["config", "layer", *columns, "valid", "reason"])
-            for i, config in enumerate(configs):
-                for j, layer in enumerate(layers):
-                    valid = bool(costs.valid[i, j])
-                    shown = [repr(column[i, j].item()) if valid else "" for column in columns.values()]
-                    why = "" if valid else Reason(int(costs.reason[i, j])).name.lower()
-                    writer.writerow([config, layer, *shown, int(valid), why])
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error})") from error
+    with whole_file(path) as file:
+        writer = csv.writer(file)
+        writer.writerow(["config", "layer", *columns, "valid", "reason"])
+        for i, config in enumerate(configs):
+            for j, layer in enumerate(layers):
+                valid = bool(costs.valid[i, j])
+                shown = [repr(column[i, j].item()) if valid else "" for column in columns.values()]
+                why = "" if valid else Reason(int(costs.reason[i, j])).name.lower()
+                writer.writerow([config, layer, *shown, int(valid), why])

@@ -62,8 +62,8 @@ class SystolicModel:
     def evaluate(self, designs: object) -> Costs:
         """Returns costs of :class:`SystolicDesigns`, shape ``(configs, layers)``.
 
-        A layer for which no tile fits is invalid (``CAPACITY``), and so is one with a number format that is not of the
-        configuration (``FORMAT``).
+        A layer for which no tile fits is invalid (``CAPACITY``), and so is one that the counters and addresses of the
+        hardware do not carry (``COUNTER``) or with a number format that is not of the configuration (``FORMAT``).
 
         ``breakdown`` holds the energies of memory ports, buffers, array, control, clock and leakage, the traffic in
         buffer words, the multiply-adds, and the cycles for which array, ports and drain are busy: the largest bounds
@@ -101,11 +101,11 @@ class SystolicModel:
 
 
 @lru_cache(maxsize=_SCHEDULES)
-def _schedule(config: SystolicConfig, layer: Layer, objective: Objective) -> Schedule | None:
+def _schedule(config: SystolicConfig, layer: Layer, objective: Objective) -> Schedule | Reason:
     try:
         return schedule(config, layer, objective)
-    except NoTilingError:
-        return None
+    except NoTilingError as error:
+        return error.reason
 
 
 def _with_types(config: SystolicConfig, types: OperandTypes) -> SystolicConfig | None:
@@ -115,22 +115,18 @@ def _with_types(config: SystolicConfig, types: OperandTypes) -> SystolicConfig |
         return None
 
 
-def _reason(run: SystolicConfig | None, chosen: Schedule | None) -> Reason:
-    if run is None:
-        return Reason.FORMAT
-    return Reason.CAPACITY if chosen is None else Reason.OK
-
-
 def _config_costs(
     config: SystolicConfig, layers: Sequence[Layer], types: Sequence[OperandTypes], objective: Objective
 ) -> dict[str, Any]:
     """Returns the costs of layers on one configuration, arrays of shape ``(layers,)``."""
     runs = [_with_types(config, wanted) for wanted in types]
     # Layers of one shape share their schedule, whatever their names.
-    chosen = [
-        None if run is None else _schedule(run, replace(layer, name=""), objective)
+    found_schedules = [
+        Reason.FORMAT if run is None else _schedule(run, replace(layer, name=""), objective)
         for run, layer in zip(runs, layers, strict=True)
     ]
+    reasons = [one if isinstance(one, Reason) else Reason.OK for one in found_schedules]
+    chosen = [None if isinstance(one, Reason) else one for one in found_schedules]
     latency = np.array([0 if one is None else one.cycles for one in chosen], dtype=np.int64)
     prices = {run: (EnergyLaw.of(run), Hardware.of([run])) for run in {config, *runs} if run is not None}
     law, _ = prices[config]
@@ -148,7 +144,7 @@ def _config_costs(
         "energy": np.asarray(energy, dtype=np.float64),
         "area": np.full(len(layers), law.area_um2),
         "power": energy / cycles * config.clock_ghz,
-        "reason": np.array([_reason(run, one) for run, one in zip(runs, chosen, strict=True)], dtype=np.int8),
+        "reason": np.array(reasons, dtype=np.int8),
         **columns,
         "utilisation": columns["macs"] / (cycles * config.rows * config.columns),
     }

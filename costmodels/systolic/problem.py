@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -103,6 +103,11 @@ class Problem:
     taps_y: Array
     """Pairs of an output row and a filter row that meet a row of the input, not padding."""
     taps_x: Array
+    padding_y: Array
+    padding_x: Array
+    input_height: Array
+    """Rows of the input, padding apart."""
+    input_width: Array
 
     @classmethod
     def of(cls, layers: Sequence[Layer]) -> Problem:
@@ -121,8 +126,9 @@ class Problem:
                 _taps(layer, 0, layer.P, layer.R, layer.input_height),
                 _taps(layer, 1, layer.Q, layer.S, layer.input_width),
             )
-            rows.append((*sizes, *layer.stride, *layer.dilation, *taps))
-        return cls(*np.array(rows, dtype=np.int64).reshape(-1, 14).T)
+            image = (layer.input_height, layer.input_width)
+            rows.append((*sizes, *layer.stride, *layer.dilation, *taps, *layer.padding, *image))
+        return cls(*np.array(rows, dtype=np.int64).reshape(-1, len(fields(cls))).T)
 
 
 def _taps(layer: Layer, axis: int, outputs: int, kernel: int, size: int) -> int:

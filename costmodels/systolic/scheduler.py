@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.systolic.cycles import OUTPUT_LATENCY, layer_cycles
 from accelgym.costmodels.systolic.energy import EnergyLaw
+from accelgym.costmodels.systolic.limits import excess
 from accelgym.costmodels.systolic.problem import Hardware, Problem
-from accelgym.costmodels.systolic.tiling import TileTerms, Tilings, tile_terms
+from accelgym.costmodels.systolic.tile_grid import TileGrid, Tilings
+from accelgym.costmodels.systolic.tiling import TileTerms, tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
 from accelgym.costmodels.workloads.layer import Layer
 
@@ -25,7 +28,15 @@ _CHUNK = 256
 
 
 class NoTilingError(InputError):
-    """No tile of a layer fits the buffers."""
+    """No tile of a layer fits the buffers, or none that does keeps within the counters of the hardware.
+
+    Attributes:
+        reason: ``CAPACITY``, ``COUNTER``, or ``OVERFLOW`` where the cycles are no exact count.
+    """
+
+    def __init__(self, message: str, reason: Reason) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Objective(StrEnum):
@@ -65,42 +76,47 @@ class Schedule:
     """Tilings that fit the buffers."""
 
 
-def _useful_sizes(extent: int) -> Ints:
-    """Returns the smallest tile for every possible number of tiles.
+def _useful_sizes(extent: int, limit: int) -> Ints:
+    """Returns the smallest tile for every possible number of tiles, up to a size.
 
     A larger tile with as many tiles has no shorter part in it, hence is never better.
     """
-    counts = np.arange(1, extent + 1)
-    return np.unique(-(-extent // counts))
+    sizes = np.arange(1, min(extent, limit) + 1)
+    counts = -(-extent // sizes)
+    return np.asarray(sizes[-(-extent // counts) == sizes])
 
 
 def candidate_tilings(config: SystolicConfig, layer: Layer) -> Tilings:
-    """Returns every useful tiling, before the buffers are looked at; shape ``(candidates,)``."""
+    """Returns every useful tiling whose output tile fits the accumulation buffer; shape ``(candidates,)``."""
     groups = layer.groups
-    blocks_k = _useful_sizes(-(-layer.K // groups // config.columns))
+    accumulation, operand = config.accumulation_buffer_depth, min(config.input_buffer_depth, config.weight_buffer_depth)
+    blocks_k = _useful_sizes(-(-layer.K // groups // config.columns), accumulation)
     if config.template is Template.WEIGHT_STATIONARY:
-        axes: list[Any] = [
-            _useful_sizes(layer.P),
-            _useful_sizes(layer.Q),
+        weights = config.weight_buffer_depth
+        axes = [
+            _useful_sizes(layer.P, accumulation),
+            _useful_sizes(layer.Q, accumulation),
             blocks_k,
-            _useful_sizes(-(-layer.C // groups // config.rows)),
-            np.unique([1, layer.R]),
-            np.unique([1, layer.S]),
+            _useful_sizes(-(-layer.C // groups // config.rows), operand),
+            *(np.unique([1, size]) for size in (layer.R, layer.S)),
         ]
+        axes[4:] = [axis[axis <= weights] for axis in axes[4:]]
     else:
         one = np.array([1])
         pixels = layer.N * layer.P * layer.Q
         steps = layer.C // groups * layer.R * layer.S
-        axes = [_useful_sizes(-(-pixels // config.rows)), one, blocks_k, _useful_sizes(steps), one, one]
-    # Sizes that cannot fit any buffer are dropped before the grid is formed.
-    limits = (
-        (config.accumulation_buffer_depth,) * 3
-        + (min(config.input_buffer_depth, config.weight_buffer_depth),)
-        + (config.weight_buffer_depth,) * 2
-    )
-    axes = [axis[axis <= limit] for axis, limit in zip(axes, limits, strict=True)]
-    grid = np.meshgrid(*axes, np.array([False, True]), indexing="ij")
-    return Tilings(*(axis.reshape(-1) for axis in grid))
+        blocks_p = _useful_sizes(-(-pixels // config.rows), accumulation)
+        axes = [blocks_p, one, blocks_k, _useful_sizes(steps, operand), one, one]
+    # Axis by axis, in the order of a nested loop; what exceeds a buffer already is not extended.
+    tiles = np.ones((1, 0), dtype=np.int64)
+    for index, axis in enumerate(axes):
+        tiles = np.column_stack([np.repeat(tiles, axis.size, axis=0), np.tile(axis, len(tiles))])
+        tiles = tiles[tiles[:, :3].prod(axis=1) <= accumulation]
+        if index >= 3:
+            tiles = tiles[tiles[:, 2:].prod(axis=1) <= config.weight_buffer_depth]
+    tiles = np.repeat(tiles, 2, axis=0)
+    p1, q1, k1, c1, r1, s1 = tiles.T
+    return Tilings(p1, q1, k1, c1, r1, s1, pixels_inner=np.arange(len(tiles)) % 2 == 1)
 
 
 def cycles_lower_bound(terms: TileTerms) -> Ints:
@@ -135,19 +151,31 @@ def schedule(config: SystolicConfig, layer: Layer, objective: Objective = Object
     recurrence those whose bound does not exceed the best count found.
 
     Raises:
-        NoTilingError: No tiling fits the buffers; the message says what the smallest tile needs.
+        NoTilingError: No tiling fits the buffers, or the counters of the hardware; the message says what the smallest
+            tile needs.
     """
     hardware, problem = Hardware.of([config]), Problem.of([layer])
     tilings = candidate_tilings(config, layer)
     terms = tile_terms(hardware, problem, tilings)
     keep = np.flatnonzero(terms.valid)
     if keep.size == 0:
-        smallest = tile_terms(hardware, problem, Tiling(1, 1, 1, 1).arrays())
+        one = Tiling(1, 1, 1, 1).arrays()
+        smallest = tile_terms(hardware, problem, one)
+        if smallest.reason[0] == Reason.COUNTER:
+            finest = excess(hardware, problem, TileGrid.of(hardware, problem, one))
+            raise NoTilingError(
+                f"layer {layer.name!r}: no tile that fits the buffers keeps within the counters and addresses of the "
+                f"hardware: with the smallest, {finest}",
+                Reason.COUNTER,
+            )
+        if smallest.reason[0] == Reason.OVERFLOW:
+            raise NoTilingError(f"layer {layer.name!r}: more than 2**53 cycles with every tile", Reason.OVERFLOW)
         raise NoTilingError(
             f"layer {layer.name!r}: no tile fits the buffers; the smallest needs "
             f"input_buffer_depth >= {smallest.input_words[0]} (is {config.input_buffer_depth}), "
             f"weight_buffer_depth >= {smallest.weight_words[0]} (is {config.weight_buffer_depth}), "
-            f"accumulation_buffer_depth >= {smallest.accumulation_words[0]} (is {config.accumulation_buffer_depth})"
+            f"accumulation_buffer_depth >= {smallest.accumulation_words[0]} (is {config.accumulation_buffer_depth})",
+            Reason.CAPACITY,
         )
     tilings, terms = _take(tilings, keep), _take(terms, keep)
     law = EnergyLaw.of(config)

@@ -16,33 +16,16 @@ from dataclasses import dataclass
 
 from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.costs import Reason
+from accelgym.costmodels.systolic.limits import within_limits
 from accelgym.costmodels.systolic.problem import Hardware, Problem
+from accelgym.costmodels.systolic.tile_grid import TileGrid, Tilings
 
 __all__ = ["MINIMUM_PASS", "TileTerms", "Tilings", "tile_terms"]
 
+EXACT_LIMIT = 2**53
+"""Cycles up to which counts are exact in float64."""
 MINIMUM_PASS = 3
 """Cycles between two additions to one accumulation word, besides those of the addition: read, hold, write."""
-
-
-@dataclass(frozen=True)
-class Tilings:
-    """Tile sizes as int64 arrays of one shape."""
-
-    p1: Array
-    """Output rows of a tile; output stationary: blocks of ``rows`` pixels."""
-    q1: Array
-    """Output columns of a tile; output stationary: 1."""
-    k1: Array
-    """Blocks of ``columns`` output channels."""
-    c1: Array
-    """Blocks of ``rows`` input channels; output stationary: steps of the reduction ``C*R*S``."""
-    r1: Array
-    """Filter rows of a tile; output stationary: 1."""
-    s1: Array
-    """Filter columns of a tile; output stationary: 1."""
-    pixels_inner: Array
-    """bool. Without a tiled reduction: the tiles of one weight block follow each other (its weights are loaded
-    once); otherwise those of one input tile do (its inputs are loaded once). Ignored with a tiled reduction."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +74,6 @@ class TileTerms:
     """int8, values of :class:`~accelgym.costmodels.costs.Reason`."""
 
 
-def _ceil(a: Array, b: Array) -> Array:
-    return (a + b - 1) // b
-
-
 def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTerms:
     """Returns the terms of the cycle recurrence; all arguments broadcast against each other."""
     hw, layer, t = hardware, problem, tilings
@@ -104,25 +83,15 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
     def choose(a: Array, b: Array) -> Array:
         return xp.where(ws, a, b)
 
-    # A tile that holds one filter tap needs no halo: the loader then steps over the unused pixels.
-    tile_height = xp.where(t.r1 > 1, (t.p1 - 1) * layer.stride_y + (t.r1 - 1) * layer.dilation_y + 1, t.p1)
-    tile_width = xp.where(t.s1 > 1, (t.q1 - 1) * layer.stride_x + (t.s1 - 1) * layer.dilation_x + 1, t.q1)
-    taps = t.r1 * t.s1
+    grid = TileGrid.of(hardware, problem, tilings)
     pixels = t.p1 * t.q1
     stream = choose(pixels, t.c1)
-    input_words = choose(t.c1 * tile_height * tile_width, t.p1 * t.c1)
-    weight_words = choose(t.k1 * t.c1 * taps * hw.weight_words, t.k1 * t.c1)
+    input_words = choose(t.c1 * grid.tile_height * grid.tile_width, t.p1 * t.c1)
+    weight_words = grid.tile_weight_words
     accumulation_words = choose(t.k1 * pixels, t.k1 * t.p1 * hw.rows)
 
-    pixel_tiles = choose(
-        layer.N * _ceil(layer.P, t.p1) * _ceil(layer.Q, t.q1), _ceil(layer.N * layer.P * layer.Q, t.p1 * hw.rows)
-    )
-    channel_tiles = _ceil(layer.K, t.k1 * hw.columns)
-    reduction_tiles = choose(
-        _ceil(layer.C, t.c1 * hw.rows) * _ceil(layer.R, t.r1) * _ceil(layer.S, t.s1),
-        _ceil(layer.C * layer.R * layer.S, t.c1),
-    )
-    reduces = reduction_tiles > 1
+    pixel_tiles, channel_tiles, reduction_tiles = grid.pixels, grid.k, grid.reductions
+    reduces = grid.reduces
     holds_weights = ~reduces & t.pixels_inner
     inner = xp.where(reduces, reduction_tiles, xp.where(t.pixels_inner, pixel_tiles, channel_tiles))
     outer = layer.groups * xp.where(
@@ -137,7 +106,13 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         & (accumulation_words <= hw.accumulation_depth)
     )
     positive = (t.p1 > 0) & (t.q1 > 0) & (t.k1 > 0) & (t.c1 > 0) & (t.r1 > 0) & (t.s1 > 0)
-    reason = xp.where(positive, xp.where(fits, int(Reason.OK), int(Reason.CAPACITY)), int(Reason.BAD_VALUE))
+    runs = within_limits(hardware, problem, grid)
+    # Every engine busy one after the other, as a float, which does not overflow.
+    drain, load = accumulation_words * hw.output_beats, input_words * hw.input_beats + weight_words * hw.weight_beats
+    exact = 1.0 * outer * inner * (load + drain + grid.passes * pass_length) <= EXACT_LIMIT
+    reason = xp.where(exact, int(Reason.OK), int(Reason.OVERFLOW))
+    reason = xp.where(runs, reason, int(Reason.COUNTER))
+    reason = xp.where(positive, xp.where(fits, reason, int(Reason.CAPACITY)), int(Reason.BAD_VALUE))
     zero = stream * 0
     return TileTerms(
         input_load=input_words * hw.input_beats,
@@ -146,7 +121,7 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         stream=stream,
         spacing=choose(at_least, pass_length),
         pass_length=pass_length,
-        passes=choose(t.k1 * t.c1 * taps, t.p1 * t.k1),
+        passes=grid.passes,
         preload=choose(hw.weight_words, zero),
         latency=choose(hw.add_cycles * (hw.rows - 1) + 1, 2 * hw.rows)
         + hw.columns
@@ -166,6 +141,6 @@ def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTe
         weight_words=weight_words,
         accumulation_words=accumulation_words,
         inside=layer.groups * layer.N * layer.K * layer.C * layer.taps_y * layer.taps_x + zero,
-        valid=fits & positive,
+        valid=fits & positive & runs & exact,
         reason=reason,
     )

@@ -61,6 +61,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 _CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}")
+_GROUPED = re.compile(r"(?<![A-Za-z0-9_])[0-9.]+_[0-9]")
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -127,6 +128,8 @@ class Scope:
                 return text
         if isinstance(tree, ast.Constant) and isinstance(tree.value, str | bytes):
             return text
+        if _GROUPED.search(text):
+            raise ValueError("a number with _ can be read in two ways, allowed: digits alone")
         return self._value(tree)
 
     def _name(self, name: str) -> Any:

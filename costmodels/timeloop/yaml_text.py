@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.strict_yaml import StrictLoader
 
 __all__ = ["Tagged", "load_yaml"]
 
@@ -22,12 +23,12 @@ class Tagged(dict[str, Any]):
     tag: str = ""
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that keeps v0.4's node tags and reads dates as text."""
+class _Loader(StrictLoader):
+    """Strict loader that keeps v0.4's node tags and reads dates as text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012
         first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for first, rules in StrictLoader.yaml_implicit_resolvers.items()
     }
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
@@ -89,7 +90,7 @@ def load_yaml(text: str, where: str) -> Any:
 
 
 class _Check:
-    """Counts what the document grows to, and finds what a constructor would take in silence."""
+    """Counts what the document grows to."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -121,12 +122,6 @@ class _Check:
             return node.value  # type: ignore[no-any-return]
         if not isinstance(node, yaml.MappingNode):
             return ()
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
-                if key.value in seen:
-                    raise self.error(key, f"key {key.value!r} appears twice")
-                seen.add(key.value)
         return [child for pair in node.value for child in pair]
 
     def error(self, node: yaml.Node, message: str) -> InputError:

@@ -79,8 +79,13 @@ class Layer:
                 raise InputError(f"layer {self.name!r}: {dim} is {value!r}, allowed 1..{MAX_DIM}")
         for field, low in (("stride", 1), ("padding", 0), ("dilation", 1)):
             pair = getattr(self, field)
-            if len(pair) != 2 or any(not isinstance(v, int) or v < low for v in pair):
-                raise InputError(f"layer {self.name!r}: {field} is {pair!r}, allowed two integers >= {low}")
+            if len(pair) != 2 or any(not isinstance(v, int) or not low <= v <= MAX_DIM for v in pair):
+                raise InputError(f"layer {self.name!r}: {field} is {pair!r}, allowed two integers {low}..{MAX_DIM}")
+        for axis, size in (("height", self.input_height), ("width", self.input_width)):
+            if size > MAX_DIM:
+                raise InputError(f"layer {self.name!r}: the windows reach an input {axis} of {size}, allowed {MAX_DIM}")
+        if self.input_words > MAX_MACS:
+            raise InputError(f"layer {self.name!r}: {self.input_words:.3e} inputs exceed the exact range 2**53")
         if not self.is_compute:
             return
         if self.K % self.groups or self.C % self.groups:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.strict_yaml import StrictLoader
 
 __all__ = ["Key", "YamlSource", "read_yaml"]
 
@@ -34,8 +35,8 @@ class YamlSource:
         return InputError(f"{self.path}:{line}:{column}: {dotted + ': ' if dotted else ''}{message}")
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe loader that reads application tags such as Timeloop's ``!Container`` as plain nodes."""
+class _Loader(StrictLoader):
+    """Strict loader that reads application tags such as Timeloop's ``!Container`` as plain nodes."""
 
     def untagged(self, suffix: str, node: yaml.Node) -> Any:
         """Constructs a node without regard to its tag."""
@@ -53,7 +54,7 @@ def read_yaml(path: Path) -> YamlSource:
     """Reads a YAML mapping; application tags (``!name``) are ignored.
 
     Raises:
-        InputError: The file cannot be read, is no YAML, is empty or is not a mapping.
+        InputError: The file cannot be read, is no YAML, gives a key twice, is empty or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -27,7 +27,7 @@ __all__ = ["NO_TILING", "distinct_layers", "fastest_cycles"]
 Ints = npt.NDArray[np.int64]
 
 NO_TILING = np.iinfo(np.int64).max
-"""Cycles of a configuration whose buffers hold no tile of a layer."""
+"""Cycles of a configuration that runs no tiling of a layer."""
 
 _CELLS = 200_000
 _WINDOW = 32
@@ -54,7 +54,7 @@ def fastest_cycles(widest: SystolicConfig, hardware: Hardware, layer: Layer) -> 
         layer: The layer.
 
     Returns:
-        Cycles, shape ``(n,)``; :data:`NO_TILING` where no tiling fits.
+        Cycles, shape ``(n,)``; :data:`NO_TILING` where no tiling fits the buffers and counters.
     """
     problem = Problem.of([layer])
     tilings = candidate_tilings(widest, layer)

@@ -126,7 +126,7 @@ class HwGenVectorEnv(LaneVectorEnv):
         if not good.any():
             return
         winners = lanes[good]
-        cycles = self.task.cycles(self._design[winners]).astype(np.float64)
+        cycles = self.task.objective(self._design[winners])
         self._objective[winners] = cycles
         rewards[winners] = self.task.ideal_cycles / cycles
         improves = cycles < self._best[winners]

@@ -92,13 +92,14 @@ class HwGenTask(Task):
     def evaluate(self, designs: Designs) -> Outcome:
         rows = self.space.check(designs)
         index = self._flat(rows)
-        cycles = self.cycles(rows).astype(np.float64)
-        overshoot = self._overshoot[index]
+        cycles = self.objective(rows)
+        runs = np.isfinite(cycles)
+        overshoot = np.where(runs, self._overshoot[index], np.inf)
         return Outcome(
             objective=cycles,
             feasible=overshoot == 0,
             violation=overshoot,
-            valid=np.ones(len(rows), dtype=bool),
+            valid=runs,
             costs={
                 "latency_cycles": cycles,
                 "latency_ms": cycles / self.spec.clock_ghz * 1e-6,
@@ -108,8 +109,16 @@ class HwGenTask(Task):
             },
         )
 
+    def objective(self, designs: Designs) -> Floats:
+        """Returns the cycles of the workload, infinite for designs that do not run all of it, shape ``(n,)``."""
+        cycles = self.cycles(designs)
+        return np.where(cycles == NO_TILING, np.inf, cycles.astype(np.float64))
+
     def cycles(self, designs: Designs) -> Ints:
-        """Returns the cycles of the workload, shape ``(n,)``; designs with equal hardware are counted once."""
+        """Returns the cycles of the workload, shape ``(n,)``; designs with equal hardware are counted once.
+
+        :data:`NO_TILING` where a layer exceeds the buffers, counters or addresses of a design.
+        """
         keys = [tuple(row) for row in self._decoder.hardware_keys(designs).tolist()]
         missing = {key: row for key, row in zip(keys, designs, strict=True) if key not in self._cycles}
         if missing:
@@ -127,7 +136,9 @@ class HwGenTask(Task):
             widest[SIZED] = self.space.nvec[SIZED] - 1
             part = Hardware(**{name: column[mine] for name, column in vars(hardware).items()})
             for layer, count in self.layers:
-                total[mine] += count * fastest_cycles(self.config(widest), part, layer)
+                cycles = fastest_cycles(self.config(widest), part, layer)
+                runs = (cycles != NO_TILING) & (total[mine] != NO_TILING)
+                total[mine] = np.where(runs, total[mine] + count * np.where(runs, cycles, 0), NO_TILING)
         return total
 
     # -- limits: every design of the space, once -----------------------------------------------------------
@@ -257,6 +268,11 @@ class HwGenTask(Task):
             counted += len(rows)
             if cycles.min() < best:
                 best, design = int(cycles.min()), rows[cycles.argmin()]
+        if best == NO_TILING:
+            raise InputError(
+                f"workload {self.workload.name!r}: no design within the limits runs all of its layers; each exceeds "
+                "the buffers, counters or addresses with one of them"
+            )
         return Certificate(
             value=float(best),
             design=tuple(int(i) for i in design),

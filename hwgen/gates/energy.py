@@ -32,6 +32,7 @@ from accelgym.hwgen.gates.netlist import Netlist, flatten
 from accelgym.hwgen.gates.prices import Prices, price
 from accelgym.hwgen.gates.simulator import run_layers
 from accelgym.hwgen.golden import golden_outputs
+from accelgym.hwgen.memory_needed import require_memory
 from accelgym.hwgen.program import Program, compile_layer
 from accelgym.hwgen.simulator import Job
 from accelgym.hwgen.stimulus import Operands, Stimulus, draw_operands
@@ -170,6 +171,7 @@ def measure_energy(
     zeros: float = 0.0,
     types: Sequence[OperandTypes] | None = None,
     tilings: Sequence[Tiling] | None = None,
+    rectify: Sequence[bool] | None = None,
     library: Library | None = None,
     cache: ContentCache | None = None,
 ) -> EnergyRecord:
@@ -184,6 +186,7 @@ def measure_energy(
         zeros: Share of the inputs that is set to zero, as after a rectifier.
         types: Number formats of each layer; what is open, or None, runs with every format of the accelerator.
         tilings: One a layer; the fastest ones when None.
+        rectify: Of each layer, whether its negative outputs become zero; none do when None.
         library: Cells with energies; our own when None.
         cache: Where modules, programs and records are kept.
 
@@ -203,13 +206,17 @@ def measure_energy(
     liberty = content_key(cells.text)
     tools = f"{yosys_version()}; {tool_versions()}"
     runs = [
-        (run, layer, tiling or schedule(run, layer).tiling)
-        for run, layer, tiling in planned_runs(config, layers, types, tilings)
+        (run, layer, tiling or schedule(run, layer).tiling, rectified)
+        for run, layer, tiling, rectified in planned_runs(config, layers, types, tilings, rectify)
     ]
+    require_memory([run[:3] for run in runs])
     described = json.dumps(
         [
             settings,
-            [[run.model_dump(mode="json"), asdict(layer), asdict(tiling)] for run, layer, tiling in runs],
+            [
+                [run.model_dump(mode="json"), asdict(layer), asdict(tiling), rectified]
+                for run, layer, tiling, rectified in runs
+            ],
             seed,
             zeros,
         ],
@@ -220,7 +227,8 @@ def measure_energy(
         netlist = _netlist(design, cells, store)
         prices = price(netlist, cells)
         measured = tuple(
-            _measure_layer(run, netlist, prices, layer, tiling, seed, zeros, store) for run, layer, tiling in runs
+            _measure_layer(run, netlist, prices, layer, tiling, rectified, seed, zeros, store)
+            for run, layer, tiling, rectified in runs
         )
         record = EnergyRecord(
             config=settings,
@@ -258,6 +266,7 @@ def _measure_layer(
     prices: Prices,
     layer: Layer,
     tiling: Tiling,
+    rectify: bool,
     seed: int,
     zeros: float,
     store: ContentCache,
@@ -266,11 +275,11 @@ def _measure_layer(
     if not terms.valid.all():
         raise InputError(f"layer {layer.name!r}: {tiling} does not fit the buffers")
     cycles = int(layer_cycles(terms)[0])
-    program: Program = replace(compile_layer(config, layer, tiling), cycle_limit=2 * cycles + 1000)
+    program: Program = replace(compile_layer(config, layer, tiling, rectify=rectify), cycle_limit=2 * cycles + 1000)
     operands = _operands(config, layer, seed, zeros)
     job = Job(program, program.input_image(operands), program.weight_image(operands))
     (run,), (toggles,) = run_layers(netlist, config, [job], store)
-    golden = golden_outputs(config, layer, program.grid, operands)
+    golden = golden_outputs(config, layer, program.grid, operands, rectify=rectify)
     modules = [
         ModuleEnergy(owner.module, owner.part, *figures)
         for owner, *figures in zip(
@@ -292,7 +301,7 @@ def _measure_layer(
         macs=layer.macs,
         cycles=run.cycles,
         cycles_model=cycles,
-        bit_exact=run.done and not run.stray_accesses and np.array_equal(program.outputs(run.outputs), golden),
+        bit_exact=not run.errors.named() and np.array_equal(program.outputs(run.outputs), golden),
         modules=tuple(sorted(modules, key=lambda row: (-row.total_pj, row.module, row.part))),
         sram_pj=float(law.buffers(moved)[0]),
         memory_pj=float(law.memory(moved)[0]),

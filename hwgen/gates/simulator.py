@@ -30,7 +30,7 @@ PORTS = (
 
 
 def _program(harness: str, cache: ContentCache) -> Path:
-    text = harness_text("requests.h", "gates.h", harness)
+    text = harness_text("requests.h", "bench.h", "gates.h", harness)
 
     def build(folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix="accelgym-build-") as name:

@@ -1,13 +1,46 @@
-// Runs layers on the gates of an accelerator: the requests and responses of layers.cpp, and the transitions of every net.
+// Runs layers on the gates of an accelerator: the requests and responses of bench.h, and the transitions of every net.
 //
-// usage: gate_layers NETLIST REQUEST RESPONSE TOGGLES
+// usage: gate_layers NETLIST REQUEST RESPONSE TOGGLES LATENCY
 // Toggles, per job: u64 for every net, between the settled values of the cycles from start to done.
 namespace {
 
 enum Port { kReset, kStart, kConfigWrite, kConfigAddress, kConfigData, kInputData, kWeightData, kInputRead, kInputAddr,
             kWeightRead, kWeightAddr, kOutputWrite, kOutputAddr, kOutputData, kDone };
 
-size_t bytes(const std::vector<uint32_t>& port) { return (port.size() + 7) / 8; }
+class Design {
+  public:
+    Design(Netlist& netlist, std::FILE* toggles) : netlist_(netlist), toggles_(toggles) {}
+    size_t bits(Port port) const { return netlist_.ports[port].size(); }
+    void control(bool reset, bool start) { set(kReset, reset); set(kStart, start); }
+    void configure(bool write, uint32_t address, uint32_t data) {
+        set(kConfigWrite, write);
+        set(kConfigAddress, address);
+        set(kConfigData, data);
+    }
+    void respond(const uint8_t* input, const uint8_t* weight) {
+        netlist_.set_bytes(netlist_.ports[kInputData], input);
+        netlist_.set_bytes(netlist_.ports[kWeightData], weight);
+    }
+    void settle() { netlist_.settle(); }
+    void edge() { netlist_.edge(); }
+    Access input() const { return {get(kInputRead) != 0, get(kInputAddr)}; }
+    Access weight() const { return {get(kWeightRead) != 0, get(kWeightAddr)}; }
+    Access output() const { return {get(kOutputWrite) != 0, get(kOutputAddr)}; }
+    bool done() const { return get(kDone); }
+    void take_output(uint8_t* to) const { netlist_.get_bytes(netlist_.ports[kOutputData], to); }
+    void begins() { netlist_.start_counting(); }
+    void observes() { netlist_.count(); }
+    void ends() {
+        netlist_.flush();
+        std::fwrite(netlist_.toggles.data(), 8, netlist_.toggles.size(), toggles_);
+    }
+
+  private:
+    void set(Port port, uint64_t number) { netlist_.set(netlist_.ports[port], number); }
+    uint64_t get(Port port) const { return netlist_.get(netlist_.ports[port]); }
+    Netlist& netlist_;
+    std::FILE* toggles_;
+};
 
 }  // namespace
 
@@ -17,63 +50,10 @@ int main(int argc, char** argv) {
     Reader in(argv[2]);
     std::FILE* out = std::fopen(argv[3], "wb");
     std::FILE* toggles = std::fopen(argv[4], "wb");
-    const size_t latency = std::strtoul(argv[5], nullptr, 10);
     if (!out || !toggles) return 3;
-    const auto& port = netlist.ports;
-    auto clock = [&] { netlist.settle(); netlist.edge(); };
-
-    const uint32_t jobs = in.number<uint32_t>();
-    for (uint32_t job = 0; job < jobs; ++job) {
-        netlist.set(port[kReset], 1);
-        netlist.set(port[kStart], 0);
-        netlist.set(port[kConfigWrite], 1);
-        const uint32_t registers = in.number<uint32_t>();
-        for (uint32_t i = 0; i < registers; ++i) {
-            netlist.set(port[kConfigAddress], in.number<uint32_t>());
-            netlist.set(port[kConfigData], in.number<uint32_t>());
-            clock();
-        }
-        netlist.set(port[kConfigWrite], 0);
-        for (int i = 0; i < 4; ++i) clock();  // reset takes the base addresses
-        ReadPort input(in.block(in.number<uint32_t>() * bytes(port[kInputData])), port[kInputData].size(), latency);
-        ReadPort weight(in.block(in.number<uint32_t>() * bytes(port[kWeightData])), port[kWeightData].size(), latency);
-        const uint32_t output_beats = in.number<uint32_t>();
-        const size_t beat = bytes(port[kOutputData]);
-        std::vector<uint8_t> output(output_beats * beat, 0xA5);
-        const uint64_t limit = in.number<uint64_t>();
-
-        netlist.set(port[kReset], 0);
-        netlist.set(port[kStart], 1);
-        netlist.settle();
-        netlist.start_counting();
-        netlist.edge();
-        netlist.set(port[kStart], 0);
-        uint64_t cycles = 0;
-        uint32_t done = 0, stray = 0;
-        while (!done && cycles < limit) {
-            netlist.set_bytes(port[kInputData], input.respond());
-            netlist.set_bytes(port[kWeightData], weight.respond());
-            netlist.settle();
-            netlist.count();
-            input.request(netlist.get(port[kInputRead]), netlist.get(port[kInputAddr]));
-            weight.request(netlist.get(port[kWeightRead]), netlist.get(port[kWeightAddr]));
-            if (netlist.get(port[kOutputWrite])) {
-                const uint64_t address = netlist.get(port[kOutputAddr]);
-                if (address < output_beats) netlist.get_bytes(port[kOutputData], output.data() + address * beat);
-                else ++stray;
-            }
-            done = netlist.get(port[kDone]);
-            netlist.edge();
-            ++cycles;
-        }
-        netlist.flush();
-        stray += input.stray() + weight.stray();
-        std::fwrite(&done, 4, 1, out);
-        std::fwrite(&cycles, 8, 1, out);
-        std::fwrite(&stray, 4, 1, out);
-        std::fwrite(output.data(), 1, output.size(), out);
-        std::fwrite(netlist.toggles.data(), 8, netlist.toggles.size(), toggles);
-    }
+    Design design(netlist, toggles);
+    Bench<Design>(design, design.bits(kInputData), design.bits(kWeightData), design.bits(kOutputData),
+                  std::strtoul(argv[5], nullptr, 10)).run(in, out);
     const bool closed = std::fclose(out) == 0;
     return std::fclose(toggles) == 0 && closed ? 0 : 5;
 }

@@ -1,4 +1,4 @@
-// What harnesses read their requests with, and the memories behind the read ports of an accelerator.
+// What harnesses read their requests with, and the memory behind a read port of an accelerator.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -38,20 +38,19 @@ class ReadPort {
         const int64_t address = flight_[head_];
         return address >= 0 ? memory_.data() + address * beat_ : rubbish_.data();
     }
-    void request(bool read, uint64_t address) {
-        const bool known = address * beat_ + beat_ <= memory_.size();
-        stray_ += read && !known;
+    // One cycle; returns whether the address is that of a beat.
+    bool request(bool read, uint64_t address) {
+        const bool known = address < memory_.size() / beat_;
         flight_[head_] = read && known ? int64_t(address) : -1;
         head_ = (head_ + 1) % flight_.size();
+        return known;
     }
-    uint32_t stray() const { return stray_; }
   private:
     std::vector<uint8_t> memory_;
     size_t beat_;
     std::vector<uint8_t> rubbish_;
     std::vector<int64_t> flight_;
     size_t head_ = 0;
-    uint32_t stray_ = 0;
 };
 
 }  // namespace

@@ -40,8 +40,8 @@ module accelerator #(
 ) (
     input  wire                         clk,
     input  wire                         rst,
-    input  wire                         start,
-    output wire                         done,          // with the last output beat
+    input  wire                         start,         // once the run-time parameters are written
+    output wire                         done,          // with the last output beat; `start` may come a cycle later
     // configuration bus
     input  wire                         config_write,
     input  wire [9:0]                   config_address,
@@ -84,10 +84,12 @@ module accelerator #(
     localparam WM = W_TYPES > 1 ? $clog2(W_TYPES) : 1;
     localparam INPUT_LOOPS = 12, WEIGHT_LOOPS = 6, PASS_LOOPS = 6, OUTPUT_LOOPS = 9;
 
+    // A layer runs from `start` to `done`; `start` clears what the one before it left, and is ignored meanwhile.
     reg running;
+    wire clear = rst | (start & ~running);
     always @(posedge clk)
         if (rst) running <= 1'b0;
-        else running <= running | start;
+        else running <= running ? ~done : start;
 
     // Run-time parameters. hwgen/program.py holds the same address map.
     wire [INPUT_LOOPS*CB-1:0] input_trips, input_y_jumps, input_x_jumps;
@@ -159,7 +161,7 @@ module accelerator #(
         .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(CB), .PADDED(1),
         .PADDING(LOADED_PADDING[INPUT_LOADED-1:0])
     ) input_loader (
-        .clk(clk), .rst(rst), .running(running), .trips(input_trips), .jumps(input_jumps),
+        .clk(clk), .rst(clear), .running(running), .trips(input_trips), .jumps(input_jumps),
         .y_base(input_image[3*CB +: CB]), .y_jumps(input_y_jumps), .height(input_image[2*CB +: CB]),
         .x_base(input_image[CB +: CB]), .x_jumps(input_x_jumps), .width(input_image[0 +: CB]),
         .base(input_base), .mem_read(input_read), .mem_addr(input_addr), .mem_data(input_data),
@@ -190,7 +192,7 @@ module accelerator #(
         .BEATS(WEIGHT_BEATS), .TILE_LOOPS(2), .LOOPS(WEIGHT_LOOPS),
         .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(1), .PADDED(0)
     ) weight_loader (
-        .clk(clk), .rst(rst), .running(running), .trips(weight_trips), .base({MB{1'b0}}), .jumps(weight_jumps),
+        .clk(clk), .rst(clear), .running(running), .trips(weight_trips), .base({MB{1'b0}}), .jumps(weight_jumps),
         .y_base(1'b0), .y_jumps({WEIGHT_LOOPS{1'b0}}), .height(1'b0),
         .x_base(1'b0), .x_jumps({WEIGHT_LOOPS{1'b0}}), .width(1'b0),
         .mem_read(weight_read), .mem_addr(weight_addr), .mem_data(weight_data),
@@ -221,7 +223,7 @@ module accelerator #(
         .LANES(ROWS), .GROUP(LANE_GROUP), .HOP(ADD_CYCLES), .CODE_BITS(X_BITS), .LANE_BITS(X_LANE_BITS),
         .TAIL_BITS(SCALED * SCALE_BITS), .ADDR_BITS(IA), .MODE_BITS(XM)
     ) input_buffer (
-        .clk(clk), .rst(rst), .mode(input_mode),
+        .clk(clk), .rst(clear), .mode(input_mode),
         .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
         .read(input_step), .read_addr(input_step_addr), .read_raw(1'b0), .lanes(x), .tail(x_scale)
     );
@@ -229,7 +231,7 @@ module accelerator #(
         .WEIGHTS(1), .LANES(COLUMNS), .GROUP(LANE_GROUP), .CODE_BITS(W_BITS), .LANE_BITS(W_LANE_BITS), .RAW(SCALED),
         .ADDR_BITS(WA), .MODE_BITS(WM)
     ) weight_buffer (
-        .clk(clk), .rst(rst), .mode(weight_mode),
+        .clk(clk), .rst(clear), .mode(weight_mode),
         .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
         .read(weight_step), .read_addr(weight_step_addr), .read_raw(reads_scale), .lanes(w), .tail(unused_tail)
     );
@@ -238,10 +240,10 @@ module accelerator #(
     localparam WEIGHT_TAIL = (COLUMNS - 1) / LANE_GROUP * LANE_GROUP - MEMORY_LATENCY;
     wire input_done, weight_done;
     delay_line #(.CYCLES(INPUT_TAIL > 0 ? INPUT_TAIL : 0)) input_release (
-        .clk(clk), .rst(rst), .d(input_done), .q(input_released)
+        .clk(clk), .rst(clear), .d(input_done), .q(input_released)
     );
     delay_line #(.CYCLES(WEIGHT_TAIL > 0 ? WEIGHT_TAIL : 0)) weight_release (
-        .clk(clk), .rst(rst), .d(weight_done), .q(weight_released)
+        .clk(clk), .rst(clear), .d(weight_done), .q(weight_released)
     );
 
     // Passes.
@@ -253,12 +255,12 @@ module accelerator #(
         .LOOPS(PASS_LOOPS), .STREAM_LOOPS(2), .COUNT_BITS(CB), .ACCUMULATION_BANKS(1 << AB),
         .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 3 + ADD_CYCLES) ? ROWS : 3 + ADD_CYCLES)
     ) streamer (
-        .clk(clk), .rst(rst), .running(running), .trips(pass_trips), .reduction_trips(reduction_trips),
+        .clk(clk), .rst(clear), .running(running), .trips(pass_trips), .reduction_trips(reduction_trips),
         .tile_ready(tile_ready), .pass_ready(pass_ready), .output_drained(output_drained),
         .pass_start(pass_start), .pass_end(pass_end), .tile_end(tile_end), .step(input_step), .carry(pass_carry)
     );
     operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(IA)) input_window (
-        .clk(clk), .rst(rst), .jumps(input_read_jumps), .hold_trips(input_hold),
+        .clk(clk), .rst(clear), .jumps(input_read_jumps), .hold_trips(input_hold),
         .filled(input_filled), .released(input_done), .available(input_available),
         .step(input_step), .tile_end(tile_end), .carry(pass_carry), .read_addr(input_step_addr)
     );
@@ -272,14 +274,14 @@ module accelerator #(
         if (OUTPUT_STATIONARY == 0) begin : weight_stationary
             // Marks of the words; the array takes a word two cycles after its read.
             wire block_start, swap, w_first, w_scale;
-            delay_line #(.CYCLES(1)) swap_line (.clk(clk), .rst(rst), .d(pass_start), .q(swap));
+            delay_line #(.CYCLES(1)) swap_line (.clk(clk), .rst(clear), .d(pass_start), .q(swap));
             delay_line #(.WIDTH(2), .CYCLES(2)) marks_line (
-                .clk(clk), .rst(rst), .d({block_start, reads_scale}), .q({w_first, w_scale})
+                .clk(clk), .rst(clear), .d({block_start, reads_scale}), .q({w_first, w_scale})
             );
             weight_feeder #(
                 .WORDS(ROWS + SCALE_WORDS), .SCALE_WORDS(SCALE_WORDS), .ADDR_BITS(WA), .COUNT_BITS(CB)
             ) feeder (
-                .clk(clk), .rst(rst), .running(running), .pass_trips(tile_passes), .hold_trips(weight_hold),
+                .clk(clk), .rst(clear), .running(running), .pass_trips(tile_passes), .hold_trips(weight_hold),
                 .filled(weight_filled), .released(weight_done), .pass_start(pass_start), .fed(pass_ready),
                 .block_start(block_start), .scale_word(reads_scale), .read(weight_step), .read_addr(weight_step_addr)
             );
@@ -290,7 +292,7 @@ module accelerator #(
                 .CONVERT(CONVERT), .TERM_BITS(TERM_BITS), .SCALED(SCALED), .SCALE_BITS(SCALE_BITS),
                 .SCALE_WORDS(SCALED != 0 ? SCALE_WORDS : 1), .CODE_BITS(SCALE_PART_BITS)
             ) array (
-                .clk(clk), .rst(rst), .swap(swap), .x(x), .x_scale(x_scale), .block_start(w_first),
+                .clk(clk), .rst(clear), .swap(swap), .x(x), .x_scale(x_scale), .block_start(w_first),
                 .scale_word(w_scale), .w(w), .result(result)
 `ifdef PSUM_TRACE
                 , .trace(trace_psum)
@@ -298,17 +300,17 @@ module accelerator #(
             );
             localparam RESULT_CYCLES = ADD_CYCLES * (ROWS - 1) + 2 + PIPELINE + 2 * CONVERT * ADD_CYCLES - AHEAD;
             delay_line #(.CYCLES(RESULT_CYCLES)) result_delay (
-                .clk(clk), .rst(rst), .d(input_step), .q(result_valid)
+                .clk(clk), .rst(clear), .d(input_step), .q(result_valid)
             );
             wire unused = &{1'b0, pass_end, weight_read_jumps};
         end else begin : output_stationary
             wire weights_available;
             wire x_first, x_last;
             delay_line #(.WIDTH(2), .CYCLES(2)) marks_line (
-                .clk(clk), .rst(rst), .d({pass_start, pass_end}), .q({x_first, x_last})
+                .clk(clk), .rst(clear), .d({pass_start, pass_end}), .q({x_first, x_last})
             );
             operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(WA)) weight_window (
-                .clk(clk), .rst(rst), .jumps(weight_read_jumps), .hold_trips(weight_hold),
+                .clk(clk), .rst(clear), .jumps(weight_read_jumps), .hold_trips(weight_hold),
                 .filled(weight_filled), .released(weight_done), .available(weights_available),
                 .step(weight_step), .tile_end(tile_end), .carry(pass_carry), .read_addr(weight_step_addr)
             );
@@ -319,7 +321,7 @@ module accelerator #(
                 .ROWS(ROWS), .COLUMNS(COLUMNS), .X_BITS(X_LANE_BITS), .W_BITS(W_LANE_BITS), .PSUM_BITS(PSUM_BITS),
                 .PIPELINE(PIPELINE), .CONVERT(CONVERT), .TERM_BITS(TERM_BITS), .AHEAD(AHEAD)
             ) array (
-                .clk(clk), .rst(rst), .first(x_first), .last(x_last), .x(x), .w(w),
+                .clk(clk), .rst(clear), .first(x_first), .last(x_last), .x(x), .w(w),
                 .valid(result_valid), .result(result)
 `ifdef PSUM_TRACE
                 , .trace(trace_psum)
@@ -340,7 +342,7 @@ module accelerator #(
         .LANES(COLUMNS), .GROUP(LANE_GROUP), .PSUM_BITS(TERM_BITS), .BITS(ACCUMULATION_BITS), .ADD_CYCLES(ADD_CYCLES),
         .LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(AA), .BANK_BITS(AB)
     ) accumulation (
-        .clk(clk), .rst(rst), .trips(result_trips), .base(result_jumps[PASS_LOOPS*AA +: AA]),
+        .clk(clk), .rst(clear), .trips(result_trips), .base(result_jumps[PASS_LOOPS*AA +: AA]),
         .jumps(result_jumps[PASS_LOOPS*AA-1:0]), .reduce_mask(reduce_mask), .reduction_trips(reduction_trips),
         .valid(result_valid), .psum(result), .output_ready(output_ready),
         .drain_read(drain_read), .drain_addr(drain_addr), .drain_data(drain_data)
@@ -353,7 +355,7 @@ module accelerator #(
         .BEATS((OUTPUT_WORD + OUTPUT_PORT_BITS - 1) / OUTPUT_PORT_BITS), .ADDR_BITS(AA), .BANK_BITS(AB),
         .MEM_ADDR_BITS(MB)
     ) drain (
-        .clk(clk), .rst(rst), .trips(output_trips), .base({MB{1'b0}}), .jumps(output_jumps),
+        .clk(clk), .rst(clear), .trips(output_trips), .base({MB{1'b0}}), .jumps(output_jumps),
         .output_ready(output_ready), .drained(output_drained),
         .read(drain_read), .read_addr(drain_addr), .take(take), .word(output_word),
         .mem_write(output_write), .mem_addr(output_addr), .mem_data(output_data), .done(done)

@@ -3,8 +3,10 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,41 @@ def test_the_table_says_verified(folder):
     assert code == 0
     assert "conv" in out
     assert out.rstrip().splitlines()[-1].startswith("verified, seed 0")
+
+
+def test_an_interrupted_proof_says_how_to_go_on(folder):
+    process = start(folder, "rtl", "verify", "acc.yaml", "--layers", "layers.csv", "--seed", "5")
+    deadline = time.monotonic() + 60
+    while not list((folder / "cache").rglob(".building-*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "interrupted; the same command goes on from here\n"
+    assert not list((folder / "cache").rglob(".building-*"))
+
+
+def test_a_layer_may_be_rectified(folder):
+    (folder / "rectified.csv").write_text(
+        "name,kind,N,K,C,P,Q,R,S,stride,padding,dilation,rectify\nrectified,gemm,1,6,7,4,1,1,1,1,0,1,1\n"
+        "plain,gemm,1,6,7,4,1,1,1,1,0,1,\n"
+    )
+    code, out, errors = run(folder, "rtl", "verify", "acc.yaml", "--layers", "rectified.csv", "--json")
+    assert code == 0, errors
+    assert [layer["rectify"] for layer in json.loads(out)["layers"]] == [True, False]
+    (folder / "rectified.csv").write_text((folder / "rectified.csv").read_text().replace("1,\n", "1,yes\n"))
+    code, _, errors = run(folder, "rtl", "verify", "acc.yaml", "--layers", "rectified.csv")
+    assert code == 2
+    assert "rectified.csv" in errors
+    assert "column 'rectify' is 'yes', allowed: 0, 1 or nothing" in errors
+
+
+def test_the_verilog_is_written(folder):
+    code, out, errors = run(folder, "rtl", "emit", "acc.yaml", "--out", "verilog/acc")
+    assert code == 0, errors
+    text = (folder / "verilog" / "acc" / "generated.v").read_text()
+    assert "module generated (" in text
+    assert out.startswith(f"{len(list((folder / 'verilog' / 'acc').iterdir()))} files in verilog/acc")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import subprocess
 from html import escape
 from html.parser import HTMLParser
 
@@ -117,3 +118,25 @@ def test_an_unfinished_benchmark_is_reported_as_such(finished, tmp_path):
 def test_a_folder_without_a_benchmark_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"manifest\.json"):
         build_report(tmp_path)
+
+
+@pytest.mark.needs("Chromium")
+def test_a_browser_draws_every_figure(report, tmp_path):
+    out, _, page, _ = report
+    browser = next(path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
+    dom = subprocess.run(
+        [*command, "--virtual-time-budget=20000", (out / "report.html").as_uri()],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    figures = [attrs["id"] for tag, attrs in page.tags if tag == "div" and "plotly-graph-div" in attrs.get("class", "")]
+    drawn = dict.fromkeys(figures, 0)
+    holder = None
+    for tag, attrs in Page(dom).tags:
+        holder = attrs["id"] if tag == "div" and attrs.get("id") in drawn else holder
+        if holder is not None and tag == "svg" and "main-svg" in (attrs.get("class") or ""):
+            drawn[holder] += 1
+    assert all(drawn.values()), drawn

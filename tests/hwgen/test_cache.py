@@ -1,6 +1,8 @@
 """The cache of simulators and records: damage is found, concurrent processes do not clash."""
 
+import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.cache import ContentCache, content_key
-from accelgym.hwgen.verification import VerificationRecord, verify
+from accelgym.hwgen.verification import verify
+from accelgym.hwgen.verification_record import VerificationRecord
 
 CONFIG = make_config(rows=2, columns=2)
 LAYERS = (Layer.gemm("product", M=4, K=3, C=5),)
@@ -123,7 +125,71 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
     assert files_of(cache) == []
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+def value(folder: Path) -> None:
+    (folder / "value").write_text("here")
+
+
+def test_a_cache_that_cannot_be_written_is_left_for_a_temporary_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"file.*cannot be written.*ACCELGYM_CACHE"):
-        ContentCache(tmp_path / "file").get_or_build(content_key("x"), lambda folder: None)
+    cache = ContentCache(tmp_path / "file")
+    with pytest.warns(UserWarning, match=r"file: cannot be written.*ACCELGYM_CACHE"):
+        folder, found = cache.get_or_build(content_key("x"), value)
+    assert not found
+    assert (folder / "value").read_text() == "here"
+    assert cache.get_or_build(content_key("x"), value) == (folder, True)  # No second warning.
+
+
+def test_a_disk_that_is_full_while_an_entry_is_built(tmp_path):
+    cache = ContentCache(tmp_path / "cache")
+
+    def full(folder: Path) -> None:
+        if tmp_path in folder.parents:
+            (folder / "value").write_text("ha")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        value(folder)
+
+    with pytest.warns(UserWarning, match="No space left"):
+        folder, _ = cache.get_or_build(content_key("x"), full)
+    assert (folder / "value").read_text() == "here"
+    assert files_of(ContentCache(tmp_path / "cache")) == []
+
+
+def test_a_failure_that_another_folder_does_not_mend_is_raised(tmp_path):
+    def broken(folder: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.warns(UserWarning, match="cannot be written"), pytest.raises(OSError, match="No space left"):
+        ContentCache(tmp_path).get_or_build(content_key("x"), broken)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from accelgym.hwgen.cache import ContentCache, content_key
+def slow(folder):
+    (folder / "half").write_text("")
+    print("building", flush=True)
+    time.sleep(60)
+ContentCache(Path(sys.argv[1])).get_or_build(content_key("x"), slow)
+"""
+
+
+def test_the_next_run_removes_what_a_killed_build_left(tmp_path):
+    """But nothing of a build that goes on."""
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    killed, living = (subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2))
+    try:
+        for process in (killed, living):
+            assert process.stdout is not None
+            assert process.stdout.readline() == "building\n"
+        killed.kill()
+        killed.wait()
+        assert len(list(tmp_path.rglob(".building-*"))) == 2
+        ContentCache(tmp_path).get_or_build(content_key("y"), lambda folder: None)
+        assert len(list(tmp_path.rglob(".building-*"))) == 1
+    finally:
+        for process in (killed, living):
+            process.kill()
+            process.communicate()
+    ContentCache(tmp_path).get_or_build(content_key("z"), lambda folder: None)
+    assert not list(tmp_path.rglob(".building-*"))

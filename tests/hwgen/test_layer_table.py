@@ -73,3 +73,28 @@ def test_missing_columns_and_rows_are_named(tmp_path):
         read_layers(table(tmp_path, header="name,N"))
     with pytest.raises(InputError, match="no layer below the header"):
         read_layers(table(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "message"),
+    [
+        (HEADER + ",K", ("c,conv,1,1,1,1,1,1,1,1,0,1,2",), "column 'K' stands twice, as columns 4 and 13"),
+        (HEADER + ",group", ("c,conv,1,1,1,1,1,1,1,1,0,1,2",), ":1:13: unknown column 'group'"),
+        (HEADER, ("c,conv,1,64,32",), ":2:6: the row has 5 cells, the header 12"),
+        (HEADER, ("c,conv,1,1,1,1,1,1,1,1,0",), ":2:12: the row has 11 cells"),
+        (HEADER, ("g,gemm,1,2,3",), ":2:6: the row has 5 cells"),
+        (HEADER, ("c,conv,1,1,1,1,1,1,1,1,0,1,7",), ":2:13: the row has 13 cells"),
+        (HEADER, ("c,conv,1,1,1,1,1,1,1,1,0,1", "c,conv,1,1,1,1,1,1,1,1,0,1"), ":3:1: layer 'c' stands in line 2"),
+        (HEADER, ("c,conv,1,1_0,1,1,1,1,1,1,0,1",), ":2:4: column 'K' is '1_0'"),
+        (HEADER, ("c,conv,1,1,1,1,1,1,1,\uff12,0,1",), ":2:10: column 'stride'"),
+        (HEADER, ("c,conv,1,8,8,8,8,3,3,999999999999,1,1",), ":2:10: column 'stride'"),
+    ],
+)
+def test_ambiguous_tables_are_refused(header, lines, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        read_layers(table(tmp_path, *lines, header=header))
+
+
+def test_empty_cells_behind_the_last_column_are_nothing(tmp_path):
+    (layer,) = read_layers(table(tmp_path, "g,gemm,1,2,3,4,,,,,,,,", header=HEADER + ","))
+    assert layer == Layer.gemm("g", M=4, K=2, C=3)

@@ -10,6 +10,7 @@ from pathlib import Path
 from accelgym.costmodels.csv_table import read_table
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.systolic.presets import scalesim, voyager
+from accelgym.costmodels.whole_file import whole_file
 
 __all__ = ["PRESETS", "evaluate_table"]
 
@@ -45,13 +46,10 @@ def evaluate_table(source: Path, target: Path, preset: str, array: str | None = 
             row.update(evaluate(row))
         except InputError as error:
             raise InputError(f"{source}: line {line}: {error}") from error
-    try:
-        with target.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*(name for name in header if name not in added), *added])
-            writer.writeheader()
-            writer.writerows(row for _, row in rows)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error})") from error
+    with whole_file(target) as file:
+        writer = csv.DictWriter(file, [*(name for name in header if name not in added), *added])
+        writer.writeheader()
+        writer.writerows(row for _, row in rows)
     return len(rows), sum(bool(row["cycles"]) for _, row in rows)
 
 

@@ -6,10 +6,11 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from accelgym.costmodels.csv_table import integer, refuse_repeated
 from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.workloads.layer import MAX_DIM
 
-__all__ = ["CsvRow", "read_csv", "read_text"]
+__all__ = ["CsvRow", "check_length", "column_positions", "read_csv", "read_text", "refuse_repeated_columns"]
 
 _MAX_BYTES = 64 * 2**20
 """Far above any table of layers; keeps a wrong file from filling the memory."""
@@ -36,8 +37,7 @@ class CsvRow:
         if column >= len(self.cells) or not self.cells[column]:
             raise self.error(column, f"column {name!r} is missing")
         text = self.cells[column]
-        digits = text.removeprefix("-")
-        value = int(text) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
+        value = integer(text)
         if value is None or not low <= value <= MAX_DIM:
             raise self.error(column, f"column {name!r} is {shown(text)}, allowed: integers {low}..{MAX_DIM}")
         return value
@@ -57,6 +57,50 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text: {error}") from error
+
+
+def column_positions(header: CsvRow) -> dict[str, int]:
+    """Returns the position of every named column.
+
+    Raises:
+        InputError: A column stands twice.
+    """
+    refuse_repeated_columns(header)
+    return {name: index for index, name in enumerate(header.cells) if name}
+
+
+def refuse_repeated_columns(header: CsvRow) -> None:
+    """Checks that no column stands twice.
+
+    Raises:
+        InputError: One does.
+    """
+    if repeated := refuse_repeated(header.cells):
+        raise header.error(0, repeated)
+
+
+def check_length(header: CsvRow, row: CsvRow, needed: int | None = None) -> None:
+    """Checks that a row has a cell for every column; empty cells behind the last column do not count.
+
+    Args:
+        header: The header.
+        row: A row below it.
+        needed: Cells without which the row is too short; those of the header when None.
+
+    Raises:
+        InputError: The row is shorter, or longer.
+    """
+    most = len(_without_empty_end(header.cells))
+    least = most if needed is None else needed
+    found = len(_without_empty_end(row.cells)) if len(row.cells) > most else len(row.cells)
+    if not least <= found <= most:
+        raise row.error(min(found, most), f"the row has {found} cells, the header {most}")
+
+
+def _without_empty_end(cells: tuple[str, ...]) -> tuple[str, ...]:
+    while cells and not cells[-1]:
+        cells = cells[:-1]
+    return cells
 
 
 def read_csv(path: Path) -> list[CsvRow]:

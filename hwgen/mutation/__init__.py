@@ -1,0 +1,1 @@
+"""Single-point faults of the hardware, by which verification itself is verified."""
