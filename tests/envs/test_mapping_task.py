@@ -95,9 +95,9 @@ def test_the_best_bypass_is_found():
 @given(
     st.sampled_from(
         [
-            Problem.conv("conv", K=4, C=2, P=4, Q=6, R=3, S=2),
-            Problem.conv("depthwise", K=4, C=4, P=4, Q=6, R=3, S=2, groups=4),
-            Problem.conv("strided", K=2, C=2, P=4, Q=4, R=3, S=3, stride=(2, 1), N=2),
+            Problem.conv("pointwise", K=4, C=2, P=4, Q=6, R=1, S=1),
+            Problem.conv("depthwise", K=4, C=4, P=4, Q=6, R=1, S=1, groups=4),
+            Problem.conv("patches", K=4, C=2, P=1, Q=1, R=3, S=2, N=2),
             Problem.gemm("batched", I=4, J=6, L=4, batch=3),
         ]
     ),
@@ -119,6 +119,11 @@ def test_some_dominant_order_is_as_good_as_any(problem, seed):
         ours = model.evaluate(Mappings(problem, architecture, drawn.factors, ranks)).breakdown
         found |= (np.array([ours[name] for name in names]) <= given_counts).all(axis=0)
     assert found.all()
+
+
+def test_every_order_is_tried_where_windows_slide():
+    task = MappingTask(problem=Problem.conv("conv", K=4, C=1, P=4, Q=1, R=3, S=1), machine=machine())
+    assert dominant_orders(task.mapspace, 0).tolist() == list(range(6))
 
 
 @settings(max_examples=20, deadline=None)
