@@ -64,6 +64,7 @@ class CoDesignTask(MappingTask):
             "env": self.env_id,
             "spec": self.spec.model_dump(mode="json"),
             **timeloop_document(self.problem, self.family.base),
+            "leakage": self.architecture.leakage,
             "model": [self.model.name, self.model.version, self.family.prices.name],
         }
 
@@ -157,7 +158,10 @@ class CoDesignTask(MappingTask):
     def on_machine(self, machine: int) -> MappingTask:
         """Returns the task of mapping the layer onto one machine of the family."""
         return MappingTask(
-            problem=self.problem, machine=self.family.machines[machine].architecture, objective=self.spec.objective
+            problem=self.problem,
+            machine=self.family.machines[machine].architecture,
+            objective=self.spec.objective,
+            leakage=self.spec.leakage,
         )
 
     def join(self, machine: int, designs: Designs) -> Designs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -69,6 +70,7 @@ class MappingTask(Task):
         self.spec = MappingSpec.parse(arguments)
         self.problem = problem = read_problem(self.spec, problem)
         machine = machine or read_architecture(self.spec.architecture, problem)
+        machine = replace(machine, leakage=self.spec.leakage or machine.leakage)
         self.mapspace = Mapspace(problem, machine, bypass=self.spec.bypass)
         self.architecture = self.mapspace.architecture
         self.model = LoopnestModel(problem, self.architecture)
@@ -87,6 +89,7 @@ class MappingTask(Task):
             "env": self.env_id,
             "spec": self.spec.model_dump(mode="json"),
             **timeloop_document(self.problem, self.architecture),
+            "leakage": self.architecture.leakage,
             "model": [self.model.name, self.model.version, self.model.technology],
         }
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accelgym
-from accelgym.costmodels.architecture import Architecture, Compute, StorageLevel
+from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, StorageLevel
 from accelgym.costmodels.architecture.presets import preset, preset_names
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
@@ -32,7 +32,7 @@ def machine(leakage=0.0):
     levels = (
         StorageLevel("DRAM", read_pj=64.0, write_pj=80.0, read_bw=2.0, write_bw=1.0),
         StorageLevel("SRAM", capacity_words=24, read_pj=5.0, write_pj=6.0, fanout_x=2, fanout_y=2, leakage_pj=leakage),
-        StorageLevel("RF", capacity_words=8, read_pj=1.0, write_pj=1.5, block_size=2),
+        StorageLevel("RF", capacity_words=8, read_pj=1.0, write_pj=1.5, block_size=2, leakage_pj=leakage / 2),
     )
     return Architecture("tiny", levels, Compute(mac_pj=2.0))
 
@@ -57,9 +57,10 @@ def every_mapping(problem, architecture):
     return Mappings(problem, architecture, factors, np.tile(ranks, (len(tilings), 1, 1)))
 
 
+@pytest.mark.parametrize("leakage", LEAKAGES)
 @pytest.mark.parametrize("problem", [GEMM, CONV1D, STRIDED], ids=lambda p: p.name)
-def test_the_reference_of_a_small_layer_is_the_optimum_of_all_mappings(problem):
-    architecture = machine(leakage=0.5)
+def test_the_reference_of_a_small_layer_is_the_optimum_of_all_mappings(problem, leakage):
+    architecture = replace(machine(leakage=0.5), leakage=leakage)
     costs = LoopnestModel(problem, architecture).evaluate(every_mapping(problem, architecture))
     energy, cycles = costs.energy_pj[costs.valid], costs.latency_cycles[costs.valid]
     for objective, values in (("energy", energy), ("latency", cycles), ("edp", energy * cycles)):
