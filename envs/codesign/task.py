@@ -13,7 +13,7 @@ from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.solvers.mapping import MachineTable, Solution
-from accelgym.costmodels.timeloop import timeloop_document, write_timeloop
+from accelgym.costmodels.timeloop import timeloop_document
 from accelgym.envs.codesign.landscape import audit_codesign
 from accelgym.envs.codesign.spec import CoDesignSpec
 from accelgym.envs.mapping.bounds import cost_floor
@@ -119,10 +119,6 @@ class CoDesignTask(MappingTask):
         return replace(mappings, architecture=self.family.machines[machine].architecture), self._costs(
             machine, mappings
         )
-
-    def artifacts(self, design: Designs) -> dict[str, str]:
-        mappings, _ = self.inspect(self.space.check(np.asarray(design)[None])[0])
-        return {"timeloop.yaml": write_timeloop(self.problem, mappings.architecture, mappings)}
 
     def fits(self, designs: Designs) -> Bools:
         return np.asarray(self.evaluate(designs).feasible)
