@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
+import warnings
 from collections.abc import Iterable
 
-__all__ = ["AccelGymError", "InputError", "MissingExtraError", "unknown_name"]
+__all__ = ["AccelGymError", "InputError", "InputWarning", "MissingExtraError", "shown", "unknown_name", "warn_input"]
 
 
 class AccelGymError(Exception):
@@ -17,6 +19,18 @@ class InputError(AccelGymError, ValueError):
 
     The command line prints the message and exits with code 2.
     """
+
+
+class InputWarning(UserWarning):
+    """An input was read, but a part of it has no effect or is taken in another way; the message names it.
+
+    The command line prints each message once, on standard error. Filter the category to silence or raise it.
+    """
+
+
+def warn_input(message: str) -> None:
+    """Issues an :class:`InputWarning`, the one way in which a reader says what it left out."""
+    warnings.warn(message, InputWarning, stacklevel=3)
 
 
 class MissingExtraError(AccelGymError, ImportError):
@@ -40,7 +54,23 @@ def unknown_name(what: str, name: object, allowed: Iterable[str]) -> InputError:
         The error, to be raised by the caller.
     """
     names = sorted(allowed)
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    near = [_cut(match, 100) for match in difflib.get_close_matches(str(name)[:100], names, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
-    shown = ", ".join(names) if len(names) <= 40 else f"{', '.join(names[:40])}, ... ({len(names)} in all)"
-    return InputError(f"unknown {what} {name!r}: {hint}valid: {shown}")
+    short = [_cut(n, 100) for n in names[:40]]
+    listed = ", ".join(short) if len(names) <= 40 else f"{', '.join(short)}, ... ({len(names)} in all)"
+    return InputError(f"unknown {what} {_cut(repr(name), 200)}: {hint}valid: {listed}")
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def shown(value: object) -> str:
+    """Returns a value for a message: one short line, however large or nested the value is."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring, short.maxother = 3, 60, 60
+    try:
+        text = short.repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = "a number of thousands of digits"
+    return _cut(text, 160)

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from accelgym.cli.console import out, print_json
 from accelgym.cli.mapping_text import print_costs, print_runs
-from accelgym.cli.settings import CountingOption, JsonOption
+from accelgym.cli.settings import CountingOption, JsonOption, parse_settings
 from accelgym.costmodels.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -30,7 +30,19 @@ def _imports() -> None:
 
 @app.command()
 def timeloop(
-    files: Annotated[list[Path], typer.Argument(help="YAML with problem, architecture and mapping, v0.3 or v0.4.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="YAML with problem, architecture and mapping, v0.3 or v0.4; a folder stands for its files."
+        ),
+    ],
+    define: Annotated[
+        list[str] | None,
+        typer.Option("--define", metavar="NAME=VALUE", help="Variable of a file that is a Jinja template; repeatable."),
+    ] = None,
+    template_root: Annotated[
+        Path | None, typer.Option(help="Folder below which templates may include files; their own by default.")
+    ] = None,
     counting: CountingOption = None,
     engine: Annotated[str, typer.Option(help="head, or v3.0.3.")] = "head",
     links: Annotated[
@@ -59,7 +71,7 @@ def timeloop(
     Every iteration is counted, without link transfers (Timeloop: TIMELOOP_DISABLE_TEMPORAL_EXTRAPOLATION=1,
     TIMELOOP_DISABLE_SPATIAL_EXTRAPOLATION=1, TIMELOOP_DISABLE_LINK_TRANSFERS=1); what timeloop-model prints without
     these is stated as well, and in full with --counting sampled. Leakage is Timeloop's. Components without an ERT or
-    ART are priced by the fitted 45 nm laws.
+    ART are priced by the fitted 45 nm laws. What has no effect is said on standard error.
     """
     from accelgym.costmodels.architecture import LEAKAGES
     from accelgym.costmodels.loopnest import COUNTINGS, ENGINES, LoopnestModel
@@ -75,7 +87,7 @@ def timeloop(
         raise unknown_name("leakage", leakage, LEAKAGES)
     forwarded = how != "closed" if links is None else links
     printed = None if compare is None else read_stats(compare)
-    found = read_timeloop(*files)
+    found = read_timeloop(*files, defines=parse_settings(define, "--define"), root=template_root)
     shown = ", ".join(map(str, files))
     if found.mappings is None:
         raise InputError(f"no 'mapping' section in {shown}")

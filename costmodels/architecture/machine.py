@@ -235,7 +235,9 @@ class Architecture:
         """
         if self.leakage == "whole_chip":
             return self.whole_leakage_pj
-        return sum(level.leakage_pj * count for level, count in zip(self.levels, used, strict=False) if level.leakage_pj)
+        return sum(
+            level.leakage_pj * count for level, count in zip(self.levels, used, strict=False) if level.leakage_pj
+        )
 
     def with_level(self, name: str, **changes: Any) -> Architecture:
         """Returns a copy with fields of one level replaced."""

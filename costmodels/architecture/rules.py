@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
 from accelgym.costmodels.architecture.problem import Problem
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, warn_input
 
 __all__ = ["Rules"]
 
@@ -120,6 +120,9 @@ class _Draft:
                 continue
             d = self.problem.dims.index(dim)
             where = f"constraint {dim}{relation}{value} ({constraint.kind}) of {constraint.level!r}"
+            if value > self.problem.bounds[d] and relation != "<=":
+                value = self.problem.bounds[d]
+                warn_input(f"{where}: wider than the bound of {dim}, taken as {value}")
             if relation == ">=" and value > 1:
                 raise InputError(f"{where}: smallest factors are not supported by the mapping space")
             if relation == "<=":

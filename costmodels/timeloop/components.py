@@ -2,84 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any
 
 from accelgym.costmodels.architecture.machine import Compute, StorageLevel
-from accelgym.costmodels.components.technologies import Technology
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.components.laws import ComponentCost
+from accelgym.costmodels.components.technologies import COMPONENT_CLASSES, Technology
+from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
+from accelgym.costmodels.timeloop.attributes import BLOCK, DEPTH, NEUTRAL, PRICING, READ, SPARSE, WIDTH, WORD
 from accelgym.costmodels.timeloop.document import as_integer, as_list, as_number, normalise
+from accelgym.costmodels.timeloop.expressions import Scope
 from accelgym.costmodels.timeloop.hierarchy import Node
 
-__all__ = ["apply_tables", "build_compute", "build_levels", "read_art", "read_ert"]
+__all__ = ["apply_tables", "build_compute", "build_levels", "component_name", "read_art", "read_ert", "share_rows"]
 
-_WIDTH = ("width", "memory_width", "data_storage_width")
-_DEPTH = ("depth", "memory_depth", "data_storage_depth")
-_WORD = ("word_bits", "word_width", "datawidth")
-_BLOCK = ("block_size", "n_words")
-_KNOWN = (
-    *_WIDTH,
-    *_DEPTH,
-    *_WORD,
-    *_BLOCK,
-    "entries",
-    "sizeKB",
-    "bandwidth",
-    "read_bandwidth",
-    "write_bandwidth",
-    "shared_bandwidth",
-    "multiple_buffering",
-    "min_utilization",
-    "vector_access_energy",
+_FAMILIES = (
+    ("dram", "DRAM"),
+    ("sram", "SRAM"),
+    ("smartbuffer_rf", "regfile"),
+    ("reg", "regfile"),
+    ("smartbuffer", "SRAM"),
+    ("storage", "SRAM"),
+    ("fpmac", "fpmac"),
+    ("mac", "intmac"),
+    ("compute", "intmac"),
 )
-_CARRIED = (
-    "technology",
-    "num_banks",
-    "n_banks",
-    "num_ports",
-    "n_ports",
-    "type",
-    "subclass",
-    "latency",
-    "cycle_seconds",
-    "global_cycle_seconds",
-    "accelergy_class",
-)
-"""Attributes that only price a component; kept for export."""
-_NEUTRAL = {
-    "cluster_size": (1,),
-    "addr_gen_energy": (0,),
-    "cluster_area": (0,),
-    "network_fill_latency": (0,),
-    "network_drain_latency": (0,),
-    "allow_overbooking": (False, 0),
-    "reduction_supported": (True, 1),
-    "network_read": ("",),
-    "network_fill": ("",),
-    "network_drain": ("",),
-    "network_update": ("",),
-    "metadata_word_bits": (0,),
-    "metadata_storage_depth": (0,),
-    "metadata_storage_width": (0,),
-}
-"""Keys of features that are not modelled, and the values that ask for none."""
+"""Parts of class names and the classes that price such a component where its own is not known."""
 
 
-def build_levels(nodes: Sequence[Node], technology: Technology) -> tuple[StorageLevel, ...]:
+def build_levels(nodes: Sequence[Node], technology: Technology, *, priced: bool = False) -> tuple[StorageLevel, ...]:
     """Builds the storage levels; energies and areas come from the technology.
 
     Args:
         nodes: Memories, then the multiplier, outer to inner.
         technology: Prices every class.
+        priced: Whether an energy table follows, so that classes without a law are open.
 
     Raises:
-        InputError: An attribute is not understood or not supported, or the meshes do not nest.
+        InputError: An attribute asks for what is not modelled, a class has no price, or the meshes do not nest.
     """
+    if nodes[0].mesh_x * nodes[0].mesh_y > 1:
+        raise InputError(f"architecture: there are several of the outermost memory {nodes[0].name!r}, allowed one")
     levels = []
     for node, inner in pairwise(nodes):
-        level = _level(node, technology)
+        level = _level(node, technology, priced)
         if inner.mesh_x % node.mesh_x or inner.mesh_y % node.mesh_y:
             raise InputError(
                 f"architecture: {inner.name!r} ({inner.mesh_x} x {inner.mesh_y}) does not nest in {node.name!r} "
@@ -89,27 +59,27 @@ def build_levels(nodes: Sequence[Node], technology: Technology) -> tuple[Storage
     return tuple(levels)
 
 
-def _level(node: Node, technology: Technology) -> StorageLevel:
-    where, values = f"attributes of {node.name!r}", node.attributes
-    for key, value in values.items():
-        if key in _NEUTRAL:
-            if value not in _NEUTRAL[key]:
-                raise InputError(f"{where}: {key}={value!r} is not supported, allowed {_NEUTRAL[key][0]!r}")
-        elif key not in _KNOWN and key not in _CARRIED:
-            raise unknown_name(f"key in {where}", key, [*_KNOWN, *_CARRIED, *_NEUTRAL])
-    word_bits = _number(_first(values, _WORD), where, "word-bits") or 16
-    width = _number(_first(values, _WIDTH), where, "width")
-    block = _number(_first(values, _BLOCK), where, "block-size")
+def _level(node: Node, technology: Technology, priced: bool) -> StorageLevel:
+    where, values = f"attributes of {node.name!r}", _understood(node)
+    word_bits = _number(_first(values, WORD), where, "word-bits") or 16
+    width = _number(_first(values, WIDTH), where, "width")
+    block = _number(_first(values, BLOCK), where, "block-size")
+    cluster = _cluster(node)
+    if cluster > 1:
+        warn_input(
+            f"{node.name!r}: cluster_size={cluster}: each instance bears 1/{cluster} of an access, which is exact when "
+            "all instances of a cluster are in use"
+        )
     if block is None:
-        block = 1 if width is None else max(1, width // word_bits)
-    depth = _number(_first(values, _DEPTH), where, "depth")
+        block = 1 if width is None else max(1, width // (word_bits * cluster))
+    depth = _number(_first(values, DEPTH), where, "depth")
     capacity = _capacity(values, where, depth, block, word_bits)
-    is_dram = node.component.lower() == "dram"
-    price = technology.component(
-        str(values.get("subclass", node.component)) if "subclass" in values else node.component,
-        depth=capacity // block if capacity is not None and not is_dram else 1,
-        width=width if width is not None else block * word_bits,
-        attributes=values,
+    price = _price(
+        node,
+        technology,
+        depth=max(1, capacity // block) if capacity is not None and not node.is_dram else 1,
+        width=width if width is not None else block * cluster * word_bits,
+        priced=priced,
     )
     read_bw, write_bw = values.get("read_bandwidth"), values.get("write_bandwidth")
     if "bandwidth" in values and read_bw is None and write_bw is None:
@@ -130,14 +100,88 @@ def _level(node: Node, technology: Technology) -> StorageLevel:
         area_um2=price.area_um2,
         leakage_pj=price.leakage_pj,
         component=node.component,
-        attributes={key: values[key] for key in _CARRIED if key in values},
+        attributes=_carried(values),
     )
     if "vector_access_energy" in values:
-        energy = as_number(values["vector_access_energy"], f"{where}: vector_access_energy")
+        energy = as_number(values["vector_access_energy"], f"{where}: vector_access_energy") / cluster
         level = replace(
             level, read_pj=energy, write_pj=energy, attributes={**level.attributes, "vector_access_energy": energy}
         )
     return level
+
+
+def _understood(node: Node) -> dict[str, Any]:
+    """Returns the attributes that have a value; says which are not modelled.
+
+    Raises:
+        InputError: One of them asks for a feature that is not modelled.
+    """
+    values = {key: value for key, value in node.attributes.items() if value is not None}
+    for key, value in values.items():
+        if key in NEUTRAL and value not in NEUTRAL[key]:
+            why = " (sparsity)" if any(part in key for part in SPARSE) else ""
+            raise InputError(
+                f"attributes of {node.name!r}: {key}={shown(value)} is not supported{why}, allowed {NEUTRAL[key][0]!r}"
+            )
+    unknown = sorted(set(values) - READ - PRICING - set(NEUTRAL) - node.inherited)
+    for key in unknown:
+        if get_close_matches(key, READ, 1, 0.8):  # a slip would change counts
+            raise unknown_name(f"key in attributes of {node.name!r}", key, [*READ, *PRICING])
+    if unknown:
+        warn_input(f"attributes of {node.name!r} without effect: {', '.join(map(repr, unknown))}")
+    return values
+
+
+def _carried(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the plain attributes that only price a component, for export."""
+    dropped = {*NEUTRAL, "version", "subclass"} | READ
+    kept = {key: value for key, value in values.items() if key not in dropped and isinstance(value, str | int | float)}
+    if "subclass" in values:
+        kept["subclass"] = values["subclass"]
+    return kept
+
+
+def _price(node: Node, technology: Technology, *, depth: int, width: int, priced: bool) -> ComponentCost:
+    """Prices a node by its subclass or class, else by the family its name tells; instances of a cluster share it."""
+    values = {key: value for key, value in node.attributes.items() if value is not None}
+    kinds = [str(values["subclass"])] if "subclass" in values else []
+    kinds.append(node.component)
+    known = next(filter(None, map(_law, kinds)), None)
+    if kinds[0].lower() not in COMPONENT_CLASSES:
+        if known is None and not priced:
+            raise unknown_name("component class", kinds[0], COMPONENT_CLASSES)
+        how = "its ERT prices it" if priced else f"priced as {known} (an ERT states prices)"
+        warn_input(f"{node.name!r}: no law prices the class {kinds[0]!r}; {how}")
+    if known is None:
+        return ComponentCost(0.0, 0.0, 0.0, 0.0)
+    try:
+        cost = technology.component(known, depth=depth, width=width, attributes=values)
+    except InputError:
+        if not priced:
+            raise
+        return ComponentCost(0.0, 0.0, 0.0, 0.0)
+    where = f"attributes of {node.name!r}"
+    energy = as_number(values.get("energy_scale", 1), f"{where}: energy_scale")
+    area = as_number(values.get("area_scale", 1), f"{where}: area_scale")
+    share = _cluster(node)
+    return ComponentCost(
+        cost.read_pj * energy / share,
+        cost.write_pj * energy / share,
+        cost.area_um2 * area / share,
+        cost.leakage_pj * energy / share,
+    )
+
+
+def _law(kind: str) -> str | None:
+    """Returns the class whose law prices a class: itself, or that of its family."""
+    if kind.lower() in COMPONENT_CLASSES:
+        return kind
+    return next((family for part, family in _FAMILIES if part in kind.lower()), None)
+
+
+def _cluster(node: Node) -> int:
+    """Instances that share one physical row."""
+    return _number(node.attributes.get("cluster_size"), f"attributes of {node.name!r}", "cluster-size") or 1
 
 
 def _capacity(values: Mapping[str, Any], where: str, depth: int | None, block: int, word_bits: int) -> int | None:
@@ -150,59 +194,80 @@ def _capacity(values: Mapping[str, Any], where: str, depth: int | None, block: i
     return None if size is None else int(as_number(size, f"{where}: sizeKB") * 1024 * 8) // word_bits
 
 
-def build_compute(node: Node, technology: Technology) -> Compute:
+def build_compute(node: Node, technology: Technology, *, priced: bool = False) -> Compute:
     """Builds the multiplier.
 
+    Args:
+        node: The innermost node.
+        technology: Prices every class.
+        priced: Whether an energy table follows, so that classes without a law are open.
+
     Raises:
-        InputError: The innermost node is no multiplier.
+        InputError: The innermost node is no multiplier, or has no price.
     """
-    if not node.is_compute:
+    values = {key: value for key, value in node.attributes.items() if value is not None}
+    if not node.is_compute and (not priced or any(key in values for key in (*DEPTH, "entries", "sizeKB"))):
         raise InputError(f"architecture: the innermost node {node.name!r} is a {node.component}, allowed a MAC")
     where = f"attributes of {node.name!r}"
-    width = _number(_first(node.attributes, (*_WORD, *_WIDTH)), where, "datawidth") or 16
-    kind = str(node.attributes.get("subclass", node.component))
-    price = technology.component(kind, depth=1, width=width, attributes=node.attributes)
-    carried = {key: node.attributes[key] for key in _CARRIED if key in node.attributes}
+    width = _number(_first(values, (*WORD, *WIDTH, "multiplier_width")), where, "datawidth") or 16
+    price = _price(node, technology, depth=1, width=width, priced=priced)
+    carried = _carried(values)
     return Compute(node.name, price.read_pj, price.area_um2, price.leakage_pj, width, node.component, carried)
 
 
-def read_ert(section: Any) -> dict[str, dict[str, float]]:
-    """Reads an energy table: component (last part of its name, no range) to action to pJ.
+def read_ert(section: Any, what: str = "ERT") -> dict[str, dict[str, float]]:
+    """Reads an energy table or its summary: component (last part of its name, no range) to action to pJ.
 
     An action with several argument values counts as its dearest.
     """
     result: dict[str, dict[str, float]] = {}
-    for i, table in enumerate(as_list(_tables(section, "ERT"), "ERT.tables")):
-        data = normalise(table, f"ERT.tables[{i}]", ("name", "actions"))
-        actions: dict[str, float] = {}
-        for action in as_list(data.get("actions"), f"ERT.tables[{i}].actions"):
-            entry = normalise(action, f"ERT.tables[{i}].actions", ("name", "arguments", "energy"))
-            energy = entry.get("energy")
-            if isinstance(energy, bool) or not isinstance(energy, int | float):
-                raise InputError(f"ERT of {data.get('name')!r}: energy of {entry.get('name')!r} is {energy!r}")
+    for i, table in enumerate(_tables(section, what)):
+        where = f"{what}.tables[{i}]"
+        data = normalise(table, where, ("name", "actions", "primitive_estimation(s)", "primitive_estimations"))
+        actions = result.setdefault(component_name(str(data.get("name"))), {})
+        for action in as_list(data.get("actions"), f"{where}.actions"):
+            entry = normalise(action, f"{where}.actions", ("name", "arguments", "energy"))
             name = str(entry.get("name"))
-            actions[name] = max(actions.get(name, 0.0), float(energy))
-        result[_last(str(data.get("name")))] = actions
+            energy = _amount(entry.get("energy"), f"{what} of {data.get('name')!r}: energy of {name!r}")
+            actions[name] = max(actions.get(name, 0.0), energy)
     return result
 
 
-def read_art(section: Any) -> dict[str, float]:
-    """Reads an area table: component to um2."""
+def read_art(section: Any, what: str = "ART") -> dict[str, float]:
+    """Reads an area table or its summary: component to um2."""
     result = {}
-    for i, table in enumerate(as_list(_tables(section, "ART"), "ART.tables")):
-        data = normalise(table, f"ART.tables[{i}]", ("name", "area"))
-        if isinstance(data.get("area"), bool) or not isinstance(data.get("area"), int | float):
-            raise InputError(f"ART of {data.get('name')!r}: area is {data.get('area')!r}")
-        result[_last(str(data.get("name")))] = float(data["area"])
+    for i, table in enumerate(_tables(section, what)):
+        where = f"{what}.tables[{i}]"
+        data = normalise(table, where, ("name", "area", "primitive_estimation(s)", "primitive_estimations"))
+        name = str(data.get("name"))
+        result[component_name(name)] = _amount(data.get("area"), f"{what} of {name!r}: area")
     return result
 
 
-def _tables(section: Any, what: str) -> Any:
-    return normalise(section, what, ("version", "tables")).get("tables")
+def share_rows(ert: Mapping[str, Mapping[str, float]], nodes: Sequence[Node]) -> dict[str, Mapping[str, float]]:
+    """Divides the energies of a clustered memory among its instances, for a table that prices physical rows."""
+    sizes = {node.name: _cluster(node) for node in nodes}
+    return {
+        name: {action: energy / sizes.get(name, 1) for action, energy in actions.items()}
+        for name, actions in ert.items()
+    }
 
 
-def _last(name: str) -> str:
-    return name.rsplit(".", 1)[-1].split("[")[0]
+def _tables(section: Any, what: str) -> list[Any]:
+    data = normalise(section, what, ("version", "tables", "table_summary"))
+    return as_list(data.get("tables", data.get("table_summary")), f"{what}.tables")
+
+
+def _amount(value: Any, where: str) -> float:
+    amount = as_number(Scope().resolve(value, where), where)
+    if amount < 0:
+        raise InputError(f"{where} is {amount!r}, allowed numbers >= 0")
+    return amount
+
+
+def component_name(name: str) -> str:
+    """Returns the last part of a component's path without its range: ``top.PE[0..3].Rf[1..4]`` gives ``Rf``."""
+    return re.sub(r"\[[^\]]*\]", "", name).rsplit(".", 1)[-1].strip()
 
 
 def apply_tables(

@@ -1,20 +1,35 @@
-"""Mapping directives and mapspace constraints of Timeloop."""
+"""Mapping directives of Timeloop, and the grammar of factors and orders."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from accelgym.costmodels.architecture.machine import Architecture, Constraint
+from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
-from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.timeloop.document import as_integer, as_list, as_number, normalise
+from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
+from accelgym.costmodels.timeloop.document import as_list, normalise
 
-__all__ = ["Targets", "read_constraint", "read_factors", "read_mapping", "read_permutation"]
+__all__ = [
+    "Targets",
+    "directive_kind",
+    "read_factors",
+    "read_limits",
+    "read_mapping",
+    "read_permutation",
+    "read_split",
+    "split_permutation",
+    "warn_of_lists",
+]
 
-_FACTOR = re.compile(r"^(?P<dim>\w+?)(?P<relation><=|>=|=)(?P<value>\d+)(?:,(?P<residual>\d+))?$")
+_FACTOR = re.compile(r"([A-Za-z]+)\s*=*\s*([0-9]+)(?:,([0-9]+))?")
+"""A factor as the grammar of Timeloop HEAD has it; punctuation and blanks between factors separate them."""
+_NAMED_FACTOR = re.compile(r"(\w+)\s*=+\s*([0-9]+)(?:,([0-9]+))?")
+"""A factor of a dimension whose name has more than letters, which needs its ``=``."""
+_LIMIT = re.compile(r"(\w+)\s*(<=|>=|=+|<|>)\s*([0-9]+)")
+_BARE_LIMIT = re.compile(r"([A-Za-z]+)(\s*)([0-9]+)")
 _KINDS = {
     "temporal": "temporal",
     "spatial": "spatial",
@@ -22,6 +37,7 @@ _KINDS = {
     "datatype": "bypass",
     "dataspace": "bypass",
     "utilization": "utilization",
+    "parallelism": "utilization",
 }
 
 
@@ -31,9 +47,11 @@ class Targets:
 
     storage: dict[str, int]
     fanout: dict[str, int] = field(default_factory=dict)
-    """v0.4: containers and nodes, to the level whose fan-out leads into them. Empty for v0.3."""
+    """Names of fan-outs to the level they lie below: the level itself (v0.3), containers and nodes (v0.4)."""
     only_y: frozenset[str] = frozenset()
-    """v0.4: targets that spread along y only."""
+    """Targets that spread along y only."""
+    place_holders: frozenset[str] = frozenset()
+    """Levels of Timeloop's front end that store nothing and carry a fan-out."""
 
     def level(self, name: Any, kind: str) -> int:
         """Returns the level of a directive.
@@ -41,53 +59,129 @@ class Targets:
         Raises:
             InputError: No such target.
         """
-        table = self.fanout if kind == "spatial" and self.fanout else self.storage
+        table = self.fanout if kind == "spatial" else self.storage
         if not isinstance(name, str) or name not in table:
-            raise unknown_name(f"{kind} target", name, table)
+            raise unknown_name(f"{kind} target", shown(name) if not isinstance(name, str) else name, table)
         return table[name]
 
 
-def read_factors(value: Any, dims: Sequence[str], where: str) -> dict[str, tuple[str, int, int | None]]:
-    """Reads ``"N=1 K=2,3"`` or a list; returns dimension to (relation, value, residual).
+def _plain(text: str) -> str:
+    """Drops comments."""
+    return "\n".join(line.split("#", 1)[0] for line in text.splitlines())
+
+
+def read_factors(value: Any, dims: Sequence[str], where: str) -> dict[str, tuple[int, int | None]]:
+    """Reads the factors of a mapping, dimension to (bound, residual).
+
+    In text any of ``K=2 C=1``, ``K2 C1``, ``K2,C1``, ``K = 2``, ``K==2``, ``K2P4`` will do, as in Timeloop; ``#``
+    begins a comment, and of a dimension given twice the last factor counts. A list has one factor an entry.
 
     Raises:
-        InputError: Not of that form, or a dimension that does not exist or appears twice.
+        InputError: Something that is no factor, or a dimension that does not exist.
     """
-    parts = value.split() if isinstance(value, str) else [str(part).replace(" ", "") for part in as_list(value, where)]
-    result: dict[str, tuple[str, int, int | None]] = {}
-    for part in parts:
-        match = _FACTOR.match(part.rstrip(","))
-        if match is None:
-            raise InputError(f"{where}: factor {part!r}, allowed DIM=bound or DIM=bound,residual")
-        if match["dim"] not in dims:
-            raise unknown_name(f"dimension in {where}", match["dim"], dims)
-        if match["dim"] in result:
-            raise InputError(f"{where}: dimension {match['dim']!r} appears twice")
-        residual = None if match["residual"] is None else int(match["residual"])
-        result[match["dim"]] = (match["relation"], int(match["value"]), residual)
+    text = _text(value, where)
+    result: dict[str, tuple[int, int | None]] = {}
+    for name, bound, residual in _factors(text, dims, where):
+        result[name] = (_count(bound, where), None if residual is None else _count(residual, where))
     return result
 
 
+def _text(value: Any, where: str) -> str:
+    """Returns factors as one text; entries of a list may not run into one another."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return _plain(value)
+    return "; ".join(_plain(str(part)) for part in as_list(value, where))
+
+
+def _skip(text: str, at: int) -> int:
+    """Returns where the next factor begins."""
+    while at < len(text) and not (text[at].isalnum() or text[at] in "_=<>"):
+        at += 1
+    return at
+
+
+def _factors(text: str, dims: Sequence[str], where: str) -> Iterator[tuple[str, str, str | None]]:
+    """Reads factors from the left, so that nothing but punctuation is passed over."""
+    at = _skip(text, 0)
+    while at < len(text):
+        match = _NAMED_FACTOR.match(text, at)
+        if match is None or match[1] not in dims:
+            match = _FACTOR.match(text, at)
+        if match is None:
+            raise InputError(f"{where}: factor {shown(text[at:].split()[0])}, allowed DIM=bound or DIM=bound,residual")
+        if match[1] not in dims:
+            raise unknown_name(f"dimension in {where}", match[1], dims)
+        yield match[1], match[2], match[3]
+        at = _skip(text, match.end())
+
+
+def read_limits(value: Any, dims: Sequence[str], where: str) -> dict[str, tuple[str, int]]:
+    """Reads the factors of a constraint, dimension to (``"="``, ``"<="`` or ``">="``, value); ``0`` is the whole bound.
+
+    Args:
+        value: Text or a list, as for :func:`read_factors`, with ``<``, ``<=``, ``>`` and ``>=`` besides.
+        dims: Names of more than letters; a dimension that is not among them is returned too.
+        where: Its place, for messages.
+
+    Raises:
+        InputError: Something that is no factor.
+    """
+    text = _text(value, where)
+    result: dict[str, tuple[str, int]] = {}
+    at = _skip(text, 0)
+    while at < len(text):
+        match = _LIMIT.match(text, at)
+        if match is None or not (match[1].isalpha() or match[1] in dims):
+            match = _BARE_LIMIT.match(text, at)
+        if match is None:
+            raise InputError(
+                f"{where}: factor {shown(text[at:].split()[0])}, allowed DIM=bound, DIM<=bound, DIM>=bound"
+            )
+        name, relation, number = match[1], match[2], _count(match[3], where)
+        if re.compile(",[0-9]").match(text, match.end()):
+            raise InputError(f"{where}: {name} has a residual, allowed DIM=bound, DIM<=bound, DIM>=bound")
+        if relation in ("<", ">"):
+            number += 1 if relation == ">" else -1
+            relation += "="
+        if relation == "<=" and number < 1:
+            raise InputError(f"{where}: {match[0]} leaves no factor, allowed limits of at least 1")
+        result[name] = (relation if relation in ("<=", ">=") else "=", number)
+        at = _skip(text, match.end())
+    return result
+
+
+def _count(digits: str, where: str) -> int:
+    if len(digits) > 15:
+        raise InputError(f"{where}: {shown(digits)} is too large a factor")
+    return int(digits)
+
+
 def read_permutation(value: Any, dims: Sequence[str], where: str) -> tuple[str, ...]:
-    """Reads an order of dimensions, innermost first: ``"SRQ"``, ``"S,R,Q"`` or a list.
+    """Reads an order of dimensions, innermost first: ``"SRQ"``, ``"SR Q"``, ``"S,R,Q"`` or a list.
 
     Raises:
         InputError: A dimension does not exist or appears twice.
     """
-    if value is None:
-        return ()
-    if isinstance(value, str):
-        names = value.replace(",", " ").split()
-        if len(names) == 1 and names[0] not in dims:
-            names = list(names[0])
-    else:
-        names = [str(name) for name in as_list(value, where)]
+    names = []
+    for name in split_permutation(value, where):
+        names.extend([name] if name in dims else list(name))
     for name in names:
         if name not in dims:
             raise unknown_name(f"dimension in {where}", name, dims)
     if len(set(names)) != len(names):
         raise InputError(f"{where}: a dimension appears twice in {names}")
     return tuple(names)
+
+
+def split_permutation(value: Any, where: str) -> list[str]:
+    """Splits an order at blanks and commas; words may be strings of one-letter dimensions."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return _plain(value).replace(",", " ").split()
+    return [str(name).strip() for name in as_list(value, where)]
 
 
 _DIRECTIVE_KEYS = (
@@ -101,6 +195,7 @@ _DIRECTIVE_KEYS = (
     "no_link_transfer",
     "no_temporal_reuse",
     "no_multicast_no_reduction",
+    "no_reuse",
 )
 
 
@@ -114,18 +209,11 @@ def read_mapping(section: Any, problem: Problem, architecture: Architecture, tar
     spatial: dict[int, dict[str, Any]] = {}
     bypass: dict[str, list[str]] = {}
     names = (*architecture.level_names, architecture.compute.name)
-    seen: set[tuple[Any, str]] = set()
-    for i, entry in enumerate(as_list(section, "mapping")):
-        where = f"mapping[{i}]"
-        data = normalise(entry, where, _DIRECTIVE_KEYS)
-        kind = _kind(data, where, ("temporal", "spatial", "bypass", "datatype", "dataspace"))
-        for key in ("no_temporal_reuse", "no_multicast_no_reduction"):
-            if data.get(key):
-                raise InputError(f"{where}.{key}={data[key]!r} is not supported")
-        level = targets.level(data.get("target"), kind)
-        if (data["target"], kind) in seen:
-            raise InputError(f"{where}: a second {kind} directive for {data['target']!r}")
-        seen.add((data["target"], kind))
+    for (target, kind), (where, data) in _directives(section).items():
+        if kind != "spatial" and target in targets.place_holders:
+            _nothing(data, kind, problem, where)
+            continue
+        level = targets.level(target, kind)
         if kind == "bypass":
             gone = _tensors(data.get("bypass"), problem, f"{where}.bypass")
             _tensors(data.get("keep"), problem, f"{where}.keep")
@@ -137,22 +225,62 @@ def read_mapping(section: Any, problem: Problem, architecture: Architecture, tar
             continue
         along = spatial.setdefault(level, {"between": [names[level], names[level + 1]], "x": [], "y": []})
         order = read_permutation(data.get("permutation"), problem.dims, f"{where}.permutation")
-        default = 0 if data["target"] in targets.only_y else len(problem.dims)
-        split = _split(data.get("split", default), where)
-        in_x = set(_complete(order, problem.dims)[:split])
+        default = 0 if target in targets.only_y else len(problem.dims)
+        split = read_split(data.get("split"), where)
+        in_x = set(_complete(order, problem.dims)[: default if split is None else split])
         for loop in loops:
             along["x" if loop["dim"] in in_x else "y"].append(loop)
     return {"temporal": temporal, "spatial": list(spatial.values()), "bypass": bypass}
 
 
+def warn_of_lists(section: Any) -> None:
+    """Says which lists of a mapping have no effect in ``timeloop-model``, which takes text (v0.3 files).
+
+    Warns:
+        InputWarning: Once per list; it is taken as it is meant.
+    """
+    defaults = {
+        "factors": "all factors are 1",
+        "permutation": "the order of the problem, its first dimension innermost",
+    }
+    for i, entry in enumerate(as_list(section, "mapping")):
+        for key, default in defaults.items():
+            if isinstance(entry.get(key), list) and entry[key]:
+                warn_input(f"mapping[{i}].{key} is a list, which timeloop-model ignores ({default}); write it as text")
+
+
+def _directives(section: Any) -> dict[tuple[str, str], tuple[str, dict[str, Any]]]:
+    """Returns target and kind to place and directive; the last of a kind counts, as in Timeloop."""
+    result: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
+    for i, entry in enumerate(as_list(section, "mapping")):
+        where = f"mapping[{i}]"
+        data = normalise(entry, where, _DIRECTIVE_KEYS)
+        kind = directive_kind(data, where, ("temporal", "spatial", "bypass", "datatype", "dataspace"))
+        for key in ("no_reuse", "no_temporal_reuse", "no_multicast_no_reduction"):
+            if data.get(key):
+                raise InputError(f"{where}.{key}={shown(data[key])} is not supported")
+        target = data.get("target")
+        if not isinstance(target, str | int):
+            raise InputError(f"{where}: {kind} target {shown(target)}, allowed: a name")
+        if (str(target), kind) in result:
+            warn_input(f"{where}: a second {kind} directive for {target!r}; the last one counts")
+        result[str(target), kind] = (where, data)
+    return result
+
+
+def _nothing(data: Mapping[str, Any], kind: str, problem: Problem, where: str) -> None:
+    """Checks that a directive asks a level without storage for nothing."""
+    kept = _tensors(data.get("keep"), problem, f"{where}.keep")
+    if kept or (kind == "temporal" and _loops(data, problem, where)):
+        raise InputError(f"{where}: {data['target']!r} stores nothing, allowed: all factors 1 and all tensors bypassed")
+
+
 def _loops(data: Mapping[str, Any], problem: Problem, where: str) -> list[dict[str, Any]]:
-    factors = read_factors(data.get("factors") or [], problem.dims, f"{where}.factors")
+    factors = read_factors(data.get("factors"), problem.dims, f"{where}.factors")
     order = read_permutation(data.get("permutation"), problem.dims, f"{where}.permutation")
     loops = []
     for dim in reversed(_complete(order, problem.dims)):
-        relation, bound, residual = factors.get(dim, ("=", 1, None))
-        if relation != "=":
-            raise InputError(f"{where}.factors: {dim}{relation}{bound}, allowed '=' in a mapping")
+        bound, residual = factors.get(dim, (1, None))
         bound = bound or problem.bound[dim]
         loop: dict[str, Any] = {"dim": dim, "bound": bound}
         if residual is not None:
@@ -162,7 +290,8 @@ def _loops(data: Mapping[str, Any], problem: Problem, where: str) -> list[dict[s
     return loops
 
 
-def _split(value: Any, where: str) -> int | None:
+def read_split(value: Any, where: str) -> int | None:
+    """Returns the number of leading dimensions that lie along x, if stated."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
         raise InputError(f"{where}.split is {value!r}, allowed integers >= 0")
     return value
@@ -172,9 +301,10 @@ def _complete(order: tuple[str, ...], dims: Sequence[str]) -> list[str]:
     return [*order, *(dim for dim in dims if dim not in order)]
 
 
-def _kind(data: Mapping[str, Any], where: str, allowed: Sequence[str]) -> str:
-    if data.get("type") not in allowed:
-        raise unknown_name(f"{where}.type", data.get("type"), allowed)
+def directive_kind(data: Mapping[str, Any], where: str, allowed: Sequence[str] = tuple(_KINDS)) -> str:
+    """Returns which kind of directive an entry is."""
+    if not isinstance(data.get("type"), str) or data["type"] not in allowed:
+        raise unknown_name(f"{where}.type", shown(data.get("type")), allowed)
     return _KINDS[data["type"]]
 
 
@@ -184,52 +314,3 @@ def _tensors(value: Any, problem: Problem, where: str) -> list[str]:
         if name not in problem.tensor_names:
             raise unknown_name(f"tensor in {where}", name, problem.tensor_names)
     return names
-
-
-_CONSTRAINT_KEYS = (
-    "target",
-    "type",
-    "factors",
-    "permutation",
-    "split",
-    "keep",
-    "bypass",
-    "min",
-    "default_max_factor",
-    "no_link_transfer",
-)
-
-
-def read_constraint(
-    entry: Any, problem: Problem, architecture: Architecture, targets: Targets, where: str
-) -> Constraint:
-    """Reads one entry of ``architecture_constraints`` or ``mapspace_constraints``.
-
-    ``default_max_factor`` becomes an upper limit of every dimension without one.
-
-    Raises:
-        InputError: A key or value is not understood.
-    """
-    data = normalise(entry, where, _CONSTRAINT_KEYS)
-    kind = _kind(data, where, tuple(_KINDS))
-    name = architecture.level_names[targets.level(data.get("target"), kind)]
-    factors = {}
-    for dim, (relation, value, residual) in read_factors(
-        data.get("factors") or [], problem.dims, f"{where}.factors"
-    ).items():
-        if residual is not None:
-            raise InputError(f"{where}.factors: {dim} has a residual, allowed DIM=bound, DIM<=bound, DIM>=bound")
-        factors[dim] = (relation, value)
-    if "default_max_factor" in data:
-        for dim in problem.dims:
-            factors.setdefault(dim, ("<=", as_integer(data["default_max_factor"], f"{where}.default_max_factor")))
-    return Constraint(
-        name,
-        kind,  # type: ignore[arg-type]
-        factors,
-        read_permutation(data.get("permutation"), problem.dims, f"{where}.permutation"),
-        _split(data.get("split"), where),
-        tuple(_tensors(data.get("keep"), problem, f"{where}.keep")),
-        tuple(_tensors(data.get("bypass"), problem, f"{where}.bypass")),
-        as_number(data.get("min", 0.0), f"{where}.min"),
-    )

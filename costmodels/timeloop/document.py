@@ -1,98 +1,120 @@
-"""Timeloop YAML as plain data: tags, arithmetic expressions, and look-ups that name what is wrong."""
+"""Timeloop's files as one table of sections, and look-ups that name what is wrong."""
 
 from __future__ import annotations
 
-import ast
 import math
-import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.errors import InputError, shown, unknown_name
+from accelgym.costmodels.timeloop.templates import is_template, read_template
+from accelgym.costmodels.timeloop.yaml_text import load_yaml
 
 __all__ = [
-    "Tagged",
+    "SUFFIXES",
     "as_integer",
     "as_list",
     "as_number",
     "as_table",
+    "list_files",
     "merge_documents",
     "normalise",
     "parse_document",
-    "resolve",
 ]
 
-
-class Tagged(dict[str, Any]):
-    """A v0.4 node, ``!Container {...}`` and the like."""
-
-    tag: str = ""
+_MAX_BYTES = 16_000_000
+SUFFIXES = (".yaml", ".yml", ".jinja", ".jinja2")
+"""Suffixes of files that are read."""
 
 
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that keeps v0.4's node tags."""
-
-
-def _node(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        result = Tagged({str(k): v for k, v in loader.construct_mapping(node, deep=True).items()})
-    elif isinstance(node, yaml.SequenceNode):
-        result = Tagged(nodes=loader.construct_sequence(node, deep=True))
-    else:
-        result = Tagged()
-    result.tag = suffix
-    return result
-
-
-_Loader.add_multi_constructor("!", _node)
-
-
-def parse_document(source: str | Path) -> dict[str, Any]:
-    """Reads one YAML file, or YAML text (anything with a line break).
+def list_files(source: str | Path) -> list[Path]:
+    """Returns a file, or the YAML files of a folder and its folders, in the order of their names.
 
     Raises:
-        InputError: The file does not exist, is no YAML, is no mapping, or uses Jinja or ``<<<:`` merges.
+        InputError: A folder without any.
+    """
+    path = Path(source)
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".yaml", ".yml") and file.is_file())
+    if not files:
+        raise InputError(f"{path}: no .yaml file in this folder")
+    return files
+
+
+def parse_document(
+    source: str | Path, defines: Mapping[str, Any] | None = None, root: Path | None = None
+) -> dict[str, Any]:
+    """Reads one YAML file, or YAML text (anything with a line break).
+
+    A file with Jinja marks is rendered first; see :func:`read_template`.
+
+    Args:
+        source: Path or text.
+        defines: Values of the template's variables.
+        root: Folder below which a template may include files; its own unless stated.
+
+    Raises:
+        MissingExtraError: A template, and Jinja2 is not installed.
+        InputError: The file does not exist, is no YAML, or is no mapping.
     """
     if isinstance(source, Path) or "\n" not in source:
         path = Path(source)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
-        try:
-            text, where = path.read_text(encoding="utf-8"), str(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from error
+        where = str(path)
+        text = _read(path)
     else:
-        text, where = source, "YAML text"
-    for mark in ("{{", "{%"):
-        if mark in text:
-            raise InputError(f"{where}: Jinja template {mark!r} is not supported; expand it first")
-    if "<<<:" in text:
-        raise InputError(f"{where}: recursive merge '<<<:' is not supported; expand it first")
-    try:
-        data = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise InputError(f"{where}: not valid YAML: {error}") from error
+        path, text, where = Path("YAML text"), source, "YAML text"
+        if is_template(text):
+            raise InputError(f"{where}: Jinja templates are read from files only")
+    data = read_template(path, text, defines or {}, root) if is_template(text) else load_yaml(text, where)
     if not isinstance(data, dict):
-        raise InputError(f"{where}: a mapping of sections is expected, found {type(data).__name__}")
-    return data
+        found = "an empty file" if data is None else type(data).__name__
+        raise InputError(f"{where}: a mapping of sections is expected, found {found}")
+    # The collections keep what only anchors use under such a name.
+    return {str(section): value for section, value in data.items() if not str(section).endswith("_ignore")}
+
+
+def _read(path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.suffix.lower() == ".cfg":
+        raise InputError(f"{path}: libconfig files are not supported; allowed: YAML ({', '.join(SUFFIXES)})")
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"{path}: larger than {_MAX_BYTES:,} bytes")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
 
 
 def merge_documents(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Joins sections of several files.
+    """Joins sections of several files; classes of components, targets of constraints and variables add up.
 
     Raises:
-        InputError: A section appears twice.
+        InputError: Any other section appears twice, or a variable does.
     """
     merged: dict[str, Any] = {}
     for document in documents:
         for section, value in document.items():
-            if section in merged:
-                raise InputError(f"section {section!r} appears in two files")
-            merged[section] = value
+            if merged.get(section) in (None, [], {}):
+                merged[section] = value
+            elif value not in (None, [], {}):
+                merged[section] = _joined(section, merged[section], value)
     return merged
+
+
+def _joined(section: str, old: Any, new: Any) -> Any:
+    if section in ("variables", "globals") and isinstance(old, dict) and isinstance(new, dict):
+        for key in set(old) & set(new) - {"version"}:
+            raise InputError(f"{section}.{key} appears in two files")
+        return old | new
+    part = "classes" if "components" in section else "targets" if "constraints" in section else None
+    if isinstance(old, list) and isinstance(new, list) and part:
+        return [*old, *new]
+    if part and all(isinstance(value, dict) and isinstance(value.get(part) or [], list) for value in (old, new)):
+        return old | new | {part: [*(old.get(part) or []), *(new.get(part) or [])]}
+    raise InputError(f"section {section!r} appears in two files")
 
 
 def normalise(mapping: Any, where: str, allowed: Iterable[str]) -> dict[str, Any]:
@@ -104,16 +126,18 @@ def normalise(mapping: Any, where: str, allowed: Iterable[str]) -> dict[str, Any
         allowed: Known keys, with underscores.
 
     Raises:
-        InputError: Not a mapping, or a key that is not understood.
+        InputError: Not a mapping, a key that is not understood, or one that is there in both spellings.
     """
     if not isinstance(mapping, Mapping):
-        raise InputError(f"{where} is {mapping!r}, allowed: a mapping")
+        raise InputError(f"{where} is {shown(mapping)}, allowed: a mapping")
     known = set(allowed)
     result = {}
     for key, value in mapping.items():
         name = str(key).replace("-", "_")
         if name not in known:
             raise unknown_name(f"key in {where}", key, known)
+        if name in result:
+            raise InputError(f"{where}: key {name!r} appears twice")
         result[name] = value
     return result
 
@@ -127,7 +151,7 @@ def as_list(value: Any, where: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise InputError(f"{where} is {value!r}, allowed: a list")
+        raise InputError(f"{where} is {shown(value)}, allowed: a list")
     return value
 
 
@@ -140,7 +164,7 @@ def as_table(value: Any, where: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise InputError(f"{where} is {value!r}, allowed: a mapping")
+        raise InputError(f"{where} is {shown(value)}, allowed: a mapping")
     return value
 
 
@@ -150,9 +174,12 @@ def as_number(value: Any, where: str) -> float:
     Raises:
         InputError: Something else.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{where} is {value!r}, allowed numbers")
-    return float(value)
+    try:
+        if not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+            return float(value)
+    except OverflowError:
+        pass
+    raise InputError(f"{where} is {shown(value)}, allowed numbers")
 
 
 def as_integer(value: Any, where: str) -> int:
@@ -161,60 +188,6 @@ def as_integer(value: Any, where: str) -> int:
     Raises:
         InputError: Something else.
     """
-    whole = isinstance(value, int | float) and math.isfinite(value) and value == int(value)
-    if isinstance(value, bool) or not whole or not 1 <= value < 2**31:
-        raise InputError(f"{where} is {value!r}, allowed integers >= 1")
-    return int(value)
-
-
-_OPERATORS: dict[type, Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.USub: operator.neg,
-}
-_FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "ceil": lambda x: -int(-x // 1), "int": int}
-
-
-def resolve(value: Any, variables: Mapping[str, Any], where: str) -> Any:
-    """Evaluates an arithmetic expression over ``variables``; anything but a string comes back unchanged.
-
-    Strings that are no expression (names, technologies) come back as they are.
-
-    Raises:
-        InputError: An expression that uses more than numbers, variables and ``+ - * / // %``, min, max, ceil.
-    """
-    if not isinstance(value, str):
-        return value
-    if value in variables:
-        return resolve(variables[value], variables, where)
-    if not any(mark in value for mark in "+*/%("):
-        try:
-            return int(value)
-        except ValueError:
-            pass
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    try:
-        return _compute(ast.parse(value, mode="eval").body, variables)
-    except (SyntaxError, TypeError, KeyError, ZeroDivisionError) as error:
-        raise InputError(f"{where}: cannot evaluate {value!r} ({error})") from error
-
-
-def _compute(node: ast.AST, variables: Mapping[str, Any]) -> Any:
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return node.value
-    if isinstance(node, ast.Name):
-        return resolve(variables[node.id], variables, node.id)
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_compute(node.left, variables), _compute(node.right, variables))
-    if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
-        return _OPERATORS[type(node.op)](_compute(node.operand, variables))
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS:
-        return _FUNCTIONS[node.func.id](*(_compute(argument, variables) for argument in node.args))
-    raise TypeError(f"{type(node).__name__} is not allowed")
+    if not isinstance(value, bool) and isinstance(value, int | float) and 1 <= value < 2**31 and value == int(value):
+        return int(value)
+    raise InputError(f"{where} is {shown(value)}, allowed integers >= 1")

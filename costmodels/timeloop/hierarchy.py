@@ -1,19 +1,37 @@
-"""The ``architecture`` section: v0.3 trees and v0.4 node lists, as one chain of nodes."""
+"""The ``architecture`` section, v0.3 trees, v0.4 node lists and the lists of before, as one chain of nodes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
-from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.timeloop.document import Tagged, as_integer, as_list, as_table, normalise, resolve
+from accelgym.costmodels.errors import InputError, shown, warn_input
+from accelgym.costmodels.timeloop.attributes import READ
+from accelgym.costmodels.timeloop.document import as_integer, as_list, as_table, normalise
+from accelgym.costmodels.timeloop.expressions import Scope
+from accelgym.costmodels.timeloop.yaml_text import Tagged
 
-__all__ = ["COMPUTE_CLASSES", "Node", "read_hierarchy"]
+__all__ = ["Branch", "Node", "read_hierarchy"]
 
-COMPUTE_CLASSES = ("mac", "intmac", "fpmac", "compute")
-_RANGE = re.compile(r"^(?P<name>.*?)(?:\[(?P<low>\d+)\.\.(?P<high>\d+)\])?$")
+_RANGE = re.compile(r"^(?P<name>.*?)\s*(?:\[\s*(?P<low>\d{1,9})\s*\.\.\s*(?P<high>\d{1,9})\s*\])?$")
+_NETWORKS = ("xy_noc", "legacy", "reductiontree", "simplemulticast", "noc", "wire", "router")
+_MEMORIES = ("dram", "sram", "regfile", "smartbuffer", "storage")
+"""Timeloop takes any class whose name contains one of these for a memory, any case."""
+_COMPUTE = ("mac", "compute")
+
+
+@dataclass
+class Branch:
+    """One branch of a ``!Parallel`` node: a tensor kept in it bypasses the others."""
+
+    names: list[str] = field(default_factory=list)
+    wishes: list[Any] = field(default_factory=list)
+    """The ``dataspace`` constraints written in its nodes."""
+    peers: list[Branch] = field(default_factory=list, repr=False)
+    """All branches of the ``!Parallel`` node, this one included."""
 
 
 @dataclass
@@ -27,71 +45,159 @@ class Node:
     """Instances along x, over the whole machine."""
     mesh_y: int
     aliases: tuple[str, ...] = ()
-    """Containers that v0.4 mappings name as targets of the fan-out into this node."""
+    """Targets of the fan-out into this node: v0.4 containers, or levels around a place holder that stores nothing."""
     constraints: dict[str, Any] = field(default_factory=dict)
-    """Constraints written inside the node or its containers, v0.4."""
+    """Constraints written inside the node, v0.4."""
     spatial_constraints: list[tuple[str, Any]] = field(default_factory=list)
+    """Constraints written inside its containers, v0.4."""
     spreads: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Instances along x and y that each of ``aliases`` adds, v0.4."""
+    """Instances along x and y that each of ``aliases`` adds."""
+    inherited: frozenset[str] = frozenset()
+    """Attributes that only its containers state."""
+    branches: tuple[Branch, ...] = ()
+    """Branches of ``!Parallel`` nodes in which it lies, the outermost first."""
 
     @property
     def is_compute(self) -> bool:
-        """Whether this is the multiplier."""
-        return self.component.lower() in COMPUTE_CLASSES
+        """Whether this is a multiplier."""
+        kind = self.component.lower()
+        return not any(name in kind for name in _MEMORIES) and any(name in kind for name in _COMPUTE)
+
+    @property
+    def is_dram(self) -> bool:
+        """Whether this is a DRAM, by its class or its technology."""
+        return "dram" in self.component.lower() or str(self.attributes.get("technology")).lower() == "dram"
+
+    @property
+    def is_place_holder(self) -> bool:
+        """Whether this stores nothing and stands for a fan-out, as Timeloop's front end writes it."""
+        return self.component.lower() == "dummy_storage" or self.attributes.get("entries") == 0
 
 
-def read_hierarchy(section: Any, variables: Mapping[str, Any]) -> tuple[str, list[Node]]:
-    """Reads either version.
+def read_hierarchy(section: Any, scope: Scope) -> tuple[str, list[Node]]:
+    """Reads any version.
+
+    Args:
+        section: The section.
+        scope: Names that expressions may use.
 
     Returns:
-        Name of the machine and its nodes, outer to inner.
+        Name of the machine and its nodes, outer to inner, without place holders.
 
     Raises:
         InputError: A key is not understood, or the machine branches.
     """
-    data = normalise(section, "architecture", ("version", "subtree", "local", "nodes", "variables"))
-    if ("nodes" in data) == ("subtree" in data):
-        raise InputError("architecture needs either 'subtree' (v0.3) or 'nodes' (v0.4)")
+    keys = ("version", "subtree", "local", "nodes", "variables", "storage", "arithmetic")
+    data = normalise(section, "architecture", keys)
+    kinds = sum(key in data for key in ("subtree", "nodes", "storage"))
+    if kinds > 1 or (not kinds and "local" not in data):
+        raise InputError("architecture needs one of 'subtree' or 'local' (v0.3), 'nodes' (v0.4), 'storage' (v0.1)")
     if "nodes" in data:
-        return _flat(data["nodes"], variables)
-    nodes = list(_tree(data, 1, {}, "architecture"))
-    roots = as_list(data.get("subtree"), "architecture.subtree")
-    return (_split(str(roots[0].get("name")))[0] if roots else "architecture"), nodes
+        name, nodes = _Flat(scope).read(data["nodes"])
+    elif "storage" in data:
+        name, nodes = "architecture", list(_lists(data, scope))
+    else:
+        nodes = list(_tree(data, 1, {}, scope, "architecture"))
+        nodes.sort(key=lambda node: node.is_compute)  # Timeloop takes the multiplier from any place
+        roots = as_list(data.get("subtree"), "architecture.subtree")
+        name = _split(str(as_table(roots[0], "architecture.subtree[0]").get("name")))[0] if roots else "architecture"
+    return name, _without_place_holders(nodes)
 
 
 def _split(name: str) -> tuple[str, int]:
     match = _RANGE.match(name)
-    assert match is not None  # the pattern matches any string
-    if match["low"] is None:
+    if match is None or match["low"] is None:
         return name, 1
     return match["name"], int(match["high"]) - int(match["low"]) + 1
 
 
-def _tree(data: Mapping[str, Any], count: int, inherited: dict[str, Any], where: str) -> Iterator[Node]:
+def _without_place_holders(nodes: Sequence[Node]) -> list[Node]:
+    """Joins fan-outs that lie around a level without storage."""
+    result: list[Node] = []
+    skipped: list[Node] = []
+    for node in nodes:
+        if node.is_place_holder:
+            skipped.append(node)
+            continue
+        if skipped:
+            chain = [*result[-1:], *skipped, node]
+            for outer, inner in pairwise(chain):
+                sizes = (inner.mesh_x // outer.mesh_x, inner.mesh_y // outer.mesh_y)
+                node.spreads[outer.name] = sizes
+            node.aliases = tuple(node.spreads)
+            skipped = []
+        result.append(node)
+    return result
+
+
+# -- v0.3 ------------------------------------------------------------------------------------------------------
+
+_LOCAL_KEYS = ("name", "class", "subclass", "attributes", "required_actions", "enabled", "area_scale", "energy_scale")
+
+
+def _tree(data: Mapping[str, Any], count: int, inherited: dict[str, Any], scope: Scope, where: str) -> Iterator[Node]:
     for i, entry in enumerate(as_list(data.get("local"), f"{where}.local")):
-        local = normalise(entry, f"{where}.local[{i}]", ("name", "class", "attributes"))
+        local = normalise(entry, f"{where}.local[{i}]", _LOCAL_KEYS)
         name, times = _split(str(local.get("name")))
-        attributes = {**inherited, **_attributes(local, f"{where}.{name}")}
-        yield _place(name, str(local.get("class")), attributes, count * times, f"{where}.{name}")
+        name = name.rsplit(".", 1)[-1]  # the flattened form writes whole paths
+        if not _enabled(local, scope, f"{where}.{name}") or _is_network(local, name):
+            continue
+        own = _attributes(local, scope.within(inherited), f"{where}.{name}")
+        attributes = {**inherited, **own}
+        node = _place(name, str(local.get("class")), attributes, count * times, f"{where}.{name}")
+        node.inherited = frozenset(inherited) - set(own)
+        yield node
     branches = as_list(data.get("subtree"), f"{where}.subtree")
     if len(branches) > 1:
-        names = [branch.get("name") for branch in branches]
-        raise InputError(f"{where}.subtree branches into {names}; one memory hierarchy is supported")
+        names = [as_table(branch, f"{where}.subtree").get("name") for branch in branches]
+        raise InputError(f"{where}.subtree branches into {shown(names)}; one memory hierarchy is supported")
     for branch in branches:
-        inner = normalise(branch, f"{where}.subtree", ("name", "attributes", "local", "subtree"))
+        inner = normalise(
+            branch, f"{where}.subtree", ("name", "attributes", "local", "subtree", "required_actions", "enabled")
+        )
         name, times = _split(str(inner.get("name")))
-        attributes = {**inherited, **_attributes(inner, f"{where}.{name}")}
-        yield from _tree(inner, count * times, attributes, f"{where}.{name}")
+        own = _attributes(inner, scope.within(inherited), f"{where}.{name}")
+        placed = ("meshX", "meshY", "instances")  # of the subtree, not of its components
+        attributes = {**inherited, **{key: value for key, value in own.items() if key not in placed}}
+        yield from _tree(inner, count * times, attributes, scope, f"{where}.{name}")
 
 
-def _attributes(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _enabled(data: Mapping[str, Any], scope: Scope, where: str) -> bool:
+    value = scope.resolve(data.get("enabled"), f"{where}.enabled")
+    return value is None or value not in (False, 0, "False", "false")
+
+
+def _is_network(data: Mapping[str, Any], name: str) -> bool:
+    kind = str(data.get("class")).lower()
+    if kind not in _NETWORKS:
+        return False
+    warn_input(f"{name!r} ({data.get('class')}) is left out: networks are not modelled, they cost nothing")
+    return True
+
+
+def _attributes(data: Mapping[str, Any], scope: Scope, where: str) -> dict[str, Any]:
+    """Evaluates the attributes of a node; text that only pricing tools read may stay as it is."""
     raw = as_table(data.get("attributes"), f"{where}.attributes")
-    return {str(key).replace("-", "_"): value for key, value in raw.items()}
+    own = {str(key).replace("-", "_"): value for key, value in raw.items()}
+    for key in ("area_scale", "energy_scale", "subclass"):
+        if data.get(key) is not None:
+            own[key] = data[key]
+    inner = scope.within(own)
+    result = {}
+    for key, value in own.items():
+        try:
+            result[key] = inner.resolve(value, f"{where}.{key}")
+        except InputError:
+            if key in READ:
+                raise
+            result[key] = value
+    return result
 
 
 def _place(name: str, component: str, attributes: dict[str, Any], count: int, where: str) -> Node:
     """Lays instances out on a mesh: ``meshX`` columns, all in one row unless stated."""
-    count = as_integer(attributes.pop("instances", count), f"{where}.instances")
+    stated = attributes.pop("instances", None)
+    count = as_integer(count if stated is None else stated, f"{where}.instances")
     given_x, given_y = (
         None if value is None else as_integer(value, f"{where}.{key}")
         for key, value in (("meshX", attributes.pop("meshX", None)), ("meshY", attributes.pop("meshY", None)))
@@ -101,6 +207,23 @@ def _place(name: str, component: str, attributes: dict[str, Any], count: int, wh
         raise InputError(f"{where}: {count} instances do not fill meshX={given_x!r}, meshY={given_y!r}")
     return Node(name, component, attributes, mesh_x, count // mesh_x)
 
+
+# -- before v0.2: storage from the inside out, and the arithmetic ----------------------------------------------
+
+
+def _lists(data: Mapping[str, Any], scope: Scope) -> Iterator[Node]:
+    for i, entry in reversed(list(enumerate(as_list(data["storage"], "arch.storage")))):
+        own = _attributes({"attributes": entry}, scope, f"arch.storage[{i}]")
+        name = str(own.pop("name", f"storage{i}"))
+        dram = str(own.get("technology")).lower() == "dram"
+        kind = str(own.pop("class", "DRAM" if dram else "SRAM" if "sizeKB" in own else "regfile"))
+        yield _place(name, kind, own, 1, f"arch.{name}")
+    own = _attributes({"attributes": data.get("arithmetic")}, scope, "arch.arithmetic")
+    name, kind = str(own.pop("name", "MAC")), str(own.pop("class", "intmac"))
+    yield _place(name, kind, own, 1, f"arch.{name}")
+
+
+# -- v0.4 ------------------------------------------------------------------------------------------------------
 
 _NODE_KEYS = (
     "name",
@@ -112,64 +235,130 @@ _NODE_KEYS = (
     "sparse_optimizations",
     "enabled",
     "required_actions",
+    "area_scale",
+    "energy_scale",
+    "networks",
 )
+_SEQUENCES = ("Hierarchical", "Pipelined")
 
 
-def _flat(nodes: Any, variables: Mapping[str, Any]) -> tuple[str, list[Node]]:
-    chain = list(_entries(nodes))
-    result: list[Node] = []
-    mesh = [1, 1]
-    inherited: dict[str, Any] = {}
-    waiting: list[str] = []
-    wishes: list[tuple[str, Any]] = []
-    spreads: dict[str, tuple[int, int]] = {}
-    name = "architecture"
-    for position, entry in enumerate(chain):
-        data = normalise(entry, f"architecture.nodes[{position}]", _NODE_KEYS)
-        where = f"architecture.{data.get('name')}"
-        if data.get("enabled") is False:
-            continue
+class _Flat:
+    """Walks a v0.4 node list outer to inner and keeps what the nodes inside inherit."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.result: list[Node] = []
+        self.mesh = (1, 1)
+        self.inherited: dict[str, Any] = {}
+        self.waiting: list[str] = []
+        self.wishes: list[tuple[str, Any]] = []
+        self.spreads: dict[str, tuple[int, int]] = {}
+        self.known: dict[str, Any] = {}
+        self.name: str | None = None
+
+    def read(self, nodes: Any) -> tuple[str, list[Node]]:
+        """Returns the name of the outermost container and the nodes."""
+        self.walk(as_list(nodes, "architecture.nodes"), ())
+        return self.name or "architecture", self.result
+
+    def walk(self, nodes: Sequence[Any], branches: tuple[Branch, ...]) -> None:
+        """Adds the nodes of a list."""
+        for node in nodes:
+            if not isinstance(node, Tagged):
+                raise InputError(
+                    f"architecture.nodes: {shown(node)} has no tag, allowed: !Container, !Component, !Hierarchical"
+                )
+            if node.tag in _SEQUENCES:
+                self.walk(as_list(node.get("nodes"), f"!{node.tag}"), branches)
+            elif node.tag == "Parallel":
+                self.parallel(as_list(node.get("nodes"), "!Parallel"), branches)
+            elif node.tag == "Nothing":
+                self.nothing(node, branches)
+            elif node.tag in ("Container", "Component"):
+                self.leaf(node, branches)
+            else:
+                raise InputError(
+                    f"architecture.nodes: !{node.tag} is not supported, "
+                    "allowed: !Container, !Component, !Hierarchical, !Parallel, !Pipelined, !Nothing"
+                )
+
+    def parallel(self, nodes: Sequence[Any], branches: tuple[Branch, ...]) -> None:
+        """Adds branches one after the other: a tensor takes one of them and bypasses the rest."""
+        peers = [Branch() for _ in nodes]
+        for node, branch in zip(nodes, peers, strict=True):
+            branch.peers = peers
+            self.walk([node], (*branches, branch))
+
+    def nothing(self, node: Tagged, branches: tuple[Branch, ...]) -> None:
+        """Notes the tensors that bypass all other branches."""
+        wishes = as_table(node.get("constraints"), "!Nothing.constraints")
+        for branch in branches:
+            branch.wishes.append(wishes.get("dataspace"))
+
+    def leaf(self, entry: Tagged, branches: tuple[Branch, ...]) -> None:
+        """Adds a component, or notes what a container gives to those inside it."""
+        data = normalise(entry, f"architecture.nodes[{len(self.known)}]", _NODE_KEYS)
+        name = str(data.get("name"))
+        where = f"architecture.{name}"
+        scope = self.scope.within(self.known).within(self.inherited)
+        if not _enabled(data, scope, where) or (entry.tag == "Component" and _is_network(data, name)):
+            return
+        if name in self.known:
+            raise InputError(f"architecture: two nodes are named {name!r}")
         if data.get("sparse_optimizations"):
             raise InputError(f"{where}.sparse_optimizations: sparse machines are not supported")
+        if data.get("networks"):
+            warn_input(f"{where}.networks is left out: networks are not modelled, they cost nothing")
+        own = _attributes(data, scope, where)
+        for key in ("meshX", "meshY", "instances"):
+            if key in own:
+                raise InputError(f"{where}.attributes.{key}: v0.4 states fan-outs under 'spatial' (meshX, meshY)")
+        inner = scope.within(own)
+        spread = self.fan_out(data, inner, where)
+        if branches and spread != (1, 1):
+            raise InputError(f"{where}: a fan-out below !Parallel is not supported")
+        self.mesh = (self.mesh[0] * spread[0], self.mesh[1] * spread[1])
+        self.spreads[name] = spread
+        self.known[name] = {
+            "name": name,
+            "attributes": own,
+            "spatial": dict(zip(("meshX", "meshY"), spread, strict=True)),
+        }
+        constraints = _resolved(as_table(data.get("constraints"), f"{where}.constraints"), inner, where)
+        for branch in branches:
+            branch.names.append(name)
+            branch.wishes.append(constraints.get("dataspace"))
+        self.waiting.append(name)
+        if entry.tag == "Container":
+            if len(self.known) == 1:
+                self.name = name
+            self.inherited.update({key: value for key, value in own.items() if key != "subclass"})
+            self.wishes.append((name, constraints))
+            return
+        # The class says how a component behaves, the subclass (when given) how it is priced.
+        node = Node(name, str(data.get("class")), {**self.inherited, **own}, *self.mesh, tuple(self.waiting))
+        node.constraints, node.branches = constraints, branches
+        node.inherited = frozenset(self.inherited) - set(own)
+        node.spatial_constraints, node.spreads = self.wishes, self.spreads
+        self.waiting, self.wishes, self.spreads = [], [], {}
+        self.result.append(node)
+
+    @staticmethod
+    def fan_out(data: Mapping[str, Any], scope: Scope, where: str) -> tuple[int, int]:
+        """Evaluates ``spatial``: instances along x and y."""
         fan = normalise(data.get("spatial") or {}, f"{where}.spatial", ("meshX", "meshY"))
-        width, height = (
-            as_integer(resolve(fan.get(key, 1), variables, f"{where}.spatial.{key}"), f"{where}.spatial.{key}")
+        x, y = (
+            as_integer(scope.resolve(fan.get(key, 1), f"{where}.spatial.{key}"), f"{where}.spatial.{key}")
             for key in ("meshX", "meshY")
         )
-        mesh = [mesh[0] * width, mesh[1] * height]
-        own = {key: resolve(value, variables, f"{where}.{key}") for key, value in _attributes(data, where).items()}
-        constraints = as_table(data.get("constraints"), f"{where}.constraints")
-        spreads[str(data.get("name"))] = (width, height)
-        if entry.tag == "Container":
-            if position == 0:
-                name = str(data.get("name"))
-            inherited.update(own)
-            waiting.append(str(data.get("name")))
-            wishes.append((str(data.get("name")), constraints))
-            continue
-        # The class says how a component behaves, the subclass (when given) how it is priced.
-        node = Node(str(data.get("name")), str(data.get("class")), {**inherited, **own}, mesh[0], mesh[1])
-        if data.get("subclass"):
-            node.attributes["subclass"] = data["subclass"]
-        node.aliases, waiting = (*waiting, node.name), []
-        node.spatial_constraints, wishes = wishes, []
-        node.constraints, node.spreads, spreads = dict(constraints), spreads, {}
-        result.append(node)
-    return name, result
+        return x, y
 
 
-def _entries(nodes: Any) -> Iterator[Tagged]:
-    for node in as_list(nodes, "architecture.nodes"):
-        if not isinstance(node, Tagged):
-            raise InputError(f"architecture.nodes: {node!r} has no tag, allowed: !Container, !Component, !Hierarchical")
-        if node.tag == "Nothing":
-            continue
-        if node.tag == "Hierarchical":
-            yield from _entries(node.get("nodes"))
-        elif node.tag in ("Container", "Component"):
-            yield node
-        else:
-            raise InputError(
-                f"architecture.nodes: !{node.tag} is not supported, "
-                "allowed: !Container, !Component, !Hierarchical, !Nothing"
-            )
+def _resolved(constraints: Mapping[str, Any], scope: Scope, where: str) -> dict[str, Any]:
+    """Evaluates the numbers of constraints; factors and orders have a grammar of their own."""
+    result = {}
+    for kind, body in constraints.items():
+        if isinstance(body, Mapping) and isinstance(body.get("split"), str):
+            body = {**body, "split": scope.resolve(body["split"], f"{where}.constraints.{kind}.split")}
+        result[str(kind)] = body
+    return result

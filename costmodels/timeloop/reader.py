@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,44 +10,47 @@ from typing import Any
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.components.technologies import Technology, technology
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.errors import InputError, unknown_name, warn_input
 from accelgym.costmodels.loopnest.mappings import Mappings
-from accelgym.costmodels.timeloop.components import apply_tables, build_compute, build_levels, read_art, read_ert
-from accelgym.costmodels.timeloop.directives import Targets, read_constraint, read_factors, read_mapping
-from accelgym.costmodels.timeloop.document import as_list, as_table, merge_documents, normalise, parse_document
+from accelgym.costmodels.timeloop.components import (
+    apply_tables,
+    build_compute,
+    build_levels,
+    read_art,
+    read_ert,
+    share_rows,
+)
+from accelgym.costmodels.timeloop.constraints import ConstraintReader
+from accelgym.costmodels.timeloop.directives import Targets, read_mapping, warn_of_lists
+from accelgym.costmodels.timeloop.document import SUFFIXES, as_table, list_files, merge_documents, parse_document
+from accelgym.costmodels.timeloop.expressions import Scope
 from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
 from accelgym.costmodels.timeloop.problem import read_problem
 
-__all__ = ["TimeloopInput", "read_timeloop", "read_timeloop_data"]
+__all__ = ["TimeloopInput", "names_files", "read_architecture_files", "read_timeloop", "read_timeloop_data"]
 
 _SECTIONS = (
     "problem",
     "architecture",
+    "arch",
     "mapping",
     "ERT",
     "ART",
+    "ERT_summary",
+    "ART_summary",
     "architecture_constraints",
     "mapspace_constraints",
+    "constraints",
     "mapspace",
     "mapper",
     "variables",
     "globals",
     "components",
     "compound_components",
+    "sparse_optimizations",
+    "technology",
+    "dumped_by_timeloop_front_end",
 )
-_NODE_CONSTRAINTS = ("temporal", "spatial", "dataspace")
-_NODE_KEYS = {
-    "temporal": (
-        "factors",
-        "permutation",
-        "factors_only",
-        "no_reuse",
-        "rmw_first_update",
-        "no_iteration_over_dataspaces",
-    ),
-    "spatial": ("factors", "permutation", "factors_only", "split", "no_reuse", "no_link_transfer", "maximize_dims"),
-    "dataspace": ("keep", "bypass", "keep_only", "no_coalesce"),
-}
 
 
 @dataclass(frozen=True)
@@ -63,19 +66,33 @@ class TimeloopInput:
 
 
 def read_timeloop(
-    *sources: str | Path, problem: Problem | None = None, prices: Technology | None = None
+    *sources: str | Path,
+    problem: Problem | None = None,
+    prices: Technology | None = None,
+    defines: Mapping[str, Any] | None = None,
+    root: Path | None = None,
 ) -> TimeloopInput:
     """Reads files (or YAML text) that together hold problem, architecture and, optionally, a mapping.
 
     Args:
-        sources: Paths, or texts with at least one line break.
-        problem: Stands in for a ``problem`` section.
-        prices: Prices components without an ERT or ART; the fitted 45 nm laws by default.
+        sources: Paths, folders of YAML files, or texts with at least one line break.
+        problem: Stands in for a ``problem`` section; constraints on dimensions it lacks are left out.
+        prices: Prices components without an ERT or ART; else the section ``technology`` names it, else the fitted
+            45 nm laws do.
+        defines: Values of the variables of files that are Jinja templates.
+        root: Folder below which templates may include files; that of each file unless stated.
 
     Raises:
         InputError: A file, section, key or value is not understood; the message names it.
+        MissingExtraError: A file is a template, and Jinja2 is not installed.
+
+    Warns:
+        InputWarning: A part of a file has no effect, or is taken in another way.
     """
-    merged = merge_documents(parse_document(source) for source in sources)
+    paths: list[str | Path] = []
+    for source in sources:
+        paths.extend([source] if isinstance(source, str) and "\n" in source else list_files(source))
+    merged = merge_documents(parse_document(path, defines, root) for path in paths)
     return read_timeloop_data(merged, problem=problem, prices=prices)
 
 
@@ -83,122 +100,131 @@ def read_timeloop_data(
     merged: Mapping[str, Any], *, problem: Problem | None = None, prices: Technology | None = None
 ) -> TimeloopInput:
     """Reads sections that are plain data already; see :func:`read_timeloop`."""
-    for section in merged:
-        if section not in _SECTIONS:
-            raise unknown_name("section", section, _SECTIONS)
-    for section in ("components", "compound_components"):
-        if merged.get(section):
-            raise InputError(f"section {section!r} is not supported; give an ERT and ART instead")
+    _check_sections(merged)
+    own_problem = problem is None
+    variables = {**as_table(merged.get("globals"), "globals"), **as_table(merged.get("variables"), "variables")}
+    scope = Scope(variables)
     if problem is None:
         if "problem" not in merged:
             raise InputError("no 'problem' section in the files")
-        problem = read_problem(merged["problem"])
-    if "architecture" not in merged:
+        problem = read_problem(merged["problem"], scope)
+    section = merged.get("architecture", merged.get("arch"))
+    if section is None:
         raise InputError("no 'architecture' section in the files")
-    variables = {**as_table(merged.get("globals"), "globals"), **as_table(merged.get("variables"), "variables")}
-    flat = "nodes" in as_table(merged["architecture"], "architecture")
-    name, nodes = read_hierarchy(merged["architecture"], variables)
+    inner = as_table(as_table(section, "architecture").get("variables"), "architecture.variables")
+    spec = {"problem": {"instance": problem.bound}, "variables": variables}
+    name, nodes = read_hierarchy(section, scope.within({"spec": spec, **inner}))
     if len(nodes) < 2:
         raise InputError("architecture: at least one memory and a multiplier are needed")
-    prices = prices or technology()
-    levels, compute = build_levels(nodes, prices), build_compute(nodes[-1], prices)
-    ert = read_ert(merged["ERT"]) if "ERT" in merged else None
-    art = read_art(merged["ART"]) if "ART" in merged else None
-    levels, compute = apply_tables(levels, compute, ert, art)
-    stated = prices.name if ert is None else "user ERT" if art is None else "user ERT and ART"
-    architecture = Architecture(name, levels, compute, stated)
-    targets = _targets(nodes, flat)
-    constraints = tuple(_constraints(merged, nodes, problem, architecture, targets))
+    if prices is None:
+        stated = merged.get("technology")
+        prices = technology() if stated is None else technology(str(stated))
+    ert = read_ert(merged["ERT"]) if merged.get("ERT") else None
+    if ert is None and merged.get("ERT_summary"):
+        ert = read_ert(merged["ERT_summary"], "ERT_summary")
+    art = read_art(merged["ART"]) if merged.get("ART") else None
+    if art is None and merged.get("ART_summary"):
+        art = read_art(merged["ART_summary"], "ART_summary")
+    architecture = _architecture(name, nodes, prices, ert, art)
+    targets = _targets(nodes)
+    sections = {name: part for name, part in merged.items() if name == "mapspace" or "constraints" in name}
+    reader = ConstraintReader(problem, architecture, nodes, targets, strict=own_problem)
+    constraints = tuple(reader.read(sections))
     architecture = replace(architecture, constraints=constraints, levels=_stores(architecture, constraints, problem))
     mappings = None
-    if "mapping" in merged:
+    if merged.get("mapping"):
         loops = read_mapping(merged["mapping"], problem, architecture, targets)
+        if "nodes" not in section:
+            warn_of_lists(merged["mapping"])
         mappings = Mappings.from_loops(problem, architecture, [loops])
     return TimeloopInput(problem, architecture, mappings, dict(as_table(merged.get("mapper"), "mapper")))
 
 
-def _targets(nodes: list[Node], flat: bool) -> Targets:
-    storage = {node.name: i for i, node in enumerate(nodes[:-1])}
-    if not flat:
-        return Targets(storage)
-    fanout = {alias: i - 1 for i, node in enumerate(nodes) if i > 0 for alias in node.aliases}
-    only_y = frozenset(alias for node in nodes for alias, (x, y) in node.spreads.items() if y > x == 1)
-    return Targets(storage, fanout, only_y)
+def read_architecture_files(name: str, problem: Problem) -> Architecture:
+    """Reads a machine that one argument names, for a problem from elsewhere.
 
+    Args:
+        name: Paths of YAML files, templates or folders, separated by commas; values of the variables of templates
+            follow a question mark: ``top.yaml.jinja2?architecture=eyeriss_like&problem=conv.yaml``.
+        problem: Its dimensions and tensors are those that constraints may name.
 
-def _constraints(
-    merged: Mapping[str, Any], nodes: list[Node], problem: Problem, architecture: Architecture, targets: Targets
-) -> Iterator[Constraint]:
-    for section in ("architecture_constraints", "mapspace_constraints", "mapspace"):
-        if section not in merged:
-            continue
-        entries = merged[section]
-        if isinstance(entries, Mapping):
-            entries = normalise(entries, section, ("targets", "version", "template")).get("targets")
-        spreads = {alias: node.spreads for node in nodes for alias in node.spreads}
-        for i, entry in enumerate(as_list(entries, section)):
-            where = f"{section}[{i}]"
-            found = read_constraint(entry, problem, architecture, targets, where)
-            yield from _directed(found, entry["target"], spreads.get(entry["target"], {}), where)
-    for node in nodes:
-        for target, wishes in [*node.spatial_constraints, (node.name, node.constraints)]:
-            yield from _node_constraints(target, wishes, node.spreads, problem, architecture, targets)
-
-
-def _node_constraints(
-    target: str,
-    wishes: Mapping[str, Any],
-    spreads: Mapping[str, tuple[int, int]],
-    problem: Problem,
-    architecture: Architecture,
-    targets: Targets,
-) -> Iterator[Constraint]:
-    """Reads constraints written inside a v0.4 node."""
-    for kind, body in normalise(wishes, f"constraints of {target!r}", _NODE_CONSTRAINTS).items():
-        where = f"constraints of {target!r}.{kind}"
-        data = normalise(body or {}, where, _NODE_KEYS[kind])
-        for key in ("no_reuse", "rmw_first_update", "no_iteration_over_dataspaces", "maximize_dims", "no_coalesce"):
-            if data.get(key):
-                raise InputError(f"{where}.{key}={data[key]!r} is not supported")
-        if data.get("factors_only") and data.get("factors"):
-            raise InputError(f"{where}: give factors or factors_only")
-        only = data.pop("factors_only", None)
-        if only:
-            named = read_factors(only, problem.dims, f"{where}.factors_only")
-            stated = only.split() if isinstance(only, str) else only
-            data["factors"] = [*stated, *(f"{dim}=1" for dim in problem.dims if dim not in named)]
-        kept = data.pop("keep_only", None)
-        if kept is not None:
-            kept = as_list(kept, f"{where}.keep_only")
-            data |= {"keep": kept, "bypass": [t for t in problem.tensor_names if t not in kept]}
-        entry = {
-            key: data[key]
-            for key in ("factors", "permutation", "split", "keep", "bypass")
-            if data.get(key) not in (None, [])
-        }
-        if not entry:
-            continue
-        found = read_constraint({"target": target, "type": kind, **entry}, problem, architecture, targets, where)
-        yield from _directed(found, target, spreads, where)
-
-
-def _directed(
-    constraint: Constraint, target: str, spreads: Mapping[str, tuple[int, int]], where: str
-) -> Iterator[Constraint]:
-    """Says in which directions a spatial constraint binds: those in which its v0.4 node spreads, if any.
-
-    Nodes that spread in the same direction before the same memory make up one fan-out, in which they cannot be told
-    apart.
+    Raises:
+        InputError: An error in a file, or in the variables.
     """
-    if constraint.kind != "spatial" or target not in spreads:
-        yield constraint
-        return
-    own = [i for i, size in enumerate(spreads[target]) if size > 1]
-    for other, sizes in spreads.items():
-        if other != target and any(sizes[i] > 1 for i in own):
-            raise InputError(f"{where}: {other!r} spreads in the same direction; write them as one node")
-    if own:
-        yield replace(constraint, along=None if len(own) == 2 else ("x", "y")[own[0]])
+    paths, _, query = name.partition("?")
+    defines = {}
+    for pair in filter(None, query.split("&")):
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"architecture {name!r}: {pair!r}, allowed NAME=VALUE after the question mark")
+        defines[key] = value
+    sources = [Path(path.strip()) for path in paths.split(",") if path.strip()]
+    return read_timeloop(*sources, problem=problem, defines=defines).architecture
+
+
+def names_files(name: str) -> bool:
+    """Whether an argument names Timeloop files rather than something else."""
+    first = Path(name.partition("?")[0].split(",")[0].strip())
+    return first.suffix.lower() in SUFFIXES or first.is_dir()
+
+
+def _check_sections(merged: Mapping[str, Any]) -> None:
+    """Refuses sections that ask for what is not modelled, and names those without effect."""
+    for section in merged:
+        if section not in _SECTIONS and "constraints" not in section:
+            raise unknown_name("section", section, _SECTIONS)
+    if "architecture" in merged and "arch" in merged:
+        raise InputError("sections 'architecture' and 'arch' describe the same thing, allowed: one of them")
+    if _entries(merged.get("sparse_optimizations"), "targets"):
+        raise InputError("section 'sparse_optimizations': sparse machines are not supported")
+    priced = bool(merged.get("ERT") or merged.get("ERT_summary"))
+    for section in ("components", "compound_components"):
+        if _entries(merged.get(section), "classes") and not priced:
+            warn_input(f"section {section!r} is left out: laws price the classes (an ERT and ART state prices)")
+    if as_table(merged.get("globals"), "globals").get("expression_custom_functions"):
+        warn_input("globals.expression_custom_functions is left out: functions in Python files are not called")
+
+
+def _entries(section: Any, key: str) -> Any:
+    return section.get(key) if isinstance(section, Mapping) else section
+
+
+def _architecture(
+    name: str,
+    nodes: list[Node],
+    prices: Technology,
+    ert: Mapping[str, Mapping[str, float]] | None,
+    art: Mapping[str, float] | None,
+) -> Architecture:
+    priced = ert is not None
+    levels = build_levels(nodes, prices, priced=priced)
+    compute = build_compute(nodes[-1], prices, priced=priced)
+    levels, compute = apply_tables(levels, compute, None if ert is None else share_rows(ert, nodes), art)
+    stated = prices.name if ert is None else "user ERT" if art is None else "user ERT and ART"
+    return Architecture(name, levels, compute, stated)
+
+
+def _targets(nodes: list[Node]) -> Targets:
+    storage = {node.name: i for i, node in enumerate(nodes[:-1])}
+    flat = any(node.name in node.aliases for node in nodes)
+    fanout = {} if flat else dict(storage)
+    holders = set()
+    for i, node in enumerate(nodes):
+        for alias in node.aliases if i else ():
+            fanout[alias] = i - 1
+            # Timeloop's front end inserts a level without storage before each node that spreads, and its mapper
+            # names that level.
+            holder = f"inter_{alias}_spatial" if flat else alias
+            if flat and node.spreads.get(alias, (1, 1)) != (1, 1):
+                fanout[holder] = i - 1
+            if holder not in storage:
+                holders.add(holder)
+    only_y = set()
+    for node in nodes:
+        for alias, (x, y) in node.spreads.items():
+            if y > x == 1:
+                only_y |= {alias, f"inter_{alias}_spatial"}
+    return Targets(storage, fanout, frozenset(only_y), frozenset(holders))
 
 
 def _stores(architecture: Architecture, constraints: tuple[Constraint, ...], problem: Problem) -> tuple[Any, ...]:

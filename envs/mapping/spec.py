@@ -15,7 +15,7 @@ from accelgym.costmodels.architecture.machine import Architecture, Leakage
 from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.timeloop import read_timeloop
+from accelgym.costmodels.timeloop import names_files, read_architecture_files, read_timeloop_problem
 from accelgym.costmodels.workloads import Layer, Workload, load_workload
 from accelgym.envs.arguments import TaskSpec
 from accelgym.envs.mapping.mapspace import prime_factors
@@ -42,7 +42,8 @@ class MappingSpec(TaskSpec):
     layer: int | str = 1
     """The layer mapped: its position among the convolutions and GEMMs, counted from 1, or its name."""
     architecture: str = "eyeriss"
-    """Name of a preset, or a Timeloop v0.3 or v0.4 file; its constraints bind. ``arch`` for short."""
+    """Name of a preset, or Timeloop v0.3 or v0.4 files (``a.yaml,b.yaml``, a folder, or a template with its variables,
+    ``top.yaml.jinja2?architecture=NAME``); its constraints bind. ``arch`` for short."""
     objective: MappingObjective = MappingObjective.EDP
     bypass: bool = False
     """Also choose which level holds which tensor, where the architecture's constraints leave that open."""
@@ -89,24 +90,35 @@ def select_layer(workload: Workload, layer: int | str) -> Layer:
 
 
 def read_architecture(name: str, problem: Problem) -> Architecture:
-    """Returns a preset, or reads a Timeloop file; constraints in a file may name the dimensions of ``problem``.
+    """Returns a preset, or reads Timeloop files; constraints in a file may name the dimensions of ``problem``.
 
     Raises:
         InputError: Unknown preset, or an error in the file.
     """
-    if Path(name).suffix.lower() in (".yaml", ".yml"):
-        return read_timeloop(Path(name), problem=problem).architecture
+    if names_files(name):
+        return read_architecture_files(name, problem)
     return preset(name)
 
 
-def read_problem(spec: MappingSpec, problem: Problem | None) -> Problem:
+def read_problem(spec: MappingSpec, problem: Problem | None, *, own_names: bool = False) -> Problem:
     """Returns the layer that a task maps, or ``problem`` in its place, padded as the specification says.
+
+    Args:
+        spec: The specification.
+        problem: Stands in for the layer.
+        own_names: Keep the names that a Timeloop file gives its dimensions and tensors, which the constraints of a
+            machine from such a file use; else they are those of :meth:`Problem.from_layer`.
 
     Raises:
         InputError: No such layer, or nothing to map.
     """
     if problem is None:
-        problem = Problem.from_layer(select_layer(load_workload(spec.workload), spec.layer))
+        if own_names and Path(spec.workload).suffix.lower() in (".yaml", ".yml"):
+            problem = read_timeloop_problem(spec.workload)
+            if spec.layer not in (1, problem.name):
+                raise InputError(f"layer is {spec.layer!r}, allowed 1 or {problem.name!r} ({spec.workload!r})")
+        else:
+            problem = Problem.from_layer(select_layer(load_workload(spec.workload), spec.layer))
     if spec.padding:
         problem = replace(problem, bounds=pad_bounds(problem.bounds, spec.padding))
     if problem.macs == 1:

@@ -27,7 +27,13 @@ from accelgym.costmodels.solvers.mapping import (
     Solution,
     solve,
 )
-from accelgym.costmodels.timeloop import describe_convention, timeloop_document, timeloop_runs, write_timeloop
+from accelgym.costmodels.timeloop import (
+    describe_convention,
+    names_files,
+    timeloop_document,
+    timeloop_runs,
+    write_timeloop,
+)
 from accelgym.envs.certificates import kept_certificate
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
@@ -70,7 +76,7 @@ class MappingTask(Task):
         self, *, problem: Problem | None = None, machine: Architecture | None = None, **arguments: Any
     ) -> None:
         self.spec = MappingSpec.parse(arguments)
-        self.problem = problem = read_problem(self.spec, problem)
+        self.problem = problem = read_problem(self.spec, problem, own_names=names_files(self.spec.architecture))
         machine = machine or read_architecture(self.spec.architecture, problem)
         machine = replace(machine, leakage=self.spec.leakage or machine.leakage)
         self.mapspace = Mapspace(problem, machine, bypass=self.spec.bypass)

@@ -227,7 +227,12 @@ def stats_text(row, version):
         lines += ["        Technology                      : SRAM", "        Multiple buffering              : 1.00"]
         if version == "head":
             lines += ["        Leakage energy (total)          : 0.00 pJ"]
-        lines += ["", "    STATS", "    -----", f"    Cycles               : {result['cycles_per_level'][level['name']]}"]
+        lines += [
+            "",
+            "    STATS",
+            "    -----",
+            f"    Cycles               : {result['cycles_per_level'][level['name']]}",
+        ]
         lines += ["    Bandwidth throttling : 1.00"]
         for tensor, counts in result["accesses"][level["name"]].items():
             prices = {"reads": level["energy_read_pJ"]}
@@ -243,11 +248,22 @@ def stats_text(row, version):
     lines += ["Networks", "--------", "Network 0", "---------", "DRAM <==> SRAM", "", "    Weights:"]
     lines += ["        Fanout                                  : 1", ""]
     lines += ["Operational Intensity Stats", "---------------------------", "    Total ops : 511377408", ""]
-    lines += ["=== DRAM ===", "    Op per Byte                             : 24.65", "", "Summary Stats", "-------------"]
-    lines += ["GFLOPs (@1GHz): 48.00", f"Utilization: {100 * share:.2f}%" if version == "head" else f"Utilization: {share:.2f}"]
+    lines += [
+        "=== DRAM ===",
+        "    Op per Byte                             : 24.65",
+        "",
+        "Summary Stats",
+        "-------------",
+    ]
+    lines += [
+        "GFLOPs (@1GHz): 48.00",
+        f"Utilization: {100 * share:.2f}%" if version == "head" else f"Utilization: {share:.2f}",
+    ]
     lines += [f"Cycles: {result['cycles']}", f"Energy: {result['energy_pJ']['total'] / 1e6:.2f} uJ"]
     lines += ["EDP(J*cycle): 1.23e+04", "Area: 0.00 mm^2", "", f"Computes = {result['macs']}", "fJ/Compute"]
-    return "\n".join([*lines, "    DRAM                       = 5200.00", "    Total                      = 30000.00", ""])
+    return "\n".join(
+        [*lines, "    DRAM                       = 5200.00", "    Total                      = 30000.00", ""]
+    )
 
 
 def compare(native, text, *options):
@@ -271,7 +287,7 @@ def test_statistics_that_timeloop_printed_agree(native, name, engine):
 @pytest.mark.parametrize(
     ("edit", "expected"),
     [
-        (("capacity                        : 1242", "capacity                        : 1243"), ("SRAM", "Inputs", "tile_words")),
+        ((" : 1242\n", " : 1243\n"), ("SRAM", "Inputs", "tile_words")),
         (("            : 995904\n", "            : 995903\n"), ("SRAM", "Inputs", "reads")),
         (("Utilization: 14.29%", "Utilization: 14.39%"), ("", "", "utilization")),
         (("=== RF ===", "=== Registers ==="), ("RF", "Weights", "reads")),
@@ -373,7 +389,8 @@ def test_the_oracle_prints_a_loop_nest_and_what_timeloop_would_say(tmp_path):
     assert answer["costs"]["energy_pJ"]["total"] == pytest.approx(answer["value"], rel=1e-12)
     assert answer["timeloop"]["no_links"]["objective"] <= answer["value"]
     assert answer["timeloop"]["no_links"]["below_bound"] is False
-    assert answer["mapping"]["bypass"] == {} and "leakage" in answer["convention"]
+    assert answer["mapping"]["bypass"] == {}
+    assert "leakage" in answer["convention"]
 
 
 def test_a_run_below_the_certified_bound_is_called_so(capsys):

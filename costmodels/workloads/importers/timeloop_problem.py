@@ -7,6 +7,7 @@ from typing import Any
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.importers.einsum import Access, layer_from_accesses
+from accelgym.costmodels.workloads.importers.timeloop_shapes import named_shape
 from accelgym.costmodels.workloads.layer import MAX_DIM
 from accelgym.costmodels.workloads.workload import Workload
 from accelgym.costmodels.workloads.yaml_source import Key, YamlSource, read_yaml
@@ -29,9 +30,12 @@ def import_timeloop_problem(path: str | Path, *, name: str | None = None) -> Wor
     key: Key = ("problem",)
     problem = _mapping(source, key, source.data.get("problem"))
     shape_key = (*key, "shape")
-    shape = problem.get("shape")
+    shape = problem.get("shape", "cnn-layer")
     if isinstance(shape, str):
-        raise source.error(shape_key, f"{shape!r} names one of Timeloop's own files; write the shape out here")
+        try:
+            shape = named_shape(shape)
+        except InputError as error:
+            raise source.error(shape_key, str(error)) from error
     shape = _mapping(source, shape_key, shape)
     instance_key = (*key, "instance") if "instance" in problem else key
     instance = _mapping(source, instance_key, problem.get("instance", problem))

@@ -221,12 +221,11 @@ def covers(problem, architecture, temporal, spatial):
     """Folds the factors of every dimension, outer to inner, as Timeloop checks them."""
     fans = {fan["between"][0]: fan for fan in spatial}
     reached = dict.fromkeys(problem.dims, 0)
-    for level in architecture.level_names:
-        fan = fans.get(level, {"x": [], "y": []})
-        for loop in [*temporal.get(level, []), *fan["y"], *fan["x"]]:
+    for level in architecture.levels:
+        fan = fans.get(level.name, {"x": [], "y": []})
+        for loop in [*temporal.get(level.name, []), *fan["y"], *fan["x"]]:
             reached[loop["dim"]] = reached[loop["dim"]] * loop["bound"] + loop["residual"] - 1
-        for side, limit in zip("xy", (architecture.levels[architecture.position(level)].fanout_x,
-                                      architecture.levels[architecture.position(level)].fanout_y), strict=True):  # fmt: skip
+        for side, limit in (("x", level.fanout_x), ("y", level.fanout_y)):
             need(prod(loop["bound"] for loop in fan[side]) <= limit, f"mapped along {side} beyond the mesh")
     for dim, last in reached.items():
         need(last + 1 == problem.bound[dim], f"product of all factors of {dim} is not {problem.bound[dim]}")

@@ -183,7 +183,9 @@ def test_imperfect_factors_load():
 
 
 def test_renamed_dimensions_are_stated_in_the_file():
-    batch = sample_mappings(PROBLEMS[-1], storable(PROBLEMS[-1], preset("eyeriss_thistle")), 1, np.random.default_rng(0))
+    batch = sample_mappings(
+        PROBLEMS[-1], storable(PROBLEMS[-1], preset("eyeriss_thistle")), 1, np.random.default_rng(0)
+    )
     text = write_timeloop(batch.problem, batch.architecture, one_direction_each(batch), notes=["1 pJ in all"])
     comments = [line for line in text.splitlines() if line.startswith("#")]
     assert "# dimension 'batch' is called 'B' here" in comments

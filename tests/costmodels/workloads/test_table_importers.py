@@ -206,7 +206,8 @@ ONES = dict.fromkeys("NKCPQRS", 4)
 @pytest.mark.parametrize(
     ("shape", "instance", "message"),
     [
-        ("cnn-layer", ONES, "shape: 'cnn-layer' names one of Timeloop's own files"),
+        ("cnn", {k: v for k, v in ONES.items() if k != "K"}, "instance: the bound of dimension 'K' is missing"),
+        ("gnn", ONES, "shape: unknown problem.shape 'gnn'"),
         (None, ONES, "shape: missing"),
         (CNN_SHAPE, {k: v for k, v in ONES.items() if k != "K"}, "instance: the bound of dimension 'K' is missing"),
         (CNN_SHAPE, {**ONES, "K": 0}, r"instance\.K: 0, allowed: integers 1\.\.2147483647"),
@@ -275,7 +276,7 @@ ROW = "64,3,10,10,3,3,1\n"
         ("a.yaml", "", ":1:1: expected a mapping of keys to values, found an empty file"),
         ("a.yaml", "- 1\n", ":1:1: expected a mapping .* found list"),
         ("a.yaml", "problem: [\n", ":2:1: not valid YAML"),
-        ("a.yaml", "nodes: [!Container {}]\nproblem: !X {}\n", ":2:10: problem.shape: missing"),
+        ("a.yaml", "nodes: [!Container {}]\nproblem: !X {}\n", ":2:10: problem: the bound of dimension 'R' is missing"),
         ("a.yaml", "problem: !!python/name:os.system {}\n", ":1:10: not valid YAML: could not determine a constructor"),
         ("a.yaml", "architecture: {}\n", ": problem: missing"),
         ("a.yaml", "problem: &a {shape: *a}\n", "dimensions: None, allowed: a list of names"),

@@ -1,0 +1,176 @@
+"""YAML text as plain data: v0.4's node tags, ``<<<:`` merges, and limits that keep hostile files harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from accelgym.costmodels.errors import InputError
+
+__all__ = ["Tagged", "load_yaml"]
+
+_MAX_NODES = 500_000
+"""Largest number of values after aliases are followed; the largest public file has about 20,000."""
+_MAX_DEPTH = 60
+
+
+class Tagged(dict[str, Any]):
+    """A v0.4 node, ``!Container {...}`` and the like."""
+
+    tag: str = ""
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that keeps v0.4's node tags and reads dates as text."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012
+        first: [(tag, pattern) for tag, pattern in rules if tag != "tag:yaml.org,2002:timestamp"]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Composes a node; an anchor may be set anew, as YAML has it."""
+        anchor = getattr(self.peek_event(), "anchor", None)  # type: ignore[no-untyped-call]
+        if anchor is not None and not self.check_event(yaml.AliasEvent):
+            self.anchors.pop(anchor, None)
+        return super().compose_node(parent, index)
+
+
+def _node(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        result = Tagged({str(k): v for k, v in loader.construct_mapping(node, deep=True).items()})
+    elif isinstance(node, yaml.SequenceNode):
+        result = Tagged(nodes=loader.construct_sequence(node, deep=True))
+    else:
+        result = Tagged()
+    result.tag = suffix
+    return result
+
+
+_Loader.add_multi_constructor("!", _node)
+
+
+def load_yaml(text: str, where: str) -> Any:
+    """Reads one YAML document.
+
+    ``<<<:`` merges as ``<<:`` does, and goes on into mappings that both sides have; lists are joined, own entries
+    first, unless tagged ``!nomerge``.
+
+    Args:
+        text: The document.
+        where: Its name, for messages.
+
+    Raises:
+        InputError: No YAML, a key that appears twice in a mapping, or more nodes or nesting than any machine needs.
+    """
+    loader: Any = None
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _Check(where).size(root, 0)
+        return _merged(loader.construct_document(root), {})
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise InputError(f"{where}{place}: not valid YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise InputError(f"{where}: not valid YAML: nested more than {_MAX_DEPTH} deep") from error
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{where}: not valid YAML: {error}") from error
+    finally:
+        if loader is not None:
+            loader.dispose()
+
+
+class _Check:
+    """Counts what the document grows to, and finds what a constructor would take in silence."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.sizes: dict[int, int] = {}
+        self.open: set[int] = set()
+
+    def size(self, node: yaml.Node, depth: int) -> int:
+        """Returns the number of values below a node, aliases followed."""
+        known = self.sizes.get(id(node))
+        if known is not None:
+            return known
+        if id(node) in self.open:
+            raise self.error(node, "an alias contains itself")
+        if depth > _MAX_DEPTH:
+            raise self.error(node, f"nested more than {_MAX_DEPTH} deep")
+        self.open.add(id(node))
+        total = 1
+        for child in self.children(node):
+            total += self.size(child, depth + 1)
+        if total > _MAX_NODES:
+            raise self.error(node, f"more than {_MAX_NODES:,} values after aliases are followed")
+        self.open.discard(id(node))
+        self.sizes[id(node)] = total
+        return total
+
+    def children(self, node: yaml.Node) -> Iterable[yaml.Node]:
+        """Yields the keys and values of a node."""
+        if isinstance(node, yaml.SequenceNode):
+            return node.value  # type: ignore[no-any-return]
+        if not isinstance(node, yaml.MappingNode):
+            return ()
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value != "<<":
+                if key.value in seen:
+                    raise self.error(key, f"key {key.value!r} appears twice")
+                seen.add(key.value)
+        return [child for pair in node.value for child in pair]
+
+    def error(self, node: yaml.Node, message: str) -> InputError:
+        """Builds an error at a node."""
+        return InputError(f"{self.where}:{node.start_mark.line + 1}:{node.start_mark.column + 1}: {message}")
+
+
+def _merged(data: Any, done: dict[int, Any]) -> Any:
+    """Carries out the ``<<<:`` merges of a document."""
+    if not isinstance(data, dict | list):
+        return data
+    if id(data) in done:
+        return done[id(data)][1]
+    if isinstance(data, list):
+        result: Any = [_merged(value, done) for value in data]
+    else:
+        result = type(data)()
+        if isinstance(data, Tagged):
+            result.tag = data.tag
+        result.update({key: _merged(value, done) for key, value in data.items() if key != "<<<"})
+        bases = _merged(data.get("<<<"), done)
+        for base in bases if isinstance(bases, list) else [bases]:
+            if isinstance(base, dict):
+                _merge_into(result, base)
+        if isinstance(result, Tagged) and result.tag == "nomerge":
+            result = _Own(result["nodes"]) if set(result) == {"nodes"} else dict(result)
+    done[id(data)] = (data, result)  # the original is kept alive, so that its id stays its own
+    return result
+
+
+class _Own(list[Any]):
+    """A list that a merge leaves alone."""
+
+
+def _merge_into(own: dict[Any, Any], base: dict[Any, Any]) -> None:
+    for key, value in base.items():
+        mine = own.get(key)
+        if key not in own:
+            own[key] = value
+        elif isinstance(mine, dict) and isinstance(value, dict):
+            inner = type(mine)(mine)
+            if isinstance(inner, Tagged) and isinstance(mine, Tagged):
+                inner.tag = mine.tag
+            _merge_into(inner, value)
+            own[key] = inner
+        elif isinstance(mine, list) and isinstance(value, list) and not isinstance(mine, _Own):
+            own[key] = [*mine, *value]
