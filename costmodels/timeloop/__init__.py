@@ -4,7 +4,7 @@ from accelgym.costmodels.timeloop.default_run import describe_convention, timelo
 from accelgym.costmodels.timeloop.problem import read_timeloop_problem
 from accelgym.costmodels.timeloop.reader import TimeloopInput, names_files, read_architecture_files, read_timeloop
 from accelgym.costmodels.timeloop.stats import compare_stats, read_stats
-from accelgym.costmodels.timeloop.writer import timeloop_document, write_timeloop
+from accelgym.costmodels.timeloop.writer import timeloop_document, write_constraints, write_timeloop
 
 __all__ = [
     "TimeloopInput",
@@ -17,5 +17,6 @@ __all__ = [
     "read_timeloop_problem",
     "timeloop_document",
     "timeloop_runs",
+    "write_constraints",
     "write_timeloop",
 ]

@@ -17,7 +17,7 @@ from accelgym.costmodels.loopnest.mappings import Mappings
 from accelgym.costmodels.timeloop.names import ExportNames
 from accelgym.costmodels.timeloop.problem import problem_section
 
-__all__ = ["timeloop_document", "write_timeloop"]
+__all__ = ["timeloop_document", "write_constraints", "write_timeloop"]
 
 _MEMORIES = ("DRAM", "SRAM", "regfile", "smartbuffer", "storage")
 _COMPUTES = ("mac", "compute")
@@ -78,6 +78,27 @@ def timeloop_document(
     if mappings is not None:
         # timeloop-model compares constraints with the mapping and refuses some that it keeps: none are written.
         return document | {"mapping": _directives(problem, architecture, mappings, row)}
+    constraints = _constraints(problem, architecture)
+    if constraints:
+        document["architecture_constraints"] = {"targets": constraints}
+    return document
+
+
+def write_constraints(problem: Problem, architecture: Architecture) -> str | None:
+    """Writes the constraints of a machine as YAML text for ``timeloop-mapper``, ``None`` if it has none.
+
+    They stay out of a file with a mapping, see :func:`write_timeloop`; limits on one direction of a fan-out are said
+    by splitting the dimensions between x and y.
+    """
+    names = ExportNames.of(problem, architecture)
+    found = _constraints(names.rename_problem(problem), names.rename_architecture(architecture))
+    section = {"architecture_constraints": {"targets": found}}
+    comment = "# Written by AccelGym: constraints for timeloop-mapper; timeloop-model needs none.\n"
+    return comment + yaml.safe_dump(section, sort_keys=False, default_flow_style=None, width=120) if found else None
+
+
+def _constraints(problem: Problem, architecture: Architecture) -> list[dict[str, Any]]:
+    """Constraints, and a bypass for every tensor that a level may not store."""
     constraints = [_constraint(x, problem) for x in _without_directions(architecture.constraints, problem)]
     stated = {(c.level, tensor) for c in architecture.constraints if c.kind == "bypass" for tensor in c.bypass}
     for level in architecture.levels:
@@ -85,9 +106,7 @@ def timeloop_document(
         if gone:
             kept = [t for t in problem.tensor_names if level.may_store(t)]
             constraints.append({"target": level.name, "type": "bypass", "keep": kept, "bypass": gone})
-    if constraints:
-        document["architecture_constraints"] = {"targets": constraints}
-    return document
+    return constraints
 
 
 def _tree(architecture: Architecture) -> dict[str, Any]:

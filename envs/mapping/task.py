@@ -32,6 +32,7 @@ from accelgym.costmodels.timeloop import (
     names_files,
     timeloop_document,
     timeloop_runs,
+    write_constraints,
     write_timeloop,
 )
 from accelgym.envs.certificates import kept_certificate
@@ -174,7 +175,9 @@ class MappingTask(Task):
     def artifacts(self, design: Designs) -> dict[str, str]:
         mappings, costs = self.inspect(self.space.check(np.asarray(design)[None])[0])
         notes = self._notes(mappings, costs)
-        return {"timeloop.yaml": write_timeloop(self.problem, mappings.architecture, mappings, notes=notes)}
+        texts = {"timeloop.yaml": write_timeloop(self.problem, mappings.architecture, mappings, notes=notes)}
+        constraints = write_constraints(self.problem, mappings.architecture)
+        return texts if constraints is None else texts | {"constraints.yaml": constraints}
 
     def _notes(self, mappings: Mappings, costs: Costs) -> list[str]:
         """What the mapping costs, by our count and by Timeloop's default run."""
