@@ -123,6 +123,18 @@ class Task(ABC):
         """
         return {}
 
+    def report(self, design: Designs) -> dict[str, Any]:
+        """Returns what is worth telling about a design beyond its parameters, as plain data; nothing by default.
+
+        Args:
+            design: Value indices, shape ``(parameters,)``.
+        """
+        return {}
+
+    def convention(self) -> str:
+        """Returns in words what the cost model counts, where it has several ways; empty by default."""
+        return ""
+
     def figures(self, value: float) -> dict[str, float]:
         """Returns an objective in the units that the literature compares, by name; none by default."""
         return {}

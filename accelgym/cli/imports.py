@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 
 from accelgym.cli.console import out, print_json
+from accelgym.cli.mapping_text import print_costs, print_runs
 from accelgym.cli.settings import CountingOption, JsonOption, parse_settings
 from accelgym.costmodels.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    from accelgym.costmodels.timeloop.stats import Difference
 
 __all__ = ["app"]
 
@@ -39,48 +45,91 @@ def timeloop(
     ] = None,
     counting: CountingOption = None,
     engine: Annotated[str, typer.Option(help="head, or v3.0.3.")] = "head",
+    links: Annotated[
+        bool | None,
+        typer.Option(
+            "--links/--no-links",
+            help="Neighbours forward words, as Timeloop has it by default; of counting walk and sampled, which have "
+            "it by default too.",
+        ),
+    ] = None,
+    leakage: Annotated[
+        str, typer.Option(help="Which instances leak: instances_in_use, as Timeloop has it, or whole_chip.")
+    ] = "instances_in_use",
+    compare: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="STATS",
+            help="Statistics that timeloop-model printed (*.stats.txt): shows every value that differs, exit code 1 "
+            "where one does. Counts as Timeloop does by default (sampled, with links) unless told otherwise.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Evaluates a Timeloop problem, architecture and mapping with the loopnest model.
 
-    Components without an ERT or ART are priced by the fitted 45 nm laws. What has no effect is said on standard error.
+    Every iteration is counted, without link transfers (Timeloop: TIMELOOP_DISABLE_TEMPORAL_EXTRAPOLATION=1,
+    TIMELOOP_DISABLE_SPATIAL_EXTRAPOLATION=1, TIMELOOP_DISABLE_LINK_TRANSFERS=1); what timeloop-model prints without
+    these is stated as well, and in full with --counting sampled. Leakage is Timeloop's. Components without an ERT or
+    ART are priced by the fitted 45 nm laws. What has no effect is said on standard error.
     """
+    from accelgym.costmodels.architecture import LEAKAGES
     from accelgym.costmodels.loopnest import COUNTINGS, ENGINES, LoopnestModel
+    from accelgym.costmodels.loopnest.nest_text import format_nest
     from accelgym.costmodels.loopnest.rows import result_row
-    from accelgym.costmodels.timeloop import read_timeloop
+    from accelgym.costmodels.timeloop import compare_stats, read_stats, read_timeloop, timeloop_runs
 
-    how = counting or "closed"
+    how = counting or ("sampled" if compare is not None else "walk" if links else "closed")
     for name, value, allowed in (("counting", how, COUNTINGS), ("engine", engine, ENGINES)):
         if value not in allowed:
             raise unknown_name(name, value, allowed)
+    if leakage not in LEAKAGES:
+        raise unknown_name("leakage", leakage, LEAKAGES)
+    forwarded = how != "closed" if links is None else links
+    printed = None if compare is None else read_stats(compare)
     found = read_timeloop(*files, defines=parse_settings(define, "--define"), root=template_root)
     shown = ", ".join(map(str, files))
     if found.mappings is None:
         raise InputError(f"no 'mapping' section in {shown}")
-    model = LoopnestModel(found.problem, found.architecture, counting=how, engine=engine)  # type: ignore[arg-type]
-    result = result_row(model, found.mappings, model.evaluate(found.mappings), 0)
+    architecture = replace(found.architecture, leakage=leakage)  # type: ignore[arg-type]
+    mappings = replace(found.mappings, architecture=architecture)
+    model = LoopnestModel(
+        found.problem,
+        architecture,
+        counting=how,  # type: ignore[arg-type]
+        engine=engine,  # type: ignore[arg-type]
+        link_transfers=forwarded,
+    )
+    result = result_row(model, mappings, model.evaluate(mappings), 0)
     if "message" in result:
         raise InputError(f"{shown}: {result['message']}")
+    total, differences = (0, [])
+    if printed is not None:
+        total, differences = compare_stats(printed, result, found.problem, architecture)
+    runs = timeloop_runs(mappings, engine=engine)  # type: ignore[arg-type]
     if as_json:
-        print_json({"problem": found.problem.name, "architecture": found.architecture.name, "result": result})
-        return
-    _print_result(f"{found.problem.name} on {found.architecture.name}", result, found.problem.macs)
+        answer = {"problem": found.problem.name, "architecture": architecture.name, "result": result, "timeloop": runs}
+        if compare is not None:
+            answer["compare"] = {"values": total, "differences": [asdict(x) for x in differences]}
+        print_json(answer)
+    else:
+        for line in format_nest(mappings).splitlines():
+            out.print(line, markup=False, highlight=False)
+        print_costs(f"{found.problem.name} on {architecture.name}", result, found.problem.macs)
+        print_runs(runs)
+        if compare is not None:
+            _print_differences(compare, total, differences)
+    if differences:
+        raise typer.Exit(1)
 
 
-def _print_result(title: str, result: dict[str, Any], macs: int) -> None:
-    numbers = ("tile words", "reads", "fills", "updates")
-    table = Table("level", "tensor", *(Column(name, justify="right") for name in numbers), title=title)
-    for level, tensors in result["accesses"].items():
-        for tensor, counts in tensors.items():
-            table.add_row(level, tensor, *(f"{counts[name.replace(' ', '_')]:,}" for name in numbers))
-    out.print(table)
-    parts = Table("part", *(Column(name, justify="right") for name in ("energy pJ", "pJ/MAC", "cycles")))
-    cycles = result["cycles_per_level"] | {"total": result["cycles"]}
-    for part, energy in result["energy_pJ"].items():
-        parts.add_row(part, f"{energy:,.2f}", f"{energy / macs:.4f}", f"{cycles[part]:,}" if part in cycles else "")
-    out.print(parts)
-    out.print(
-        f"{macs:,} MACs, {result['cycles']:,} cycles, {result['energy_pJ']['total']:.6g} pJ, "
-        f"utilisation {result['utilization']:.2%} ({result['utilized_pes']} multipliers in use)"
-    )
-    out.print(f"counting {result['counting']}, engine {result['engine']}, energies: {result['technology']}")
+def _print_differences(path: Path, total: int, differences: list[Difference]) -> None:
+    if differences:
+        sides = (Column(name, justify="right") for name in ("timeloop", "accelgym", "difference"))
+        table = Table("level", "tensor", "value", *sides, title=escape(str(path)))
+        for x in differences:
+            relative = f"{x.ours / x.timeloop - 1:+.3%}" if x.timeloop and x.ours is not None else ""
+            cells = ("" if value is None else f"{value:,.10g}" for value in (x.timeloop, x.ours))
+            table.add_row(escape(x.level) or "summary", escape(x.tensor), x.counter, *cells, relative)
+        out.print(table)
+    out.print(f"{total - len(differences)} of {total} values agree with {escape(str(path))}")

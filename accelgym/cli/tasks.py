@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from accelgym.cli.console import out, print_json, progress_bar
+from accelgym.cli.mapping_text import below, print_report
 from accelgym.cli.settings import EnvOption, JsonOption, SetOption, parse_settings
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
@@ -50,15 +51,23 @@ def oracle(
             "task": task.id,
         }
     )
+    if convention := task.convention():
+        answer["convention"] = convention
+    report = {} if found.design is None else task.report(np.array(found.design))
+    for run in report.get("timeloop", {}).values():
+        run["below_bound"] = below(run, found.lower_bound)
     if as_json:
-        print_json(answer)
+        print_json(answer | report)
     else:
         design = answer.pop("design")
         table = Table("", "oracle", title=task.id)
         for key, value in answer.items():
             table.add_row(key, str(value))
         out.print(table)
-        out.print(design)
+        if report:
+            print_report(report, task.id, found.lower_bound)
+        else:
+            out.print(design)
     if export is not None:
         _export(task, found, export)
 
@@ -125,6 +134,12 @@ def search(
     found.save(out_dir / "trajectory.npz")
     best = _summary(task, found.best, found.best_design, reference)
     best |= {"evaluations": found.evaluations, "distinct_designs": found.distinct_designs}
+    if convention := task.convention():
+        best["convention"] = convention
+    report = {} if found.best_design is None else task.report(np.array(found.best_design))
+    for run in report.get("timeloop", {}).values():
+        run["below_bound"] = below(run, certificate.lower_bound)
+    best |= report
     (out_dir / "best.json").write_text(json.dumps(best, indent=2) + "\n")
     if found.best_design is not None:
         for name, text in task.artifacts(np.array(found.best_design)).items():
@@ -140,6 +155,7 @@ def search(
         out.print(f"{agent} found nothing feasible in {found.evaluations} evaluations")
     else:
         known = "the optimum" if certificate.gap <= _PROVEN else "the best known"
+        print_report(report, task.id, certificate.lower_bound)
         out.print(f"{agent}: {found.best:.6g}, {best['regret']:.3%} above {known}; see {out_dir}")
 
 

@@ -174,7 +174,7 @@ class MappingGradient(MappingAgent):
                 level = architecture.levels[slot.level]
                 limit = level.fanout_x if slot.kind == "x" else level.fanout_y
                 over = over + torch.relu(torch.log(factors[s]).sum(dim=0) - float(np.log(limit)))
-        energy = energy + architecture.leakage_pj * cycles
+        energy = energy + architecture.cycle_leakage_pj(totals.utilized) * cycles
         objective = {
             MappingObjective.ENERGY: torch.log(energy),
             MappingObjective.LATENCY: torch.log(cycles),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from accelgym.costmodels.architecture.machine import Architecture, StorageLevel
+from accelgym.costmodels.architecture.machine import Architecture, Leakage, StorageLevel
 from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.components.technologies import Technology, technology
 from accelgym.costmodels.errors import InputError
@@ -70,6 +70,7 @@ class ArchitectureFamily:
         registers: Sequence[int] = tuple(2**k for k in range(2, 10)),
         sram_words: Sequence[int] = tuple(2**k for k in range(8, 19)),
         prices: str = "thistle-table3",
+        leakage: Leakage = "instances_in_use",
         dram_bandwidth: float | None = 4.0,
         sram_bandwidth: float | None = 16.0,
     ) -> ArchitectureFamily:
@@ -81,7 +82,7 @@ class ArchitectureFamily:
         machine = preset(base, prices=prices, sram_unit=sram_unit)
         limits = (dram_bandwidth, sram_bandwidth, *(None for _ in machine.levels[2:]))
         levels = tuple(replace(x, read_bw=b, write_bw=b) for x, b in zip(machine.levels, limits, strict=True))
-        machine = replace(machine, levels=levels)
+        machine = replace(machine, levels=levels, leakage=leakage)
         area = machine.area_um2 if area_um2 is None else area_um2
         law = technology(prices, sram_unit=sram_unit)
         return cls(machine, law, tuple(registers), tuple(sram_words), area)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from accelgym.costmodels.errors import InputError, unknown_name
 
-__all__ = ["Architecture", "Compute", "Constraint", "Slot", "StorageLevel"]
+__all__ = ["LEAKAGES", "Architecture", "Compute", "Constraint", "Leakage", "Slot", "StorageLevel"]
+
+Leakage = Literal["instances_in_use", "whole_chip"]
+LEAKAGES: tuple[Leakage, ...] = ("instances_in_use", "whole_chip")
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class StorageLevel:
     update_pj: float | None = None
     area_um2: float = 0.0
     leakage_pj: float = 0.0
-    """Per cycle and instance, used or not."""
+    """Per cycle and instance; :attr:`Architecture.leakage` says which instances leak."""
     fanout_x: int = 1
     """Instances of the next inner level (or of the multiplier) in a row below one instance of this level."""
     fanout_y: int = 1
@@ -98,7 +101,7 @@ class Compute:
     mac_pj: float = 0.0
     area_um2: float = 0.0
     leakage_pj: float = 0.0
-    """Per cycle and instance, used or not."""
+    """Per cycle and instance; counts only where the whole chip leaks."""
     word_bits: int = 16
     component: str = "intmac"
     attributes: Mapping[str, Any] = field(default_factory=dict, hash=False)
@@ -145,8 +148,14 @@ class Architecture:
     compute: Compute = field(default_factory=Compute)
     technology: str = "unspecified"
     constraints: tuple[Constraint, ...] = ()
+    leakage: Leakage = "instances_in_use"
+    """Which instances leak, in every cycle. ``instances_in_use``: of each memory those that the mapping uses, at
+    least one, whether they hold anything or not; no multiplier (Timeloop, ``buffer.cpp``: idle instances are power
+    gated). ``whole_chip``: all instances of all memories and multipliers."""
 
     def __post_init__(self) -> None:
+        if self.leakage not in LEAKAGES:
+            raise unknown_name(f"leakage of architecture {self.name!r}", self.leakage, LEAKAGES)
         if not self.levels:
             raise InputError(f"architecture {self.name!r} has no storage level")
         names = [*(level.name for level in self.levels), self.compute.name]
@@ -206,10 +215,29 @@ class Architecture:
         return memories + self.compute.area_um2 * self.num_multipliers
 
     @property
-    def leakage_pj(self) -> float:
-        """Leakage of the whole machine per cycle."""
+    def whole_leakage_pj(self) -> float:
+        """Leakage of all memories and multipliers per cycle, in use or not."""
         memories = sum(level.leakage_pj * self.instances(i) for i, level in enumerate(self.levels))
         return memories + self.compute.leakage_pj * self.num_multipliers
+
+    @property
+    def leaks(self) -> bool:
+        """Whether any instance that :attr:`leakage` charges leaks."""
+        if self.leakage == "whole_chip":
+            return self.whole_leakage_pj > 0
+        return any(level.leakage_pj > 0 for level in self.levels)
+
+    def cycle_leakage_pj(self, used: Sequence[Any]) -> Any:
+        """Leakage per cycle of a mapping, as :attr:`leakage` says.
+
+        Args:
+            used: Instances of each level that the mapping uses, at least 1: numbers, or arrays of one shape.
+        """
+        if self.leakage == "whole_chip":
+            return self.whole_leakage_pj
+        return sum(
+            level.leakage_pj * count for level, count in zip(self.levels, used, strict=False) if level.leakage_pj
+        )
 
     def with_level(self, name: str, **changes: Any) -> Architecture:
         """Returns a copy with fields of one level replaced."""

@@ -53,7 +53,7 @@ class Prices:
         return cls(
             np.array([m.levels[BUFFER].read_pj for m in machines[0]]),
             np.array([m.levels[BUFFER].write_pj for m in machines[0]]),
-            np.array([[m.leakage_pj for m in row] for row in machines]),
+            np.array([[m.whole_leakage_pj for m in row] for row in machines]),
             np.array([[m.area_um2 for m in row] for row in machines]),
         )
 

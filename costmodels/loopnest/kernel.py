@@ -25,6 +25,8 @@ class Totals:
     """Arrays of one batch, shape ``(n,)`` each; counters are totals over the instances in use."""
 
     energy_pj: Array
+    leakage_pj: Array
+    """Part of the energy."""
     cycles: Array
     compute_cycles: Array
     reason: Array
@@ -94,10 +96,13 @@ class Kernel:
             needed = _bandwidth(columns, level, moved, used[v], compute)
             level_cycles.append(compute if needed is None else needed)
             cycles = cycles if needed is None else columns.xp.maximum(cycles, needed)
-        if self.architecture.leakage_pj > 0.0:
-            energy = energy + self.architecture.leakage_pj * cycles
+        leaked = columns.zero
+        if self.architecture.leaks:
+            leaked = self.architecture.cycle_leakage_pj(used) * cycles
+            energy = energy + leaked
         return Totals(
             energy,
+            leaked,
             cycles,
             compute,
             reasons(columns, words),

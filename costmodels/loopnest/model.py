@@ -216,7 +216,7 @@ class LoopnestModel:
         table["bound_by"] = bound
         macs = self.problem.macs
         table[f"{architecture.compute.name}.energy_pj"] = zero + macs * architecture.compute.mac_pj
-        table["leakage_pj"] = totals.cycles * architecture.leakage_pj
+        table["leakage_pj"] = zero + totals.leakage_pj
         table["utilisation"] = macs / (totals.cycles * architecture.num_multipliers)
         return table
 

@@ -80,7 +80,8 @@ def price_movement(
         if needed > latency:
             latency, bound = needed, v
         total += spent
-    result["leakage_pj"] = latency * architecture.leakage_pj
+    # Timeloop, buffer.cpp: the level's instances in use, at least 1, whether it holds anything or not.
+    result["leakage_pj"] = latency * architecture.cycle_leakage_pj([max(1, used) for used in movement.instances])
     result["compute_cycles"] = compute_cycles
     result["utilized_pes"] = movement.utilized[-1]
     result["utilisation"] = problem.macs / (latency * architecture.num_multipliers)

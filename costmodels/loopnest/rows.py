@@ -151,8 +151,9 @@ def result_row(model: LoopnestModel, mappings: Mappings, costs: Costs, row: int)
 
     Returns:
         ``accesses[level][tensor]`` (totals over instances, tensors kept there), ``cycles``,
-        ``cycles_per_level``, ``energy_pJ`` (with ``leakage`` where there is any), ``utilized_pes``,
-        ``utilization``, ``counting``, ``engine`` and ``technology``; of an invalid mapping ``valid`` (False),
+        ``cycles_per_level``, ``energy_pJ`` (with ``leakage`` where there is any), ``instances`` in use per level,
+        ``utilized_pes``, ``utilization``, and the convention: ``counting``, ``engine``, ``link_transfers``,
+        ``leakage`` (which instances leak) and ``technology``; of an invalid mapping ``valid`` (False),
         ``reason`` and ``message``.
     """
     if not costs.valid[row]:
@@ -180,10 +181,13 @@ def result_row(model: LoopnestModel, mappings: Mappings, costs: Costs, row: int)
         "cycles": int(costs.latency_cycles[row]),
         "cycles_per_level": {x.name: int(table[f"{x.name}.cycles"][row]) for x in architecture.levels},
         "energy_pJ": energy,
+        "instances": {x.name: int(table[f"{x.name}.instances"][row]) for x in architecture.levels},
         "utilized_pes": int(table["utilized_pes"][row]),
         "utilization": float(table["utilisation"][row]),
         "counting": model.counting,
         "engine": model.engine,
+        "link_transfers": model.link_transfers,
+        "leakage": architecture.leakage,
         "technology": costs.technology,
     }
 

@@ -1,15 +1,22 @@
 """Timeloop's input files: v0.3 and v0.4 in, v0.3 out."""
 
+from accelgym.costmodels.timeloop.default_run import describe_convention, timeloop_runs
 from accelgym.costmodels.timeloop.problem import read_timeloop_problem
 from accelgym.costmodels.timeloop.reader import TimeloopInput, names_files, read_architecture_files, read_timeloop
-from accelgym.costmodels.timeloop.writer import timeloop_document, write_timeloop
+from accelgym.costmodels.timeloop.stats import compare_stats, read_stats
+from accelgym.costmodels.timeloop.writer import timeloop_document, write_constraints, write_timeloop
 
 __all__ = [
     "TimeloopInput",
+    "compare_stats",
+    "describe_convention",
     "names_files",
     "read_architecture_files",
+    "read_stats",
     "read_timeloop",
     "read_timeloop_problem",
     "timeloop_document",
+    "timeloop_runs",
+    "write_constraints",
     "write_timeloop",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "read_permutation",
     "read_split",
     "split_permutation",
+    "warn_of_lists",
 ]
 
 _FACTOR = re.compile(r"([A-Za-z]+)\s*=*\s*([0-9]+)(?:,([0-9]+))?")
@@ -230,6 +231,22 @@ def read_mapping(section: Any, problem: Problem, architecture: Architecture, tar
         for loop in loops:
             along["x" if loop["dim"] in in_x else "y"].append(loop)
     return {"temporal": temporal, "spatial": list(spatial.values()), "bypass": bypass}
+
+
+def warn_of_lists(section: Any) -> None:
+    """Says which lists of a mapping have no effect in ``timeloop-model``, which takes text (v0.3 files).
+
+    Warns:
+        InputWarning: Once per list; it is taken as it is meant.
+    """
+    defaults = {
+        "factors": "all factors are 1",
+        "permutation": "the order of the problem, its first dimension innermost",
+    }
+    for i, entry in enumerate(as_list(section, "mapping")):
+        for key, default in defaults.items():
+            if isinstance(entry.get(key), list) and entry[key]:
+                warn_input(f"mapping[{i}].{key} is a list, which timeloop-model ignores ({default}); write it as text")
 
 
 def _directives(section: Any) -> dict[tuple[str, str], tuple[str, dict[str, Any]]]:

@@ -21,7 +21,7 @@ from accelgym.costmodels.timeloop.components import (
     share_rows,
 )
 from accelgym.costmodels.timeloop.constraints import ConstraintReader
-from accelgym.costmodels.timeloop.directives import Targets, read_mapping
+from accelgym.costmodels.timeloop.directives import Targets, read_mapping, warn_of_lists
 from accelgym.costmodels.timeloop.document import SUFFIXES, as_table, list_files, merge_documents, parse_document
 from accelgym.costmodels.timeloop.expressions import Scope
 from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
@@ -134,6 +134,8 @@ def read_timeloop_data(
     mappings = None
     if merged.get("mapping"):
         loops = read_mapping(merged["mapping"], problem, architecture, targets)
+        if "nodes" not in section:
+            warn_of_lists(merged["mapping"])
         mappings = Mappings.from_loops(problem, architecture, [loops])
     return TimeloopInput(problem, architecture, mappings, dict(as_table(merged.get("mapper"), "mapper")))
 

@@ -49,6 +49,7 @@ class CoDesignSpec(MappingSpec):
             area_um2=self.area_um2,
             registers=self.registers,
             sram_words=self.sram_words,
+            leakage=self.leakage or "instances_in_use",
             dram_bandwidth=self.dram_bandwidth,
             sram_bandwidth=self.sram_bandwidth,
         )

@@ -13,7 +13,7 @@ from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.solvers.mapping import MachineTable, Solution
-from accelgym.costmodels.timeloop import timeloop_document, write_timeloop
+from accelgym.costmodels.timeloop import timeloop_document
 from accelgym.envs.codesign.landscape import audit_codesign
 from accelgym.envs.codesign.spec import CoDesignSpec
 from accelgym.envs.mapping.bounds import cost_floor
@@ -64,6 +64,7 @@ class CoDesignTask(MappingTask):
             "env": self.env_id,
             "spec": self.spec.model_dump(mode="json"),
             **timeloop_document(self.problem, self.family.base),
+            "leakage": self.architecture.leakage,
             "model": [self.model.name, self.model.version, self.family.prices.name],
         }
 
@@ -119,10 +120,6 @@ class CoDesignTask(MappingTask):
             machine, mappings
         )
 
-    def artifacts(self, design: Designs) -> dict[str, str]:
-        mappings, _ = self.inspect(self.space.check(np.asarray(design)[None])[0])
-        return {"timeloop.yaml": write_timeloop(self.problem, mappings.architecture, mappings)}
-
     def fits(self, designs: Designs) -> Bools:
         return np.asarray(self.evaluate(designs).feasible)
 
@@ -157,7 +154,10 @@ class CoDesignTask(MappingTask):
     def on_machine(self, machine: int) -> MappingTask:
         """Returns the task of mapping the layer onto one machine of the family."""
         return MappingTask(
-            problem=self.problem, machine=self.family.machines[machine].architecture, objective=self.spec.objective
+            problem=self.problem,
+            machine=self.family.machines[machine].architecture,
+            objective=self.spec.objective,
+            leakage=self.spec.leakage,
         )
 
     def join(self, machine: int, designs: Designs) -> Designs:

@@ -73,7 +73,9 @@ def cost_floor(mapspace: Mapspace) -> Floor:
                 moved = busy[v, 0] * ("reads" in names) + busy[v, 1] * ("updates" in names)
                 cycles = max(cycles, moved / instances / limit)
     cycles = math.ceil(cycles - 1e-9)
-    return Floor(energy + architecture.leakage_pj * cycles, float(cycles), total)
+    # A level's instances in use times the cycles are at least 1 times all cycles, and the operations over its children.
+    shares = [max(1.0, problem.macs / math.prod(spread[v:]) / cycles) for v in range(depth)]
+    return Floor(energy + architecture.cycle_leakage_pj(shares) * cycles, float(cycles), total)
 
 
 def _access_floor(

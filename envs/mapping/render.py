@@ -11,6 +11,7 @@ from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.loopnest import Mappings
+from accelgym.costmodels.loopnest.nest_text import format_nest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,23 +34,7 @@ def format_mapping(task: MappingTask, choices: Ints) -> str:
         choices: Choice per decision, -1 where open; what is open is shown outermost.
     """
     mappings, costs = _evaluate(task, choices)
-    architecture, problem = mappings.architecture, task.problem
-    loops = mappings.loops(0)
-    lines, depth = [], 0
-    for v, level in enumerate(architecture.levels):
-        tiles = []
-        for t in problem.tensor_names:
-            words = costs.breakdown.get(f"{level.name}.{t}.tile_words")
-            if words is not None and words[0] > 0:
-                tiles.append(f"{t} {int(words[0])}")
-        room = "" if level.tile_capacity is None else f" of {level.tile_capacity} words"
-        lines.append(f"{'  ' * depth}-- {level.name} holds {', '.join(tiles)}{room}")
-        for loop in loops:
-            if loop.level == v:
-                how = "for" if loop.kind == "temporal" else f"parallel-for ({loop.kind})"
-                lines.append(f"{'  ' * depth}{how} {problem.dims[loop.dim].lower()} in [0, {loop.bound})")
-                depth += 1
-    lines.append(f"{'  ' * depth}{architecture.compute.name}")
+    problem, lines = task.problem, format_nest(mappings).splitlines()
     undecided = int((np.asarray(choices) < 0).sum())
     if undecided:
         lines.append(f"{undecided} of {len(choices)} decisions open; shown with their loops outermost")

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from accelgym.costmodels.architecture.machine import Architecture
+from accelgym.costmodels.architecture.machine import Architecture, Leakage
 from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, unknown_name
@@ -39,7 +39,7 @@ class MappingSpec(TaskSpec):
 
     workload: str = "thistle/resnet18"
     """Name in the workload zoo, or a network file."""
-    layer: int | str = 2
+    layer: int | str = 1
     """The layer mapped: its position among the convolutions and GEMMs, counted from 1, or its name."""
     architecture: str = "eyeriss"
     """Name of a preset, or Timeloop v0.3 or v0.4 files (``a.yaml,b.yaml``, a folder, or a template with its variables,
@@ -49,6 +49,9 @@ class MappingSpec(TaskSpec):
     """Also choose which level holds which tensor, where the architecture's constraints leave that open."""
     padding: float = Field(default=0.0, ge=0.0, le=1.0)
     """How far a loop bound may grow, as a fraction, to a number with more prime factors. Padded work costs."""
+    leakage: Leakage | None = None
+    """Which instances leak: of each memory the ``instances_in_use``, as Timeloop charges them, or the ``whole_chip``.
+    By default what the architecture states; presets and files leak as in Timeloop."""
 
     @classmethod
     def parse(cls, arguments: Mapping[str, Any]) -> Self:

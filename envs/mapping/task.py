@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,8 @@ from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
+from accelgym.costmodels.loopnest.nest_text import format_nest
+from accelgym.costmodels.loopnest.rows import result_row
 from accelgym.costmodels.solvers.mapping import (
     PROOF_VERSION,
     RELAXATIONS,
@@ -25,7 +28,14 @@ from accelgym.costmodels.solvers.mapping import (
     Solution,
     solve,
 )
-from accelgym.costmodels.timeloop import names_files, timeloop_document, write_timeloop
+from accelgym.costmodels.timeloop import (
+    describe_convention,
+    names_files,
+    timeloop_document,
+    timeloop_runs,
+    write_constraints,
+    write_timeloop,
+)
 from accelgym.envs.certificates import kept_certificate
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
@@ -70,6 +80,7 @@ class MappingTask(Task):
         self.spec = MappingSpec.parse(arguments)
         self.problem = problem = read_problem(self.spec, problem, own_names=names_files(self.spec.architecture))
         machine = machine or read_architecture(self.spec.architecture, problem)
+        machine = replace(machine, leakage=self.spec.leakage or machine.leakage)
         self.mapspace = Mapspace(problem, machine, bypass=self.spec.bypass)
         self.architecture = self.mapspace.architecture
         self.model = LoopnestModel(problem, self.architecture)
@@ -88,6 +99,7 @@ class MappingTask(Task):
             "env": self.env_id,
             "spec": self.spec.model_dump(mode="json"),
             **timeloop_document(self.problem, self.architecture),
+            "leakage": self.architecture.leakage,
             "model": [self.model.name, self.model.version, self.model.technology],
         }
 
@@ -165,8 +177,43 @@ class MappingTask(Task):
         return np.asarray(self.mapspace.encode(mappings[row : row + 1])[0])
 
     def artifacts(self, design: Designs) -> dict[str, str]:
-        mappings = self.mapspace.decode(self.space.check(np.asarray(design)[None]))
-        return {"timeloop.yaml": write_timeloop(self.problem, self.architecture, mappings)}
+        mappings, costs = self.inspect(self.space.check(np.asarray(design)[None])[0])
+        notes = self._notes(mappings, costs)
+        texts = {"timeloop.yaml": write_timeloop(self.problem, mappings.architecture, mappings, notes=notes)}
+        constraints = write_constraints(self.problem, mappings.architecture)
+        return texts if constraints is None else texts | {"constraints.yaml": constraints}
+
+    def _notes(self, mappings: Mappings, costs: Costs) -> list[str]:
+        """What the mapping costs, by our count and by Timeloop's default run."""
+        notes = [f"AccelGym ({self.convention()}): {costs.energy_pj[0]:.10g} pJ, {costs.latency_cycles[0]:.0f} cycles"]
+        for run in timeloop_runs(mappings).values():
+            spent = f"{run['energy_pj']:.10g} pJ, {run['cycles']} cycles" if "cycles" in run else run["message"]
+            how = describe_convention(run["counting"], run["link_transfers"], run["leakage"])
+            notes.append(f"timeloop-model ({how}): {spent}")
+        return notes
+
+    def convention(self) -> str:
+        return describe_convention(self.model.counting, self.model.link_transfers, self.architecture.leakage)
+
+    def report(self, design: Designs) -> dict[str, Any]:
+        """Returns loops, costs and convention of a mapping, and what Timeloop's default run says of it.
+
+        ``timeloop`` has the runs of :func:`~accelgym.costmodels.timeloop.timeloop_runs`, each with its ``objective``.
+        """
+        mappings, costs = self.inspect(self.space.check(np.asarray(design)[None])[0])
+        model = LoopnestModel(self.problem, mappings.architecture)
+        runs = timeloop_runs(mappings)
+        for run in runs.values():
+            if "cycles" in run:
+                energy, cycles = np.array(run["energy_pj"]), np.array(float(run["cycles"]))
+                run["objective"] = float(combine(self.spec.objective, energy, cycles))
+        return {
+            "mapping": mappings.to_loops(0),
+            "loop_nest": format_nest(mappings).splitlines(),
+            "costs": result_row(model, mappings, costs, 0),
+            "macs": self.problem.macs,
+            "timeloop": runs,
+        }
 
     def figures(self, value: float) -> dict[str, float]:
         """PJ per multiply-accumulate, or multiply-accumulates per cycle."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from accelgym.costmodels.architecture.machine import Leakage
 from accelgym.envs.arguments import TaskSpec
 from accelgym.envs.mapping.spec import MappingObjective
 
@@ -23,3 +24,6 @@ class NetworkMappingSpec(TaskSpec):
     """Also choose which level holds which tensor, where the architecture's constraints leave that open."""
     padding: float = Field(default=0.0, ge=0.0, le=1.0)
     """How far a loop bound may grow, as a fraction, to a number with more prime factors. Padded work costs."""
+    leakage: Leakage | None = None
+    """Which instances leak: of each memory the ``instances_in_use``, as Timeloop charges them, or the ``whole_chip``.
+    By default what the architecture states; presets and files leak as in Timeloop."""

@@ -144,6 +144,14 @@ class NetworkMappingTask(Task):
         parts = [layer.artifacts(part[0])["timeloop.yaml"] for layer, part in self.split(np.asarray(design)[None])]
         return {f"timeloop_{i:03d}.yaml": text for i, text in enumerate(parts, start=1)}
 
+    def convention(self) -> str:
+        return self.layers[0].convention()
+
+    def report(self, design: Designs) -> dict[str, Any]:
+        """Returns loop nest and costs of every layer; see :meth:`MappingTask.report`."""
+        parts = [(layer, layer.report(part[0])) for layer, part in self.split(np.asarray(design)[None])]
+        return {"layers": [{"name": layer.problem.name, **found} for layer, found in parts]}
+
     # -- what is known about the task ----------------------------------------------------------------------
 
     @property

@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from accelgym.cli import app
+from accelgym.cli.mapping_text import print_runs
+from accelgym.costmodels.loopnest.terms import COUNTERS
 from accelgym.costmodels.timeloop import read_timeloop
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "timeloop"
@@ -208,3 +210,194 @@ def test_a_budget_that_holds_no_machine_is_answered(tmp_path):
     assert result.returncode == 2
     assert "no machine of the family of 'eyeriss_thistle' fits into 500 um2" in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.stderr
+
+
+def stats_text(row, version):
+    """Statistics as timeloop-model prints them, with what it measured for a golden row (one word per access)."""
+    result, arch = row["result"], row["arch"]
+    share = result["macs"] / (result["cycles"] * arch["levels"][-1]["instances"])
+    used = "Utilized instances     "
+    lines = ["Buffer and Arithmetic Levels", "----------------------------", "Level 0", "-------", "=== MAC ===", ""]
+    lines += ["    SPECS", "    -----", "    Word bits             : 16", "    Instances             : 168 (14*12)", ""]
+    lines += ["    STATS", "    -----", f"    {used} : {result['utilized_pes']}"]
+    lines += [f"    Computes (total)        : {result['macs']}", f"    Cycles                  : {result['cycles']}"]
+    lines += [f"    Energy (total)          : {result['energy_pJ']['MAC']:.2f} pJ", ""]
+    for i, level in enumerate(reversed(arch["levels"]), start=1):
+        lines += [f"Level {i}", "-------", f"=== {level['name']} ===", "", "    SPECS", "    -----"]
+        lines += ["        Technology                      : SRAM", "        Multiple buffering              : 1.00"]
+        if version == "head":
+            lines += ["        Leakage energy (total)          : 0.00 pJ"]
+        lines += [
+            "",
+            "    STATS",
+            "    -----",
+            f"    Cycles               : {result['cycles_per_level'][level['name']]}",
+        ]
+        lines += ["    Bandwidth throttling : 1.00"]
+        for tensor, counts in result["accesses"][level["name"]].items():
+            prices = {"reads": level["energy_read_pJ"]}
+            energy = sum(counts[name] * prices.get(name, level["energy_write_pJ"]) for name in COUNTERS)
+            lines += [f"    {tensor}:", f"        Utilized capacity                        : {counts['tile_words']}"]
+            lines += [f"        Utilized instances (max)                 : {counts['instances']}"]
+            lines += [
+                f"        Scalar {name} (per-instance)              : {counts[f'{name}_per_instance']}"
+                for name in COUNTERS
+            ]
+            lines += [f"        Energy (total)                           : {energy:.2f} pJ"]
+        lines += [""]
+    lines += ["Networks", "--------", "Network 0", "---------", "DRAM <==> SRAM", "", "    Weights:"]
+    lines += ["        Fanout                                  : 1", ""]
+    lines += ["Operational Intensity Stats", "---------------------------", "    Total ops : 511377408", ""]
+    lines += [
+        "=== DRAM ===",
+        "    Op per Byte                             : 24.65",
+        "",
+        "Summary Stats",
+        "-------------",
+    ]
+    lines += [
+        "GFLOPs (@1GHz): 48.00",
+        f"Utilization: {100 * share:.2f}%" if version == "head" else f"Utilization: {share:.2f}",
+    ]
+    lines += [f"Cycles: {result['cycles']}", f"Energy: {result['energy_pJ']['total'] / 1e6:.2f} uJ"]
+    lines += ["EDP(J*cycle): 1.23e+04", "Area: 0.00 mm^2", "", f"Computes = {result['macs']}", "fJ/Compute"]
+    return "\n".join(
+        [*lines, "    DRAM                       = 5200.00", "    Total                      = 30000.00", ""]
+    )
+
+
+def compare(native, text, *options):
+    (native / "timeloop-model.stats.txt").write_text(text)
+    files = [native / f"{name}.yaml" for name in ("problem", "arch", "map")]
+    arguments = ["import", "timeloop", *files, "--compare", native / "timeloop-model.stats.txt", *options]
+    return CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("name", "engine"), [("setB_head", "head"), ("setB", "v3.0.3")])
+def test_statistics_that_timeloop_printed_agree(native, name, engine):
+    row = golden(name, 1)[0]
+    assert row["id"] == "B0000"
+    result = compare(native, stats_text(row, engine), "--engine", engine)
+    assert result.exit_code == 0, result.output
+    # Six per tensor and level, cycles per level, three of the multipliers, four in the summary; leakage in HEAD.
+    values = 9 * 6 + 3 + 3 + 4 + (3 if engine == "head" else 0)
+    assert f"{values} of {values} values agree with" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        ((" : 1242\n", " : 1243\n"), ("SRAM", "Inputs", "tile_words")),
+        (("            : 995904\n", "            : 995903\n"), ("SRAM", "Inputs", "reads")),
+        (("Utilization: 14.29%", "Utilization: 14.39%"), ("", "", "utilization")),
+        (("=== RF ===", "=== Registers ==="), ("RF", "Weights", "reads")),
+        (("    Inputs:\n", "    Activations:\n"), ("RF", "Inputs", "reads")),
+        (("Computes = 2556", "Computes = 3556"), ("", "", "computes")),
+    ],
+)  # fmt: skip
+def test_statistics_that_differ_are_shown_counter_by_counter(native, edit, expected):
+    text = stats_text(golden("setB_head", 1)[0], "head")
+    assert edit[0] in text
+    text = text.replace(*edit, 1)
+    result = compare(native, text)
+    assert result.exit_code == 1
+    result = compare(native, text, "--json")
+    assert result.exit_code == 1
+    shown = json.loads(result.stdout)["compare"]
+    assert expected in [(x["level"], x["tensor"], x["counter"]) for x in shown["differences"]]
+    assert (len(shown["differences"]) == 1) == ("===" not in edit[0] and "Inputs" not in edit[0])
+
+
+def test_a_file_that_is_no_statistics_is_named(native):
+    result = run_process(
+        "import", "timeloop", *(f"{n}.yaml" for n in ("problem", "arch", "map")), "--compare", "map.yaml", cwd=native
+    )
+    assert result.returncode == 2
+    assert "map.yaml: no statistics of timeloop-model" in result.stderr.replace("\n", " ")
+
+
+LEAKY = """
+architecture:
+  version: 0.4
+  nodes:
+  - !Component {name: Dram, class: DRAM, attributes: {width: 64, datawidth: 8}}
+  - !Container {name: Pe, spatial: {meshX: 4}}
+  - !Component {name: Rf, class: regfile, attributes: {depth: 64, width: 8, datawidth: 8}}
+  - !Component {name: mac, class: intmac, attributes: {width: 8}}
+ERT:
+  version: 0.4
+  tables:
+  - {name: top.Dram, actions: [{name: read, energy: 0}, {name: write, energy: 0}, {name: leak, energy: 0}]}
+  - {name: top.Rf, actions: [{name: read, energy: 0}, {name: write, energy: 0}, {name: leak, energy: 1}]}
+  - {name: top.mac, actions: [{name: compute, energy: 0}, {name: leak, energy: 1}]}
+problem:
+  shape:
+    name: mm
+    dimensions: [M, N, K]
+    data_spaces:
+    - {name: A, projection: [[[M]], [[K]]]}
+    - {name: B, projection: [[[K]], [[N]]]}
+    - {name: Z, projection: [[[M]], [[N]]], read_write: true}
+  instance: {M: 4, N: 6, K: 8}
+mapping:
+- {target: Dram, type: temporal, factors: M=2 N=6 K=8, permutation: KNM}
+- {target: Pe, type: spatial, factors: M=2 N=1 K=1, permutation: MNK}
+- {target: Rf, type: temporal, factors: M=1 N=1 K=1, permutation: KNM}
+"""
+
+
+@pytest.mark.parametrize(("leakage", "expected"), [((), "192 pJ"), (("--leakage", "whole_chip"), "768 pJ")])
+def test_leakage_is_that_of_the_instances_in_use_unless_told_otherwise(tmp_path, leakage, expected):
+    # HEAD charges 96 cycles x 2 register files in use; the chip has four, and four multipliers.
+    (tmp_path / "all.yaml").write_text(LEAKY)
+    text = run("import", "timeloop", tmp_path / "all.yaml", *leakage)
+    assert f"leakage {expected}" in text
+    assert ("leakage of memories in use, engine" in text) == (leakage == ())
+    assert "timeloop-model as it comes (extrapolated from two iterations of every loop): 192 pJ, 96 cycles" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "convention"),
+    [
+        ((), ("closed", False)),
+        (("--links",), ("walk", True)),
+        (("--counting", "walk"), ("walk", True)),
+        (("--counting", "sampled", "--no-links"), ("sampled", False)),
+    ],
+)
+def test_answers_about_files_say_what_was_counted(tmp_path, options, convention):
+    (tmp_path / "all.yaml").write_text(LEAKY)
+    answer = json.loads(run("import", "timeloop", tmp_path / "all.yaml", *options, "--json"))
+    assert (answer["result"]["counting"], answer["result"]["link_transfers"]) == convention
+    assert answer["result"]["leakage"] == "instances_in_use"
+    assert answer["timeloop"]["default"]["link_transfers"] is True
+    assert answer["timeloop"]["no_links"]["cycles"] == 96
+
+
+def test_the_oracle_prints_a_loop_nest_and_what_timeloop_would_say(tmp_path):
+    (tmp_path / "net.csv").write_text("K,C,Y,X,R,S,T\n4,2,4,4,1,1,1\n")  # one layer: the default
+    arguments = ["oracle", "--env", "accelgym/Mapping-v0", "--set", f"workload={tmp_path / 'net.csv'}"]
+    arguments += ["--set", "objective=energy", "--set", "arch=gemmini_like"]
+    text = run(*arguments)
+    assert "-- Scratchpad holds" in text
+    assert "of 262,144 words; bypassed by Outputs" in text
+    assert "parallel-for (x)" in text
+    assert "timeloop-model as it comes" in text
+    assert "counting closed (every iteration), no link transfers, leakage of memories in use" in text
+    assert "'DRAM" not in text  # no dictionary of factors
+    answer = json.loads(run(*arguments, "--json"))
+    assert answer["costs"]["energy_pJ"]["total"] == pytest.approx(answer["value"], rel=1e-12)
+    assert answer["timeloop"]["no_links"]["objective"] <= answer["value"]
+    assert answer["timeloop"]["no_links"]["below_bound"] is False
+    assert answer["mapping"]["bypass"] == {}
+    assert "leakage" in answer["convention"]
+
+
+def test_a_run_below_the_certified_bound_is_called_so(capsys):
+    spent = {"counting": "sampled", "leakage": "instances_in_use", "energy_pj": 9.0, "cycles": 4, "objective": 9.0}
+    print_runs({"default": spent | {"link_transfers": True}, "no_links": spent | {"link_transfers": False}}, 10.0)
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.count("below the certified bound 10") == 2
+    assert text.count("or links spare reads") == 1
+    print_runs({"default": spent | {"link_transfers": True}}, 9.0)
+    assert "below" not in capsys.readouterr().out

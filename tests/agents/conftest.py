@@ -87,7 +87,7 @@ def mapping():
         StorageLevel("RF", capacity_words=16, read_pj=1.0, write_pj=1.5, leakage_pj=0.1),
     )
     problem = Problem.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
-    return MappingTask(problem=problem, machine=Architecture("tiny", levels, Compute(mac_pj=2.0)))
+    return MappingTask(problem=problem, machine=Architecture("tiny", levels, Compute(mac_pj=2.0), leakage="whole_chip"))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,11 @@
 """The mapping task: optima against enumeration, bounds, published anchors, files, rendering."""
 
+import importlib.util
 import itertools
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accelgym
-from accelgym.costmodels.architecture import Architecture, Compute, StorageLevel
+from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, StorageLevel
 from accelgym.costmodels.architecture.presets import preset, preset_names
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
@@ -32,7 +35,7 @@ def machine(leakage=0.0):
     levels = (
         StorageLevel("DRAM", read_pj=64.0, write_pj=80.0, read_bw=2.0, write_bw=1.0),
         StorageLevel("SRAM", capacity_words=24, read_pj=5.0, write_pj=6.0, fanout_x=2, fanout_y=2, leakage_pj=leakage),
-        StorageLevel("RF", capacity_words=8, read_pj=1.0, write_pj=1.5, block_size=2),
+        StorageLevel("RF", capacity_words=8, read_pj=1.0, write_pj=1.5, block_size=2, leakage_pj=leakage / 2),
     )
     return Architecture("tiny", levels, Compute(mac_pj=2.0))
 
@@ -57,9 +60,10 @@ def every_mapping(problem, architecture):
     return Mappings(problem, architecture, factors, np.tile(ranks, (len(tilings), 1, 1)))
 
 
+@pytest.mark.parametrize("leakage", LEAKAGES)
 @pytest.mark.parametrize("problem", [GEMM, CONV1D, STRIDED], ids=lambda p: p.name)
-def test_the_reference_of_a_small_layer_is_the_optimum_of_all_mappings(problem):
-    architecture = machine(leakage=0.5)
+def test_the_reference_of_a_small_layer_is_the_optimum_of_all_mappings(problem, leakage):
+    architecture = replace(machine(leakage=0.5), leakage=leakage)
     costs = LoopnestModel(problem, architecture).evaluate(every_mapping(problem, architecture))
     energy, cycles = costs.energy_pj[costs.valid], costs.latency_cycles[costs.valid]
     for objective, values in (("energy", energy), ("latency", cycles), ("edp", energy * cycles)):
@@ -171,8 +175,7 @@ def test_searching_descends_to_the_enumerated_optimum():
 def test_the_best_mapping_reads_back_from_timeloop_yaml():
     task = MappingTask(architecture="nvdla_like", layer=6)
     design = task.sample_feasible(np.random.default_rng(0), 1)[0]
-    text = task.artifacts(design)["timeloop.yaml"]
-    read = read_timeloop(text)
+    read = read_timeloop(*task.artifacts(design).values())
     costs = LoopnestModel(read.problem, read.architecture).evaluate(read.mappings)
     ours = task.evaluate(design[None])
     assert costs.energy_pj[0] == pytest.approx(ours.costs["energy_pj"][0], rel=1e-12)
@@ -185,9 +188,11 @@ def test_the_best_mapping_reads_back_from_timeloop_yaml():
 def test_an_architecture_file_binds_with_its_constraints(tmp_path):
     text = MappingTask(architecture="nvdla_like").artifacts(MappingTask(architecture="nvdla_like").outermost)
     path = tmp_path / "machine.yaml"
-    kept = ("architecture", "ERT", "ART", "architecture_constraints")
+    kept = ("architecture", "ERT", "ART")
     path.write_text(yaml.safe_dump({k: v for k, v in yaml.safe_load(text["timeloop.yaml"]).items() if k in kept}))
-    ours, theirs = MappingTask(architecture=str(path)), MappingTask(architecture="nvdla_like")
+    (tmp_path / "constraints.yaml").write_text(text["constraints.yaml"])
+    files = f"{path},{tmp_path / 'constraints.yaml'}"
+    ours, theirs = MappingTask(architecture=files), MappingTask(architecture="nvdla_like")
     assert ours.space == theirs.space
     design = theirs.sample_feasible(np.random.default_rng(0), 5)
     np.testing.assert_allclose(ours.evaluate(design).objective, theirs.evaluate(design).objective, rtol=1e-12)
@@ -228,7 +233,7 @@ def test_ids_tell_tasks_apart():
         ({"objective": "energie"}, "objective is 'energie'"),
         ({"padding": 2.0}, "padding is 2.0"),
         ({"layers": 1}, "unknown argument 'layers': did you mean 'layer'"),
-        ({"architecture": "memory_access_exercise"}, "no mapping of 'L2' fits: the smallest tile at 'MainMemory'"),
+        ({"architecture": "memory_access_exercise"}, "no mapping of 'L1' fits: the smallest tile at 'MainMemory'"),
         ({"problem": Problem.gemm("one", I=1, J=1, L=1)}, "nothing to map"),
     ],
 )
@@ -323,3 +328,31 @@ def test_the_picture_changes_with_the_mapping():
     assert image.dtype == np.uint8
     assert image.shape[2] == 3
     assert image.shape != before.shape or (image != before).any()
+
+
+_spec = importlib.util.spec_from_file_location(
+    "strict_reader", Path(__file__).parents[1] / "costmodels" / "timeloop" / "strict_reader.py"
+)
+strict = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(strict)
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize(
+    "problem",
+    [Problem.conv("c", K=4, C=6, P=5, Q=4, R=3, S=3), Problem.gemm("g", I=8, J=12, L=6, batch=2)],
+    ids=lambda p: p.name,
+)
+def test_designs_export_as_timeloop_model_reads_them(problem, name, bypass):
+    # timeloop-model takes the file as it stands and finds what was reported, by the strict reader's rules.
+    task = MappingTask(problem=problem, machine=preset(name), bypass=bypass)
+    designs = task.sample_feasible(np.random.default_rng(4), 3)
+    outcome = task.evaluate(designs)
+    for row, design in enumerate(designs):
+        text = task.artifacts(design)["timeloop.yaml"]
+        costs = LoopnestModel(*(found := strict.read_export(text))[:2]).evaluate(found[2])
+        assert costs.energy_pj[0] == pytest.approx(outcome.costs["energy_pj"][row], rel=1e-12)
+        assert costs.latency_cycles[0] == outcome.costs["latency_cycles"][row]
+        assert f"no link transfers, leakage of memories in use): {costs.energy_pj[0]:.10g} pJ" in text
+        assert len(re.findall(r"^# timeloop-model \(counting sampled .* cycles$", text, re.MULTILINE)) == 2

@@ -36,8 +36,10 @@ class MachineTable:
     """Kinds of access that share a bandwidth, and that bandwidth in words per cycle, ``inf`` where unlimited."""
     mac_pj: Floats
     """Shape ``(machines,)``."""
+    standing_pj: Floats
+    """Leakage per cycle whatever is in use, shape ``(machines,)``."""
     leakage_pj: Floats
-    """Per cycle, shape ``(machines,)``."""
+    """Leakage per cycle and instance in use."""
 
     @classmethod
     def of(cls, architectures: Sequence[Architecture]) -> MachineTable:
@@ -46,6 +48,7 @@ class MachineTable:
         def table(value: object) -> Floats:
             return np.array([[value(level) for level in a.levels] for a in architectures], dtype=np.float64)  # type: ignore[operator]
 
+        gated = np.array([a.leakage == "instances_in_use" for a in architectures])
         ports = []
         for position in range(len(architectures[0].levels[0].ports)):
             names = architectures[0].levels[0].ports[position][0]
@@ -60,7 +63,8 @@ class MachineTable:
             table(lambda x: x.fanout_y).astype(np.int64),
             tuple(ports),
             np.array([a.compute.mac_pj for a in architectures]),
-            np.array([a.leakage_pj for a in architectures]),
+            np.array([0.0 if x else a.whole_leakage_pj for x, a in zip(gated, architectures, strict=True)]),
+            table(lambda x: x.leakage_pj) * gated[:, None],
         )
 
     def take(self, rows: Sequence[int]) -> MachineTable:

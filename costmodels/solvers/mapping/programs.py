@@ -74,7 +74,11 @@ class ProgramWriter:
         self.classes = classes
         self.traffic = TrafficTerms(space, table, classes)
         self.depth = len(space.architecture.levels)
-        self.leaks = goal is not Goal.LATENCY and bool((machines.leakage_pj > 0).any())
+        charged = goal is not Goal.LATENCY and convention is Convention.LOOPNEST
+        self.leaking = [v for v in range(self.depth) if charged and (machines.leakage_pj[:, v] > 0).any()]
+        """Levels whose instances in use leak."""
+        self.standing = charged and bool((machines.standing_pj > 0).any())
+        self.leaks = self.standing or bool(self.leaking)
         self.timed = goal is not Goal.ENERGY or self.leaks
         """Whether the cycles are a variable."""
         self.macs = float(space.problem.macs)
@@ -120,7 +124,7 @@ class ProgramWriter:
         if self.convention is Convention.THISTLE:
             return self._equation_3(nodes, moved)
         machines, rows, output = self.machines, nodes.machine, self.traffic.output
-        parts = [self._constant(machines.leakage_pj[rows])] if self.leaks else []
+        parts = self._leakage(nodes)
         constant = self.macs * machines.mac_pj[rows]
         for movement in moved:
             if movement.tensor != output and self._is_constant(movement.requests):
@@ -149,6 +153,16 @@ class ProgramWriter:
                 constant = constant + (read + write) * self._amount(request)
         parts += elision.parts(constant)
         return Posynomial.sum(parts)
+
+    def _leakage(self, nodes: Nodes) -> list[Posynomial]:
+        """Leakage per cycle, one term each; the first of the objective, to be multiplied by the cycles."""
+        rows, instances = nodes.machine, self.traffic.zeros(len(nodes))
+        parts = [self._constant(self.machines.standing_pj[rows])] if self.standing else []
+        for v in range(self.depth):
+            if v in self.leaking:
+                parts.append(Posynomial(log_of(self.machines.leakage_pj[rows, v])[:, None], instances[:, None].copy()))
+            instances = instances + self.traffic.fan_exponents(len(nodes), v, np.ones(self.space.dims))
+        return parts
 
     def _equation_3(self, nodes: Nodes, moved: list[Movement]) -> Posynomial:
         """``(4 eR + eMAC) ops + sum of (e_parent + e_child) DV``, volumes of outputs twice."""
@@ -311,8 +325,8 @@ class ProgramWriter:
         """Adds the logarithm of the cycles as the last variable, with what the multipliers need at least."""
         n, size = lower.shape
         exponents = np.concatenate([exponents, np.repeat(cycles[None, :, None], n, axis=0)], axis=2)
-        if self.leaks or self.goal is Goal.LATENCY:
-            exponents[:, 0, -1] += 1.0
+        timed = 1 if self.goal is Goal.LATENCY else self.standing + len(self.leaking)
+        exponents[:, :timed, -1] += 1.0
         places, dims = len(self.space.places), self.space.dims
         row = np.zeros((n, 1, places + 1, dims))
         for v in range(self.depth):

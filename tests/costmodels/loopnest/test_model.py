@@ -1,11 +1,12 @@
 """The model's contract: one source for NumPy and torch, batches equal to singles, bad rows with a reason."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from accelgym.costmodels.architecture import Architecture, Compute, Problem, StorageLevel, Tensor
+from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, Problem, StorageLevel, Tensor
 from accelgym.costmodels.architecture.presets import preset, preset_names
 from accelgym.costmodels.costs import CostModel, Reason
 from accelgym.costmodels.errors import InputError
@@ -201,8 +202,9 @@ def test_loops_round_trip():
         assert back.loops(0) == batch.loops(row)
 
 
-def test_leakage_makes_idling_cost():
-    machine = preset("eyeriss")
+@pytest.mark.parametrize("leakage", LEAKAGES)
+def test_leakage_makes_idling_cost(leakage):
+    machine = replace(preset("eyeriss"), leakage=leakage)
     lossless = Architecture(
         "e",
         tuple(machine.with_level(level.name, leakage_pj=0.0).levels[i] for i, level in enumerate(machine.levels)),
@@ -213,7 +215,15 @@ def test_leakage_makes_idling_cost():
     free = LoopnestModel(CONV, lossless).evaluate(Mappings(CONV, lossless, batch.factors, batch.ranks))
     paid = leaky.energy_pj - free.energy_pj
     compute = CONV.macs * (machine.compute.mac_pj - 2.2)
-    np.testing.assert_allclose(paid - compute, machine.leakage_pj * leaky.latency_cycles, rtol=1e-6)
+    used = {level.name: leaky.breakdown[f"{level.name}.instances"] for level in machine.levels}
+    if leakage == "whole_chip":
+        used = {level.name: machine.instances(v) for v, level in enumerate(machine.levels)}
+    per_cycle = sum(level.leakage_pj * used[level.name] for level in machine.levels)
+    per_cycle += machine.compute.leakage_pj * machine.num_multipliers * (leakage == "whole_chip")
+    np.testing.assert_allclose(paid - compute, per_cycle * leaky.latency_cycles, rtol=1e-6)
+    np.testing.assert_allclose(leaky.breakdown["leakage_pj"], per_cycle * leaky.latency_cycles, rtol=1e-12)
+    walked = LoopnestModel(CONV, machine, counting="walk").evaluate(batch[:8])
+    np.testing.assert_allclose(walked.breakdown["leakage_pj"], leaky.breakdown["leakage_pj"][:8], rtol=1e-12)
 
 
 def test_layers_become_problems():

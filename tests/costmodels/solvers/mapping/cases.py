@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from accelgym.costmodels.architecture import Architecture, Compute, Constraint, Problem, StorageLevel, Tensor
+from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, Constraint, Problem, StorageLevel, Tensor
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE, Rules
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MappingSpace, solve
@@ -91,13 +91,14 @@ def machines(draw, problem):
                 read_pj=draw(price),
                 write_pj=draw(price),
                 update_pj=draw(st.one_of(st.none(), price)),
-                leakage_pj=draw(st.sampled_from([0.0, 0.0, 0.5])),
+                leakage_pj=draw(st.sampled_from([0.0, 0.0, 0.5, 8.0])),
                 fanout_x=draw(fan),
                 fanout_y=draw(fan),
                 stores=stores,
             )
         )
-    return Architecture("m", tuple(levels), Compute(mac_pj=draw(st.sampled_from([0.0, 1.0, 5.0]))))
+    compute = Compute(mac_pj=draw(st.sampled_from([0.0, 1.0, 5.0])), leakage_pj=draw(st.sampled_from([0.0, 0.0, 2.0])))
+    return Architecture("m", tuple(levels), compute, leakage=draw(st.sampled_from(LEAKAGES)))
 
 
 @st.composite
