@@ -80,11 +80,12 @@ def directed_runs(config: SystolicConfig, generator: np.random.Generator, *, fir
         named = replace(rounding, name=f"{rounding.name} {index}")
         yield DirectedRun(named, tiling, Stimulus.DIRECTED, False, (Protocol(reset=0),))
     deep = _deep_layer(config)
-    for tiling, _ in [] if deep is None else _tilings(config, deep)[1:2]:
-        yield DirectedRun(deep, tiling, Stimulus.EXTREMES, True, (Protocol(reset=0),))
+    if deep is not None:
+        for tiling, _ in _tilings(config, deep)[1:2]:
+            yield DirectedRun(deep, tiling, Stimulus.EXTREMES, True, (Protocol(reset=0),))
     for layer in _short_layers(config) if first else ():
         for tiling, cycles in _tilings(config, layer)[:_RESET_TILINGS]:
-            moments = np.unique(np.linspace(1, cycles - 1, _MOMENTS).astype(int)) if cycles > 2 else []
+            moments = np.unique(np.linspace(1, cycles - 1, _MOMENTS).astype(int)).tolist() if cycles > 2 else []
             idles = generator.integers(0, 3, size=len(moments))
             aborts = (Protocol(0, int(i), abort=int(moment)) for moment, i in zip(moments, idles, strict=True))
             yield DirectedRun(layer, tiling, Stimulus.RANDOM, False, (*aborts, Protocol(0, silence=_LONG_SILENCE)))

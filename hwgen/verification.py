@@ -237,7 +237,8 @@ def _run_layers(
     results = iter(simulator.run(jobs))
     records: list[LayerRecord] = []
     for plan, of_plan in zip(plans, cases, strict=True):
-        cycles, reads = (call(plan.config, plan.layer, plan.tiling) for call in (model_cycles, memory_reads))
+        cycles = model_cycles(plan.config, plan.layer, plan.tiling)
+        reads = memory_reads(plan.config, plan.layer, plan.tiling)
         runs = [(case, run) for case in of_plan for run in itertools.islice(results, len(case.protocols))]
         wrong = [c for c, r in runs if not (r.done and np.array_equal(c.program.outputs(r.outputs), c.golden))]
         surplus = sum(abs(r.input_reads - reads[0]) + abs(r.weight_reads - reads[1]) for _, r in runs)

@@ -91,7 +91,7 @@ def timeloop(
     shown = ", ".join(map(str, files))
     if found.mappings is None:
         raise InputError(f"no 'mapping' section in {shown}")
-    architecture = replace(found.architecture, leakage=leakage)  # type: ignore[arg-type]
+    architecture = replace(found.architecture, leakage=leakage)
     mappings = replace(found.mappings, architecture=architecture)
     model = LoopnestModel(
         found.problem,
@@ -103,9 +103,8 @@ def timeloop(
     result = result_row(model, mappings, model.evaluate(mappings), 0)
     if "message" in result:
         raise InputError(f"{shown}: {result['message']}")
-    total, differences = (0, [])
-    if printed is not None:
-        total, differences = compare_stats(printed, result, found.problem, architecture)
+    compared = None if printed is None else compare_stats(printed, result, found.problem, architecture)
+    total, differences = compared or (0, [])
     runs = timeloop_runs(mappings, engine=engine)  # type: ignore[arg-type]
     if as_json:
         answer = {"problem": found.problem.name, "architecture": architecture.name, "result": result, "timeloop": runs}

@@ -78,6 +78,16 @@ def test_the_reference_of_a_small_layer_is_the_optimum_of_all_mappings(problem, 
     assert floor.cycles <= cycles.min()
 
 
+def test_a_word_stays_while_two_loops_slide_over_it():
+    """timeloop-model HEAD prices this layer's optimum at 9.00 uJ: the input's middle word is read once."""
+    memories = (StorageLevel("DRAM", read_pj=1e6, write_pj=1e6), StorageLevel("Buf", 3, read_pj=1.0, write_pj=1.0))
+    architecture = Architecture("two levels", memories, Compute(mac_pj=1.0))
+    layer = Problem.conv1d("layer", M=1, P=2, R=2)
+    reference = MappingTask(problem=layer, machine=architecture, objective="energy").reference()
+    assert reference.value == 9_000_025.0
+    assert reference.gap == 0
+
+
 def test_the_best_bypass_is_found():
     problem = Problem.gemm("small", I=4, J=2, L=2)
     open_task = MappingTask(problem=problem, machine=machine(), objective="energy", bypass=True)
