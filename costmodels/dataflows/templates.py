@@ -137,4 +137,5 @@ def build_machine(
         ),
     )
     compute = Compute(mac_pj=mac.read_pj, area_um2=mac.area_um2, leakage_pj=mac.leakage_pj, word_bits=_WORD_BITS)
-    return Architecture(f"{template.name}-{num_pes}-{buffer_bytes}", levels, compute, _TECHNOLOGY.name)
+    name = f"{template.name}-{num_pes}-{buffer_bytes}"
+    return Architecture(name, levels, compute, _TECHNOLOGY.name, leakage="whole_chip")

@@ -107,7 +107,7 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
     write(source, TINY[:1])
     with pytest.raises(InputError, match=r"out.jsonl: cannot be written"):
         evaluate_file(source, tmp_path / "nowhere" / "out.jsonl")
-    with pytest.raises(InputError, match="not a regular file"):
+    with pytest.raises(InputError, match="it is a folder"):
         evaluate_file(source, tmp_path)
     source.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"rows.jsonl: cannot be read"):
