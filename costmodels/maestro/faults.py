@@ -18,8 +18,9 @@ class Faults:
     edge_tiles: bool = True
     """A tile larger than its dimension gets the size ``dimension - offset``; when that leaves no output, the
     program skips the iterations (runtime 0, negative energy), and the design is ``DEGENERATE``. In the inner
-    level, edge tiles of K (and of C in ``dla``) take the time and traffic of full ones. Off: every tile has its
-    true size, nothing is degenerate."""
+    level, edge tiles of K (and of C in ``dla``) take the time and traffic of full ones. In ``dpt``, in a round
+    after the first, one full PE beside a partial one takes the time of the partial one. Off: every tile has its true
+    size, nothing is degenerate."""
     int32_iterations: bool = True
     """Iteration counts are C++ ``int``: above 2**31 - 1 the program aborts or wraps silently, and the design is
     ``INT32_OVERFLOW``. Off: no such limit."""

@@ -53,8 +53,7 @@ def analyse(p: Problem, dataflow: Dataflow, faults: Faults) -> LevelCounts:
     """
     top, coupled = top_level(p, dataflow), coupled_dims(dataflow)
     if dataflow is Dataflow.DPT:
-        # dpt follows its published closed form, see ``closed_form``.
-        return analyse_levels(p, top, None, coupled, faults, counts_macs=True, last_pe_alone=False)
+        return analyse_levels(p, top, None, coupled, faults, counts_macs=True)
     return analyse_levels(p, top, lambda dims: inner_level(p, dataflow, dims, faults), coupled, faults)
 
 
@@ -66,7 +65,6 @@ def analyse_levels(
     faults: Faults,
     *,
     counts_macs: bool = False,
-    last_pe_alone: bool = True,
 ) -> LevelCounts:
     """Runs the analysis for designs whose loops stand in the same order.
 
@@ -77,20 +75,12 @@ def analyse_levels(
         coupled: The dimensions that ``input``, ``filter`` and ``output`` depend on.
         faults: Which slips of the program to repeat.
         counts_macs: Whether to add up the MACs as the program counts them.
-        last_pe_alone: Whether a partial tile that is alone in its round is timed as partial.
     """
     xp = p.xp
     tiles = Tiles.of(xp, top, top, faults)
     outputs = coupled["output"]
     if inner is None:
-        return _run(
-            p,
-            tiles,
-            coupled,
-            faults,
-            lambda c: macs_of_busiest_pe(tiles, outputs, c, faults, last_pe_alone),
-            counts_macs,
-        )
+        return _run(p, tiles, coupled, faults, lambda c: macs_of_busiest_pe(tiles, outputs, c, faults), counts_macs)
     kernel = {"R": p.R, "S": p.S}
     full = kernel | {loop.dim: xp.minimum(loop.size, top.dims[loop.dim]) for loop in top.loops}
     spread = next(i for i, loop in enumerate(top.loops) if loop.spatial)
@@ -109,7 +99,7 @@ def analyse_levels(
             sized = replace(level, dims=full) if faults.edge_tiles else level
             below = Tiles.of(xp, level, sized, faults)
             runtimes[key] = _run(
-                p, below, coupled, faults, lambda c: macs_of_busiest_pe(below, outputs, c, faults, last_pe_alone)
+                p, below, coupled, faults, lambda c: macs_of_busiest_pe(below, outputs, c, faults)
             ).runtime
         return runtimes[key]
 

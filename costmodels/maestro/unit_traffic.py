@@ -56,7 +56,7 @@ def egress(t: Tiles, coupled: tuple[str, ...], case: Case, faults: Faults) -> Ar
     return volume
 
 
-def macs_of_busiest_pe(t: Tiles, coupled: tuple[str, ...], case: Case, faults: Faults, last_pe_alone: bool) -> Array:
+def macs_of_busiest_pe(t: Tiles, coupled: tuple[str, ...], case: Case, faults: Faults) -> Array:
     """MACs of the first PE in a case of the lowest level: its compute cycles.
 
     Args:
@@ -64,12 +64,11 @@ def macs_of_busiest_pe(t: Tiles, coupled: tuple[str, ...], case: Case, faults: F
         coupled: The dimensions of the output.
         case: A state per loop.
         faults: Which slips of the program to repeat.
-        last_pe_alone: Whether the first PE counts as partial where it is the last one, too.
     """
     macs = _macs_per_output(t, coupled, case)
     if t.level.columns_share_pes:
         coupled = tuple(dim for dim in coupled if dim != "X")
-    if faults.edge_tiles and last_pe_alone:
+    if faults.edge_tiles:
         alone = (t.active == 1.0) & _in_edge(t, coupled, case) & _ends_partial(t, coupled, case)
         alone_macs = macs * _unit_outputs(t, coupled, case, True, True)
         return t.xp.where(alone, alone_macs, macs * _unit_outputs(t, coupled, case, True, False))

@@ -55,7 +55,7 @@ def test_every_figure_of_the_program_on_random_dataflows(tmp_path):
             assert figure(costs, name) == pytest.approx(row[name], rel=6e-6), (name, row)
 
 
-@pytest.mark.parametrize("table", ["maestro_train.csv.gz", "maestro_noc_bw_train.csv.gz"])
+@pytest.mark.parametrize("table", ["maestro_train.csv.gz", "maestro_noc_bw_train.csv.gz", "maestro_depthwise.csv.gz"])
 def test_the_templates_of_confuciux_as_files(tmp_path, table):
     dataflow, path = tmp_path / "flow.m", tmp_path / "net.m"
     rows = [row for row in rows_of(table, csv.DictReader) if row["valid"] == "1"]

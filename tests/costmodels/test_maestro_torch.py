@@ -14,7 +14,7 @@ def as_tensors(designs: ResourceDesigns) -> ResourceDesigns:
     return ResourceDesigns(**{n: None if a is None else torch.as_tensor(a) for n, a in fields.items()})
 
 
-@pytest.mark.parametrize("table", ["maestro_train", "maestro_noc_bw_train"])
+@pytest.mark.parametrize("table", ["maestro_train", "maestro_noc_bw_train", "maestro_depthwise"])
 @pytest.mark.parametrize("compat", [True, False])
 def test_tensors_give_the_same_numbers_as_arrays(table, compat, golden_rows, designs_of):
     designs = designs_of(golden_rows(table)[::2])

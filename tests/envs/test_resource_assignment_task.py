@@ -10,11 +10,13 @@ from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.envs import ResourceAssignmentTask
 
 # Latency optima of the 12 x 12 levels at budgets 1.0 / 0.5 / 0.1 / 0.05: dynamic programming over the sum of PEs on
-# closed forms of MAESTRO (commit 4eb08d17), twelve of them re-run layer by layer with the MAESTRO program.
+# closed forms of MAESTRO (commit 4eb08d17), twelve of them re-run layer by layer with the MAESTRO program. The form of
+# dpt used there lacks a slip of the program (golden table maestro_depthwise) that lowers the optima of mobilenet_v2 at
+# 0.1 (dla 3.398e7 there) and 0.05 (5.066e7, 4.366e7, 4.555e7 there); these six were re-run with the program, too.
 ANCHORS = {
-    ("mobilenet_v2", "dla"): (2.014e7, 2.051e7, 3.398e7, 5.066e7),
-    ("mobilenet_v2", "eye"): (2.228e7, 2.228e7, 2.805e7, 4.366e7),
-    ("mobilenet_v2", "shi"): (2.254e7, 2.254e7, 2.893e7, 4.555e7),
+    ("mobilenet_v2", "dla"): (2.014e7, 2.051e7, 3.397e7, 5.062e7),
+    ("mobilenet_v2", "eye"): (2.228e7, 2.228e7, 2.805e7, 4.365e7),
+    ("mobilenet_v2", "shi"): (2.254e7, 2.254e7, 2.893e7, 4.554e7),
     ("resnet18", "dla"): (1.692e8, 1.764e8, 2.745e8, 3.910e8),
     ("resnet18", "eye"): (4.122e7, 4.122e7, 6.743e7, 1.226e8),
     ("resnet18", "shi"): (1.100e8, 1.100e8, 1.837e8, 3.319e8),
