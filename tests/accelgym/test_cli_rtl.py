@@ -20,8 +20,9 @@ COMMAND = [sys.executable, "-c", "from accelgym.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory, cold_cache) -> Path:
     root = tmp_path_factory.mktemp("rtl")
+    cold_cache(root / "cache" / "hwgen")
     (root / "acc.yaml").write_text("rows: 3\ncolumns: 2\nweight_type: int4\n")
     (root / "layers.csv").write_text(LAYERS)
     return root

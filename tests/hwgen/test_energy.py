@@ -16,7 +16,6 @@ from accelgym.costmodels.systolic.energy import EnergyLaw, FittedLaw
 from accelgym.costmodels.systolic.energy_table import energy_table
 from accelgym.costmodels.systolic.scheduler import schedule
 from accelgym.costmodels.workloads.layer import Layer
-from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.emitter import TOP, emit
 from accelgym.hwgen.gates import energy as energy_module
 from accelgym.hwgen.gates.energy import EnergyRecord, measure_energy
@@ -62,7 +61,7 @@ def test_the_gates_give_the_bits_of_the_golden_and_the_cycles_of_the_model(recor
         assert run.macs == layer.macs
 
 
-def test_a_wrong_gate_is_found(cache, monkeypatch, tmp_path):
+def test_a_wrong_gate_is_found(cache, cold_cache, monkeypatch, tmp_path):
     netlist = flatten(mapped_design(emit(make_config(**SMALL)), cache=cache), TOP, read_library())
     owner = next(i for i, o in enumerate(netlist.owners) if o.module.startswith("pe_"))
     at = next(i for i, (_, _, out) in enumerate(netlist.gates) if netlist.net_owner[out] == owner)
@@ -70,7 +69,7 @@ def test_a_wrong_gate_is_found(cache, monkeypatch, tmp_path):
     broken = list(netlist.gates)
     broken[at] = (table ^ (2**2 ** len(inputs) - 1), inputs, output)
     monkeypatch.setattr(energy_module, "_netlist", lambda *_: dataclasses.replace(netlist, gates=broken))
-    found = measure_energy(make_config(**SMALL), LAYERS[:1], cache=ContentCache(tmp_path))
+    found = measure_energy(make_config(**SMALL), LAYERS[:1], cache=cold_cache(tmp_path))
     assert not found.layers[0].bit_exact
     assert found.layers[0].cycles == found.layers[0].cycles_model
 

@@ -125,6 +125,7 @@ def test_damaged_entries_are_mapped_again(store, report):
     assert synthesise(make_config(columns=2, **SMALL), cache=store) == report
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_cache_and_what_was_mapped_before_changes_nothing(store, report, tmp_path):
     """ABC's results depend on the order of names in memory; every module must come out alike all the same."""
     synthesise(make_config(columns=3, **SMALL), cache=store)
