@@ -5,9 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from accelgym.envs.hardness import Audit, audit
 from accelgym.envs.registration import make_task, register_all
 from accelgym.envs.space import Designs, Parameter, Space
-from accelgym.envs.task import Audit, Outcome, Task
+from accelgym.envs.task import Outcome, Task
 
 if TYPE_CHECKING:
     from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
@@ -42,6 +43,7 @@ __all__ = [
     "ResourceAssignmentVectorEnv",
     "Space",
     "Task",
+    "audit",
     "make_task",
     "register_all",
 ]

@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.registry import Registry
 from accelgym.envs.space import Designs, Space
 
-__all__ = ["Audit", "Outcome", "Task", "tasks"]
+__all__ = ["Outcome", "Task", "tasks"]
 
 
 @dataclass(frozen=True)
@@ -40,35 +40,6 @@ class Outcome:
     def score(self) -> npt.NDArray[np.float64]:
         """The objective where feasible, ``inf`` elsewhere."""
         return np.where(self.feasible, self.objective, np.inf)
-
-
-@dataclass(frozen=True)
-class Audit:
-    """How hard, and how well posed, a task is. Regrets are ``objective / optimum - 1``."""
-
-    optimum: float
-    gap: float
-    log10_cardinality: float
-    feasible_fraction: float
-    """Of uniform random designs."""
-    constant_regret: float
-    """Best design that makes the same choice everywhere."""
-    random_regret: float
-    """Best of 1,000 random feasible designs."""
-    greedy_regret: float
-    """Best-saving-per-resource-first allocation."""
-    tied_optima: float
-    """Lower bound on the number of optimal designs."""
-    relaxed_optimum_ratio: float
-    """Optimum without the constraint over the optimum with it; 1 when the constraint does not bind."""
-    budget_used: float
-    """Share of the budget that the optimum uses."""
-    verdict: str
-    """``ok``, or why the task is degenerate."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns plain data for JSON."""
-        return asdict(self)
 
 
 class Task(ABC):
@@ -102,10 +73,6 @@ class Task(ABC):
     @abstractmethod
     def reference(self) -> Certificate:
         """Returns the optimum, or the best known design with a certified lower bound."""
-
-    @abstractmethod
-    def audit(self, *, seed: int = 0) -> Audit:
-        """Measures the landscape."""
 
     @abstractmethod
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:

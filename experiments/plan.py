@@ -13,6 +13,7 @@ import numpy as np
 from accelgym.agents import make_agent
 from accelgym.costmodels.errors import AccelGymError, InputError
 from accelgym.costmodels.workloads.yaml_source import YamlSource
+from accelgym.envs.hardness import audit
 from accelgym.envs.registration import make_task
 from accelgym.envs.task import Task
 from accelgym.experiments.config import AgentEntry, BenchConfig
@@ -108,7 +109,7 @@ def task_record(planned: PlannedTask) -> dict[str, Any]:
     task = planned.task
     reference = task.reference()
     start = time.process_time()
-    audit = task.audit().to_json()
+    measured = audit(task).to_json()
     return {
         "id": task.id,
         "title": planned.title,
@@ -118,7 +119,7 @@ def task_record(planned: PlannedTask) -> dict[str, Any]:
         "parameters": [{"name": p.name, "values": list(p.values), "ordered": p.ordered} for p in task.space.parameters],
         "reference": reference.to_json(),
         "reference_design": design_details(task, reference.design),
-        "audit": audit,
+        "audit": measured,
         "prepare_cpu_s": planned.cpu_s,
         "audit_cpu_s": time.process_time() - start,
     }

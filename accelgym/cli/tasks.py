@@ -17,6 +17,7 @@ from accelgym.cli.settings import EnvOption, JsonOption, SetOption, parse_settin
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
 from accelgym.envs import Task, make_task
+from accelgym.envs import audit as measure
 
 __all__ = ["COMMANDS"]
 
@@ -90,16 +91,22 @@ def audit(
     seed: Annotated[int, typer.Option(help="Seed of the random designs.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measures a task's landscape: how far simple rules are from the optimum."""
+    """Measures how hard a task is: what cheap rules reach, and whether it is well posed."""
     task = make_task(env, **parse_settings(settings))
-    figures = task.audit(seed=seed).to_json()
+    figures = measure(task, seed=seed).to_json()
     if as_json:
         print_json(figures | {"task": task.id})
         return
     table = Table("", "audit", title=task.id)
     for key, value in figures.items():
-        table.add_row(key.replace("_", " "), value if isinstance(value, str) else f"{value:.6g}")
+        table.add_row(key.replace("_", " "), _shown(value))
     out.print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    return "-" if value is None else value if isinstance(value, str) else f"{value:.6g}"
 
 
 def search(

@@ -14,7 +14,6 @@ from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.solvers.mapping import MachineTable, Solution
 from accelgym.costmodels.timeloop import timeloop_document
-from accelgym.envs.codesign.landscape import audit_codesign
 from accelgym.envs.codesign.spec import CoDesignSpec
 from accelgym.envs.mapping.bounds import cost_floor
 from accelgym.envs.mapping.construction import Construction
@@ -23,7 +22,7 @@ from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.mapping.spec import read_problem
 from accelgym.envs.mapping.task import MappingTask
 from accelgym.envs.space import Designs
-from accelgym.envs.task import Audit, Outcome
+from accelgym.envs.task import Outcome
 
 __all__ = ["CoDesignTask"]
 
@@ -181,9 +180,6 @@ class CoDesignTask(MappingTask):
         task = self.on_machine(solution.machine)
         best, _ = task.best_of_descents(2, np.random.default_rng(0), rounds=8)
         return np.asarray(self.join(solution.machine, task.encode(best))[0])
-
-    def audit(self, *, seed: int = 0) -> Audit:
-        return audit_codesign(self, np.random.default_rng(seed))
 
     def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
         result = self.space.check(designs).copy()

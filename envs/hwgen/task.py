@@ -19,12 +19,11 @@ from accelgym.costmodels.systolic.problem import Hardware
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.hwgen.cycles import NO_TILING, distinct_layers, fastest_cycles
 from accelgym.envs.hwgen.decoding import ARRAY, SIZED, Decoder
-from accelgym.envs.hwgen.landscape import audit_hwgen
 from accelgym.envs.hwgen.precision import product_sqnr_db
 from accelgym.envs.hwgen.prefixes import Prefixes
 from accelgym.envs.hwgen.spec import PARAMETER_VALUES, HwGenSpec
 from accelgym.envs.space import Designs, Space
-from accelgym.envs.task import Audit, Outcome, Task
+from accelgym.envs.task import Outcome, Task
 
 __all__ = ["HwGenTask"]
 
@@ -293,9 +292,6 @@ class HwGenTask(Task):
             larger[tuple(last)] = False
             kept &= ~larger
         return kept
-
-    def audit(self, *, seed: int = 0) -> Audit:
-        return audit_hwgen(self, np.random.default_rng(seed))
 
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
         return self._at(rng.choice(self._feasible_rows, count))

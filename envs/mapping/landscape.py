@@ -1,87 +1,50 @@
-"""The audit: is a mapping task worth searching?"""
+"""What a mapping task says about its landscape."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelgym.envs.audits import RANDOM_DESIGNS, best_regret, verdict
-from accelgym.envs.mapping.mapspace import Order, Place
+from accelgym.envs.hardness import Landscape, landscape
+from accelgym.envs.mapping.mapspace import Order
 from accelgym.envs.mapping.search import climb
+from accelgym.envs.mapping.task import MappingTask
 from accelgym.envs.space import Designs
-from accelgym.envs.task import Audit
 
-if TYPE_CHECKING:
-    from accelgym.envs.mapping.task import MappingTask
-
-__all__ = ["audit_mapping", "constant_designs", "fullest_share", "tied_orders", "unlimited_task"]
+__all__ = ["fullest_share", "greedy_mapping", "mapping_landscape", "tied_orders", "unlimited_task"]
 
 _RELAXED_STARTS = 4
 
 
-def audit_mapping(task: MappingTask, rng: np.random.Generator) -> Audit:
-    """Measures the landscape of a mapping task.
+@landscape.register
+def mapping_landscape(task: MappingTask, rng: np.random.Generator) -> Landscape:
+    """Greedy moves single prime factors, always the one that saves most, from the mapping with all loops outermost.
 
-    For this kind of task
-
-    * a *constant* design wants every factor in the same slot and the same order at every level, and is repaired;
-    * *greedy* moves single prime factors, always the one that saves most, from the mapping with all loops outermost;
-    * the *constraint* is the capacity of the memories.
+    The constraint is the capacity of the memories; its relaxed optimum is the best of four descents.
 
     Args:
         task: The task.
-        rng: Source of the random designs.
+        rng: Source of the starts of the descents.
     """
     reference = task.reference()
-    optimum = reference.value
-    regret = partial(best_regret, task, optimum)
-
-    relaxed = unlimited_task(task)
-    ideal = min(optimum, relaxed.best_of_descents(_RELAXED_STARTS, rng)[1])
-    greedy = climb(task.pricing, task.candidate(task.outermost))
     best = np.array(reference.design, dtype=np.int64)
-    shared = {
-        "constant_regret": regret(task.repair(constant_designs(task, task.problem.dims), rng)),
-        "random_regret": regret(task.sample_feasible(rng, RANDOM_DESIGNS)),
-        "tied_optima": tied_orders(task, best, optimum),
-        "relaxed_optimum_ratio": ideal / optimum,
-    }
-    return Audit(
-        optimum=optimum,
-        gap=reference.gap,
-        log10_cardinality=float(np.log10(task.space.nvec).sum()),
-        feasible_fraction=float(task.evaluate(task.space.sample(rng, RANDOM_DESIGNS)).feasible.mean()),
-        greedy_regret=greedy[1] / optimum - 1,
+    relaxed = unlimited_task(task)
+    greedy, evaluations = greedy_mapping(task)
+    return Landscape(
+        greedy=greedy,
+        greedy_evaluations=evaluations,
+        tied_optima=tied_orders(task, best, reference.value),
+        relaxed_optimum=min(reference.value, relaxed.best_of_descents(_RELAXED_STARTS, rng)[1]),
         budget_used=fullest_share(task, best),
-        verdict=verdict(shared),
-        **shared,
     )
 
 
-def constant_designs(task: MappingTask, innermost: Sequence[str]) -> Designs:
-    """Returns designs that want all factors in one slot, crossed with one order for all levels.
-
-    Args:
-        task: The task.
-        innermost: Names of dimensions that the orders begin with.
-    """
-    decisions = task.mapspace.decisions
-    rows = []
-    for slot in range(len(task.mapspace.slot_names)):
-        for name in innermost:
-            first = task.problem.dims.index(name) if name in task.problem.dims else -1
-            row = np.zeros(len(decisions), dtype=np.int64)
-            for j, decision in enumerate(decisions):
-                if isinstance(decision, Place):
-                    row[j] = int(np.abs(np.array(decision.slots) - slot).argmin())
-                elif isinstance(decision, Order) and decision.digit == 0 and first in decision.dims:
-                    row[j] = decision.dims.index(first)
-            rows.append(row)
-    return np.array(rows)
+def greedy_mapping(task: MappingTask) -> tuple[Designs, int]:
+    """Returns the design of the greedy rule, shape ``(1, parameters)``, and the evaluations it took."""
+    before = task.pricing.spent
+    found, _ = climb(task.pricing, task.candidate(task.outermost))
+    return task.encode(found), task.pricing.spent - before
 
 
 def unlimited_task(task: MappingTask) -> MappingTask:

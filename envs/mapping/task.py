@@ -39,13 +39,12 @@ from accelgym.costmodels.timeloop import (
 from accelgym.envs.certificates import kept_certificate
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
-from accelgym.envs.mapping.landscape import audit_mapping
 from accelgym.envs.mapping.mapspace import Keep, Mapspace
 from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
 from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
 from accelgym.envs.mapping.spec import MappingObjective, MappingSpec, read_architecture, read_problem
 from accelgym.envs.space import Designs, Space
-from accelgym.envs.task import Audit, Outcome, Task
+from accelgym.envs.task import Outcome, Task
 
 __all__ = ["MappingTask"]
 
@@ -382,9 +381,6 @@ class MappingTask(Task):
                 candidates.keep.transpose(2, 0, 1) if free else None,
             )
         )
-
-    def audit(self, *, seed: int = 0) -> Audit:
-        return audit_mapping(self, np.random.default_rng(seed))
 
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
         parts = [

@@ -18,10 +18,9 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.mapping import MappingObjective, MappingTask
 from accelgym.envs.mapping.pricing import combine
-from accelgym.envs.network_mapping.landscape import audit_network
 from accelgym.envs.network_mapping.spec import NetworkMappingSpec
 from accelgym.envs.space import Designs, Space
-from accelgym.envs.task import Audit, Outcome, Task
+from accelgym.envs.task import Outcome, Task
 
 __all__ = ["NetworkMappingTask"]
 
@@ -236,9 +235,6 @@ class NetworkMappingTask(Task):
         totals = (figure[rows, picks] @ self.weights for figure in (energy, cycles))
         best = picks[combine(self.spec.objective, *totals).argmin()]
         return np.concatenate([part[i] for part, i in zip(parts, best, strict=True)])
-
-    def audit(self, *, seed: int = 0) -> Audit:
-        return audit_network(self, np.random.default_rng(seed))
 
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
         return np.concatenate([layer.sample_feasible(rng, count) for layer in self.layers], axis=1)

@@ -16,7 +16,6 @@ from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.models import cost_models
 from accelgym.costmodels.workloads import Workload, load_workload
-from accelgym.envs.resource_assignment.landscape import audit_table
 from accelgym.envs.resource_assignment.spec import (
     Aggregate,
     Constraint,
@@ -28,7 +27,7 @@ from accelgym.envs.resource_assignment.spec import (
 )
 from accelgym.envs.resource_assignment.table import AssignmentTable
 from accelgym.envs.space import Designs, Parameter, Space
-from accelgym.envs.task import Audit, Outcome, Task
+from accelgym.envs.task import Outcome, Task
 
 __all__ = ["BUFFER_BYTES", "BUFFER_LEVELS", "PE_LEVELS", "ResourceAssignmentTask"]
 
@@ -173,9 +172,6 @@ class ResourceAssignmentTask(Task):
         assert found.design is not None  # the constructor of the table refuses infeasible budgets
         design = self.designs(np.array([found.design]))[0]
         return replace(found, design=tuple(int(i) for i in design))
-
-    def audit(self, *, seed: int = 0) -> Audit:
-        return audit_table(self, self.table, np.random.default_rng(seed))
 
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
         return self.designs(self.table.sample_feasible(rng, count))

@@ -59,9 +59,6 @@ class Valley(Task):
         design = tuple(grid[score.argmin()].tolist())
         return Certificate(value=value, design=design, lower_bound=value, gap=0.0, method="enumeration")
 
-    def audit(self, *, seed=0):
-        raise NotImplementedError
-
     def sample_feasible(self, rng, count):
         return self.repair(self.space.sample(rng, count), rng)
 
