@@ -51,6 +51,7 @@ def test_its_last_designs_are_better_than_random_ones(task, name):
     assert np.median(learnt.score) < np.quantile(random.score, 0.05)
 
 
+@pytest.mark.slow
 def test_masked_ppo_learns_to_map(mapping):
     designs, feasible = drive(mapping, make_agent("maskable_ppo", mapping, seed=0, updates=40), 40, 2000)
     assert feasible == [1.0] * 40

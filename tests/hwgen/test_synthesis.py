@@ -117,6 +117,7 @@ def test_a_module_is_mapped_once(store, report, monkeypatch):
     assert deeper.parts["array"] == report.parts["array"]
 
 
+@pytest.mark.slow
 def test_damaged_entries_are_mapped_again(store, report):
     damaged = [*store.root.glob("*/*/report.json"), *store.root.glob("*/*/module.json")]
     assert len(damaged) > 10
@@ -245,6 +246,7 @@ def _scaled(text, factor):
     return re.sub(r"[\d.]+", lambda match: f"{factor * float(match[0]):.6f}", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "columns", "growing"), [(8, (4, 8, 16), False), (3, (2, 5, 9), True)])
 def test_area_is_linear_in_columns(rows, columns, growing, store):
     """All of it and the array alone lie on a line within 2 %."""

@@ -49,56 +49,56 @@ def priced(case, found):
 
 
 @given(small.cases(most=40_000))
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=20, **QUIET)
 def test_the_proven_optimum_is_the_best_of_all_mappings(case):
     assert check(case, small.optimum(case)).closed
 
 
 @given(small.cases(most=20_000))
-@settings(max_examples=40, **QUIET)
+@settings(max_examples=15, **QUIET)
 def test_bounds_alone_close_in_on_the_optimum(long_way, case):
     check(case, small.optimum(case))
 
 
 @given(small.cases(most=40_000, problem=small.windows()))
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=20, **QUIET)
 def test_slides_that_several_loops_continue_are_bounded(case):
     assert check(case, small.optimum(case)).closed
 
 
 @given(small.cases(most=20_000, problem=small.windows()))
-@settings(max_examples=40, **QUIET)
+@settings(max_examples=15, **QUIET)
 def test_bounds_alone_close_in_on_slides_that_several_loops_continue(long_way, case):
     check(case, small.optimum(case))
 
 
 @given(small.cases(most=20_000, constrained=True))
-@settings(max_examples=40, **QUIET)
+@settings(max_examples=15, **QUIET)
 def test_prescribed_orders_and_limits_bind_solver_and_enumeration_alike(case):
     check(case, small.optimum(case))
 
 
 @given(small.cases(most=40_000, floors=True))
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=20, **QUIET)
 def test_smallest_factors_and_utilisations_bind_solver_and_enumeration_alike(case):
     check(case, small.optimum(case))
 
 
 @given(small.cases(most=20_000, floors=True))
-@settings(max_examples=40, **QUIET)
+@settings(max_examples=15, **QUIET)
 def test_bounds_alone_close_in_where_something_must_be_used(long_way, case):
     check(case, small.optimum(case))
 
 
 @given(small.cases(most=500))
-@settings(max_examples=40, **QUIET)
+@settings(max_examples=15, **QUIET)
 def test_the_order_of_the_innermost_loops_is_indifferent(case):
     assert small.optimum(case, innermost=True) == small.optimum(case)
 
 
 @pytest.mark.slow
 @given(small.cases(most=400_000, constrained=True))
-@settings(max_examples=100, **QUIET)
+@settings(max_examples=200, **QUIET)
 def test_bounds_alone_close_in_on_the_optimum_of_larger_cases(long_way, case):
     check(case, small.optimum(case))
 

@@ -106,7 +106,7 @@ def may_continue(case, factors):
 
 
 @given(small.cases(most=10_000), SEEDS)
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=30, **QUIET)
 def test_no_program_of_a_single_tiling_lies_above_its_best_order(case, seed):
     factors, keep, best = tiling(case, seed)
     search = search_of(case)
@@ -116,7 +116,7 @@ def test_no_program_of_a_single_tiling_lies_above_its_best_order(case, seed):
 
 
 @given(small.cases(most=10_000), SEEDS)
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=30, **QUIET)
 def test_the_best_class_equals_the_best_order_where_nothing_is_relaxed(case, seed):
     levels = tuple(replace(level, block_size=1, leakage_pj=0.0) for level in case.machine.levels)
     silent = replace(case.machine.compute, leakage_pj=0.0)
