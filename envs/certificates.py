@@ -1,24 +1,55 @@
-"""Certificates that took long to prove, kept on disk by task id."""
+"""Certificates that took long to prove: shipped with the package, or kept on disk, by task id."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from accelgym.costmodels.certificate import Certificate
+from accelgym.envs.task import Task
 from accelgym.hwgen.cache import content_key, default_cache_folder
 
-__all__ = ["kept_certificate"]
+__all__ = ["ProvedTask", "differences", "kept_certificate", "known_certificate", "write_certificate"]
 
+_SHIPPED = Path(__file__).with_name("stored_certificates")
 _WORTH_KEEPING_S = 1.0
+_SAME_BOUND = 1e-9
+
+
+class ProvedTask(Task):
+    """A task whose reference is kept once it is proved, and can be proved again."""
+
+    @property
+    @abstractmethod
+    def proof(self) -> str:
+        """Name, version and limits of the proof; a certificate of another proof does not count."""
+
+    @abstractmethod
+    def prove(self, *, anew: bool = False) -> Certificate:
+        """Finds the reference: the same on every machine but for the time it takes.
+
+        Args:
+            anew: Prove parts again, too, instead of taking kept certificates of them.
+        """
+
+    def reference(self) -> Certificate:
+        return self._certificate
+
+    @cached_property
+    def _certificate(self) -> Certificate:
+        return kept_certificate(self.id, self.proof, self.prove)
 
 
 def kept_certificate(task_id: str, method: str, prove: Callable[[], Certificate]) -> Certificate:
-    """Returns the certificate of a task, from disk if an earlier process proved it.
+    """Returns the certificate of a task: shipped with the package, from disk if an earlier process proved it, or new.
 
     Files lie in ``certificates`` under ``$ACCELGYM_CACHE`` or ``~/.cache/accelgym``. One that cannot be read is
     proved anew; a folder that cannot be written to is no error.
@@ -28,35 +59,70 @@ def kept_certificate(task_id: str, method: str, prove: Callable[[], Certificate]
         method: Name, version and limits of the solver.
         prove: Finds the certificate.
     """
-    path = default_cache_folder() / "certificates" / f"{content_key(task_id, method)}.json"
-    try:
-        return _read(path)
-    except (OSError, ValueError, TypeError, KeyError):
-        certificate = prove()
-    if certificate.seconds >= _WORTH_KEEPING_S:
-        _write(path, certificate)
+    known = known_certificate(task_id, method)
+    if known is not None:
+        return known
+    certificate = prove()
+    if certificate.seconds >= _WORTH_KEEPING_S and certificate.limited_by != "seconds":
+        write_certificate(_kept(task_id, method), certificate, {"task": task_id, "proof": method})
     return certificate
 
 
-def _read(path: Path) -> Certificate:
+def known_certificate(task_id: str, method: str) -> Certificate | None:
+    """Returns the certificate of a task that is shipped or on disk, ``None`` where there is none of this proof."""
+    for path in (_SHIPPED / f"{task_id}.json", _kept(task_id, method)):
+        try:
+            return _read(path, task_id, method)
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+    return None
+
+
+def differences(stored: Certificate, proved: Certificate) -> dict[str, tuple[Any, Any]]:
+    """Returns what two certificates of one task do not share, by field; times and rounding of bounds do not count."""
+    result = {}
+    for field in fields(Certificate):
+        one, other = getattr(stored, field.name), getattr(proved, field.name)
+        if field.name in ("lower_bound", "gap"):
+            same = math.isclose(one, other, rel_tol=_SAME_BOUND, abs_tol=_SAME_BOUND if field.name == "gap" else 0.0)
+        else:
+            same = one == other or field.name == "seconds"
+        if not same:
+            result[field.name] = (one, other)
+    return result
+
+
+def _kept(task_id: str, method: str) -> Path:
+    return default_cache_folder() / "certificates" / f"{content_key(task_id, method)}.json"
+
+
+def _read(path: Path, task_id: str, method: str) -> Certificate:
     data = json.loads(path.read_text())
     text = json.dumps(data["certificate"], sort_keys=True)
-    if data["sha256"] != content_key(text):
-        raise ValueError(f"{path} was changed")
+    if data["sha256"] != content_key(text) or (data["task"], data["proof"]) != (task_id, method):
+        raise ValueError(f"{path} was changed, or is of another task or proof")
     values = {field.name: data["certificate"][field.name] for field in fields(Certificate)}
     for name in ("design", "relaxations"):
         values[name] = None if values[name] is None else tuple(values[name])
     return Certificate(**values)
 
 
-def _write(path: Path, certificate: Certificate) -> None:
+def write_certificate(path: Path, certificate: Certificate, about: dict[str, Any]) -> None:
+    """Writes a certificate whole or not at all; a folder that cannot be written to is no error.
+
+    Args:
+        path: The file.
+        certificate: The certificate.
+        about: At least ``task`` and ``proof``, which a reader compares.
+    """
     plain = certificate.to_json()
-    text = json.dumps({"sha256": content_key(json.dumps(plain, sort_keys=True)), "certificate": plain})
+    text = json.dumps(about | {"sha256": content_key(json.dumps(plain, sort_keys=True)), "certificate": plain})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
         with os.fdopen(handle, "w") as file:
-            file.write(text)
+            file.write(text + "\n")
+        Path(name).chmod(0o644)
         Path(name).replace(path)
     except OSError:
         return

@@ -17,13 +17,14 @@ from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.systolic.problem import Hardware
 from accelgym.costmodels.workloads import Workload, load_workload
+from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.hwgen.cycles import NO_TILING, distinct_layers, fastest_cycles
 from accelgym.envs.hwgen.decoding import ARRAY, SIZED, Decoder
 from accelgym.envs.hwgen.precision import product_sqnr_db
 from accelgym.envs.hwgen.prefixes import Prefixes
 from accelgym.envs.hwgen.spec import PARAMETER_VALUES, HwGenSpec
 from accelgym.envs.space import Designs, Space
-from accelgym.envs.task import Outcome, Task
+from accelgym.envs.task import Outcome
 
 __all__ = ["HwGenTask"]
 
@@ -34,7 +35,7 @@ Ints = npt.NDArray[np.int64]
 _BLOCK = 2**17
 
 
-class HwGenTask(Task):
+class HwGenTask(ProvedTask):
     """Chooses array, template, number formats, buffers and ports of a systolic accelerator for a workload.
 
     The objective is the cycles of the whole workload, each layer with its best tiling: the count that the RTL takes.
@@ -248,10 +249,13 @@ class HwGenTask(Task):
         template and formats, and as much of everything. Of the rest, groups of one array are visited in the order of
         what their largest design would take, until that is no better than the best design found.
         """
-        return self._certificate
+        return super().reference()
 
-    @cached_property
-    def _certificate(self) -> Certificate:
+    @property
+    def proof(self) -> str:
+        return "enumeration with dominance 1"
+
+    def prove(self, *, anew: bool = False) -> Certificate:
         start = time.perf_counter()
         candidates = np.argwhere(self._undominated())
         heads, group = np.unique(candidates[:, : SIZED.start], axis=0, return_inverse=True)

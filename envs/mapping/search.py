@@ -62,9 +62,10 @@ def enumerate_all(pricing: Pricing, *, most: int) -> tuple[Candidates, float] | 
         The optimum (one candidate) and its objective, or ``None`` when there are too many candidates.
     """
     mapspace = pricing.mapspace
-    orders = _order_grid(pricing)
-    if orders.shape[1] > most:
+    levels = range(len(mapspace.architecture.levels) - 1)
+    if math.prod(len(dominant_orders(mapspace, v)) for v in levels) > most:
         return None
+    orders = _order_grid(pricing)
     keeps = _keeps(pricing)
     best: tuple[Candidates, float] | None = None
     # What is not enumerated yet lies in its outermost slot and takes no room.

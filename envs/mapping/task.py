@@ -13,7 +13,7 @@ import numpy.typing as npt
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE
-from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
@@ -36,7 +36,7 @@ from accelgym.costmodels.timeloop import (
     write_constraints,
     write_timeloop,
 )
-from accelgym.envs.certificates import kept_certificate
+from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.mapspace import Keep, Mapspace
@@ -44,7 +44,7 @@ from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
 from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
 from accelgym.envs.mapping.spec import MappingObjective, MappingSpec, read_architecture, read_problem
 from accelgym.envs.space import Designs, Space
-from accelgym.envs.task import Outcome, Task
+from accelgym.envs.task import Outcome
 
 __all__ = ["MappingTask"]
 
@@ -53,13 +53,12 @@ Bools = npt.NDArray[np.bool_]
 
 _EXHAUSTIVE = 200_000
 _TOLERANCE = 1e-3
-_SECONDS = 30.0
 _STARTS = 4
 _ROUNDS = 24
 _BLOCK = 16_384
 
 
-class MappingTask(Task):
+class MappingTask(ProvedTask):
     """Chooses spatial unrolling, tiles and loop orders of one layer on one machine.
 
     Costs are those of :class:`LoopnestModel` in its default convention, Timeloop HEAD's rules.
@@ -247,19 +246,20 @@ class MappingTask(Task):
         return np.array([isinstance(decision, Keep) for decision in self.mapspace.decisions], dtype=np.int64)
 
     def reference(self) -> Certificate:
-        """Returns the optimum or, where the time limit ends the proof, the best design and a certified bound.
+        """Returns the optimum or, where the limit of nodes ends the proof, the best design and a certified bound.
 
         Small map spaces are enumerated, with the orders that
         :func:`~accelgym.envs.mapping.orders.dominant_orders` leaves; all others are searched by
-        :mod:`accelgym.costmodels.solvers.mapping` to a gap of 0.1 %. Certificates are kept on disk.
+        :mod:`accelgym.costmodels.solvers.mapping` to a gap of 0.1 %. The answer is the same on every machine, and
+        kept on disk.
         """
-        return self._certificate
+        return super().reference()
 
-    @cached_property
-    def _certificate(self) -> Certificate:
-        return kept_certificate(self.id, f"{PROOF_VERSION} {_TOLERANCE} {_SECONDS}", self._prove)
+    @property
+    def proof(self) -> str:
+        return f"{PROOF_VERSION}, gap {_TOLERANCE:g}"
 
-    def _prove(self) -> Certificate:
+    def prove(self, *, anew: bool = False) -> Certificate:
         start = time.perf_counter()
         before = self.pricing.spent
         found = self._enumerate()
@@ -269,7 +269,7 @@ class MappingTask(Task):
             value = float(self.evaluate(design[None]).objective[0])
             nodes, seconds = self.pricing.spent - before, time.perf_counter() - start
             return Certificate(value, _plain(design), value, 0.0, "enumeration with pruning", (), nodes, seconds)
-        solution = self.solve(tolerance=_TOLERANCE, seconds=_SECONDS)
+        solution = self.solve(tolerance=_TOLERANCE)
         return self.certify(solution, time.perf_counter() - start)
 
     def _enumerate(self) -> tuple[Candidates, float] | None:
@@ -295,14 +295,15 @@ class MappingTask(Task):
         """The machines that a solver chooses from."""
         return MachineTable.of([self.architecture])
 
-    def solve(self, *, tolerance: float, seconds: float) -> Solution:
-        """Branch and bound over the whole map space.
+    def solve(self, *, tolerance: float, most_nodes: int | None = None, seconds: float | None = None) -> Solution:
+        """Branch and bound over the whole map space; limits as for :func:`~accelgym.costmodels.solvers.mapping.solve`.
 
         Raises:
             InputError: The problem has no certified bound (an output with strided or summed axes).
         """
         goal = Goal(str(self.spec.objective))
-        return solve(self.solver_space, self.solver_machines, goal, self.bypasses, tolerance=tolerance, seconds=seconds)
+        problem = (self.solver_space, self.solver_machines, goal, self.bypasses)
+        return solve(*problem, tolerance=tolerance, most_nodes=most_nodes, seconds=seconds)
 
     def certify(self, solution: Solution, seconds: float) -> Certificate:
         """Returns what a solver found as a certificate; local descents improve what was not proved optimal."""
@@ -313,11 +314,11 @@ class MappingTask(Task):
         values = np.where(outcome.feasible, outcome.objective, np.inf)
         design, value = candidates[int(values.argmin())], float(values.min())
         self._require_mapping(value)
-        bound = min(value, max(solution.lower_bound, self.bound))
-        method = "branch and bound over geometric programs"
-        return Certificate(
-            value, _plain(design), bound, (value - bound) / value, method, RELAXATIONS, solution.nodes, seconds
-        )
+        bound = max(solution.lower_bound, self.bound)
+        bound = value if bound >= value else rounded_down(bound)
+        gap, method = (value - bound) / value, "branch and bound over geometric programs"
+        spent = (solution.nodes, seconds, solution.limited_by)
+        return Certificate(value, _plain(design), bound, gap, method, RELAXATIONS, *spent)
 
     def _require_mapping(self, value: float) -> None:
         if not np.isfinite(value):

@@ -13,14 +13,15 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
-from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Workload, load_workload
+from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.mapping import MappingObjective, MappingTask
 from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.network_mapping.spec import NetworkMappingSpec
 from accelgym.envs.space import Designs, Space
-from accelgym.envs.task import Outcome, Task
+from accelgym.envs.task import Outcome
 
 __all__ = ["NetworkMappingTask"]
 
@@ -28,9 +29,11 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _TRADES = 101
+_ROUNDING = 1e-12
+"""Relative difference of sums that should be equal."""
 
 
-class NetworkMappingTask(Task):
+class NetworkMappingTask(ProvedTask):
     """Chooses a mapping for every distinct layer of a network; layers run one after the other on the same machine.
 
     Layers of equal shape share a mapping and count as often as they occur. A layer is a :class:`MappingTask`; its
@@ -180,25 +183,32 @@ class NetworkMappingTask(Task):
         energy, latency and EDP are combined so that the product of the sums is least; the bound is the product of the
         least energy and the least latency.
         """
-        return self._certificate
+        return super().reference()
 
-    @cached_property
-    def _certificate(self) -> Certificate:
+    @property
+    def proof(self) -> str:
+        return f"layers by {self.layers[0].proof}"
+
+    def prove(self, *, anew: bool = False) -> Certificate:
         start = time.perf_counter()
         product = self.spec.objective is MappingObjective.EDP
         names = tuple(MappingObjective) if product else (self.spec.objective,)
-        found = {name: [layer.reference() for layer in self._tasks(name)] for name in names}
+        found = {
+            name: [layer.prove(anew=True) if anew else layer.reference() for layer in self._tasks(name)]
+            for name in names
+        }
         options = np.array([[cert.design for cert in row] for row in zip(*found.values(), strict=True)], dtype=object)
         design = self._combine(options)
         value = float(self.evaluate(design[None]).objective[0])
         bounds = {
-            name: float(np.array([cert.lower_bound for cert in row]) @ self.weights) for name, row in found.items()
+            name: float((np.array([cert.lower_bound for cert in row]) * self.weights).sum())
+            for name, row in found.items()
         }
         if product:
             bound = bounds[MappingObjective.ENERGY] * bounds[MappingObjective.LATENCY]
         else:
             bound = bounds[self.spec.objective]
-        bound = min(value, bound)
+        bound = value if bound >= value * (1 - _ROUNDING) else rounded_down(bound)
         certificates = [cert for row in found.values() for cert in row]
         methods = " | ".join(dict.fromkeys(cert.method for cert in certificates))
         relaxations = dict.fromkeys(x for cert in certificates for x in cert.relaxations)
@@ -213,6 +223,7 @@ class NetworkMappingTask(Task):
             relaxations=tuple(relaxations),
             nodes=sum(cert.nodes for cert in certificates),
             seconds=time.perf_counter() - start,
+            limited_by="nodes" if any(cert.limited_by for cert in certificates) else "",
         )
 
     def _combine(self, options: npt.NDArray[Any]) -> Ints:
@@ -228,11 +239,12 @@ class NetworkMappingTask(Task):
         outcomes = [layer.evaluate(part) for layer, part in zip(self.layers, parts, strict=True)]
         energy = np.stack([x.costs["energy_pj"] for x in outcomes])
         cycles = np.stack([x.costs["latency_cycles"] for x in outcomes])
-        scale = float(energy.min(axis=1) @ self.weights) / float(cycles.min(axis=1) @ self.weights)
+        least = [float((figure.min(axis=1) * self.weights).sum()) for figure in (energy, cycles)]
+        scale = least[0] / least[1]
         prices = scale * np.concatenate(([0.0], np.geomspace(1e-3, 1e3, _TRADES)))
         picks = (energy[:, None] + prices[None, :, None] * cycles[:, None]).argmin(axis=2).T
         rows = np.arange(len(parts))
-        totals = (figure[rows, picks] @ self.weights for figure in (energy, cycles))
+        totals = ((figure[rows, picks] * self.weights).sum(axis=-1) for figure in (energy, cycles))
         best = picks[combine(self.spec.objective, *totals).argmin()]
         return np.concatenate([part[i] for part, i in zip(parts, best, strict=True)])
 

@@ -16,6 +16,7 @@ from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.models import cost_models
 from accelgym.costmodels.workloads import Workload, load_workload
+from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.resource_assignment.spec import (
     Aggregate,
     Constraint,
@@ -27,7 +28,7 @@ from accelgym.envs.resource_assignment.spec import (
 )
 from accelgym.envs.resource_assignment.table import AssignmentTable
 from accelgym.envs.space import Designs, Parameter, Space
-from accelgym.envs.task import Outcome, Task
+from accelgym.envs.task import Outcome
 
 __all__ = ["BUFFER_BYTES", "BUFFER_LEVELS", "PE_LEVELS", "ResourceAssignmentTask"]
 
@@ -45,7 +46,7 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-class ResourceAssignmentTask(Task):
+class ResourceAssignmentTask(ProvedTask):
     """Chooses PEs, buffer and optionally dataflow per layer to minimise a cost under a budget.
 
     The budget follows ConfuciuX (Kao et al., MICRO 2020): ``Cmin + f (Cmax - Cmin)``, the extremes taken over
@@ -163,11 +164,11 @@ class ResourceAssignmentTask(Task):
 
     # -- what is known about the task ----------------------------------------------------------------------
 
-    def reference(self) -> Certificate:
-        return self._certificate
+    @property
+    def proof(self) -> str:
+        return "dynamic program or threshold search 1"
 
-    @cached_property
-    def _certificate(self) -> Certificate:
+    def prove(self, *, anew: bool = False) -> Certificate:
         found = self.table.solution
         assert found.design is not None  # the constructor of the table refuses infeasible budgets
         design = self.designs(np.array([found.design]))[0]

@@ -74,7 +74,7 @@ def test_the_reference_is_the_best_mapping_on_the_best_machine(problem, sizes):
     for objective in OBJECTIVES:
         task = family_task(problem, objective, **sizes)
         reference = task.reference()
-        assert task.bound <= reference.lower_bound * (1 + 1e-12)
+        assert task.bound <= reference.lower_bound * (1 + 1e-9)  # rounded down to ten digits
         assert reference.lower_bound <= best[objective] * (1 + 1e-9)
         assert best[objective] * (1 - 1e-12) <= reference.value <= best[objective] * (1 + TOLERANCE)
         assert task.evaluate(np.array([reference.design])).objective[0] == reference.value
@@ -259,7 +259,7 @@ def test_every_argument_changes_the_id():
         {},
         {"workload": "thistle/yolo9000"},
         {"layer": 3},
-        {"objective": "energy"},
+        {"objective": "latency"},
         {"padding": 0.5},
         {"area_um2": 2e6},
         {"technology": "aladdin-cacti-45nm"},

@@ -1,9 +1,10 @@
 """Proven optima of mappings: geometric programs over tile sizes, certified bounds, branch and bound."""
 
-from accelgym.costmodels.solvers.mapping.branch_and_bound import PROOF_VERSION, RELAXATIONS, Solution, solve
+from accelgym.costmodels.solvers.mapping.branch_and_bound import PROOF_VERSION, RELAXATIONS
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.one_machine import SharedMachine, best_machine
 from accelgym.costmodels.solvers.mapping.programs import Goal
+from accelgym.costmodels.solvers.mapping.solver import Solution, node_limit, solve
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "SharedMachine",
     "Solution",
     "best_machine",
+    "node_limit",
     "solve",
 ]

@@ -3,13 +3,14 @@
 A node is a permutation class per level and an interval of divisors per extent. Its bound is a certified bound of a
 geometric program; small nodes are enumerated with the cost model itself. Nothing is dropped unless its certified
 bound reaches the incumbent, so the smallest open bound is a lower bound of the whole map space at any time.
+
+The search is the same on every machine: its limit is a number of programs, and whatever decides is rounded
+(:mod:`.digits`) before it is compared or sorted, stably.
 """
 
 from __future__ import annotations
 
 import itertools
-import time
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,13 @@ import numpy.typing as npt
 from accelgym.costmodels.loopnest.model import LoopnestModel
 from accelgym.costmodels.solvers.mapping.classes import level_classes, mirrors
 from accelgym.costmodels.solvers.mapping.continuation import narrow, pointless
+from accelgym.costmodels.solvers.mapping.digits import (
+    POINT_GRID,
+    bound_grid,
+    bounds_on_grid,
+    points_on_grid,
+    significant,
+)
 from accelgym.costmodels.solvers.mapping.interior_point import Relaxed, solve_programs
 from accelgym.costmodels.solvers.mapping.leaves import Evaluator, Found
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
@@ -25,14 +33,14 @@ from accelgym.costmodels.solvers.mapping.programs import Goal, ProgramWriter
 from accelgym.costmodels.solvers.mapping.room import Fanouts, shrink_to_room
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
-__all__ = ["PROOF_VERSION", "RELAXATIONS", "BranchAndBound", "Solution", "solve"]
+__all__ = ["PROOF_VERSION", "RELAXATIONS", "BranchAndBound"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-PROOF_VERSION = "geometric-programs 2.0, every iteration walked"
-"""Changes whenever a bound could."""
+PROOF_VERSION = "geometric-programs 2.1, every iteration walked"
+"""Changes whenever a bound, or the mapping found, could."""
 RELAXATIONS = (
     "factors need not be integers, nor divide",
     "a window's undecided extent is its least in the box; a negative constant is replaced by a chord",
@@ -53,26 +61,10 @@ _WIDE = 1.3
 """Ratio of largest to least reduction above which a node is split there first."""
 _SAFETY = 1e-9
 """Taken off every certified bound for the rounding of its own arithmetic."""
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What a search hands back."""
-
-    value: float
-    """Objective of the best mapping, ``inf`` when none was found."""
-    mapping: tuple[Ints, Ints, Bools] | None
-    """Its loop factors and positions, shape ``(slots, dims)``, and which level keeps which tensor."""
-    machine: int
-    """Its row of the machine table."""
-    lower_bound: float
-    nodes: int
-    """Programs solved."""
-    evaluations: int
-    """Mappings evaluated."""
-    seconds: float
-    closed: bool
-    """Whether the gap is within the tolerance."""
+_EMPTY = 690.0
+"""Logarithm of an objective that no mapping has: it is close to the largest float. Nodes above hold nothing."""
+_WEIGHT_BITS, _SCORE_BITS = 10, 12
+"""Significant digits of what chooses where a node is split."""
 
 
 class BranchAndBound:
@@ -98,6 +90,7 @@ class BranchAndBound:
         self.evaluator = Evaluator(space, self.classes, machines, goal)
         self.fanouts = Fanouts(space, machines)
         self.best: Found | None = None
+        self.grid = bound_grid(tolerance)
         self.solved = 0
         self.open = self._admit(self._roots(keeps))
 
@@ -122,18 +115,17 @@ class BranchAndBound:
     def cutoff(self) -> float:
         """Logarithm of the objective from which nodes are dropped."""
         if self.best is None:
-            return np.inf
+            return _EMPTY
         with np.errstate(divide="ignore"):  # of a machine without prices
-            return float(np.log(self.best.value) + np.log1p(-self.tolerance))
+            return min(_EMPTY, float(np.log(self.best.value) + np.log1p(-self.tolerance)))
 
     @property
     def lower_bound(self) -> float:
         """Certified lower bound of every mapping's objective."""
-        ends = [self.cutoff]
+        end = np.inf if self.best is None else self.best.value * (1.0 - self.tolerance)
         if len(self.open):
-            ends.append(float(self.open.bound.min()))
-        end = min(ends)
-        return float(np.exp(end)) if np.isfinite(end) else 0.0
+            end = min(end, float(np.exp(self.open.bound.min())))
+        return end if np.isfinite(end) else 0.0
 
     def _admit(self, nodes: Nodes) -> Nodes:
         """Tightens nodes and drops empty ones."""
@@ -157,9 +149,13 @@ class BranchAndBound:
         if not len(nodes):
             nothing = np.zeros((0, (len(self.space.places) - 1) * self.space.dims))
             return nodes, Relaxed(nothing, np.zeros(0), np.zeros(0), nothing)
-        relaxed = solve_programs(self.writer.write(nodes, spread), cutoff=self.cutoff, tolerance=tolerance)
+        relaxed = solve_programs(
+            self.writer.write(nodes, spread), cutoff=self.cutoff + 2 * self.grid, tolerance=tolerance
+        )
         self.solved += len(nodes)
-        nodes.bound = np.maximum(nodes.bound, relaxed.bound - _SAFETY)
+        nodes.bound = np.maximum(nodes.bound, bounds_on_grid(relaxed.bound - _SAFETY, self.grid))
+        relaxed.point = points_on_grid(relaxed.point)
+        relaxed.sensitivity = significant(relaxed.sensitivity, _WEIGHT_BITS)
         return nodes, relaxed
 
     def tile_figures(self, figures: Floats) -> Floats:
@@ -173,11 +169,11 @@ class BranchAndBound:
         for begin in range(0, len(self.open), _BATCH):
             now, _ = self.relax(self.open.take(np.arange(begin, min(begin + _BATCH, len(self.open)))))
             np.minimum.at(bounds, now.machine, now.bound)
-        return np.asarray(np.exp(np.minimum(bounds, 700.0)))
+        return np.asarray(np.exp(np.minimum(bounds, _EMPTY)))
 
     def offer(self, found: Found | None) -> None:
         """Takes a mapping as the incumbent if it is better, and drops what it makes hopeless."""
-        if found is not None and (self.best is None or found.value < self.best.value):
+        if found is not None and (self.best is None or found.value < self.best.value * (1 - _SAFETY)):
             self.best = found
             self.open = self.open.take(self.open.bound < self.cutoff)
 
@@ -268,16 +264,16 @@ class BranchAndBound:
         low, high = nodes.low[:, 1:], nodes.high[:, 1:]
         below = np.empty_like(low)
         for d, divisors in enumerate(self.space.divisors):
-            below[:, :, d] = np.searchsorted(np.log(divisors), points[:, :, d] + 1e-9, side="right") - 1
+            # Solutions lie at divisors, or next to them: those just below count as there.
+            below[:, :, d] = np.searchsorted(np.log(divisors), points[:, :, d] + 1.5 * POINT_GRID, side="right") - 1
         below = np.clip(below, low, np.maximum(high - 1, low))
         above = np.minimum(below + 1, high)
         down = points - logs[dims, below]
         up = logs[dims, above] - points
         distance = np.minimum(np.abs(down), np.abs(up))
         width = logs[dims, high] - logs[dims, low]
-        score = np.where(high > low, (distance + 0.02 * width) * (weights + 1e-3) + 1e-9, -1.0).reshape(
-            n, weights[0].size if n else 1
-        )
+        score = np.where(high > low, (distance + 0.02 * width) * (weights + 1e-3) + 1e-9, -1.0)
+        score = significant(score, _SCORE_BITS).reshape(n, weights[0].size if n else 1)
         chosen = score.argmax(axis=1)
         i, d = chosen // self.space.dims + 1, chosen % self.space.dims
         rows = np.arange(n)
@@ -301,18 +297,19 @@ class BranchAndBound:
             weight = np.maximum(heavy[:, place - 1], heavy[:, place])
             for d, divisors in enumerate(self.space.divisors):
                 low, high = nodes.spread[:, v, d, 0], nodes.spread[:, v, d, 1]
-                below = np.searchsorted(np.log(divisors), factor[:, d] + 1e-6, side="right") - 1
+                below = np.searchsorted(np.log(divisors), factor[:, d] + 1.5 * POINT_GRID, side="right") - 1
                 below = np.clip(below, 0, len(divisors) - 2)
                 logs = np.log(divisors.astype(np.float64))
                 distance = np.minimum(np.abs(factor[:, d] - logs[below]), np.abs(logs[below + 1] - factor[:, d]))
-                better = distance * (weight[:, d] + 1e-3) > score
+                mine = significant(distance * (weight[:, d] + 1e-3), _SCORE_BITS)
+                better = mine > score
                 better &= (divisors[below] >= low) & (divisors[below + 1] <= high)
                 for rows in (left, right):
                     rows.low[better], rows.high[better] = nodes.low[better], nodes.high[better]
                     rows.spread[better] = nodes.spread[better]
                 left.spread[better, v, d, 1] = divisors[below[better]]
                 right.spread[better, v, d, 0] = divisors[below[better] + 1]
-                score = np.where(better, distance * (weight[:, d] + 1e-3), score)
+                score = np.where(better, mine, score)
 
     def _split_reduction(self, nodes: Nodes) -> tuple[Nodes, Ints, Nodes]:
         """Splits nodes in which the number of children that add to one sum is open by far.
@@ -344,43 +341,3 @@ def _not_after(rows: Ints, others: Ints) -> Bools:
     difference = np.sign(rows - others)
     first = np.where(difference.any(axis=1), (difference != 0).argmax(axis=1), 0)
     return np.asarray(difference[np.arange(len(rows)), first] <= 0)
-
-
-def solve(
-    space: MappingSpace,
-    machines: MachineTable,
-    goal: Goal,
-    keeps: Bools,
-    *,
-    tolerance: float = 1e-3,
-    seconds: float = 30.0,
-    most_nodes: int = 200_000,
-) -> Solution:
-    """Finds a proven optimum, or the best within a limit with the gap that remains.
-
-    Args:
-        space: The map space.
-        machines: Machines to choose from.
-        goal: The objective.
-        keeps: Bypass choices, shape ``(choices, levels, tensors)``.
-        tolerance: Relative gap at which the search ends.
-        seconds: Time limit; at least one round is made.
-        most_nodes: Limit on the programs solved.
-    """
-    begin = time.perf_counter()
-    search = BranchAndBound(space, machines, goal, keeps, tolerance=tolerance)
-    while len(search.open) and search.solved < most_nodes:
-        search.advance()
-        if time.perf_counter() - begin > seconds:
-            break
-    best = search.best
-    return Solution(
-        np.inf if best is None else best.value,
-        None if best is None else (*search.evaluator.mapping(best), best.keep),
-        -1 if best is None else best.machine,
-        search.lower_bound,
-        search.solved,
-        search.evaluator.spent,
-        time.perf_counter() - begin,
-        not len(search.open),
-    )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
+from accelgym.costmodels.solvers.mapping.digits import significant
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.programs import Goal
@@ -22,6 +23,8 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _BLOCK = 8192
+_TIE_BITS, _VALUE_BITS = 24, 40
+"""Significant digits of distances and of objectives that are told apart."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ class Evaluator:
         found = []
         for d, chains in enumerate(self.space.chains):
             logs = np.log(self.space.divisor_table[d][chains[:, 1:]].astype(np.float64))
-            distance = np.abs(logs - point[:, d]).sum(axis=1)
+            distance = significant(np.abs(logs - point[:, d]).sum(axis=1), _TIE_BITS)
             found.append(np.argsort(distance, kind="stable")[:count])
         return found
 
@@ -206,7 +209,8 @@ class Evaluator:
         if not len(chains):
             return None
         values = self.evaluate(chains, classes, machine, keep)
-        i = int(values.argmin())
+        # Mirror images cost the same up to rounding; the first one counts.
+        i = int(significant(values, _VALUE_BITS).argmin())
         if not np.isfinite(values[i]):
             return None
         return Found(float(values[i]), chains[i], classes[i], int(machine[i]), keep[i])

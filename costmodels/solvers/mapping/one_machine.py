@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound, Solution, solve
+from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
+from accelgym.costmodels.solvers.mapping.digits import significant
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.programs import Goal
+from accelgym.costmodels.solvers.mapping.solver import Solution, solve
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
 __all__ = ["SharedMachine", "best_machine", "machine_bounds"]
@@ -26,6 +28,8 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _CHUNK = 8
+_TIE_BITS = 30
+"""Significant digits of sums of bounds that are told apart."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def best_machine(
     keeps: Sequence[Bools],
     *,
     tolerance: float = 1e-3,
-    seconds: float = 30.0,
+    seconds: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SharedMachine:
     """Finds the machine on which a weighted sum over layers is least.
@@ -76,7 +80,7 @@ def best_machine(
         goal: Energy or latency.
         keeps: Bypass choices of each layer, shape ``(choices, levels, tensors)``.
         tolerance: Relative gap, of every layer and of the choice.
-        seconds: Time limit for a layer on a machine.
+        seconds: Time limit for a layer on a machine; by default a number of nodes, the same everywhere.
         progress: Called with the layers bounded so far and their number.
 
     Raises:
@@ -92,9 +96,9 @@ def best_machine(
         if progress is not None:
             progress(k + 1, len(spaces))
     best: SharedMachine | None = None
-    totals = share @ bounds
+    totals = _total(share, bounds)
     solved = 0
-    for m in np.argsort(totals, kind="stable"):
+    for m in np.argsort(significant(totals, _TIE_BITS), kind="stable"):
         limit = np.inf if best is None else best.value * (1 - tolerance)
         if totals[m] >= limit:
             break
@@ -102,19 +106,24 @@ def best_machine(
         found: list[Solution] = []
         table = machines.take([int(m)])
         # The heaviest layers first: they decide soonest that a machine cannot win.
-        order = np.argsort(-share * bounds[:, m], kind="stable")
+        order = np.argsort(significant(-share * bounds[:, m], _TIE_BITS), kind="stable")
         for k in order:
             found.append(solve(spaces[k], table, goal, keeps[k], tolerance=tolerance, seconds=seconds))
             bounds[k, m] = max(bounds[k, m], found[-1].lower_bound)
-            totals[m] = share @ bounds[:, m]
+            totals[m] = _total(share, bounds[:, m])
             if totals[m] >= limit or not np.isfinite(found[-1].value):
                 break
         else:
             solutions = tuple(found[int(np.flatnonzero(order == k)[0])] for k in range(len(spaces)))
-            value = float(share @ [solution.value for solution in solutions])
+            value = float(_total(share, np.array([solution.value for solution in solutions])))
             if best is None or value < best.value:
                 best = SharedMachine(int(m), value, 0.0, solutions, 0, 0.0, bounds)
     if best is None:
         raise InputError("no machine runs all layers")
     lower = min(float(totals.min()), best.value)
     return SharedMachine(best.machine, best.value, lower, best.layers, solved, time.perf_counter() - begin, totals)
+
+
+def _total(share: Floats, parts: Floats) -> Floats:
+    """Weighted sum over the first axis, which a matrix product would round as its library likes."""
+    return np.asarray((share.reshape(-1, *(1,) * (parts.ndim - 1)) * parts).sum(axis=0))

@@ -313,7 +313,7 @@ class TrafficTerms:
             apart = mine * np.exp(low[:, i, d]) * (np.exp(ratio) - 1.0) >= gap - 1e-9
             # What a tile extends beyond the share of this dimension. Where it may be negative, the extent along the
             # whole slide would count the gaps between tiles that do not meet.
-            slack = theirs * np.exp(low[:, i, other]) + window.offset
+            slack = theirs * np.rint(np.exp(low[:, i, other])) + window.offset
             on = slide.along[:, d] & ~apart & ~undecided & ~whole
             gappy = np.where(on & (slack < 0.0), k, gappy)
             on = on & (slack >= 0.0)
@@ -351,7 +351,7 @@ class TrafficTerms:
         ``x + s'`` with the least rest ``s' < 0``, and so does the first tile.
         """
         d, other = (self.local[window.dims[j]] for j in (k, 1 - k))
-        rest = window.coefficients[1 - k] * np.exp(low[rows, i, other]) + window.offset
+        rest = window.coefficients[1 - k] * np.rint(np.exp(low[rows, i, other])) + window.offset
         log, power, _ = window_monomials(float(window.coefficients[k]), low[rows, i, d], high[rows, i, d], rest)
         extent.log[rows] = ABSENT
         extent.exponents[rows] = 0.0
@@ -388,7 +388,7 @@ class TrafficTerms:
             mine = whole & run.along[:, d]
             fewest = np.exp(np.maximum(low[rows, run.place, d] - high[rows, run.place + 1, d], 0.0))
             share = np.log1p(-1.0 / np.maximum(np.ceil(fewest - 1e-9), 2.0))
-            slack = window.coefficients[1 - k] * np.exp(low[:, i, dims[1 - k]]) + window.offset
+            slack = window.coefficients[1 - k] * np.rint(np.exp(low[:, i, dims[1 - k]])) + window.offset
             short = np.maximum(1.0, window.coefficients[k] * np.exp(low[:, i, d]) + np.minimum(slack, 0.0))
             fits = slack >= 0.0
             step = np.where(mine, share + np.where(fits, np.log(window.coefficients[k]), np.log(short)), step)

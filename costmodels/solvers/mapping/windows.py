@@ -78,7 +78,7 @@ def least_distinct(
     """
     largest_gcd = np.minimum(u[1], v[1])
     alone = (m[1] <= 1e-9) | (n[1] <= 1e-9) | (n[1] <= u[0] - largest_gcd + 1e-9) | (m[1] <= v[0] - largest_gcd + 1e-9)
-    power = np.where(m[0] >= n[1], 1.0, np.where(n[0] >= m[1], 0.0, 0.5))
+    power = np.where(m[0] >= n[1] - 1e-9, 1.0, np.where(n[0] >= m[1] - 1e-9, 0.0, 0.5))
     fixed = (n[1] - n[0] < 1e-9) & (u[1] - u[0] < 1e-9) & (v[1] - v[0] < 1e-9)
     steps, jumps, copies = np.rint(np.exp(u[0])), np.rint(np.exp(v[0])), np.rint(np.exp(n[0]))
     coprime = np.gcd(steps.astype(np.int64), jumps.astype(np.int64)) == 1
