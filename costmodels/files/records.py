@@ -12,7 +12,7 @@ from accelgym.costmodels.errors import InputError, warn_input
 __all__ = ["RecordFile"]
 
 _MAGIC = b"AGR1"
-_HEADER = len(_MAGIC) + 8
+_HEADER = len(_MAGIC) + 8 + 4
 _DIGEST = 16
 """Bytes of SHA-256 kept with a record: 128 bits."""
 _MOST = 2**31
@@ -22,8 +22,9 @@ _MOST = 2**31
 class RecordFile:
     """A file whose first record says what it belongs to and whose others are appended one by one.
 
-    A record is ``AGR1``, its length (8 bytes, little endian), its bytes, and the first 16 bytes of the SHA-256 of all
-    of that and of the checksum before it, so that records cannot change places either.
+    A record is a header (``AGR1``, its length as 8 bytes, little endian, and 4 bytes of the SHA-256 of both, so that a
+    wrong length is told from a torn record), its bytes, and the first 16 bytes of the SHA-256 of all of that and of
+    the checksum before it, so that records cannot change places either.
 
     Args:
         path: The file; it comes into being with the first :meth:`append`.
@@ -87,7 +88,7 @@ class RecordFile:
         """
         file.seek(self._end)
         header = file.read(_HEADER)
-        if self._end == 0 and header.strip(b"\0") and header[: len(_MAGIC)] != _MAGIC[: len(header)]:
+        if self._end == 0 and not _MAGIC.startswith(header[: len(_MAGIC)].rstrip(b"\0")):
             raise InputError(f"{self.path}: not a journal of this version of accelgym; remove it to search again")
         if len(header) < _HEADER:
             return header[: len(_MAGIC)] != _MAGIC[: len(header)]
@@ -103,7 +104,7 @@ class RecordFile:
         frames = b""
         chain = self._chain
         for part in (record,) if self._end else (self._identity, record):
-            frame = _MAGIC + len(part).to_bytes(8, "little") + part
+            frame = _header(len(part)) + part
             chain = _checksum(chain, frame)
             frames += frame + chain
         try:
@@ -125,9 +126,14 @@ class RecordFile:
         return (body[:length], found, file.tell()) if whole else None
 
 
+def _header(length: int) -> bytes:
+    head = _MAGIC + length.to_bytes(8, "little")
+    return head + hashlib.sha256(head).digest()[:4]
+
+
 def _length(header: bytes) -> int | None:
-    length = int.from_bytes(header[len(_MAGIC) :], "little")
-    return length if header.startswith(_MAGIC) and len(header) == _HEADER and length < _MOST else None
+    length = int.from_bytes(header[len(_MAGIC) : len(_MAGIC) + 8], "little")
+    return length if header == _header(length) and length < _MOST else None
 
 
 def _checksum(chain: bytes, frame: bytes) -> bytes:
