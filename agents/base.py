@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.files.plain import count, native
 from accelgym.costmodels.registry import Registry
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
@@ -74,6 +75,7 @@ def make_agent(name: str, task: Task, *, seed: int, **options: Any) -> Agent:
         InputError: Unknown agent or option, with the nearest valid names.
     """
     factory = agents.get(name)
+    seed, options = count(seed, "seed", 0), native(options)
     parameters = inspect.signature(factory).parameters
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         allowed = [key for key in parameters if key not in ("task", "seed", "self")]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.records import RecordFile
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome
 
@@ -29,66 +31,57 @@ class Batch:
 
 
 class Journal:
-    """A file of batches; the first line says which search it belongs to.
+    """A file of batches, each with a checksum; its first record says which search it belongs to.
 
     Args:
-        path: The file; created when missing.
-        identity: What the search is a function of (task id, agent, seed, options). A journal of another search
-            is refused.
+        path: The file; it comes into being with the first batch.
+        identity: What the search is a function of (task id, agent, seed, budget, options), as plain data.
 
     Raises:
-        InputError: The file belongs to another search.
+        InputError: The identity is no plain data.
     """
 
     def __init__(self, path: Path, identity: dict[str, Any]) -> None:
         self.path = path
-        line = (json.dumps(identity, sort_keys=True) + "\n").encode()
-        self._end = len(line)
-        head = b""
-        if path.exists():
-            with path.open("rb") as file:
-                head = file.read(len(line))
-        if len(head) < len(line) and line.startswith(head):  # new, or killed while it was begun
-            path.write_bytes(line)
-        elif head != line:
-            raise InputError(f"{path}: journal of another search; remove it or choose another folder")
+        try:
+            text = json.dumps(identity, sort_keys=True)
+        except TypeError as error:
+            raise InputError(f"{path}: a search with a journal needs options that are plain data: {error}") from error
+        self._file = RecordFile(path, text.encode())
 
     def replay(self) -> Iterator[Batch]:
-        """Yields the complete batches on file; a torn last one is cut off."""
-        with self.path.open("rb") as file:
-            file.seek(self._end)
-            while True:
-                try:
-                    batch = _read(file)
-                except (ValueError, EOFError, OSError):
-                    break
-                self._end = file.tell()
-                yield batch
-        with self.path.open("rb+") as file:
-            file.truncate(self._end)
+        """Yields the whole batches on file and cuts off what follows them.
+
+        Raises:
+            InputError: The file holds batches of another search, or is no journal.
+        """
+        return map(_unpack, self._file.replay())
 
     def append(self, batch: Batch) -> None:
         """Writes one batch; it survives the process from here on."""
-        with self.path.open("ab") as file:
-            _write(file, batch)
+        self._file.append(_pack(batch))
 
     def remove(self) -> None:
         """Deletes the file, once the trajectory is saved."""
         self.path.unlink(missing_ok=True)
 
 
-def _write(file: Any, batch: Batch) -> None:
+def _pack(batch: Batch) -> bytes:
     outcome = batch.outcome
     times = np.array([batch.agent_cpu_s, batch.evaluation_cpu_s, batch.wall_s])
     names = sorted(outcome.costs)
     arrays = [times, np.array(json.dumps(names)), batch.designs]
     arrays += [outcome.objective, outcome.feasible, outcome.violation, outcome.valid]
     arrays += [outcome.costs[name] for name in names]
+    buffer = io.BytesIO()
     for array in arrays:
-        np.save(file, array, allow_pickle=False)
+        np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
-def _read(file: Any) -> Batch:
+def _unpack(record: bytes) -> Batch:
+    file: BinaryIO = io.BytesIO(record)
+
     def load() -> Any:
         return np.load(file, allow_pickle=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 from accelgym.costmodels.errors import InputError
@@ -22,6 +23,6 @@ def require(agent: str, least: float = 0, most: float = float("inf"), **options:
         InputError: Names the first option out of range.
     """
     for name, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
             allowed = f">= {least}" if most == float("inf") else f"{least}..{most}"
             raise InputError(f"option {name!r} of agent {agent!r} is {value!r}, allowed {allowed}")

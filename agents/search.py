@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from accelgym.agents.base import Agent, make_agent
 from accelgym.agents.journal import Batch, Journal
 from accelgym.agents.trajectory import Trajectory
+from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
-from accelgym.envs.task import Task
+from accelgym.costmodels.files.arrays import compact
+from accelgym.costmodels.files.plain import count, native
+from accelgym.envs.task import Outcome, Task
 
 __all__ = ["Progress", "search"]
 
@@ -28,9 +32,10 @@ def search(
     *,
     budget: int,
     seed: int,
-    options: dict[str, Any] | None = None,
-    journal: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    journal: Path | str | None = None,
     progress: Progress | None = None,
+    certificate: Certificate | None = None,
 ) -> Trajectory:
     """Runs an agent on a task until its evaluations are spent.
 
@@ -45,25 +50,28 @@ def search(
         journal: File that makes the search resumable: batches found in it are replayed, not evaluated again,
             and new ones are appended.
         progress: Called after every batch.
+        certificate: What is proved about the task; every outcome is held against it.
 
     Raises:
-        InputError: Unknown agent or option, a budget below 1, or the journal of another search.
+        InputError: Unknown agent or option, a budget below 1, a negative seed, or the journal of another search.
+        BoundError: A feasible design is better than the certificate says is possible.
     """
-    if budget < 1:
-        raise InputError(f"budget is {budget} evaluations, allowed >= 1")
-    options = options or {}
+    budget, seed = count(budget, "budget", 1), count(seed, "seed", 0)
+    options = native(dict(options or {}))
+    watch = _Stopwatch()
+    searcher = make_agent(agent, task, seed=seed, **options)
     record = None
     if journal is not None:
         identity = {"task": task.id, "agent": agent, "seed": seed, "budget": budget, "options": options}
-        record = Journal(journal, identity)
-    watch = _Stopwatch()
-    searcher = make_agent(agent, task, seed=seed, **options)
+        record = Journal(Path(journal), identity)
     log = _Log()
     past = record.replay() if record is not None else iter(())
     while log.evaluations < budget:
         batch = _step(task, searcher, budget - log.evaluations, past, watch)
         if batch is None:
             break
+        if certificate is not None:
+            certificate.check(batch.outcome.score)
         if record is not None and not watch.replayed:
             record.append(batch)
         log.add(batch)
@@ -114,41 +122,39 @@ class _Log:
     def __init__(self) -> None:
         self.evaluations = 0
         self.best = float("inf")
-        self._best_design: tuple[int, ...] | None = None
-        self._seen: set[bytes] = set()
-        self._objective: list[Any] = []
-        self._feasible: list[Any] = []
+        self._designs: list[npt.NDArray[Any]] = []
+        self._outcomes: list[Outcome] = []
         self._marks: list[tuple[int, float, float, float]] = []
 
     def add(self, batch: Batch) -> None:
         """Takes note of one batch."""
-        score = batch.outcome.score
-        self.evaluations += len(score)
-        self._objective.append(batch.outcome.objective)
-        self._feasible.append(batch.outcome.feasible)
+        outcome = batch.outcome
+        main = {name: array for name, array in outcome.costs.items() if np.ndim(array) == 1}
+        self.evaluations += len(outcome)
+        self.best = min(self.best, float(outcome.score.min()))
+        self._designs.append(compact(batch.designs))
+        self._outcomes.append(replace(outcome, costs=main))
         self._marks.append((self.evaluations, batch.agent_cpu_s, batch.evaluation_cpu_s, batch.wall_s))
-        rows = batch.designs.astype(np.int32)
-        self._seen.update(row.tobytes() for row in rows)
-        i = int(score.argmin())
-        if score[i] < self.best:
-            self.best = float(score[i])
-            self._best_design = tuple(int(v) for v in batch.designs[i])
 
     def trajectory(self, agent: str, task: Task, seed: int, budget: int, options: dict[str, Any]) -> Trajectory:
         """Returns the whole search."""
         marks = np.array(self._marks, dtype=np.float64).reshape(-1, 4)
+        outcomes = self._outcomes
+        names = outcomes[0].costs if outcomes else ()
         return Trajectory(
             agent=agent,
             task_id=task.id,
             seed=seed,
             budget=budget,
-            objective=np.concatenate([np.zeros(0), *self._objective]),
-            feasible=np.concatenate([np.zeros(0, dtype=bool), *self._feasible]),
+            designs=np.concatenate([np.zeros((0, len(task.space)), dtype=np.uint8), *self._designs]),
+            objective=np.concatenate([np.zeros(0), *(x.objective for x in outcomes)]),
+            feasible=np.concatenate([np.zeros(0, dtype=bool), *(x.feasible for x in outcomes)]),
+            violation=np.concatenate([np.zeros(0), *(x.violation for x in outcomes)]),
+            valid=np.concatenate([np.zeros(0, dtype=bool), *(x.valid for x in outcomes)]),
             batch_evaluations=marks[:, 0].astype(np.int64),
             agent_cpu_s=np.cumsum(marks[:, 1]),
             evaluation_cpu_s=np.cumsum(marks[:, 2]),
             wall_s=np.cumsum(marks[:, 3]),
-            best_design=self._best_design,
-            distinct_designs=len(self._seen),
+            costs={name: np.concatenate([x.costs[name] for x in outcomes]) for name in names},
             options=options,
         )

@@ -7,7 +7,17 @@ import reprlib
 import warnings
 from collections.abc import Iterable
 
-__all__ = ["AccelGymError", "InputError", "InputWarning", "MissingExtraError", "shown", "unknown_name", "warn_input"]
+__all__ = [
+    "AccelGymError",
+    "BoundError",
+    "DamagedFileError",
+    "InputError",
+    "InputWarning",
+    "MissingExtraError",
+    "shown",
+    "unknown_name",
+    "warn_input",
+]
 
 
 class AccelGymError(Exception):
@@ -19,6 +29,14 @@ class InputError(AccelGymError, ValueError):
 
     The command line prints the message and exits with code 2.
     """
+
+
+class BoundError(AccelGymError, ValueError):
+    """A stored or found objective lies below what is proved to be possible: one of the two is wrong."""
+
+
+class DamagedFileError(InputError):
+    """A file that this package has written is not as it was written."""
 
 
 class InputWarning(UserWarning):

@@ -123,7 +123,7 @@ def audit(task: Task, *, seed: int = 0) -> Audit:
     def regret(score: float | None) -> float | None:
         if score is None or not np.isfinite(score):
             return None
-        return score / reference.value - 1 if reference.value else score
+        return float(reference.regret(score))
 
     def best(designs: Designs | None) -> float | None:
         return None if designs is None or not len(designs) else regret(float(task.evaluate(designs).score.min()))

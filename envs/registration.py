@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from accelgym.costmodels.files.plain import native
 from accelgym.envs.task import Task, tasks
 
 __all__ = ["ENVIRONMENTS", "EnvironmentEntry", "make_task", "register_all"]
@@ -91,4 +92,4 @@ def make_task(env_id: str, **arguments: Any) -> Task:
     """
     register_all()
     name = env_id if "/" in env_id else f"accelgym/{env_id}"
-    return tasks.get(name)(**arguments)
+    return tasks.get(name)(**native(arguments))

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.workloads.yaml_source import YamlSource, read_yaml
+from accelgym.costmodels.files.plain import native
+from accelgym.costmodels.files.yaml_source import YamlSource, read_yaml
 
 __all__ = ["AgentEntry", "BenchConfig", "TaskEntry", "load_config", "shipped_configs"]
 
@@ -140,7 +141,7 @@ class BenchConfig(_Entry):
             InputError: Names file, line, key, value and what is allowed.
         """
         try:
-            return cls(**data)
+            return cls(**native(data))
         except ValidationError as error:
             raise _explain(error, source) from None
 

@@ -9,15 +9,19 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import DamagedFileError, InputError, shown, warn_input
+from accelgym.costmodels.files.json_file import read_json, read_sealed, write_sealed
+from accelgym.costmodels.files.plain import plain
 from accelgym.experiments.config import BenchConfig
-from accelgym.experiments.files import plain, read_json, write_json
 from accelgym.experiments.plan import PlannedTask
 
-__all__ = ["Manifest", "run_environment"]
+__all__ = ["SCHEMA", "Manifest", "load_manifest", "refuse_old_results", "run_environment", "software_changes"]
+
+_NAME = "manifest.json"
 
 _PACKAGES = (
     "accelgym",
@@ -34,8 +38,12 @@ _PACKAGES = (
 )
 
 
+SCHEMA = 2
+"""Version of the layout of a run folder and of the files in it; another one is never mixed with this."""
+
+
 class Manifest:
-    """``manifest.json`` of a benchmark folder; every start and resumption is a session of its own.
+    """``manifest.json`` of a run folder; every start and resumption is a session of its own.
 
     Args:
         out: Folder of the benchmark.
@@ -43,54 +51,137 @@ class Manifest:
         planned: Its tasks.
 
     Raises:
-        InputError: The folder holds another benchmark.
+        InputError: The folder holds results of another benchmark, or of another schema, or the file is damaged.
     """
 
     def __init__(self, out: Path, config: BenchConfig, planned: Sequence[PlannedTask]) -> None:
-        self.path = out / "manifest.json"
-        expected = plain({"config": config.identity(), "tasks": {p.task.id: p.title for p in planned}})
-        if self.path.exists():
-            self.data: dict[str, Any] = read_json(self.path)
-            self._refuse_another(expected)
-        else:
+        self.path = out / _NAME
+        identity = {"config": config.identity(), "tasks": {p.task.id: p.title for p in planned}}
+        expected: dict[str, Any] = {"schema": SCHEMA} | plain(identity)
+        refuse_old_results(out)
+        self.data = load_manifest(out) if self.path.exists() else expected | {"sessions": []}
+        if another := self._another(expected):
+            # A command that was mended before it left an evaluation may have its folder.
+            if _holds_results(out):
+                raise InputError(f"{out}: {another}; choose another folder, or remove this one")
             self.data = expected | {"sessions": []}
 
     def open_session(self, workers: int) -> None:
-        """Notes the start of a process that runs jobs."""
+        """Notes the start of a process that runs jobs; software other than the last session's is said."""
+        here = run_environment()
+        if self.data["sessions"] and (words := _software_changes(self.data["sessions"][-1], here)):
+            warn_input(f"{self.path.parent}: goes on with other software than before: {words}")
         self._session: dict[str, Any] = {
             "start": _now(),
             "end": None,
             "jobs": 0,
             "cpu_s": 0.0,
             "workers": workers,
-        } | run_environment()
+        } | here
         self.data["sessions"].append(self._session)
-        write_json(self.path, self.data)
+        write_sealed(self.path, self.data)
 
     def add_job(self, cpu_s: float) -> None:
         """Notes a job that is over, with its CPU seconds."""
         self._session["jobs"] += 1
         self._session["cpu_s"] += cpu_s
-        write_json(self.path, self.data)
+        write_sealed(self.path, self.data)
 
     def close_session(self) -> None:
         """Notes the end; a session without one was killed."""
         self._session["end"] = _now()
-        write_json(self.path, self.data)
+        write_sealed(self.path, self.data)
 
-    def _refuse_another(self, expected: dict[str, Any]) -> None:
-        stored, given = self.data.get("config", {}), expected["config"]
+    def _another(self, expected: dict[str, Any]) -> str:
+        stored, given = self.data["config"], expected["config"]
         for key in given:
             if stored.get(key) != given[key]:
-                raise InputError(
-                    f"{self.path.parent}: holds another benchmark: {key} was {_short(stored.get(key))} and is now "
-                    f"{_short(given[key])}; choose another folder, or remove this one"
-                )
-        if set(self.data.get("tasks", {})) != set(expected["tasks"]):
-            raise InputError(
-                f"{self.path.parent}: its tasks were {', '.join(self.data.get('tasks', {}))} and are now "
-                f"{', '.join(expected['tasks'])}: a workload or cost model has changed since; choose another folder"
+                was, now = _difference(stored.get(key), given[key])
+                return f"holds another benchmark: {key} was {was} and is now {now}"
+        if set(self.data["tasks"]) != set(expected["tasks"]):
+            return (
+                f"its tasks were {', '.join(self.data['tasks'])} and are now {', '.join(expected['tasks'])}: a "
+                "workload or cost model has changed since"
             )
+        return ""
+
+
+def load_manifest(out: Path) -> dict[str, Any]:
+    """Reads ``manifest.json`` of a run folder.
+
+    Raises:
+        InputError: No run folder, one of another schema, or the file is damaged; the message says what to do.
+    """
+    path = out / _NAME
+    refuse_old_results(out)
+    try:
+        data = read_json(path)
+        schema = data.get("schema") if isinstance(data, dict) else None
+        if schema is None and isinstance(data, dict) and {"sessions", "packages"} & set(data):
+            raise InputError(_of_schema(out, "an older version of accelgym", "none"))
+        if isinstance(schema, int) and schema != SCHEMA:
+            age = "an older" if schema < SCHEMA else "a newer"
+            raise InputError(_of_schema(out, f"{age} version of accelgym", str(schema)))
+        data = read_sealed(path)
+        _check(data, path)
+    except DamagedFileError as error:
+        raise DamagedFileError(
+            f"{error}; if you remove it, the command that made this folder writes it again and keeps the searches"
+        ) from error
+    return data
+
+
+def refuse_old_results(out: Path) -> None:
+    """Refuses a folder in which an older version left a single search.
+
+    Raises:
+        InputError: It did.
+    """
+    for name in ("journal.bin", "trajectory.npz"):
+        if (out / name).exists():
+            raise InputError(_of_schema(out, "an older version of accelgym", "none"))
+
+
+def software_changes(sessions: Sequence[dict[str, Any]]) -> list[str]:
+    """Returns in words what differs between the software of each session and that of the one before."""
+    found = (_software_changes(old, new) for old, new in pairwise(sessions))
+    return [words for words in found if words]
+
+
+def _check(data: dict[str, Any], path: Path) -> None:
+    for key, kind in (("config", dict), ("tasks", dict), ("sessions", list)):
+        if not isinstance(data.get(key), kind):
+            raise DamagedFileError(f"{path}: key {key!r} is missing")
+
+
+def _of_schema(out: Path, version: str, schema: str) -> str:
+    return (
+        f"{out}: written by {version} (schema {schema}, this one has {SCHEMA}): its results are neither read nor "
+        "mixed with new ones; run the same command with another folder, or remove this one"
+    )
+
+
+def _holds_results(out: Path) -> bool:
+    return any(next(out.glob(f"runs/*/*/*/{name}"), None) for name in ("trajectory.npz", "journal"))
+
+
+def _software_changes(old: dict[str, Any], new: dict[str, Any]) -> str:
+    flat = [
+        {"python": session.get("python"), "commit": session.get("commit"), **session.get("packages", {})}
+        for session in (old, new)
+    ]
+    names = [name for name in dict.fromkeys([*flat[0], *flat[1]]) if flat[0].get(name) != flat[1].get(name)]
+    return ", ".join(f"{name} {flat[0].get(name) or 'none'} -> {flat[1].get(name) or 'none'}" for name in names)
+
+
+def _difference(stored: Any, given: Any) -> tuple[str, str]:
+    """Returns two values in words, narrowed to the first entry in which they differ."""
+    if isinstance(stored, list) and isinstance(given, list) and len(stored) == len(given):
+        stored, given = next((pair for pair in zip(stored, given, strict=True) if pair[0] != pair[1]), (stored, given))
+    if isinstance(stored, dict) and isinstance(given, dict):
+        keys = [key for key in dict.fromkeys([*stored, *given]) if stored.get(key) != given.get(key)]
+        stored, given = ({key: part[key] for key in keys if key in part} for part in (stored, given))
+    return shown(stored), shown(given)
 
 
 def run_environment() -> dict[str, Any]:
@@ -103,11 +194,6 @@ def run_environment() -> dict[str, Any]:
         "commit": _commit(),
         "packages": _packages(),
     }
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def _now() -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,22 @@ import numpy as np
 
 from accelgym.agents import make_agent
 from accelgym.costmodels.errors import AccelGymError, InputError
-from accelgym.costmodels.workloads.yaml_source import YamlSource
-from accelgym.envs.hardness import audit
+from accelgym.costmodels.files.yaml_source import YamlSource
+from accelgym.envs.hardness import audit as measure
 from accelgym.envs.registration import make_task
 from accelgym.envs.task import Task
 from accelgym.experiments.config import AgentEntry, BenchConfig
 
-__all__ = ["Job", "PlannedTask", "check_agents", "design_details", "plan_jobs", "plan_tasks", "task_record"]
+__all__ = [
+    "Job",
+    "PlannedTask",
+    "build_task",
+    "check_agents",
+    "design_details",
+    "plan_jobs",
+    "plan_tasks",
+    "task_record",
+]
 
 
 @dataclass(frozen=True)
@@ -35,7 +46,7 @@ class PlannedTask:
 
 @dataclass(frozen=True)
 class Job:
-    """One search: a task, an agent and a seed."""
+    """One search: a task, an agent, a budget and a seed."""
 
     task_id: str
     env: str
@@ -48,8 +59,46 @@ class Job:
         """Where the search is kept."""
         return out / "runs" / self.task_id / self.agent.label / f"seed-{self.seed}"
 
+    def identity(self) -> dict[str, Any]:
+        """What the search is a function of; its records are held against it."""
+        return {
+            "task_id": self.task_id,
+            "agent": self.agent.name,
+            "seed": self.seed,
+            "budget": self.budget,
+            "options": dict(self.agent.options),
+        }
+
+    def order(self, out: Path) -> dict[str, Any]:
+        """Returns plain data for the process that searches."""
+        return asdict(self) | {"agent": self.agent.model_dump(mode="json"), "out": str(out.resolve())}
+
+    @classmethod
+    def from_order(cls, order: Mapping[str, Any]) -> tuple[Job, Path]:
+        """Inverse of :meth:`order`."""
+        fields = {key: value for key, value in order.items() if key != "out"}
+        return cls(**fields | {"agent": AgentEntry(**order["agent"])}), Path(order["out"])
+
     def __str__(self) -> str:
         return f"{self.task_id}/{self.agent.label}/seed-{self.seed}"
+
+
+def build_task(env: str, arguments: Mapping[str, Any]) -> Task:
+    """Builds a task, or returns the one of the last few that is the same, with all that it has tabulated.
+
+    Raises:
+        InputError: Unknown environment, a bad argument, or one that is no plain data.
+    """
+    try:
+        text = json.dumps(arguments, sort_keys=True)
+    except TypeError as error:
+        raise InputError(f"arguments of {env}: allowed plain data: {error}") from error
+    return _built(env, text)
+
+
+@lru_cache(maxsize=8)
+def _built(env: str, arguments: str) -> Task:
+    return make_task(env, **json.loads(arguments))
 
 
 def plan_tasks(config: BenchConfig, source: YamlSource | None = None) -> list[PlannedTask]:
@@ -64,7 +113,7 @@ def plan_tasks(config: BenchConfig, source: YamlSource | None = None) -> list[Pl
         for arguments in entry.expand():
             start = time.process_time()
             try:
-                task = make_task(entry.env, **arguments)
+                task = build_task(entry.env, arguments)
                 task.reference()
             except (AccelGymError, TypeError) as error:
                 raise _located(source, ("tasks", index), str(error)) from error
@@ -104,12 +153,12 @@ def check_agents(
             raise _located(source, ("agents", agent), str(error)) from error
 
 
-def task_record(planned: PlannedTask) -> dict[str, Any]:
-    """Returns what a report needs to know about a task, as plain data."""
+def task_record(planned: PlannedTask, *, audit: bool = True) -> dict[str, Any]:
+    """Returns what a report needs to know about a task, as plain data; without an audit that entry is ``None``."""
     task = planned.task
     reference = task.reference()
     start = time.process_time()
-    measured = audit(task).to_json()
+    audited = measure(task).to_json() if audit else None
     return {
         "id": task.id,
         "title": planned.title,
@@ -119,19 +168,19 @@ def task_record(planned: PlannedTask) -> dict[str, Any]:
         "parameters": [{"name": p.name, "values": list(p.values), "ordered": p.ordered} for p in task.space.parameters],
         "reference": reference.to_json(),
         "reference_design": design_details(task, reference.design),
-        "audit": measured,
+        "audit": audited,
         "prepare_cpu_s": planned.cpu_s,
         "audit_cpu_s": time.process_time() - start,
     }
 
 
 def design_details(task: Task, design: Sequence[int] | None) -> dict[str, Any] | None:
-    """Returns one design with its real values and all its costs, as plain data."""
+    """Returns one design by its real values, with its objective and all its costs, as plain data."""
     if design is None:
         return None
     outcome = task.evaluate(np.array([design]))
     return {
-        "values": task.space.decode(design),
+        "design": task.space.decode(design),
         "objective": float(outcome.objective[0]),
         "costs": {name: np.asarray(figure)[0].tolist() for name, figure in outcome.costs.items()},
     }

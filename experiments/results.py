@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.agents import Trajectory
+from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.errors import DamagedFileError, InputError, warn_input
+from accelgym.costmodels.files.json_file import read_sealed
 from accelgym.experiments.config import AgentEntry, BenchConfig
-from accelgym.experiments.files import read_json
+from accelgym.experiments.manifest import load_manifest, software_changes
+from accelgym.experiments.plan import Job
+from accelgym.experiments.store import ERROR, load_run
 
 __all__ = ["AgentRuns", "BenchResults", "TaskResults"]
 
 FloatArray = npt.NDArray[np.float64]
-
-EXACT_GAP = 1e-9
-"""Largest relative gap of a reference that counts as the optimum, and largest regret that counts as none."""
 
 
 @dataclass(frozen=True)
@@ -28,31 +30,34 @@ class AgentRuns:
 
     agent: AgentEntry
     budget: int
-    yardstick: float
-    """Objective that regrets are measured against."""
+    certificate: Certificate
+    """What regrets are measured against."""
     runs: tuple[Trajectory, ...]
     """Searches that are over, by seed."""
     best_designs: tuple[dict[str, Any] | None, ...]
-    """Details of each run's best design; ``None`` where nothing feasible was found."""
+    """``best.json`` of each run; ``None`` where nothing feasible was found."""
     errors: dict[int, str]
-    """Failed searches: seed to message."""
+    """Failed searches, and those whose files are damaged: seed to message."""
     missing: int
     """Searches that have not run."""
 
     @cached_property
     def regret_curves(self) -> list[FloatArray]:
         """Best-so-far regret after each evaluation, one array per run."""
-        return [self._regret(run.best_so_far) for run in self.runs]
+        return [self.certificate.regret(run.best_so_far) for run in self.runs]
 
     @cached_property
     def final_regret(self) -> FloatArray:
         """Regret at the end, shape ``(runs,)``; ``inf`` where nothing feasible was found."""
-        return self._regret(np.array([run.best for run in self.runs], dtype=np.float64))
+        return self.certificate.regret(np.array([run.best for run in self.runs], dtype=np.float64))
 
-    def _regret(self, objective: FloatArray) -> FloatArray:
-        regret = objective / self.yardstick - 1
-        # The order of a sum is no regret.
-        return np.where(np.abs(regret) <= EXACT_GAP, 0.0, regret)
+    def cpu_seconds_to(self, target: float) -> FloatArray:
+        """CPU seconds (agent and evaluation) of each run until its regret was at most ``target``, else ``inf``."""
+        found = []
+        for run, curve in zip(self.runs, self.regret_curves, strict=True):
+            hit = np.flatnonzero(curve <= target)
+            found.append(run.cpu_seconds_after(int(hit[0]) + 1) if len(hit) else np.inf)
+        return np.array(found, dtype=np.float64)
 
     def best(self) -> int | None:
         """Index of the run that found the best design, ``None`` when none found any."""
@@ -77,7 +82,7 @@ class TaskResults:
     @property
     def exact(self) -> bool:
         """Whether regrets are measured against a proved optimum."""
-        return float(self.record["reference"]["gap"]) <= EXACT_GAP
+        return Certificate.from_json(self.record["reference"]).exact
 
 
 @dataclass(frozen=True)
@@ -94,29 +99,47 @@ class BenchResults:
         """Reads a folder that :func:`accelgym.experiments.run_bench` has written, finished or not.
 
         Raises:
-            InputError: Not such a folder, or a damaged file in it.
+            InputError: Not such a folder, one of another schema, a damaged file that all results need, or a search
+                that is not of the plan.
+            BoundError: An objective lies below the certified bound of its task.
         """
-        manifest = read_json(out / "manifest.json")
+        manifest = load_manifest(out)
         config = BenchConfig.parse(manifest["config"])
+        for words in software_changes(manifest["sessions"]):
+            warn_input(f"{out}: its searches were made with different software: {words}")
         return cls(config, manifest, tuple(_task(out, config, task_id) for task_id in manifest["tasks"]))
 
 
 def _task(out: Path, config: BenchConfig, task_id: str) -> TaskResults:
-    record = read_json(out / "tasks" / f"{task_id}.json")
-    reference = record["reference"]
-    yardstick = reference["value"] if reference["gap"] <= EXACT_GAP else reference["lower_bound"]
-    return TaskResults(record, tuple(_agent(out, config, task_id, agent, yardstick) for agent in config.agents))
+    path = out / "tasks" / f"{task_id}.json"
+    try:
+        record = read_sealed(path)
+    except InputError as error:
+        raise InputError(f"{error}; the command that made the folder makes it again") from error
+    if record.get("id") != task_id:
+        raise InputError(f"{path}: is the record of task {record.get('id')!r}")
+    certificate = Certificate.from_json(record["reference"])
+    agents = (_agent(out, config, record, agent, certificate) for agent in config.agents)
+    return TaskResults(record, tuple(agents))
 
 
-def _agent(out: Path, config: BenchConfig, task_id: str, agent: AgentEntry, yardstick: float) -> AgentRuns:
+def _agent(
+    out: Path, config: BenchConfig, record: dict[str, Any], agent: AgentEntry, certificate: Certificate
+) -> AgentRuns:
     runs, designs, errors, missing = [], [], {}, 0
+    budget = config.budget_of(agent)
     for seed in config.seeds:
-        folder = out / "runs" / task_id / agent.label / f"seed-{seed}"
-        if (folder / "trajectory.npz").exists():
-            runs.append(Trajectory.load(folder / "trajectory.npz"))
-            designs.append(read_json(folder / "best.json"))
-        elif (folder / "error.json").exists():
-            errors[seed] = str(read_json(folder / "error.json")["error"])
-        else:
-            missing += 1
-    return AgentRuns(agent, config.budget_of(agent), yardstick, tuple(runs), tuple(designs), errors, missing)
+        job = Job(record["id"], record["env"], record["arguments"], agent, budget, seed)
+        folder = job.folder(out)
+        try:
+            found = load_run(folder, job, certificate)
+            if found is not None:
+                runs.append(found.trajectory)
+                designs.append(None if found.best["design"] is None else found.best)
+            elif (folder / ERROR).exists():
+                errors[seed] = str(read_sealed(folder / ERROR).get("error"))
+            else:
+                missing += 1
+        except DamagedFileError as error:
+            errors[seed] = f"{error}; the command that made the folder makes it again"
+    return AgentRuns(agent, budget, certificate, tuple(runs), tuple(designs), errors, missing)

@@ -8,14 +8,19 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from accelgym.costmodels.workloads.yaml_source import YamlSource
+from accelgym.costmodels.errors import DamagedFileError, warn_input
+from accelgym.costmodels.executors import Event, Executor, InlineExecutor, ProcessExecutor
+from accelgym.costmodels.files.json_file import read_sealed, write_sealed
+from accelgym.costmodels.files.lock import folder_lock
+from accelgym.costmodels.files.plain import plain
+from accelgym.costmodels.files.yaml_source import YamlSource
 from accelgym.experiments.config import BenchConfig, load_config
-from accelgym.experiments.files import write_json
 from accelgym.experiments.manifest import Manifest
 from accelgym.experiments.plan import Job, PlannedTask, check_agents, plan_jobs, plan_tasks, task_record
-from accelgym.experiments.pool import WorkerPool
+from accelgym.experiments.store import ERROR, load_run
+from accelgym.experiments.worker import SEARCH_JOB
 
 __all__ = ["BenchProgress", "BenchResult", "JobFailure", "run_bench"]
 
@@ -41,6 +46,8 @@ class JobFailure:
 
     job: Job
     error: str
+    cause: BaseException | None = None
+    """The exception, where the search ran in this process."""
 
 
 @dataclass(frozen=True)
@@ -58,51 +65,88 @@ class BenchResult:
 
 def run_bench(
     config: BenchConfig | Path | str,
-    out: Path,
+    out: Path | str,
     *,
     progress: Callable[[BenchProgress], None] | None = None,
+    executor: Literal["process", "inline"] = "process",
+    audit: bool = True,
 ) -> BenchResult:
     """Runs all searches of a benchmark that are not over yet.
 
     Each search is a function of task, agent, budget and seed alone: neither the number of workers, nor the order
     of the jobs, nor a kill at any moment changes its evaluations. The folder receives ``manifest.json``,
     ``tasks/<task-id>.json`` and ``runs/<task-id>/<agent>/seed-<n>/``, the last with ``trajectory.npz`` and
-    ``best.json``, or with ``error.json`` when the search failed.
+    ``best.json``, or with ``error.json`` when the search failed. What is there counts only if it is whole and what
+    is planned: a damaged search is made again, one of another plan is an error.
 
     Args:
         config: The benchmark, a YAML file with it, or the name of a shipped config.
         out: Folder of the results; the same call goes on with what is there.
         progress: Called when a search advances or is over.
+        executor: ``"process"`` searches in other processes side by side, ``"inline"`` in this one.
+        audit: Whether to audit the tasks for the report.
 
     Raises:
-        InputError: A fault in the config, or a folder that holds another benchmark. Raised before anything runs.
+        InputError: A fault in the config, a folder that holds another benchmark or an older schema, or that another
+            process uses. Raised before anything runs.
+        BoundError: A stored objective lies below the certified bound of its task.
         MissingExtraError: An agent needs a package that is not installed.
     """
     source: YamlSource | None = None
+    out = Path(out)
     if not isinstance(config, BenchConfig):
         config, source = load_config(config)
     planned = plan_tasks(config, source)
     jobs = plan_jobs(config, planned)
-    manifest = Manifest(out, config, planned)
-    todo = [job for job in jobs if not (job.folder(out) / "trajectory.npz").exists()]
-    check_agents(todo, planned, config, source)
-    _write_tasks(out, planned)
-    workers = config.workers or min(2, os.cpu_count() or 1)
-    bench = _Bench(out, jobs, todo, planned, manifest, progress)
-    if todo:
-        manifest.open_session(workers)
-        try:
-            bench.run(min(workers, len(todo)))
-        finally:
-            manifest.close_session()
+    with folder_lock(out):
+        manifest = Manifest(out, config, planned)
+        todo = _pending(out, jobs, planned)
+        check_agents(todo, planned, config, source)
+        _write_tasks(out, planned, audit=audit)
+        workers = min(config.workers or min(2, os.cpu_count() or 1), max(len(todo), 1))
+        bench = _Bench(out, jobs, todo, planned, manifest, progress)
+        if todo:
+            inline = executor == "inline"
+            manifest.open_session(1 if inline else workers)
+            pool: Executor = (
+                InlineExecutor(SEARCH_JOB, bench.take)
+                if inline
+                else ProcessExecutor(SEARCH_JOB, workers, out / "workers.log")
+            )
+            try:
+                bench.run(pool)
+            finally:
+                manifest.close_session()
     return BenchResult(out, len(jobs), len(jobs) - len(todo), tuple(bench.failures))
 
 
-def _write_tasks(out: Path, planned: Sequence[PlannedTask]) -> None:
+def _pending(out: Path, jobs: Sequence[Job], planned: Sequence[PlannedTask]) -> list[Job]:
+    """Returns the jobs without a whole result; a damaged one is said."""
+    references = {p.task.id: p.task.reference() for p in planned}
+    todo = []
+    for job in jobs:
+        try:
+            found = load_run(job.folder(out), job, references[job.task_id])
+        except DamagedFileError as error:
+            warn_input(f"{error}; it is made again")
+            found = None
+        if found is None:
+            todo.append(job)
+    return todo
+
+
+def _write_tasks(out: Path, planned: Sequence[PlannedTask], *, audit: bool) -> None:
+    """Writes the record of each task that has none, or a damaged one, or one with another certificate."""
     for p in planned:
         path = out / "tasks" / f"{p.task.id}.json"
-        if not path.exists():
-            write_json(path, task_record(p))
+        reference = plain(p.task.reference().to_json())
+        try:
+            stored = read_sealed(path)["reference"] if path.exists() else {}
+        except DamagedFileError as error:
+            warn_input(f"{error}; it is made again")
+            stored = {}
+        if any(stored.get(key) != reference[key] for key in ("value", "design", "lower_bound", "method")):
+            write_sealed(path, task_record(p, audit=audit))
 
 
 class _Bench:
@@ -122,47 +166,50 @@ class _Bench:
         self._jobs = jobs
         self._pending = list(todo)
         self._titles = {p.task.id: p.title for p in planned}
-        self._optimum = {p.task.id: p.task.reference().value for p in planned}
+        self._references = {p.task.id: p.task.reference() for p in planned}
         self._manifest = manifest
         self._progress = progress
         self._over = len(jobs) - len(todo)
+        self._by_key = {str(job): job for job in jobs}
         self._evaluations = {str(job): job.budget for job in jobs} | {str(job): 0 for job in todo}
         self._durations = _Durations()
 
-    def run(self, workers: int) -> None:
+    def run(self, executor: Executor) -> None:
         """Runs the pending jobs."""
-        with WorkerPool(workers, self._out) as pool:
+        with executor as pool:
             while self._pending or pool.running:
                 while self._pending and pool.has_room:
                     job = self._durations.longest(self._pending)
                     self._pending.remove(job)
-                    pool.start(job)
-                self._take(*pool.next_event())
+                    pool.start(str(job), job.order(self._out))
+                self.take(pool.next_event())
 
-    def _take(self, job: Job, event: dict[str, Any]) -> None:
+    def take(self, event: Event) -> None:
+        """Takes note of news of a job."""
+        job = self._by_key[event.key]
         note = f"{job.agent.label} seed {job.seed} on {self._titles[job.task_id]}"
-        if event["event"] == "progress":
-            self._evaluations[str(job)] = event["evaluations"]
-            found = math.isfinite(event["best"])
-            note += f": regret {event['best'] / self._optimum[job.task_id] - 1:.3%}" if found else ": nothing feasible"
+        if event.kind == "progress":
+            self._evaluations[event.key] = event.data["evaluations"]
+            best = event.data["best"]
+            found = best is not None and math.isfinite(best)
+            note += f": regret {self._references[job.task_id].regret(best):.3%}" if found else ": nothing feasible"
         else:
             self._over += 1
-            self._evaluations[str(job)] = job.budget
-            self._manifest.add_job(event["cpu_s"])
-            if event["event"] == "failed":
+            self._evaluations[event.key] = job.budget
+            self._manifest.add_job(event.cpu_s)
+            if event.kind == "failed":
                 self._fail(job, event)
-                note += f" failed: {event['error']}"
+                note += f" failed: {event.error}"
             else:
-                self._durations.add(job, event["cpu_s"])
+                self._durations.add(job, event.cpu_s)
         if self._progress is not None:
             total = sum(job.budget for job in self._jobs)
             done = sum(self._evaluations.values())
             self._progress(BenchProgress(self._over, len(self._jobs), done, total, len(self.failures), note))
 
-    def _fail(self, job: Job, event: dict[str, Any]) -> None:
-        self.failures.append(JobFailure(job, event["error"]))
-        record = {"error": event["error"], "traceback": event["traceback"]}
-        write_json(job.folder(self._out) / "error.json", record)
+    def _fail(self, job: Job, event: Event) -> None:
+        self.failures.append(JobFailure(job, event.error, event.cause))
+        write_sealed(job.folder(self._out) / ERROR, {"error": event.error, "traceback": event.traceback})
 
 
 class _Durations:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from accelgym.costmodels.csv_table import integer
 from accelgym.costmodels.datatypes import get_datatype
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.files.csv_rows import CsvRow, check_length, column_positions, read_csv
+from accelgym.costmodels.files.csv_table import integer
 from accelgym.costmodels.systolic.operand_types import OperandTypes
-from accelgym.costmodels.workloads.importers.csv_rows import CsvRow, check_length, column_positions, read_csv
 from accelgym.costmodels.workloads.layer import MAX_DIM, Layer, LayerKind
 
 __all__ = ["COLUMNS", "KINDS", "OPTIONAL_COLUMNS", "TYPE_COLUMNS", "read_layers", "read_rectify", "read_types"]

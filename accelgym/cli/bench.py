@@ -41,9 +41,9 @@ def bench(
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="Folder of a benchmark.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a benchmark or a search.")],
 ) -> None:
-    """Writes report.html, summary.csv and summary.json from the results of a benchmark."""
+    """Writes report.html, summary.csv and summary.json from the results of a benchmark or a search."""
     from accelgym.experiments.report import build_report
 
     out.print(f"wrote {build_report(folder)}")

@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.strict_yaml import StrictLoader
+from accelgym.costmodels.files.strict_yaml import StrictLoader
 
 __all__ = ["CountingOption", "EnvOption", "JsonOption", "SetOption", "parse_settings"]
 

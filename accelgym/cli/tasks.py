@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -16,14 +15,13 @@ from accelgym.cli.mapping_text import below, print_report
 from accelgym.cli.settings import EnvOption, JsonOption, SetOption, parse_settings
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.envs import Task, make_task
 from accelgym.envs import audit as measure
 
 __all__ = ["COMMANDS"]
 
 _DEFAULT_ENV = "accelgym/ResourceAssignment-v0"
-_PROVEN = 1e-9
-"""Gap up to which a reference counts as the optimum."""
 
 
 def oracle(
@@ -82,7 +80,7 @@ def _export(task: Task, found: Certificate, folder: Path) -> None:
     if found.design is None:
         raise InputError("--export-timeloop: the certificate is a bound without a design; there is no mapping to write")
     for name, text in task.artifacts(np.array(found.design)).items():
-        (folder / name).write_text(text)
+        write_whole(folder / name, text)
 
 
 def audit(
@@ -121,56 +119,36 @@ def search(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lets an agent search a task; leaves trajectory.npz, best.json, manifest.json and what the task exports."""
-    from accelgym.agents import search as run_search
-    from accelgym.experiments.manifest import run_environment
+    """Lets an agent search a task, as a benchmark of one search; accelgym report draws it."""
+    from accelgym.experiments import BenchProgress, run_search
 
-    task = make_task(env, **parse_settings(settings))
-    choices = parse_settings(options, "--option")
-    out_dir.mkdir(parents=True, exist_ok=True)
-    certificate = task.reference()
-    reference = certificate.value
-    journal = out_dir / "journal.bin"
     with progress_bar() as bar:
         row = bar.add_task(agent, total=budget, note="")
 
-        def show(done: int, best: float) -> None:
-            bar.update(row, completed=done, note=f"regret {best / reference - 1:.2%}" if reference else f"{best:.6g}")
+        def show(state: BenchProgress) -> None:
+            bar.update(row, completed=state.evaluations_done, note=state.note)
 
-        found = run_search(task, agent, budget=budget, seed=seed, options=choices, journal=journal, progress=show)
-    found.save(out_dir / "trajectory.npz")
-    best = _summary(task, found.best, found.best_design, reference)
-    best |= {"evaluations": found.evaluations, "distinct_designs": found.distinct_designs}
-    if convention := task.convention():
-        best["convention"] = convention
-    report = {} if found.best_design is None else task.report(np.array(found.best_design))
-    for run in report.get("timeloop", {}).values():
-        run["below_bound"] = below(run, certificate.lower_bound)
-    best |= report
-    (out_dir / "best.json").write_text(json.dumps(best, indent=2) + "\n")
-    if found.best_design is not None:
-        for name, text in task.artifacts(np.array(found.best_design)).items():
-            (out_dir / name).write_text(text)
-    run = {"env": env, "task": task.describe(), "task_id": task.id, "agent": agent, "options": choices}
-    cpu = {"agent_cpu_s": found.agent_cpu_s[-1], "evaluation_cpu_s": found.evaluation_cpu_s[-1]}
-    manifest = {**run, "budget": budget, "seed": seed, **cpu, **run_environment()}
-    (out_dir / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    journal.unlink(missing_ok=True)
+        found = run_search(
+            env,
+            parse_settings(settings),
+            agent,
+            budget=budget,
+            seed=seed,
+            options=parse_settings(options, "--option"),
+            out=out_dir,
+            progress=show,
+        )
+    best, reference = found.best, found.certificate
+    for run in best.get("timeloop", {}).values():
+        run["below_bound"] = below(run, reference.lower_bound)
     if as_json:
-        print_json(best)
-    elif found.best_design is None:
-        out.print(f"{agent} found nothing feasible in {found.evaluations} evaluations")
+        print_json(best | {"folder": str(found.folder)})
+    elif best["design"] is None:
+        out.print(f"{agent} found nothing feasible in {best['evaluations']} evaluations; see {found.folder}")
     else:
-        known = "the optimum" if certificate.gap <= _PROVEN else "the best known"
-        print_report(report, task.id, certificate.lower_bound)
-        out.print(f"{agent}: {found.best:.6g}, {best['regret']:.3%} above {known}; see {out_dir}")
-
-
-def _summary(task: Task, best: float, design: tuple[int, ...] | None, reference: float) -> dict[str, Any]:
-    if design is None:
-        return {"objective": None, "regret": None, "design": None}
-    regret = best / reference - 1 if reference else None
-    return {"objective": best, "regret": regret, "design": task.space.decode(design)}
+        yardstick = "the optimum" if reference.exact else f"the certified bound {reference.yardstick:.6g}"
+        print_report(best, found.task.id, reference.lower_bound)
+        out.print(f"{agent}: {best['objective']:.6g}, {best['regret']:.3%} above {yardstick}; see {found.folder}")
 
 
 COMMANDS = (search, oracle, audit)

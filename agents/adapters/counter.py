@@ -36,5 +36,5 @@ class EvaluationCounter:
 
     @property
     def regret(self) -> float:
-        """Best feasible objective over the optimum (or certified bound), minus 1."""
-        return self.best / self.task.reference().value - 1
+        """Regret of the best feasible objective, see :meth:`~accelgym.costmodels.certificate.Certificate.regret`."""
+        return self.task.reference().regret(self.best)

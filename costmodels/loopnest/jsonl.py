@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.costmodels.loopnest.model import Counting
 from accelgym.costmodels.loopnest.rows import evaluate_numbered_rows
 from accelgym.costmodels.loopnest.steps import Engine
-from accelgym.costmodels.whole_file import whole_file
 
 __all__ = ["evaluate_file"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.whole_file import whole_file
+from accelgym.costmodels.files.whole_file import whole_file
 
 __all__ = ["write_costs"]
 

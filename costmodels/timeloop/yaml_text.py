@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.strict_yaml import StrictLoader
+from accelgym.costmodels.files.strict_yaml import StrictLoader
 
 __all__ = ["Tagged", "load_yaml"]
 

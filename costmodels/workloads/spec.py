@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.yaml_source import read_yaml
 from accelgym.costmodels.workloads.workload import Workload
-from accelgym.costmodels.workloads.yaml_source import read_yaml
 
 __all__ = ["Count", "NetworkSpec", "Pair", "Published", "StrictModel", "Triple", "explain", "key_of", "load_spec"]
 

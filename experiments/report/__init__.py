@@ -5,27 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 from accelgym.costmodels.errors import MissingExtraError
+from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.experiments.report.summary import SummaryRow, summarise, write_summary
 from accelgym.experiments.results import BenchResults
 
 __all__ = ["SummaryRow", "build_report", "summarise"]
 
 
-def build_report(out: Path) -> Path:
-    """Writes ``report.html``, ``summary.csv`` and ``summary.json`` into a benchmark's folder.
+def build_report(out: Path | str) -> Path:
+    """Writes ``report.html``, ``summary.csv`` and ``summary.json`` into the folder of a benchmark or a search.
 
     The folder may belong to a benchmark that is unfinished or has failed runs; the report says so.
 
     Args:
-        out: Folder that :func:`accelgym.experiments.run_bench` has written.
+        out: Folder that :func:`accelgym.experiments.run_bench` or :func:`accelgym.experiments.run_search` has written.
 
     Returns:
         Path of the page, which needs neither network nor other files.
 
     Raises:
-        InputError: Not a benchmark's folder.
+        InputError: Not such a folder, or damaged results.
+        BoundError: A result lies below the certified bound of its task.
         MissingExtraError: Plotly is not installed; the summary files are written all the same.
     """
+    out = Path(out)
     results = BenchResults.load(out)
     rows = summarise(results)
     write_summary(results, rows, out)
@@ -36,5 +39,5 @@ def build_report(out: Path) -> Path:
             raise
         raise MissingExtraError("the HTML report", "plotly", "report") from error
     path = out / "report.html"
-    path.write_text(render_page(results, rows), encoding="utf-8")
+    write_whole(path, render_page(results, rows))
     return path

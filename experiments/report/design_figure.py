@@ -85,13 +85,13 @@ def _panels(task: TaskResults, knobs: dict[str, list[tuple[str, bool]]], design:
     panels = [
         _Panel(
             knob.replace("_", " "),
-            [design["values"][name] for name, _ in names],
+            [design["design"][name] for name, _ in names],
             ordered=all(ordered for _, ordered in names),
         )
         for knob, names in knobs.items()
     ]
     reference = task.record["reference_design"]["costs"]
-    used = task.record["audit"].get("budget_used")
+    used = (task.record["audit"] or {}).get("budget_used")
     if "slot_resource" in reference and used:
         capacity = sum(reference["slot_resource"]) / used
         panels.append(_Panel("budget share", _shares(design, "slot_resource", capacity), percent=True))

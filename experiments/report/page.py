@@ -136,6 +136,8 @@ def _reference(task: TaskResults) -> str:
 
 
 def _audit(task: TaskResults) -> str:
+    if task.record["audit"] is None:
+        return _card("Landscape audit", "<p>Not audited: <code>accelgym audit</code> does it.</p>")
     audit = dict(task.record["audit"])
     hardness, flags = audit.pop("hardness"), audit.pop("flags")
     tags = [f"<span class='tag'>{escape(hardness)}</span>"]

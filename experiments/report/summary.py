@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.experiments.files import plain, write_json
+from accelgym.costmodels.files.json_file import write_json
+from accelgym.costmodels.files.plain import plain
+from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.experiments.results import AgentRuns, BenchResults
 from accelgym.experiments.statistics import expected_running_time, hitting_times, iqm_interval
 
@@ -98,7 +100,7 @@ def write_summary(results: BenchResults, rows: Sequence[SummaryRow], out: Path) 
         {"name": results.config.name, "config": results.config.identity(), "tasks": tasks, "rows": data}
         | {"failures": errors},
     )
-    with (out / "summary.csv").open("w", newline="") as file:
+    with whole_file(out / "summary.csv") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(SummaryRow)])
         writer.writeheader()
         writer.writerows(data)
@@ -128,8 +130,7 @@ def _row(task: str, task_id: str, strata: Sequence[AgentRuns], common_budget: in
     made = np.array([run.evaluations for run in runs], dtype=np.float64)
     agent_cpu = np.array([run.agent_cpu_s[-1] if len(run.agent_cpu_s) else 0.0 for run in runs])
     evaluation_cpu = np.array([run.evaluation_cpu_s[-1] if len(run.agent_cpu_s) else 0.0 for run in runs])
-    cpu_to = [run.cpu_seconds_to(s.yardstick * (1 + TARGETS[0])) for s in done for run in s.runs]
-    cpu_times = np.array([np.inf if t is None else t for t in cpu_to])
+    cpu_times = np.concatenate([s.cpu_seconds_to(TARGETS[0]) for s in done])
     feasible = sum(int(run.feasible.sum()) for run in runs)
     return SummaryRow(
         **head,

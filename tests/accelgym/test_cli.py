@@ -132,22 +132,31 @@ def test_bad_input_exits_with_2_and_no_traceback(arguments, message, tmp_path):
     assert "Traceback" not in result.stderr
 
 
-def test_search_leaves_a_trajectory_a_design_and_a_manifest(tmp_path):
+def test_search_is_a_benchmark_of_one_search(tmp_path):
     out = tmp_path / "run"
     arguments = ["search", *RESNET, "--set", "budget=0.1", "--agent", "random", "--budget", "300", "--out", str(out)]
     first = json.loads(run(*arguments, "--json"))
-    trajectory = Trajectory.load(out / "trajectory.npz")
+    folder = Path(first.pop("folder"))
+    assert folder == out / "runs" / first["task_id"] / "random" / "seed-0"
+    trajectory = Trajectory.load(folder / "trajectory.npz")
     assert trajectory.evaluations == 300
-    best = json.loads((out / "best.json").read_text())
-    assert best == first
+    best = json.loads((folder / "best.json").read_text())
+    assert {key: best[key] for key in first} == first
     task = make_task("accelgym/ResourceAssignment-v0", workload="confuciux/resnet18", budget=0.1)
     assert task.evaluate(task.space.encode(best["design"])[None]).objective[0] == best["objective"]
     assert best["regret"] == pytest.approx(best["objective"] / task.reference().value - 1)
     manifest = json.loads((out / "manifest.json").read_text())
-    assert manifest["task_id"] == task.id
-    assert manifest["seed"] == 0
-    assert "numpy" in manifest["packages"]
-    assert not (out / "journal.bin").exists()
+    assert list(manifest["tasks"]) == [task.id]
+    assert manifest["config"]["seeds"] == [0]
+    assert "numpy" in manifest["sessions"][0]["packages"]
+    assert not (folder / "journal").exists()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "lock"}
+    again = json.loads(run(*arguments, "--json"))
+    assert again == first | {"folder": str(folder)}
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    run("report", str(out))
+    (row,) = json.loads((out / "summary.json").read_text())["rows"]
+    assert row["regret_best"] == best["regret"]
 
 
 def test_settings_nest_and_are_typed():

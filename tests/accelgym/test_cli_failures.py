@@ -12,7 +12,7 @@ import pytest
 
 from accelgym.cli import root
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.whole_file import whole_file
+from accelgym.costmodels.files.whole_file import whole_file
 
 HEADER = "name,kind,N,K,C,P,Q,R,S,stride,padding,dilation"
 LAYERS = f"{HEADER}\nblock[relu],gemm,1,4,4,4,1,1,1,1,0,1\n[/bad],gemm,1,4,4,4,1,1,1,1,0,1\n"

@@ -3,10 +3,10 @@
 import pytest
 import yaml
 
-from accelgym.costmodels.csv_table import integer, read_table
 from accelgym.costmodels.designs_csv import read_designs
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.strict_yaml import StrictLoader
+from accelgym.costmodels.files.csv_table import integer, read_table
+from accelgym.costmodels.files.strict_yaml import StrictLoader
 from accelgym.costmodels.systolic.config import load_config
 from accelgym.costmodels.timeloop.document import normalise, parse_document
 from accelgym.costmodels.timeloop.expressions import Scope

@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from accelgym.costmodels.csv_table import read_table
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.files.csv_table import read_table
+from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.costmodels.systolic.presets import scalesim, voyager
-from accelgym.costmodels.whole_file import whole_file
 
 __all__ = ["PRESETS", "evaluate_table"]
 

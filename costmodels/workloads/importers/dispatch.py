@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name
-from accelgym.costmodels.workloads.importers.csv_rows import read_csv
+from accelgym.costmodels.files.csv_rows import read_csv
 from accelgym.costmodels.workloads.importers.maestro_csv import import_maestro_csv, is_maestro_header
 from accelgym.costmodels.workloads.importers.maestro_network import import_maestro_network
 from accelgym.costmodels.workloads.importers.onnx_graph import import_onnx

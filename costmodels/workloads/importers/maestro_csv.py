@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.workloads.importers.csv_rows import CsvRow, read_csv
+from accelgym.costmodels.files.csv_rows import CsvRow, read_csv
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.costmodels.workloads.workload import Workload
 

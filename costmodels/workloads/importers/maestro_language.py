@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError, shown
-from accelgym.costmodels.workloads.importers.csv_rows import read_text
+from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.workloads.layer import MAX_DIM
 
 __all__ = ["DataflowDirective", "LayerBlock", "MaestroFile", "Word", "read_maestro"]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError, shown, warn_input
+from accelgym.costmodels.files.csv_rows import CsvRow, read_csv
 from accelgym.costmodels.workloads.graph import GraphBuilder
-from accelgym.costmodels.workloads.importers.csv_rows import CsvRow, read_csv
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 from accelgym.costmodels.workloads.workload import Workload
 

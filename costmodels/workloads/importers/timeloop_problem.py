@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.yaml_source import Key, YamlSource, read_yaml
 from accelgym.costmodels.workloads.importers.einsum import Access, layer_from_accesses
 from accelgym.costmodels.workloads.importers.timeloop_shapes import named_shape
 from accelgym.costmodels.workloads.layer import MAX_DIM
 from accelgym.costmodels.workloads.workload import Workload
-from accelgym.costmodels.workloads.yaml_source import Key, YamlSource, read_yaml
 
 __all__ = ["import_timeloop_problem"]
 

@@ -1,4 +1,4 @@
-"""Worker processes that outlive a failing search and do not outlive the benchmark."""
+"""Worker processes that outlive a failing job and do not outlive the process that started them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Self
 
-from accelgym.experiments.plan import Job
+from accelgym.costmodels.executors.protocol import Event
 
-__all__ = ["WorkerPool"]
+__all__ = ["ProcessExecutor"]
 
 _ENVIRONMENT = {
     # One thread each: results do not depend on how a sum is split, and workers do not fight for cores.
@@ -31,18 +30,19 @@ _PATIENCE_S = 5.0
 class _Worker:
     """One process and the thread that hears it."""
 
-    def __init__(self, log: IO[str], inbox: _Inbox) -> None:
+    def __init__(self, job: str, log: IO[str], inbox: _Inbox) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "accelgym.experiments.worker"],
+            # -P: the current folder is no place to import from.
+            [sys.executable, "-P", "-m", "accelgym.costmodels.executors.worker", job],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
             env=os.environ | _ENVIRONMENT,
-            # An interrupt from the keyboard reaches the benchmark alone, which then ends its workers.
+            # An interrupt from the keyboard reaches the parent alone, which then ends its workers.
             start_new_session=True,
         )
-        self.job: Job | None = None
+        self.key: str | None = None
         self._ear = threading.Thread(target=self._hear, args=(inbox,), daemon=True)
         self._ear.start()
 
@@ -52,10 +52,9 @@ class _Worker:
             inbox.put((self, json.loads(line)))
         inbox.put((self, None))
 
-    def start(self, job: Job, out: Path) -> None:
+    def start(self, key: str, order: Mapping[str, Any]) -> None:
         """Hands the process its next job."""
-        self.job = job
-        order = asdict(job) | {"agent": job.agent.model_dump(mode="json"), "out": str(out.resolve())}
+        self.key = key
         assert self.process.stdin is not None
         # A process that died while idle is reported through its closed output.
         with suppress(BrokenPipeError):
@@ -80,65 +79,57 @@ class _Worker:
 _Inbox = queue.Queue[tuple[_Worker, dict[str, Any] | None]]
 
 
-class WorkerPool:
-    """Runs jobs in up to ``size`` processes, each with one thread.
+class ProcessExecutor:
+    """Runs jobs in up to ``size`` processes of this machine, each with one thread.
 
     Args:
+        job: Name of the job's function, see :data:`~accelgym.costmodels.executors.protocol.Job`.
         size: Processes at a time.
-        out: Folder of the benchmark; what workers print goes to ``workers.log`` there.
+        log: File to which what the workers print is appended.
     """
 
-    def __init__(self, size: int, out: Path) -> None:
+    def __init__(self, job: str, size: int, log: Path) -> None:
+        self._job = job
         self._size = size
-        self._out = out
+        self._log_path = log
         self._inbox: _Inbox = queue.Queue()
         self._workers: list[_Worker] = []
 
-    def __enter__(self) -> WorkerPool:
-        self._log = (self._out / "workers.log").open("a")
+    def __enter__(self) -> Self:
+        self._log = self._log_path.open("a")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for worker in self._workers:
             worker.stop()
         self._log.close()
 
     @property
     def running(self) -> int:
-        """Jobs under way."""
-        return sum(worker.job is not None for worker in self._workers)
+        return sum(worker.key is not None for worker in self._workers)
 
     @property
     def has_room(self) -> bool:
-        """Whether another job can start now."""
         return self.running < self._size
 
-    def start(self, job: Job) -> None:
-        """Starts a job in a free process; call only when :attr:`has_room`."""
-        worker = next((w for w in self._workers if w.job is None), None)
+    def start(self, key: str, order: Mapping[str, Any]) -> None:
+        worker = next((w for w in self._workers if w.key is None), None)
         if worker is None:
-            worker = _Worker(self._log, self._inbox)
+            worker = _Worker(self._job, self._log, self._inbox)
             self._workers.append(worker)
-        worker.start(job, self._out)
+        worker.start(key, order)
 
-    def next_event(self) -> tuple[Job, dict[str, Any]]:
-        """Waits for news of a running job.
-
-        Returns:
-            The job and ``{"event": "progress" | "done" | "failed", ...}``; after the last two the job is over.
-        """
+    def next_event(self) -> Event:
         while True:
-            worker, event = self._inbox.get()
-            job = worker.job
-            if event is None:
+            worker, news = self._inbox.get()
+            key = worker.key
+            if news is None:
                 code = worker.stop(_PATIENCE_S)
                 self._workers.remove(worker)
                 how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-                event = {"event": "failed", "cpu_s": 0.0, "error": f"the worker process {how}", "traceback": ""}
-            if job is None:
+                news = {"kind": "failed", "error": f"the worker process {how}"}
+            if key is None:
                 continue
-            if event["event"] != "progress":
-                worker.job = None
-            return job, event
+            if news["kind"] != "progress":
+                worker.key = None
+            return Event(key, **news)

@@ -1,4 +1,4 @@
-"""Reading comma-separated layer tables so that an error can say file, line and column."""
+"""Reading comma-separated tables so that an error can say file, line and column."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelgym.costmodels.csv_table import integer, refuse_repeated
 from accelgym.costmodels.errors import InputError, shown
-from accelgym.costmodels.workloads.layer import MAX_DIM
+from accelgym.costmodels.files.csv_table import integer, refuse_repeated
+from accelgym.costmodels.files.text import read_text
 
-__all__ = ["CsvRow", "check_length", "column_positions", "read_csv", "read_text", "refuse_repeated_columns"]
+__all__ = ["CsvRow", "check_length", "column_positions", "read_csv", "refuse_repeated_columns"]
 
-_MAX_BYTES = 64 * 2**20
-"""Far above any table of layers; keeps a wrong file from filling the memory."""
+_LARGEST = 2**31 - 1
+"""Largest number in a table of layers: what a signed 32-bit count holds."""
 
 
 @dataclass(frozen=True)
@@ -28,35 +28,19 @@ class CsvRow:
         """Builds the error for a cell; columns count from 1."""
         return InputError(f"{self.path}:{self.line}:{column + 1}: {message}")
 
-    def integer(self, column: int, name: str, *, low: int = 1) -> int:
+    def integer(self, column: int, name: str, *, low: int = 1, high: int = _LARGEST) -> int:
         """Returns a cell as an integer.
 
         Raises:
-            InputError: The cell is missing, no integer, or outside ``low..MAX_DIM``.
+            InputError: The cell is missing, no integer, or outside ``low..high``.
         """
         if column >= len(self.cells) or not self.cells[column]:
             raise self.error(column, f"column {name!r} is missing")
         text = self.cells[column]
         value = integer(text)
-        if value is None or not low <= value <= MAX_DIM:
-            raise self.error(column, f"column {name!r} is {shown(text)}, allowed: integers {low}..{MAX_DIM}")
+        if value is None or not low <= value <= high:
+            raise self.error(column, f"column {name!r} is {shown(text)}, allowed: integers {low}..{high}")
         return value
-
-
-def read_text(path: Path) -> str:
-    """Reads a text file.
-
-    Raises:
-        InputError: It cannot be read, is no regular file, is too large or no UTF-8 text.
-    """
-    try:
-        if not path.is_file():
-            raise InputError(f"{path}: {'no regular file' if path.exists() else 'no such file'}")
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: {path.stat().st_size} bytes, allowed: {_MAX_BYTES}")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text: {error}") from error
 
 
 def column_positions(header: CsvRow) -> dict[str, int]:

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.strict_yaml import StrictLoader
+from accelgym.costmodels.files.strict_yaml import StrictLoader
+from accelgym.costmodels.files.text import read_text
 
 __all__ = ["Key", "YamlSource", "read_yaml"]
 
@@ -56,10 +57,7 @@ def read_yaml(path: Path) -> YamlSource:
     Raises:
         InputError: The file cannot be read, is no YAML, gives a key twice, is empty or is not a mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as text: {error}") from error
+    text = read_text(path)
     try:
         root = yaml.compose(text, Loader=_Loader)
         data = yaml.load(text, Loader=_Loader)

@@ -1,0 +1,7 @@
+"""Where jobs run: one protocol over this process, other processes, and in time other machines."""
+
+from accelgym.costmodels.executors.inline import InlineExecutor
+from accelgym.costmodels.executors.process import ProcessExecutor
+from accelgym.costmodels.executors.protocol import Event, Executor, Job, Report
+
+__all__ = ["Event", "Executor", "InlineExecutor", "Job", "ProcessExecutor", "Report"]

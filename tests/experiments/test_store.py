@@ -1,0 +1,236 @@
+"""Stored results are believed only when they are whole and what was planned."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from accelgym.agents import Trajectory, search
+from accelgym.costmodels.errors import BoundError, InputError, InputWarning
+from accelgym.costmodels.files.json_file import read_sealed, write_sealed
+from accelgym.envs import make_task
+from accelgym.experiments import BenchConfig, build_report, run_bench, run_search
+
+TASK = {"workload": "confuciux/mobilenet_v2", "dataflow": "dla", "budget": 0.1}
+ENV = "accelgym/ResourceAssignment-v0"
+CONFIG = {
+    "name": "store",
+    "tasks": [{"env": ENV, "arguments": TASK}],
+    "agents": ["random"],
+    "budget": 30,
+    "seeds": 1,
+    "workers": 1,
+}
+
+
+def bench(out, **changes):
+    return run_bench(BenchConfig.parse(CONFIG | changes), out, executor="inline", audit=False)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    out = tmp_path_factory.mktemp("store") / "run"
+    bench(out)
+    return out
+
+
+@pytest.fixture
+def stored(original, tmp_path):
+    """A copy of a finished benchmark of one search, and the folder of the search."""
+    shutil.copytree(original, tmp_path / "run")
+    (trajectory,) = (tmp_path / "run").glob("runs/*/*/*/trajectory.npz")
+    return tmp_path / "run", trajectory.parent
+
+
+@pytest.mark.parametrize("name", ["trajectory.npz", "best.json"])
+@pytest.mark.parametrize("fault", ["flip", "cut", "empty", "zeros", "delete"])
+def test_what_is_damaged_is_made_again_and_until_then_said(stored, name, fault):
+    out, folder = stored
+    path = folder / name
+    data = path.read_bytes()
+    before = Trajectory.load(folder / "trajectory.npz")
+    middle = bytearray(data)
+    middle[len(data) // 2] ^= 4
+    bad = {"flip": bytes(middle), "cut": data[: len(data) // 2], "empty": b"", "zeros": bytes(len(data))}
+    if fault == "delete":
+        path.unlink()
+    else:
+        path.write_bytes(bad[fault])
+    build_report(out)
+    (row,) = json.loads((out / "summary.json").read_text())["rows"]
+    lost = (fault, name) == ("delete", "trajectory.npz")
+    assert (row["runs"], row["failed"], row["missing"]) == (0, 0, 1) if lost else (0, 1, 0)
+    if lost:
+        result = bench(out)
+    else:
+        with pytest.warns(InputWarning, match=re.escape(str(path))):
+            result = bench(out)
+    assert (result.skipped, result.failures) == (0, ())
+    np.testing.assert_array_equal(Trajectory.load(folder / "trajectory.npz").designs, before.designs)
+    assert read_sealed(folder / "best.json")["objective"] == before.best
+    assert bench(out).skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [({"budget": 31}, "budget is 31, planned 30"), ({"seed": 5}, "seed is 5"), ({"agent": "uniform"}, "agent is")],
+)
+def test_a_trajectory_of_another_search_does_not_count_and_is_not_lost(stored, other, words):
+    out, folder = stored
+    plan = {"agent": "random", "budget": 30, "seed": 0} | other
+    search(make_task(ENV, **TASK), **plan).save(folder / "trajectory.npz")
+    before = (folder / "trajectory.npz").read_bytes()
+    for action in (bench, build_report):
+        with pytest.raises(InputError, match=f"trajectory.npz: holds another search: {words}"):
+            action(out)
+    assert (folder / "trajectory.npz").read_bytes() == before
+
+
+def test_an_objective_below_the_bound_is_an_error_in_bench_and_report(stored):
+    out, folder = stored
+    found = Trajectory.load(folder / "trajectory.npz")
+    found.objective[7] = 1.0
+    found.save(folder / "trajectory.npz")
+    best = read_sealed(folder / "best.json")
+    write_sealed(folder / "best.json", best | {"objective": 1.0})
+    for action in (bench, build_report):
+        with pytest.raises(BoundError, match=r"trajectory\.npz: an objective of 1\.0 lies below the certified bound"):
+            action(out)
+
+
+def test_an_edited_reference_is_found_and_made_again(stored):
+    out, _ = stored
+    (path,) = (out / "tasks").glob("*.json")
+    text = path.read_text()
+    value = json.loads(text)["reference"]["value"]
+    path.write_text(text.replace(f'"value": {value!r}', f'"value": {value * 1.25!r}'))
+    with pytest.raises(InputError, match=r"checksum.*makes it again"):
+        build_report(out)
+    with pytest.warns(InputWarning, match="made again"):
+        bench(out)
+    assert json.loads(path.read_text()) | {"prepare_cpu_s": 0, "audit_cpu_s": 0, "sha256": ""} == json.loads(text) | {
+        "prepare_cpu_s": 0,
+        "audit_cpu_s": 0,
+        "sha256": "",
+    }
+    # One with a checksum, but of another proof, goes as well.
+    record = read_sealed(path)
+    write_sealed(path, record | {"reference": record["reference"] | {"value": value * 1.25}})
+    bench(out)
+    assert read_sealed(path)["reference"]["value"] == value
+
+
+def test_every_changed_bit_of_the_manifest_is_found(stored):
+    out, _ = stored
+    path = out / "manifest.json"
+    data = path.read_bytes()
+    for at in np.linspace(0, len(data) - 1, 25).astype(int):
+        damaged = bytearray(data)
+        damaged[at] ^= 1 << int(at) % 8
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"if you remove it|written by"):
+            bench(out)
+    path.unlink()
+    assert bench(out).skipped == 1  # The searches count without it.
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        {"manifest.json": '{"config": {}, "tasks": {}, "sessions": []}'},
+        {"manifest.json": '{"env": "x", "agent": "random", "packages": {}}', "trajectory.npz": "", "best.json": ""},
+        {"journal.bin": '{"agent": "random"}\n'},
+    ],
+)
+def test_a_folder_of_the_old_schema_is_said_with_what_to_do(tmp_path, old):
+    for name, text in old.items():
+        (tmp_path / name).write_text(text)
+    for action in (bench, build_report):
+        with pytest.raises(InputError, match=r"older version.*another folder, or remove"):
+            action(tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir() if path.name != "lock"} == old
+
+
+def test_a_folder_of_a_newer_schema_is_said(stored):
+    out, _ = stored
+    write_sealed(out / "manifest.json", read_sealed(out / "manifest.json") | {"schema": 99})
+    with pytest.raises(InputError, match=r"newer version.*schema 99"):
+        bench(out)
+
+
+def test_other_software_is_said(stored):
+    out, folder = stored
+    manifest = read_sealed(out / "manifest.json")
+    manifest["sessions"][0]["packages"] |= {"numpy": "1.0"}
+    write_sealed(out / "manifest.json", manifest)
+    (folder / "trajectory.npz").unlink()
+    with pytest.warns(InputWarning, match=f"other software.*numpy 1.0 -> {np.__version__}"):
+        bench(out)
+    with pytest.warns(InputWarning, match=f"different software.*numpy 1.0 -> {np.__version__}"):
+        build_report(out)
+
+
+def one_search(out, **changes):
+    plan = {"env": ENV, "arguments": TASK, "agent": "random", "budget": 30, "seed": 0} | changes
+    return run_search(**plan, out=out)
+
+
+def test_a_search_is_a_benchmark_of_one_search(original, tmp_path):
+    found = one_search(str(tmp_path / "one"), budget=np.int64(30), seed=np.int64(0))
+    (other,) = original.glob("runs/*/*/*")
+    assert found.folder.relative_to(tmp_path / "one") == other.relative_to(original)
+    ours, theirs = read_sealed(found.folder / "best.json"), read_sealed(other / "best.json")
+    assert ours == theirs == found.best
+    manifests = [read_sealed(out / "manifest.json") for out in (tmp_path / "one", original)]
+    assert manifests[0].keys() == manifests[1].keys()
+    assert manifests[0]["tasks"] == manifests[1]["tasks"]
+    build_report(str(tmp_path / "one"))
+    (row,) = json.loads((tmp_path / "one" / "summary.json").read_text())["rows"]
+    assert row["regret_best"] == found.best["regret"] == found.certificate.regret(found.trajectory.best)
+
+
+@pytest.mark.parametrize("other", [{"seed": 1}, {"budget": 40}, {"agent": "uniform"}, {"options": {"batch": 3}}])
+def test_a_finished_search_is_never_overwritten_by_another(stored, other):
+    out, _ = stored
+    one_search(out.parent / "one")
+    before = {path: path.read_bytes() for path in (out.parent / "one").rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=r"holds another benchmark.*another folder"):
+        one_search(out.parent / "one", **other)
+    assert {path: path.read_bytes() for path in before if path.name != "lock"} == {
+        path: data for path, data in before.items() if path.name != "lock"
+    }
+
+
+def test_a_mistyped_option_does_not_keep_the_corrected_command_out(tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(InputError, match="did you mean 'batch'"):
+        one_search(out, options={"bacth": 2})
+    assert not out.exists()
+    with pytest.raises(TypeError):
+        one_search(out, options={"batch": "many"})  # noticed at the first ask
+    (error,) = out.glob("runs/*/*/*/error.json")
+    assert "TypeError" in read_sealed(error)["error"]
+    found = one_search(out, options={"batch": 2})
+    assert found.trajectory.evaluations == 30
+    assert not error.exists()
+
+
+def test_lists_in_the_arguments_of_a_search_are_values(tmp_path):
+    with pytest.raises(InputError, match="workload"):
+        one_search(tmp_path, arguments={"workload": ["resnet18", "resnet50"]})
+
+
+def test_a_folder_in_use_is_said(stored):
+    out, _ = stored
+    code = "import sys; from pathlib import Path; from accelgym.costmodels.files.lock import folder_lock\n"
+    code += "with folder_lock(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "in\n"
+        with pytest.raises(InputError, match=f"in use by another process .number {holder.pid}"):
+            bench(out)
+        holder.stdin.close()
