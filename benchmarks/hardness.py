@@ -1,0 +1,99 @@
+"""Audits tasks over the environments' arguments: the table of docs/hardness.md.
+
+python benchmarks/hardness.py --out results/hardness    # resumes; writes audits.jsonl and table.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from accelgym.envs import audit, make_task
+
+_RULES = ("constant", "random", "greedy", "climb")
+
+
+def tasks() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields environments and arguments."""
+    for workload in ("resnet18", "mobilenet_v2"):
+        for dataflow in ("dla", "eye", "shi", "mix"):
+            for budget in (0.05, 0.5):
+                yield (
+                    "ResourceAssignment",
+                    {"workload": f"confuciux/{workload}", "dataflow": dataflow, "budget": budget},
+                )
+    for objective in ("energy", "edp"):
+        for workload in ("confuciux/resnet50", "confuciux/vgg16"):
+            yield "ResourceAssignment", {"workload": workload, "objective": objective, "budget": 0.1}
+    for dataflow in ("dla", "mix"):
+        yield "ResourceAssignment", {"workload": "resnet18", "model": "loopnest", "dataflow": dataflow, "budget": 0.05}
+    for workload in ("mobilenet_v2", "llama3_8b/prefill_block"):
+        yield "ResourceAssignment", {"workload": workload, "model": "physical", "budget": 0.1}
+        yield "ResourceAssignment", {"workload": workload, "deployment": "sequential", "budget": 0.5}
+    for layer in (1, 2, 3, 6, 9, 11):
+        for objective in ("energy", "edp"):
+            arguments = {"layer": layer, "architecture": "eyeriss_thistle", "objective": objective}
+            yield "Mapping", {"workload": "thistle/resnet18", **arguments}
+    for architecture in ("nvdla_like", "gemmini_like", "tpu_like", "simba_like", "eyeriss"):
+        for objective in ("energy", "latency"):
+            arguments = {"layer": 2, "architecture": architecture, "objective": objective}
+            yield "Mapping", {"workload": "thistle/resnet18", **arguments}
+    for layer in (1, 5, 11):
+        yield "Mapping", {"workload": "thistle/yolo9000", "layer": layer, "objective": "energy", "bypass": True}
+    yield "Mapping", {}
+    for workload in ("alexnet", "confuciux/resnet18"):
+        for objective in ("energy", "latency"):
+            arguments = {"architecture": "eyeriss_thistle", "objective": objective}
+            yield "NetworkMapping", {"workload": workload, **arguments}
+    yield "CoDesign", {}
+    for layer in (2, 5, 11):
+        yield "CoDesign", {"workload": "thistle/resnet18", "layer": layer, "objective": "energy"}
+    for area in ("small", "medium", "large"):
+        for workload in ("gpt2/decode_block", "resnet18", "mobilenet_v2"):
+            yield "HwGen", {"workload": workload, "area_budget": area}
+
+
+def main() -> None:
+    """Audits what is not there yet, and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", default="", help="environments whose name contains this")
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    path = chosen.out / "audits.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    done = {json.dumps([row["env"], row["arguments"]]) for row in rows}
+    for env, arguments in tasks():
+        if chosen.only not in env or json.dumps([env, arguments]) in done:
+            continue
+        start = time.process_time()
+        found = audit(make_task(f"accelgym/{env}-v0", **arguments))
+        row = {"env": env, "arguments": arguments, **found.to_json(), "cpu_s": round(time.process_time() - start, 1)}
+        rows.append(row)
+        with path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+    order = {json.dumps([env, arguments]): i for i, (env, arguments) in enumerate(tasks())}
+    rows.sort(key=lambda row: order.get(json.dumps([row["env"], row["arguments"]]), len(order)))
+    (chosen.out / "table.md").write_text(_table(rows))
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| environment | arguments | class | gap | constant | random | greedy (evaluations) | climb | flags |",
+        "|---|---|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        arguments = ", ".join(f"{key}={value}" for key, value in row["arguments"].items()) or "default"
+        regrets = ["-" if row[f"{rule}_regret"] is None else f"{row[f'{rule}_regret']:.1%}" for rule in _RULES]
+        regrets[2] += f" ({row['greedy_evaluations']:,})" if row["greedy_regret"] is not None else ""
+        cells = [row["env"], arguments, row["hardness"], f"{row['gap']:.2%}", *regrets, ", ".join(row["flags"])]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

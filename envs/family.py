@@ -1,0 +1,241 @@
+"""Families of tasks: contextual episodes, each on a task drawn from a set of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.error import ResetNeeded
+
+from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.errors import InputError, shown, unknown_name
+from accelgym.envs.any_task import make_env
+from accelgym.envs.registration import make_task
+from accelgym.envs.task import Task
+
+__all__ = ["SPLITS", "Family", "FamilyEnv"]
+
+SPLITS = ("train", "test")
+
+Spec = Mapping[str, Any]
+
+
+class Family:
+    """Tasks of one kind that differ in workload, layer, budget or whatever else their specifications say.
+
+    Args:
+        task: Name of a registered task.
+        train: Specifications of the members to learn from.
+        test: Specifications of the members held out.
+        common: Arguments that all members share.
+
+    Raises:
+        InputError: No member, a bad specification, one that is there twice, or members whose knobs differ: a policy
+            could not act on all of them.
+    """
+
+    def __init__(
+        self, task: str, train: Sequence[Spec], *, test: Sequence[Spec] = (), common: Spec | None = None
+    ) -> None:
+        self.name = task
+        self.specs: list[dict[str, Any]] = []
+        self.splits: dict[str, list[int]] = {}
+        for split, members in zip(SPLITS, (train, test), strict=True):
+            if isinstance(members, str) or not all(isinstance(member, Mapping) for member in members):
+                raise InputError(f"{split} is {shown(members)}, allowed: a list of specifications, one table a member")
+            self.splits[split] = list(range(len(self.specs), len(self.specs) + len(members)))
+            self.specs += [dict(common or {}) | dict(member) for member in members]
+        if not self.splits["train"]:
+            raise InputError("train: a family needs at least one member to learn from")
+        self.tasks: list[Task] = [make_task(task, **spec) for spec in self.specs]
+        seen: dict[str, int] = {}
+        for i, member in enumerate(self.tasks):
+            if member.id in seen:
+                raise InputError(f"members {seen[member.id]} and {i} of the family are one task: {self.specs[i]}")
+            seen[member.id] = i
+            if _knobs(member) != _knobs(self.tasks[0]):
+                raise InputError(
+                    f"member {i} of the family, {self.specs[i]}, has other knobs than member 0: "
+                    f"{_difference(member, self.tasks[0])}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+    def members(self, split: str) -> list[int]:
+        """Returns the numbers of the members of a split.
+
+        Raises:
+            InputError: Unknown split, or one without members.
+        """
+        if split not in SPLITS:
+            raise unknown_name("split", split, SPLITS)
+        if not self.splits[split]:
+            raise InputError(f"split {split!r} of the family has no members")
+        return self.splits[split]
+
+    def reference(self, member: int) -> Certificate:
+        """Returns the optimum of a member; stored certificates are used where there are any."""
+        return self.tasks[member].reference()
+
+
+class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
+    """A family of tasks as one environment: every episode decides a design of a member drawn at its start.
+
+    ## Description
+    ``task`` names the kind; ``train`` and ``test`` list specifications. Members have the same knobs, and hence the same
+    observation and action space; what tells them apart (the shape of the layer, the budget left) is in the
+    observation of their kind, padded with zeros where a member has fewer features. Their number of decisions may
+    differ.
+
+    ## Action space, observation space, rewards
+    Those of the member's own environment.
+
+    ## Starting state
+    ``reset(seed=...)`` draws a member of the ``split`` uniformly. ``options={"split": "test"}`` draws from another one,
+    ``options={"member": 3}`` names one.
+
+    ## Episode end
+    Terminates when everything is decided.
+
+    ## Arguments
+    ``task``, ``train``, ``test``, ``common``: see :class:`Family`. ``split``: what is drawn from unless an option says
+    otherwise, ``train`` by default. ``family``: a :class:`Family` in place of all these. ``render_mode``: as the members
+    allow.
+
+    ```python
+    import accelgym, gymnasium
+    gymnasium.register_envs(accelgym)
+    env = gymnasium.make(
+        "accelgym/Family-v0",
+        task="accelgym/ResourceAssignment-v0",
+        common={"model": "maestro", "dataflow": "dla"},
+        train=[{"workload": "confuciux/resnet18", "budget": b} for b in (0.1, 0.2, 0.4)],
+        test=[{"workload": "confuciux/mobilenet_v2", "budget": 0.1}],
+    )
+    obs, info = env.reset(seed=0)
+    info["member"], env.unwrapped.reference.value
+    ```
+
+    ## Info
+    The member's, with ``member``, its number. ``reference`` is the certificate of the current member.
+
+    ## Version history
+    * v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 4}  # type: ignore[misc]
+
+    def __init__(
+        self,
+        task: str | None = None,
+        train: Sequence[Spec] = (),
+        test: Sequence[Spec] = (),
+        common: Spec | None = None,
+        *,
+        split: str = "train",
+        family: Family | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        if (task is None) == (family is None):
+            raise InputError("give either a family, or a task with its members")
+        self.family = family or Family(str(task), train, test=test, common=common)
+        self.split = split
+        self.render_mode = render_mode
+        self.family.members(split)
+        self._envs: list[Any] = [make_env(member, render_mode=render_mode) for member in self.family.tasks]
+        self.action_space = self._envs[0].action_space
+        for i, env in enumerate(self._envs):
+            if env.action_space != self.action_space:
+                raise InputError(
+                    f"member {i} of the family acts in {env.action_space}, member 0 in {self.action_space}"
+                )
+        self._features = max(int(np.prod(env.observation_space.shape)) for env in self._envs)
+        widest = next(env for env in self._envs if env.observation_space.shape == (self._features,))
+        self.observation_space = widest.observation_space
+        self._member: int | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task of the episode."""
+        return self.family.tasks[self._current()]
+
+    @property
+    def reference(self) -> Certificate:
+        """The certificate of the episode's task."""
+        return self.family.reference(self._current())
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+        """Begins an episode on another member.
+
+        Args:
+            seed: Restarts the sequence of members.
+            options: ``split`` or ``member``.
+
+        Raises:
+            InputError: An unknown option, split or member.
+        """
+        super().reset(seed=seed)
+        given = dict(options or {})
+        for name in given:
+            if name not in ("split", "member"):
+                raise unknown_name("option of reset", name, ("split", "member"))
+        if "member" in given:
+            member = given["member"]
+            if isinstance(member, bool) or not isinstance(member, int | np.integer):
+                raise InputError(f"option member is {shown(member)}, allowed 0..{len(self.family) - 1}")
+            if not 0 <= member < len(self.family):
+                raise InputError(f"option member is {member}, allowed 0..{len(self.family) - 1}")
+            self._member = int(member)
+        else:
+            members = self.family.members(given.get("split", self.split))
+            self._member = members[int(self.np_random.integers(len(members)))]
+        obs, info = self._envs[self._member].reset()
+        return self._padded(obs), info | {"member": self._member}
+
+    def step(self, action: Any) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Makes the next decision."""
+        member = self._current()
+        obs, reward, terminated, truncated, info = self._envs[member].step(action)
+        return self._padded(obs), reward, terminated, truncated, info | {"member": member}
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """The member's masks, shape ``(actions,)``."""
+        return np.asarray(self._envs[self._current()].action_masks())
+
+    def render(self) -> Any:
+        """Renders the member."""
+        return self._envs[self._current()].render()
+
+    def close(self) -> None:
+        """Closes all members."""
+        for env in self._envs:
+            env.close()
+
+    def _current(self) -> int:
+        if self._member is None:
+            raise ResetNeeded("the environment has no task before reset()")
+        return self._member
+
+    def _padded(self, obs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        padded = np.zeros(self._features, dtype=np.float32)
+        padded[: obs.size] = obs
+        return padded
+
+
+def _knobs(task: Task) -> set[tuple[str, tuple[Any, ...]]]:
+    return {(p.knob, p.values) for p in task.space.parameters}
+
+
+def _difference(task: Task, other: Task) -> str:
+    mine, theirs = _knobs(task), _knobs(other)
+    return "; ".join(
+        f"{who} {', '.join(sorted({name for name, _ in knobs}))}"
+        for who, knobs in (("it alone has", mine - theirs), ("it lacks", theirs - mine))
+        if knobs
+    )
