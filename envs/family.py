@@ -103,8 +103,8 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
 
     ## Arguments
     ``task``, ``train``, ``test``, ``common``: see :class:`Family`. ``split``: what is drawn from unless an option says
-    otherwise, ``train`` by default. ``family``: a :class:`Family` in place of all these. ``render_mode``: as the members
-    allow.
+    otherwise, ``train`` by default. ``family``: a :class:`Family` in place of all these. ``render_mode``: as the
+    members allow.
 
     ```python
     import accelgym, gymnasium
