@@ -15,11 +15,11 @@ from accelgym.envs import CoDesignTask, MappingTask
 
 CASES = {
     "closed": (MappingTask, {"architecture": "eyeriss_thistle", "layer": 2, "objective": "energy"}, None),
-    "cut short": (MappingTask, {"architecture": "eyeriss", "layer": 2, "objective": "energy"}, 700),
+    "cut short": (MappingTask, {"architecture": "eyeriss", "layer": 2, "objective": "energy"}, 300),
     "machines": (
         CoDesignTask,
         {"layer": 5, "objective": "edp", "registers": (8, 16), "sram_words": (8192, 32768)},
-        500,
+        300,
     ),
 }
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
