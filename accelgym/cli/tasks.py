@@ -17,7 +17,11 @@ from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.envs import Task, make_task
+<<<<<<< HEAD
 from accelgym.envs import audit as measure
+=======
+from accelgym.envs.certificates import ProvedTask, differences, known_certificate
+>>>>>>> gproof
 
 __all__ = ["COMMANDS"]
 
@@ -31,11 +35,19 @@ def oracle(
         Path | None,
         typer.Option("--export-timeloop", metavar="DIR", help="Write architecture, problem and mapping as YAML there."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Prove a stored certificate again and compare; exit code 1 if it differs.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Solves a task exactly, or bounds it."""
     start = time.perf_counter()
     task = make_task(env, **parse_settings(settings))
+    if check:
+        if export is not None:
+            raise InputError("--export-timeloop: nothing is exported with --check")
+        _check(task, env, as_json=as_json)
+        return
     if export is not None and type(task).artifacts is Task.artifacts:
         raise InputError(f"--export-timeloop: designs of {env} are no mappings; try accelgym/Mapping-v0")
     if export is not None:
@@ -69,6 +81,35 @@ def oracle(
             out.print(design)
     if export is not None:
         _export(task, found, export)
+
+
+def _check(task: Task, env: str, *, as_json: bool) -> None:
+    """Proves a task anew and compares that with the certificate at hand.
+
+    Raises:
+        InputError: The task keeps no certificates, or there is none of this proof.
+        Exit: With code 1, if anything but the time differs.
+    """
+    if not isinstance(task, ProvedTask):
+        raise InputError(f"--check: references of {env} are not kept, so there is nothing to compare with")
+    stored = known_certificate(task.id, task.proof)
+    if stored is None:
+        raise InputError(
+            f"--check: no certificate of task {task.id} is stored for the proof {task.proof!r}; proofs that take less "
+            "than a second are not kept; the command without --check stores others"
+        )
+    proved = task.prove(anew=True)
+    differing = differences(stored, proved)
+    if as_json:
+        shown = {name: {"stored": one, "proved": other} for name, (one, other) in differing.items()}
+        print_json({"task": task.id, "proof": task.proof, "seconds": proved.seconds, "differences": shown})
+    else:
+        for name, (one, other) in differing.items():
+            out.print(f"{name}: stored {one}, proved {other}")
+        said = "differs from" if differing else "equals"
+        out.print(f"{task.id}: the stored certificate {said} the one proved in {proved.seconds:.1f} s ({task.proof})")
+    if differing:
+        raise typer.Exit(1)
 
 
 def _export(task: Task, found: Certificate, folder: Path) -> None:

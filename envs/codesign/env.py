@@ -85,6 +85,8 @@ class CoDesignEnv(MappingEnv):
     preset whose structure and area are taken), ``objective``, ``padding``, ``technology``, ``sram_unit``,
     ``area_um2``, ``dram_bandwidth``, ``sram_bandwidth``, ``registers``, ``sram_words``. ``one_shot`` and
     ``render_mode`` as in ``accelgym/Mapping-v0``.
+    By default the energy of the first layer of ResNet-18, which is proven to 0.1 %; the delay and EDP of large layers
+    keep a gap.
 
     ```python
     import accelgym, gymnasium

@@ -182,7 +182,7 @@ class NetworkMappingEnv(LaneEnv):
 
     | workload | constant | random | greedy | unlimited | gap |
     |----------|----------|--------|--------|-----------|-----|
-    | thistle/resnet18 | 1.26 | 1.18 | 1.06 | 0.98 | 6.6 % |
+    | thistle/resnet18 | 1.26 | 1.18 | 1.06 | 0.98 | 0.1 % |
     | alexnet | 1.20 | 1.07 | 1.03 | 0.99 | 1.8 % |
 
     ## Action space
@@ -215,8 +215,10 @@ class NetworkMappingEnv(LaneEnv):
 
     ## Arguments
     Fields of ``NetworkMappingSpec``, checked with errors that name the key: ``workload``, ``architecture`` (a preset,
-    or a Timeloop file whose constraints bind), ``objective``, ``bypass``, ``padding``. ``render_mode`` is ``ansi`` (a
-    line per layer and the loop nest being built) or ``rgb_array`` (data movement of that layer and a roofline).
+    or a Timeloop file whose constraints bind), ``objective``, ``bypass``, ``padding``. By default the energy of
+    ResNet-18 on ``eyeriss_thistle``, which is proven to 0.1 %: energies and latencies are sums of layers, whose proofs
+    add up; bounds on the product of two sums leave a gap. ``render_mode`` is ``ansi`` (a line per layer and the loop
+    nest being built) or ``rgb_array`` (data movement of that layer and a roofline).
 
     ```python
     import accelgym, gymnasium

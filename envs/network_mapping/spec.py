@@ -16,10 +16,11 @@ class NetworkMappingSpec(TaskSpec):
 
     workload: str = "thistle/resnet18"
     """Name in the workload zoo, or a network file; its convolutions and GEMMs are mapped."""
-    architecture: str = "eyeriss"
+    architecture: str = "eyeriss_thistle"
     """Name of a preset, or a Timeloop v0.3 or v0.4 file; its constraints bind."""
-    objective: MappingObjective = MappingObjective.EDP
-    """Of the network: energies and latencies add up over the layers; EDP is the product of the two sums."""
+    objective: MappingObjective = MappingObjective.ENERGY
+    """Of the network: energies and latencies add up over the layers, and so do their proofs; EDP is the product of the
+    two sums."""
     bypass: bool = False
     """Also choose which level holds which tensor, where the architecture's constraints leave that open."""
     padding: float = Field(default=0.0, ge=0.0, le=1.0)

@@ -4,6 +4,7 @@ import gzip
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from accelgym.cli import app
 from accelgym.cli.mapping_text import print_runs
 from accelgym.costmodels.loopnest.terms import COUNTERS
 from accelgym.costmodels.timeloop import read_timeloop
+from accelgym.envs import certificates, make_task
+from accelgym.envs.certificates import write_certificate
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "timeloop"
 PROBLEM = """
@@ -188,6 +191,36 @@ def test_the_oracle_exports_the_mapping_it_proved(tmp_path):
     assert proved["gap"] == 0
     priced = json.loads(run("import", "timeloop", str(tmp_path / "out" / "timeloop.yaml"), "--json"))["result"]
     assert priced["energy_pJ"]["total"] == pytest.approx(proved["value"], rel=1e-9)
+
+
+def test_check_proves_a_stored_certificate_again(tmp_path, monkeypatch):
+    command = ["oracle", "--env", "accelgym/ResourceAssignment-v0", "--check"]
+    assert json.loads(run(*command, "--json"))["differences"] == {}
+    assert "the stored certificate equals the one proved in" in " ".join(run(*command).split())
+    task = make_task("accelgym/ResourceAssignment-v0")
+    wrong = replace(task.reference(), lower_bound=1.0)
+    write_certificate(tmp_path / f"{task.id}.json", wrong, {"task": task.id, "proof": task.proof})
+    monkeypatch.setattr(certificates, "_SHIPPED", tmp_path)
+    result = CliRunner().invoke(app, [*command, "--json"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["differences"]["lower_bound"]["stored"] == 1.0
+    text = CliRunner().invoke(app, command)
+    assert text.exit_code == 1
+    assert "differs from" in " ".join(text.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--check", "--export-timeloop", "out"], "--export-timeloop: nothing is exported with --check"),
+        (["--check", "--set", "budget=0.37"], "no certificate of task"),
+    ],
+)
+def test_check_needs_something_to_compare_with(tmp_path, options, message):
+    result = run_process("oracle", "--env", "accelgym/ResourceAssignment-v0", *options, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
 
 
 def test_the_oracle_exports_the_machine_it_chose(tmp_path):

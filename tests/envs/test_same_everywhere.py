@@ -1,0 +1,108 @@
+"""Proofs are the same with any number of threads, on another processor, and under rounding errors of any sign."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from accelgym.costmodels.solvers.mapping import branch_and_bound, leaves
+from accelgym.costmodels.solvers.mapping.digits import bound_grid, bounds_on_grid, points_on_grid, significant
+from accelgym.envs import CoDesignTask, MappingTask
+
+CASES = {
+    "closed": (MappingTask, {"architecture": "eyeriss_thistle", "layer": 2, "objective": "energy"}, None),
+    "cut short": (MappingTask, {"architecture": "eyeriss", "layer": 2, "objective": "energy"}, 300),
+    "machines": (
+        CoDesignTask,
+        {"layer": 5, "objective": "edp", "registers": (8, 16), "sram_words": (8192, 32768)},
+        300,
+    ),
+}
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ELSEWHERE = {
+    "one thread": dict.fromkeys(THREADS, "1"),
+    "two threads": dict.fromkeys(THREADS, "2"),
+    "an older processor": {"OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": "AVX2,FMA3,X86_V3"},
+}
+
+
+def proved(name):
+    """What must not differ: value, design, bound, counts and what ended the search."""
+    kind, arguments, most = CASES[name]
+    task = kind(**arguments)
+    solution = task.solve(tolerance=1e-3, most_nodes=most)
+    if solution.closed:
+        found = task.certify(solution, 0.0)
+        return [found.value, list(found.design), found.lower_bound, found.nodes, solution.evaluations, found.limited_by]
+    mapping = None if solution.mapping is None else [part.tolist() for part in solution.mapping]
+    return [solution.value, mapping, solution.lower_bound, solution.nodes, solution.evaluations, solution.limited_by]
+
+
+@pytest.fixture(scope="module")
+def here():
+    return {name: proved(name) for name in CASES}
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_threads_and_processors_change_no_proof(here, where):
+    code = f"import sys, json; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_same_everywhere as t;"
+    code += "print(json.dumps({name: t.proved(name) for name in t.CASES}))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **ELSEWHERE[where]}, capture_output=True, text=True, check=True
+    )
+    there = json.loads(result.stdout)
+    for name, mine in here.items():
+        assert there[name][2] == pytest.approx(mine[2], rel=1e-9), name
+        assert there[name][:2] + there[name][3:] == mine[:2] + mine[3:], name
+    assert here["closed"][5] == ""
+    assert here["cut short"][5] == "nodes"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_errors_of_the_relaxations_decide_nothing(here, monkeypatch, seed):
+    """A hundred times the largest differences seen between two processors, in every number of every program."""
+    rng, solve = np.random.default_rng(seed), branch_and_bound.solve_programs
+
+    def noisy(programs, **options):
+        found = solve(programs, **options)
+        found.bound = found.bound - rng.uniform(0, 2e-11, found.bound.shape)
+        found.point = found.point + rng.normal(0, 1e-8, found.point.shape)
+        found.sensitivity = found.sensitivity * (1 + rng.normal(0, 1e-11, found.sensitivity.shape))
+        return found
+
+    monkeypatch.setattr(branch_and_bound, "solve_programs", noisy)
+    assert proved("closed") == here["closed"]
+
+
+def test_the_size_of_evaluated_blocks_decides_nothing(here, monkeypatch):
+    monkeypatch.setattr(leaves, "_BLOCK", 100)
+    assert proved("closed") == here["closed"]
+
+
+def test_seconds_end_a_search_only_where_asked_for_and_are_said():
+    kind, arguments, _ = CASES["cut short"]
+    solution = kind(**arguments).solve(tolerance=1e-3, seconds=0.0)
+    assert (solution.closed, solution.limited_by) == (False, "seconds")
+
+
+def test_bounds_only_fall_and_by_a_small_part_of_the_tolerance():
+    values = np.random.default_rng(0).uniform(-5, 80, 1000)
+    for tolerance in (1e-1, 1e-3, 1e-6):
+        rounded = bounds_on_grid(values, bound_grid(tolerance))
+        assert (rounded <= values).all()
+        assert (values - rounded < tolerance / 16).all()
+        np.testing.assert_array_equal(bounds_on_grid(rounded, bound_grid(tolerance)), rounded)
+    assert bounds_on_grid(np.array([-np.inf, np.inf]), 0.5).tolist() == [-np.inf, np.inf]
+
+
+def test_rounding_forgets_last_bits_and_little_else():
+    values = np.random.default_rng(1).lognormal(0, 5, 1000) * np.array([1, -1] * 500)
+    rounded = significant(values, 12)
+    np.testing.assert_allclose(rounded, values, rtol=2.0**-12)
+    np.testing.assert_array_equal(significant(rounded * (1 + 1e-15), 12), rounded)
+    assert significant(np.array([0.0, np.inf]), 12).tolist() == [0.0, np.inf]
+    assert np.abs(points_on_grid(values) - values).max() <= 2.0**-13
