@@ -66,10 +66,10 @@ def score(agent: str, options: dict, budget: int) -> tuple[float, list[int], lis
     logs, reached, regrets = [], [], []
     for workload in WORKLOADS:
         task = make_task("ResourceAssignment-v0", workload=workload, budget=0.1)
-        best = task.reference().value
+        reference = task.reference()
         for seed in SEEDS:
             run = search(task, agent, budget=budget, seed=seed, options=options)
-            count, regret = run.evaluations_to(1.01 * best), run.best / best - 1
+            count, regret = run.evaluations_to(1.01 * reference.value), reference.regret(run.best)
             logs.append(math.log(count or budget * (1 + 100 * max(regret - 0.01, 0.0))))
             reached.append(count or -1)
             regrets.append(round(regret, 5))

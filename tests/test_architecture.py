@@ -39,6 +39,20 @@ def test_a_package_imports_only_what_stands_below_it(path):
             assert parts[1] in below, f"{path}: {room(path)} must not import {name}"
 
 
+FLOORS = {"files": {"errors"}, "executors": {"errors", "files"}}
+"""Rooms of costmodels that stand below the others, and what each may import beside itself."""
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_a_floor_of_costmodels_imports_only_what_stands_below_it(floor):
+    paths = sorted((ROOT / "costmodels" / floor).glob("*.py"))
+    assert paths
+    for path in paths:
+        parts = [name.split(".") for name in imported_names(path)]
+        found = {p[2] for p in parts if p[:2] == ["accelgym", "costmodels"] and len(p) > 2}
+        assert found <= FLOORS[floor] | {floor}, path
+
+
 def test_the_package_list_is_complete():
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     present = set()

@@ -17,11 +17,8 @@ from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.envs import Task, make_task
-<<<<<<< HEAD
 from accelgym.envs import audit as measure
-=======
 from accelgym.envs.certificates import ProvedTask, differences, known_certificate
->>>>>>> gproof
 
 __all__ = ["COMMANDS"]
 

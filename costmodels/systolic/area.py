@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import StrictModel, load_spec
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.systolic.format_kinds import FormatKind, find_kind, format_key
 from accelgym.costmodels.systolic.memories import access_fo4, address_bits, memory_area_nand2
-from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
 __all__ = [
     "CONTROL_TERMS",

@@ -18,6 +18,7 @@ from accelgym.costmodels.datatypes import (
     get_datatype,
 )
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import StrictModel, load_spec
 from accelgym.costmodels.systolic.format_limits import (
     TABLE_BITS,
     has_operand_decoder,
@@ -26,7 +27,6 @@ from accelgym.costmodels.systolic.format_limits import (
     widens,
 )
 from accelgym.costmodels.systolic.operand_types import OperandTypes, TypeNames, formats_of, names_of
-from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
 __all__ = [
     "LANE_GROUP",

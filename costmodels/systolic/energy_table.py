@@ -20,11 +20,11 @@ from functools import cache
 from pathlib import Path
 
 from accelgym.costmodels.arrays import Array
+from accelgym.costmodels.files.strict_model import StrictModel, load_spec
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.systolic.format_kinds import FormatKind, find_kind
 from accelgym.costmodels.systolic.memories import address_bits
 from accelgym.costmodels.systolic.traffic import Traffic
-from accelgym.costmodels.workloads.spec import StrictModel, load_spec
 
 __all__ = [
     "CONTROL_TERMS",

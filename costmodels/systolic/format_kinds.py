@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from accelgym.costmodels.files.strict_model import StrictModel
 from accelgym.costmodels.systolic.config import SystolicConfig
-from accelgym.costmodels.workloads.spec import StrictModel
 
 __all__ = ["FORMATS", "FormatKind", "find_kind", "format_key"]
 

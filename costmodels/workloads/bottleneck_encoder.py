@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import Count
 from accelgym.costmodels.workloads.graph import TokenGraph, Tokens
 from accelgym.costmodels.workloads.layer import LayerKind
-from accelgym.costmodels.workloads.spec import Count, NetworkSpec
+from accelgym.costmodels.workloads.spec import NetworkSpec
 from accelgym.costmodels.workloads.workload import Workload
 
 __all__ = ["BottleneckEncoderSpec"]

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import Count, Pair, StrictModel
 from accelgym.costmodels.workloads.graph import GraphBuilder
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
-from accelgym.costmodels.workloads.spec import Count, Pair, StrictModel
 
 __all__ = ["Feature", "Row"]
 

@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import Count, StrictModel, Triple, explain, key_of
 from accelgym.costmodels.workloads.cnn_rows import Feature, Row
 from accelgym.costmodels.workloads.graph import GraphBuilder
-from accelgym.costmodels.workloads.spec import Count, NetworkSpec, StrictModel, Triple, explain, key_of
+from accelgym.costmodels.workloads.spec import NetworkSpec
 from accelgym.costmodels.workloads.workload import Workload
 
 __all__ = ["CnnTable"]

@@ -9,9 +9,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import Count
 from accelgym.costmodels.workloads.graph import TokenGraph, Tokens
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
-from accelgym.costmodels.workloads.spec import Count, NetworkSpec
+from accelgym.costmodels.workloads.spec import NetworkSpec
 from accelgym.costmodels.workloads.workload import Workload
 
 __all__ = ["UNetSpec"]

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
+from accelgym.costmodels.files.strict_model import Count, StrictModel
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
-from accelgym.costmodels.workloads.spec import Count, NetworkSpec, StrictModel
+from accelgym.costmodels.workloads.spec import NetworkSpec
 from accelgym.costmodels.workloads.workload import Workload
 
 __all__ = ["LayerList"]

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import Count, StrictModel
 from accelgym.costmodels.workloads.graph import TokenGraph, Tokens
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
-from accelgym.costmodels.workloads.spec import Count, NetworkSpec, StrictModel
+from accelgym.costmodels.workloads.spec import NetworkSpec
 from accelgym.costmodels.workloads.transformer import Patches, embed_patches
 from accelgym.costmodels.workloads.workload import Workload
 

@@ -8,9 +8,10 @@ from typing import ClassVar, Literal
 from pydantic import model_validator
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import Count, StrictModel
 from accelgym.costmodels.workloads.graph import TokenGraph, Tokens
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
-from accelgym.costmodels.workloads.spec import Count, NetworkSpec, StrictModel
+from accelgym.costmodels.workloads.spec import NetworkSpec
 from accelgym.costmodels.workloads.workload import Workload
 
 __all__ = ["DecoderSpec", "EncoderSpec", "Patches", "embed_patches"]

@@ -197,6 +197,6 @@ def _model(model: str) -> type[NetworkSpec]:
 @cache
 def _load(model: str, path: Path) -> NetworkSpec:
     # pydantic and PyYAML are imported with the first network, not with the package.
-    from accelgym.costmodels.workloads.spec import load_spec
+    from accelgym.costmodels.files.strict_model import load_spec
 
     return load_spec(_model(model), path)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.experiments.config import load_config
 from accelgym.experiments.mapping_agents.table import THISTLE, format_table, run_searches, write_csv
 
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     write_csv(chosen.out / "runs.csv", runs)
     table = format_table(runs)
-    (chosen.out / "table.md").write_text(table + "\n")
+    write_whole(chosen.out / "table.md", table + "\n")
     sys.stdout.write(f"{table}\n")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.experiments.memory_access.figure import save_figure
 from accelgym.experiments.thistle.codesign import study
 from accelgym.experiments.thistle.figure import layers_figure, study_figure
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
             table, name, figure = format_table(proofs), "layers.png", layers_figure(proofs)
         chosen.out.mkdir(parents=True, exist_ok=True)
         write_csv(chosen.out / "proofs.csv", proofs)
-        (chosen.out / "table.md").write_text(table + "\n", encoding="utf-8")
+        write_whole(chosen.out / "table.md", table + "\n")
         save_figure(figure, chosen.out / name)
     except InputError as error:
         parser.error(str(error))

@@ -6,8 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import load_spec
 from accelgym.costmodels.workloads.cnn_table import CnnTable
-from accelgym.costmodels.workloads.spec import load_spec
 from accelgym.costmodels.workloads.transformer import DecoderSpec
 from accelgym.costmodels.workloads.zoo import _DATA
 
