@@ -21,7 +21,7 @@ def assignment_landscape(task: ResourceAssignmentTask, rng: np.random.Generator)
     """
     table = task.table
     optimum = task.reference().value
-    best = task.options(np.array([task.reference().design]))[0]
+    best = task.actions(np.array([task.reference().design]))[0]
     greedy = allocate_greedily(
         table.cost, table.resource, table.limit, table.allowed, aggregate_max=table.aggregate_max
     )
