@@ -12,6 +12,7 @@ from accelgym.envs.task import Outcome, Task
 
 if TYPE_CHECKING:
     from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
+    from accelgym.envs.family import Family, FamilyEnv
     from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
     from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
     from accelgym.envs.network_mapping import NetworkMappingEnv, NetworkMappingTask, NetworkMappingVectorEnv
@@ -27,6 +28,8 @@ __all__ = [
     "CoDesignTask",
     "CoDesignVectorEnv",
     "Designs",
+    "Family",
+    "FamilyEnv",
     "HwGenEnv",
     "HwGenTask",
     "HwGenVectorEnv",
@@ -59,6 +62,8 @@ _ROOMS = {
 
 def __getattr__(name: str) -> Any:
     # Environments are imported when asked for: registering them needs their names only.
+    if name in ("Family", "FamilyEnv"):
+        return getattr(import_module("accelgym.envs.family"), name)
     for suffix in ("VectorEnv", "Env", "Task"):
         room = _ROOMS.get(name.removesuffix(suffix))
         if room is not None and name.endswith(suffix):

@@ -56,10 +56,10 @@ class Family:
             if member.id in seen:
                 raise InputError(f"members {seen[member.id]} and {i} of the family are one task: {self.specs[i]}")
             seen[member.id] = i
-            if _knobs(member) != _knobs(self.tasks[0]):
+            if member.interface != self.tasks[0].interface:
                 raise InputError(
                     f"member {i} of the family, {self.specs[i]}, has other knobs than member 0: "
-                    f"{_difference(member, self.tasks[0])}"
+                    f"{_difference(member.interface, self.tasks[0].interface)}"
                 )
 
     def __len__(self) -> int:
@@ -86,10 +86,9 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
     """A family of tasks as one environment: every episode decides a design of a member drawn at its start.
 
     ## Description
-    ``task`` names the kind; ``train`` and ``test`` list specifications. Members have the same knobs, and hence the same
-    observation and action space; what tells them apart (the shape of the layer, the budget left) is in the
-    observation of their kind, padded with zeros where a member has fewer features. Their number of decisions may
-    differ.
+    ``task`` names the kind; ``train`` and ``test`` list specifications. Members have the same knobs, hence the same
+    observations and actions; what tells them apart, the shape of the layer or the budget left, is in the observation
+    of their kind. Their number of decisions may differ.
 
     ## Action space, observation space, rewards
     Those of the member's own environment.
@@ -153,9 +152,11 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
                 raise InputError(
                     f"member {i} of the family acts in {env.action_space}, member 0 in {self.action_space}"
                 )
-        self._features = max(int(np.prod(env.observation_space.shape)) for env in self._envs)
-        widest = next(env for env in self._envs if env.observation_space.shape == (self._features,))
-        self.observation_space = widest.observation_space
+            if env.observation_space != self._envs[0].observation_space:
+                raise InputError(
+                    f"member {i} of the family observes {env.observation_space}, member 0 {self._envs[0].observation_space}"
+                )
+        self.observation_space = self._envs[0].observation_space
         self._member: int | None = None
 
     @property
@@ -196,13 +197,13 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
             members = self.family.members(given.get("split", self.split))
             self._member = members[int(self.np_random.integers(len(members)))]
         obs, info = self._envs[self._member].reset()
-        return self._padded(obs), info | {"member": self._member}
+        return obs, info | {"member": self._member}
 
     def step(self, action: Any) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Makes the next decision."""
         member = self._current()
         obs, reward, terminated, truncated, info = self._envs[member].step(action)
-        return self._padded(obs), reward, terminated, truncated, info | {"member": member}
+        return obs, reward, terminated, truncated, info | {"member": member}
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """The member's masks, shape ``(actions,)``."""
@@ -222,20 +223,10 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
             raise ResetNeeded("the environment has no task before reset()")
         return self._member
 
-    def _padded(self, obs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        padded = np.zeros(self._features, dtype=np.float32)
-        padded[: obs.size] = obs
-        return padded
 
-
-def _knobs(task: Task) -> set[tuple[str, tuple[Any, ...]]]:
-    return {(p.knob, p.values) for p in task.space.parameters}
-
-
-def _difference(task: Task, other: Task) -> str:
-    mine, theirs = _knobs(task), _knobs(other)
+def _difference(mine: frozenset[Any], other: frozenset[Any]) -> str:
     return "; ".join(
-        f"{who} {', '.join(sorted({name for name, _ in knobs}))}"
-        for who, knobs in (("it alone has", mine - theirs), ("it lacks", theirs - mine))
+        f"{who} {', '.join(sorted({str(name) for name, *_ in knobs}))}"
+        for who, knobs in (("it alone has", mine - other), ("it lacks", other - mine))
         if knobs
     )

@@ -12,7 +12,16 @@ from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.files.plain import native
 from accelgym.envs.task import Task, tasks
 
-__all__ = ["ANY_TASK", "ENVIRONMENTS", "EnvironmentEntry", "environment_of", "make_task", "register_all", "task_name"]
+__all__ = [
+    "ANY_TASK",
+    "ENVIRONMENTS",
+    "FAMILY",
+    "EnvironmentEntry",
+    "environment_of",
+    "make_task",
+    "register_all",
+    "task_name",
+]
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,8 @@ ENVIRONMENTS = (
 
 ANY_TASK = "accelgym/Task-v0"
 """Id of the environment that takes any task by its name."""
+FAMILY = "accelgym/Family-v0"
+"""Id of the environment whose episodes draw one of several tasks of a kind."""
 
 
 def register_all() -> None:
@@ -86,6 +97,8 @@ def register_all() -> None:
     if ANY_TASK not in gym.registry:
         room = "accelgym.envs.any_task"
         gym.register(ANY_TASK, entry_point=f"{room}:make_env", vector_entry_point=f"{room}:make_vector_env")
+    if FAMILY not in gym.registry:
+        gym.register(FAMILY, entry_point="accelgym.envs.family:FamilyEnv")
 
 
 def task_name(name: str) -> str:

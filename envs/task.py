@@ -94,6 +94,11 @@ class Task(ABC):
         """A certified lower bound on the objective of every design, the reference's unless there is a cheaper one."""
         return self.reference().lower_bound
 
+    @property
+    def interface(self) -> frozenset[Any]:
+        """What actions mean; tasks with equal ones can be members of a family. The knobs and their values by default."""
+        return frozenset((p.knob, p.values) for p in self.space.parameters)
+
     # -- designs as sequences of decisions -------------------------------------------------------------------
 
     @property

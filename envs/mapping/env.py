@@ -183,7 +183,7 @@ class MappingEnv(LaneEnv):
     With ``one_shot=True`` there is one step with ``MultiDiscrete(task.space.nvec)``: the task's design.
 
     ## Observation space
-    ``Box(-1, 1, (size,), float32)``; ``D`` loops longer than 1, ``S`` slots, ``L`` levels, ``T`` tensors.
+    ``Box(-1, 1, (size,), float32)``; ``D`` loops of the problem, ``S`` slots, ``L`` levels, ``T`` tensors.
 
     | width | observation |
     |-------|-------------|

@@ -22,12 +22,14 @@ class Observer:
 
     def __init__(self, mapspace: Mapspace) -> None:
         self.mapspace = mapspace
-        self._active = list(mapspace.active)
-        bounds = np.array(mapspace.problem.bounds, dtype=np.float64)[self._active]
-        self._log_bounds = np.log(bounds)
+        # All dimensions, so that layers of one kind look alike; where there is nothing to place, logarithms are 0.
+        self._bounds = np.array(mapspace.problem.bounds)
+        logs = np.log(self._bounds.astype(np.float64))
+        self._log_bounds = np.where(self._bounds > 1, logs, 1.0)
         # Looked up, because the logarithm's last bit may depend on an array's layout.
         self._log = np.log(np.arange(1, max(mapspace.problem.bounds) + 1))
-        self._scale = self._log_bounds / self._log_bounds.max()
+        self._longest = max(float(logs.max()), np.log(2.0))
+        self._scale = logs / self._longest
         self._fanouts = [s for s, slot in enumerate(mapspace.architecture.slots) if slot.kind != "temporal"]
         self._sizes = [(j, len(x.words)) for j, x in enumerate(mapspace.decisions) if isinstance(x, Size)]
         self._question = self._questions()
@@ -37,8 +39,8 @@ class Observer:
     def observe(self, state: Construction) -> npt.NDArray[np.float32]:
         """Returns ``(lanes, size)`` float32 observations, all within [-1, 1]."""
         lanes = state.lanes
-        loops = self._log[state.factors[:, self._active] - 1] / self._log_bounds[:, None]
-        left = np.array(self.mapspace.problem.bounds)[self._active, None] // state.factors[:, self._active].prod(axis=0)
+        loops = self._log[state.factors - 1] / self._log_bounds[:, None]
+        left = self._bounds[:, None] // state.factors.prod(axis=0)
         parts = [
             self._question[state.position].T,
             np.repeat(self._scale[:, None], lanes, axis=1),
@@ -62,13 +64,13 @@ class Observer:
             known = chosen >= 0
             value = 1.0 - decision.digit / len(decision.dims)
             result[decision.level, chosen[known], rows[known]] = value
-        return result[:, self._active].reshape(-1, state.lanes)
+        return result.reshape(-1, state.lanes)
 
     def _questions(self) -> Floats:
         """One row per decision, and one for the end: progress and what is asked."""
         mapspace = self.mapspace
         levels, tensors = len(mapspace.architecture.levels), len(mapspace.problem.tensors)
-        kinds, dims = 3 + bool(self._sizes), len(self._active)
+        kinds, dims = 3 + bool(self._sizes), len(self._bounds)
         total = len(mapspace.decisions)
         table = np.zeros((total + 1, 1 + kinds + dims + 1 + levels + tensors))
         table[:, 0] = np.arange(total + 1) / total
@@ -81,8 +83,8 @@ class Observer:
                 case Keep(level, tensor):
                     row[[1, at_level + level, at_level + levels + tensor]] = 1.0
                 case Place(dim, prime, _, _):
-                    row[[2, at_dim + self._active.index(dim)]] = 1.0
-                    row[at_prime] = np.log(prime) / self._log_bounds.max()
+                    row[[2, at_dim + dim]] = 1.0
+                    row[at_prime] = np.log(prime) / self._longest
                 case Order(level, _, _):
                     row[[3, at_level + level]] = 1.0
         return table

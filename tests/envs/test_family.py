@@ -1,0 +1,131 @@
+"""Families: every episode is one on the member's own environment, and members are drawn as asked."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.utils.env_checker import check_env
+
+import accelgym
+from accelgym.costmodels.errors import InputError
+from accelgym.envs import Family, FamilyEnv, make_task
+
+gym.register_envs(accelgym)
+
+ASSIGNMENT = {
+    "task": "accelgym/ResourceAssignment-v0",
+    "common": {"workload": "confuciux/resnet18"},
+    "train": [{"budget": 0.1}, {"budget": 0.3}, {"budget": 0.1, "objective": "energy"}],
+    "test": [{"workload": "confuciux/vgg16", "budget": 0.2}],
+}
+LAYERS = {
+    "task": "accelgym/Mapping-v0",
+    "common": {"workload": "thistle/resnet18", "architecture": "eyeriss_thistle", "objective": "energy"},
+    "train": [{"layer": 2}, {"layer": 3}],
+    "test": [{"layer": 5}],
+}
+
+
+@pytest.fixture(params=[ASSIGNMENT, LAYERS], ids=["assignment", "mapping"])
+def env(request):
+    return gym.make("accelgym/Family-v0", disable_env_checker=True, **request.param)
+
+
+def play(env, choose):
+    rewards, steps, done = 0.0, 0, False
+    while not done:
+        obs, reward, done, _, info = env.step(int(choose(env.unwrapped.action_masks())))
+        assert env.observation_space.contains(obs)
+        rewards, steps = rewards + reward, steps + 1
+    return rewards, steps, info
+
+
+def test_gymnasium_finds_no_fault(env):
+    check_env(env.unwrapped, skip_render_check=True)
+
+
+def test_an_episode_is_that_of_the_members_own_environment(env):
+    family = env.unwrapped.family
+    for member, spec in enumerate(family.specs):
+        env.reset(options={"member": member})
+        own = gym.make("accelgym/Task-v0", task=family.name, **spec)
+        own.reset()
+        ours, theirs = (play(e, np.argmax) for e in (env, own))
+        assert ours[:2] == theirs[:2]
+        assert ours[2]["objective"] == theirs[2]["objective"]
+        assert ours[2]["member"] == member
+        assert env.unwrapped.task.id == own.unwrapped.task.id if hasattr(own.unwrapped, "task") else True
+
+
+def test_members_are_drawn_from_the_split_and_a_seed_fixes_them(env):
+    def drawn(count, **arguments):
+        first = env.reset(seed=7, **arguments)[1]["member"]
+        return [first, *(env.reset(**arguments)[1]["member"] for _ in range(count - 1))]
+
+    family = env.unwrapped.family
+    assert drawn(40) == drawn(40)
+    assert set(drawn(40)) == set(family.members("train"))
+    assert set(drawn(20, options={"split": "test"})) == set(family.members("test"))
+
+
+def test_references_are_those_of_the_members():
+    env = FamilyEnv(**ASSIGNMENT)
+    env.reset(options={"member": 3})
+    assert (
+        env.reference.value
+        == make_task("ResourceAssignment-v0", workload="confuciux/vgg16", budget=0.2).reference().value
+    )
+
+
+def test_the_specification_is_json():
+    spec = gym.make("accelgym/Family-v0", **LAYERS).spec
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(spec.to_json()))
+    assert again.unwrapped.family.specs == json.loads(json.dumps(FamilyEnv(**LAYERS).family.specs))
+
+
+def test_lanes_draw_by_themselves():
+    envs = gym.make_vec("accelgym/Family-v0", num_envs=4, **ASSIGNMENT)
+    _, infos = envs.reset(seed=0)
+    assert infos["member"].shape == (4,)
+    envs.step(np.zeros(4, dtype=np.int64))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train": []}, "at least one member"),
+        ({"train": [{"budget": 0.1}, {"budget": 0.1}]}, "members 0 and 1 of the family are one task"),
+        (
+            {"train": [{"budget": 0.1}, {"budget": 0.1, "dataflow": "mix"}]},
+            "member 1 of the family, .* has other knobs",
+        ),
+        ({"train": [{"budgets": 0.1}]}, "budgets"),
+        ({"train": "budget"}, "train is 'budget', allowed: a list"),
+        ({"split": "validation"}, "unknown split 'validation'"),
+        ({"test": [], "split": "test"}, "split 'test' of the family has no members"),
+        ({"task": "accelgym/Mappings-v0"}, "did you mean"),
+        ({"family": Family("ResourceAssignment-v0", [{}])}, "either a family, or a task"),
+    ],
+)
+def test_bad_families_are_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        FamilyEnv(**(ASSIGNMENT | changes))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"member": 4}, "option member is 4, allowed 0..3"),
+        ({"member": 1.0}, "option member is 1.0"),
+        ({"split": "all"}, "unknown split 'all'"),
+        ({"layer": 1}, "unknown option of reset 'layer'"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    env = FamilyEnv(**ASSIGNMENT)
+    with pytest.raises(InputError, match=message):
+        env.reset(options=options)
+    with pytest.raises(ResetNeeded):
+        env.step(0)
