@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.errors import unknown_name
 from accelgym.costmodels.registry import Registry
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
@@ -73,14 +73,10 @@ def make_agent(name: str, task: Task, *, seed: int, **options: Any) -> Agent:
     Raises:
         InputError: Unknown agent or option, with the nearest valid names.
     """
-    factory = agents.get(name)
-    parameters = inspect.signature(factory).parameters
+    parameters = inspect.signature(agents.get(name)).parameters
     if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
         allowed = [key for key in parameters if key not in ("task", "seed", "self")]
         for key in options:
             if key not in allowed:
                 raise unknown_name(f"option of agent {name!r}", key, allowed)
-    try:
-        return factory(task, seed=seed, **options)
-    except TypeError as error:
-        raise InputError(f"agent {name!r}: {error}") from error
+    return agents.build(name, task, seed=seed, **options)

@@ -10,29 +10,77 @@ from accelgym.agents.base import Agent, agents
 __all__ = ["SHIPPED", "register_agents"]
 
 SHIPPED = {
-    "random": "accelgym.agents.random_search:RandomSearch",
-    "uniform": "accelgym.agents.uniform:Uniform",
-    "greedy": "accelgym.agents.greedy:Greedy",
-    "optuna": "accelgym.agents.optuna_agent:OptunaAgent",
-    "ga": "accelgym.agents.genetic:GeneticAlgorithm",
-    "annealing": "accelgym.agents.annealing:SimulatedAnnealing",
-    "aco": "accelgym.agents.ant_colony:AntColony",
-    "oracle": "accelgym.agents.oracle:Oracle",
-    "random_pruned": "accelgym.agents.mapping.random_pruned:RandomPruned",
-    "gamma": "accelgym.agents.mapping.gamma:Gamma",
-    "mapping_gradient": "accelgym.agents.mapping.gradient:MappingGradient",
-    "thistle": "accelgym.agents.mapping.thistle:Thistle",
-    "ppo": "accelgym.agents.policy_gradient:PPOAgent",
-    "maskable_ppo": "accelgym.agents.policy_gradient:MaskablePPOAgent",
-    "a2c": "accelgym.agents.policy_gradient:A2CAgent",
-    "confuciux": "accelgym.agents.confuciux:ConfuciuX",
+    "random": (
+        "accelgym.agents.random_search:RandomSearch",
+        "feasible designs at random",
+    ),
+    "uniform": (
+        "accelgym.agents.uniform:Uniform",
+        "all designs that make the same choice in every group",
+    ),
+    "greedy": (
+        "accelgym.agents.greedy:Greedy",
+        "marginal allocation from probes, then iterated greedy",
+    ),
+    "optuna": (
+        "accelgym.agents.optuna_agent:OptunaAgent",
+        "Optuna's samplers: TPE, GP, CMA-ES, NSGA-II",
+    ),
+    "ga": (
+        "accelgym.agents.genetic:GeneticAlgorithm",
+        "genetic algorithm over groups",
+    ),
+    "annealing": (
+        "accelgym.agents.annealing:SimulatedAnnealing",
+        "simulated annealing in parallel chains",
+    ),
+    "aco": (
+        "accelgym.agents.ant_colony:AntColony",
+        "ant colony with a pheromone per value",
+    ),
+    "oracle": (
+        "accelgym.agents.oracle:Oracle",
+        "the task's reference, then its neighbours",
+    ),
+    "random_pruned": (
+        "accelgym.agents.mapping.random_pruned:RandomPruned",
+        "random mappings without equivalent ones, as timeloop-mapper",
+    ),
+    "gamma": (
+        "accelgym.agents.mapping.gamma:Gamma",
+        "GAMMA's genetic algorithm over mappings",
+    ),
+    "mapping_gradient": (
+        "accelgym.agents.mapping.gradient:MappingGradient",
+        "gradient descent on relaxed tile sizes",
+    ),
+    "thistle": (
+        "accelgym.agents.mapping.thistle:Thistle",
+        "geometric programs per permutation class, rounded",
+    ),
+    "ppo": (
+        "accelgym.agents.policy_gradient:PPOAgent",
+        "proximal policy optimisation (Stable-Baselines3)",
+    ),
+    "maskable_ppo": (
+        "accelgym.agents.policy_gradient:MaskablePPOAgent",
+        "PPO that honours the task's masks",
+    ),
+    "a2c": (
+        "accelgym.agents.policy_gradient:A2CAgent",
+        "advantage actor-critic (Stable-Baselines3)",
+    ),
+    "confuciux": (
+        "accelgym.agents.confuciux:ConfuciuX",
+        "REINFORCE, then a local genetic algorithm (MICRO 2020)",
+    ),
 }
-"""Name to ``module:class``."""
+"""Name to ``module:class`` and a summary."""
 
 
 def register_agents() -> None:
     """Adds the shipped agents to the registry; safe to call twice."""
-    for name, path in SHIPPED.items():
+    for name, (path, _) in SHIPPED.items():
         if name not in agents:
             agents.register(name, _Lazy(path))
 

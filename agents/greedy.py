@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.agents.base import Agent
-from accelgym.agents.layout import Layout
 from accelgym.agents.options import require
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.solvers import allocate_greedily
+from accelgym.envs.layout import Layout
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -66,7 +66,7 @@ class Greedy(Agent):
     def ask(self, count: int) -> Designs:
         if self._probes is None:
             # The last evaluation is kept for the allocation.
-            self._probes = self._layout.constants(self.rng, max(1, count - 1))
+            self._probes = self.task.constant_designs(self.rng, max(1, count - 1))
             return self._probes
         assert self._table is not None
         choice = self._table.allocate() if not self._seen else self._improve(self._table)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.agents.layout import Layout
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.envs.layout import Layout
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Task
 

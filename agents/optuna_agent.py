@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from accelgym.agents.base import Agent
-from accelgym.agents.layout import Layout
 from accelgym.agents.options import require
 from accelgym.costmodels.errors import MissingExtraError, unknown_name
 from accelgym.envs.space import Designs
@@ -105,7 +104,7 @@ class OptunaAgent(Agent):
         self._trial = None
 
     def _start(self) -> Designs:
-        constants = Layout(self.task.space).constants(self.rng, _MOST_CONSTANTS)
+        constants = self.task.constant_designs(self.rng, _MOST_CONSTANTS)
         fits = (self.task.repair(constants, self.rng) == constants).all(axis=1)
         constants = self.rng.permutation(constants[fits])[: self.startup // 2]
         return np.concatenate((constants, self.task.sample_feasible(self.rng, self.startup - len(constants))))

@@ -7,7 +7,6 @@ from typing import ClassVar
 import numpy as np
 
 from accelgym.agents.base import Agent
-from accelgym.agents.layout import Layout
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -30,14 +29,13 @@ class Uniform(Agent):
 
     def __init__(self, task: Task, *, seed: int) -> None:
         super().__init__(task, seed=seed)
-        self._layout = Layout(task.space)
         self._done = False
 
     def ask(self, count: int) -> Designs:
         if self._done:
             return np.zeros((0, len(self.task.space)), dtype=np.int64)
         self._done = True
-        return self._layout.constants(self.rng, count)
+        return self.task.constant_designs(self.rng, count)
 
     def tell(self, designs: Designs, outcome: Outcome) -> None:
         """Learns nothing."""

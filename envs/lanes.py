@@ -10,10 +10,11 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, shown
 
 __all__ = ["LaneEnv", "LaneVectorEnv"]
 
@@ -38,6 +39,10 @@ class LaneVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         "render_fps": 4,
         "autoreset_mode": AutoresetMode.SAME_STEP,
     }
+    task: Any
+    """The task that the lanes search."""
+    progress_column: int = 0
+    """Column of the observation that holds the number of decisions made, over that of a design."""
 
     def check_arguments(
         self, num_envs: int, task: object | None, render_mode: str | None, arguments: Mapping[str, Any]
@@ -52,7 +57,8 @@ class LaneVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         if task is not None and arguments:
             raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
         if render_mode not in (None, *self.metadata["render_modes"]):
-            raise InputError(f"render_mode is {render_mode!r}, allowed ansi, rgb_array or None")
+            allowed = ", ".join(self.metadata["render_modes"])
+            raise InputError(f"render_mode is {render_mode!r}, allowed {allowed} or None")
         self.num_envs, self.render_mode = num_envs, render_mode
 
     def set_spaces(self, features: int, action_space: spaces.Space[Any]) -> None:
@@ -62,16 +68,17 @@ class LaneVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
-    def check_actions(self, actions: Ints, choices: int) -> Ints:
+    def check_actions(self, actions: Any, choices: int) -> Ints:
         """Returns the actions as int64.
 
         Raises:
-            InputError: Not one integer below ``choices`` per lane.
+            InputError: Not one integer below ``choices`` per lane; numbers with a fraction and texts are none.
         """
-        actions = np.asarray(actions, dtype=np.int64)
-        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= choices:
-            raise InputError(f"actions must be {self.num_envs} integers in 0..{choices - 1}, got {actions!r}")
-        return actions
+        array = np.asarray(actions)
+        fits = array.shape == (self.num_envs,) and np.issubdtype(array.dtype, np.integer)
+        if not fits or array.min() < 0 or array.max() >= choices:
+            raise InputError(f"actions must be {self.num_envs} integers in 0..{choices - 1}, got {shown(actions)}")
+        return array.astype(np.int64)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -81,9 +88,11 @@ class LaneVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         The environment is deterministic; ``seed`` only seeds ``np_random``.
         """
         super().reset(seed=seed if isinstance(seed, int) else None)
-        mask = (options or {}).get("reset_mask")
         everywhere = np.ones(self.num_envs, dtype=bool)
-        self._begin(everywhere if mask is None else np.asarray(mask, dtype=bool))
+        mask = np.asarray((options or {}).get("reset_mask", everywhere))
+        if mask.shape != (self.num_envs,) or mask.dtype != bool:
+            raise InputError(f"options['reset_mask'] is {shown(mask)}, allowed {self.num_envs} bools")
+        self._begin(mask)
         return self._observe(), self._infos(everywhere)
 
     def end_step(self, rewards: Floats, terminated: Bools) -> Step:
@@ -147,6 +156,9 @@ class LaneEnv(gym.Env[Obs, np.int64]):
 
     def __init__(self, lane: LaneVectorEnv) -> None:
         self._lane = lane
+        self.task = lane.task
+        self._frame: Ints | None = None
+        self._last: tuple[Obs, float, bool, bool, dict[str, Any]] | None = None
         self.render_mode = lane.render_mode
         self.observation_space = lane.single_observation_space
         self.action_space = lane.single_action_space
@@ -155,14 +167,33 @@ class LaneEnv(gym.Env[Obs, np.int64]):
         """Starts an episode."""
         super().reset(seed=seed)
         obs, infos = self._lane.reset(seed=seed)
+        self._last = None
         return obs[0], self._take(infos)
 
     def step(self, action: np.int64 | Ints) -> tuple[Obs, float, bool, bool, dict[str, Any]]:
-        """Makes the next decision."""
+        """Makes the next decision.
+
+        After the end of an episode nothing happens: a warning, and the last observation again with a reward of 0.
+
+        Raises:
+            InputError: The action is no integer of the action space.
+            ResetNeeded: No episode has begun.
+        """
+        if self._frame is None:
+            raise ResetNeeded("call reset() before step()")
+        if self._last is not None:
+            gym.logger.warn(
+                "You are calling 'step()' even though this environment has already returned terminated = True. You "
+                "should always call 'reset()' once you receive 'terminated = True' -- any further steps are undefined "
+                "behavior."
+            )
+            return self._last
         obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
         ended = bool(terminated[0])
         info = self._take(infos["final_info"] if ended else infos)
         last = infos["final_obs"][0] if ended else obs[0]
+        if ended:
+            self._last = last, 0.0, True, False, info
         return last, float(rewards[0]), ended, bool(truncated[0]), info
 
     def action_masks(self) -> Bools:
@@ -170,15 +201,24 @@ class LaneEnv(gym.Env[Obs, np.int64]):
         return np.asarray(self._lane.action_masks()[0])
 
     def render(self) -> Any:
-        """Returns the design so far as text or as an RGB array, or ``None`` without a render mode."""
+        """Returns the design so far as text or as an RGB array, or ``None`` without a render mode.
+
+        Raises:
+            ResetNeeded: No episode has begun.
+        """
+        if self._frame is None:
+            raise ResetNeeded("call reset() before render()")
         return None if self.render_mode is None else self._lane.paint(self._frame)
 
     def _take(self, infos: Infos) -> dict[str, Any]:
         """The info of the lane; remembers its design, which the lane forgets when it begins anew."""
-        info = {key: _scalar(values[0]) for key, values in infos.items() if not key.startswith(("_", "final_"))}
+        info = {key: _plain(values[0]) for key, values in infos.items() if not key.startswith(("_", "final_"))}
         self._frame = info["design"]
         return info
 
 
-def _scalar(value: Any) -> Any:
-    return np.str_(value) if isinstance(value, str) else value.copy()
+def _plain(value: Any) -> Any:
+    """A row of the info as ``bool``, ``int``, ``float``, ``str``, or a copy of an array."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return value.item() if isinstance(value, np.generic) else value

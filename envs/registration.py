@@ -8,9 +8,10 @@ from typing import Any
 
 import gymnasium as gym
 
+from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.envs.task import Task, tasks
 
-__all__ = ["ENVIRONMENTS", "EnvironmentEntry", "make_task", "register_all"]
+__all__ = ["ANY_TASK", "ENVIRONMENTS", "EnvironmentEntry", "environment_of", "make_task", "register_all", "task_name"]
 
 
 @dataclass(frozen=True)
@@ -70,25 +71,60 @@ ENVIRONMENTS = (
 )
 
 
+ANY_TASK = "accelgym/Task-v0"
+"""Id of the environment that takes any task by its name."""
+
+
 def register_all() -> None:
     """Registers every environment with Gymnasium; safe to call twice."""
     for entry in ENVIRONMENTS:
         if entry.id not in gym.registry:
             gym.register(entry.id, entry_point=entry.entry_point, vector_entry_point=entry.vector_entry_point)
-        if entry.id not in tasks:
+        if not tasks.is_registered(entry.id):
             tasks.register(entry.id, entry.build_task)
+    if ANY_TASK not in gym.registry:
+        room = "accelgym.envs.any_task"
+        gym.register(ANY_TASK, entry_point=f"{room}:make_env", vector_entry_point=f"{room}:make_vector_env")
+
+
+def task_name(name: str) -> str:
+    """Returns the registered name of a task; the namespace ``accelgym/`` may be left out.
+
+    Raises:
+        InputError: No such task.
+    """
+    register_all()
+    for candidate in (name, f"accelgym/{name}"):
+        if candidate in tasks:
+            return candidate
+    raise unknown_name("task", name, tasks.names())
+
+
+def environment_of(name: str) -> EnvironmentEntry | None:
+    """Returns the environment of a task that has one of its own.
+
+    Raises:
+        InputError: No such task.
+    """
+    found = task_name(name)
+    return next((entry for entry in ENVIRONMENTS if entry.id == found), None)
 
 
 def make_task(env_id: str, **arguments: Any) -> Task:
-    """Builds the task behind an environment id.
+    """Builds a task by its name.
 
     Args:
-        env_id: For example ``"accelgym/ResourceAssignment-v0"``; the namespace may be left out.
+        env_id: Name of a task: that of its environment, for example ``"accelgym/ResourceAssignment-v0"`` (the
+            namespace may be left out), or the one under which a plug-in registers it. ``accelgym/Task-v0`` takes the
+            name as argument ``task``.
         **arguments: The task's specification.
 
     Raises:
-        InputError: Unknown id, or a bad argument.
+        InputError: Unknown name, or a bad argument.
     """
-    register_all()
-    name = env_id if "/" in env_id else f"accelgym/{env_id}"
-    return tasks.get(name)(**arguments)
+    if env_id in (ANY_TASK, ANY_TASK.split("/")[1]):
+        given = arguments.pop("task", None)
+        if not isinstance(given, str):
+            raise InputError(f"{ANY_TASK} needs the argument task, the name of a registered task, not {given!r}")
+        env_id = given
+    return tasks.build(task_name(env_id), **arguments)

@@ -27,10 +27,16 @@ class Parameter:
     values: tuple[Any, ...]
     ordered: bool = True
     """Whether neighbouring values are alike (a number of PEs) or not (a dataflow)."""
+    group: str = ""
+    """Layer or component that it configures; its own name by default."""
+    knob: str = ""
+    """What it sets there, the same for all groups that have it; its own name by default."""
 
     def __post_init__(self) -> None:
         if not self.values:
             raise InputError(f"parameter {self.name!r} has no values")
+        for field in ("group", "knob"):
+            object.__setattr__(self, field, getattr(self, field) or self.name)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,20 @@ class Space:
     """The product of its parameters. Every agent, env and solver searches the same one."""
 
     parameters: tuple[Parameter, ...]
+
+    def __post_init__(self) -> None:
+        names: set[str] = set()
+        roles: set[tuple[str, str]] = set()
+        for p in self.parameters:
+            if p.name in names:
+                raise InputError(f"two parameters have the name {p.name!r}")
+            if (p.group, p.knob) in roles:
+                raise InputError(
+                    f"parameter {p.name!r}: group {p.group!r} has the knob {p.knob!r} already; each layer or component "
+                    "needs a group of its own"
+                )
+            names.add(p.name)
+            roles.add((p.group, p.knob))
 
     @cached_property
     def nvec(self) -> npt.NDArray[np.int64]:

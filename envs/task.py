@@ -8,14 +8,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.registry import Registry
+from accelgym.envs.feasible import draw_feasible, relink, single_changes
+from accelgym.envs.layout import Layout
 from accelgym.envs.space import Designs, Space
+
+if TYPE_CHECKING:
+    from gymnasium.vector import VectorEnv
 
 __all__ = ["Audit", "Outcome", "Task", "tasks"]
 
@@ -72,12 +79,21 @@ class Audit:
 
 
 class Task(ABC):
-    """A workload, a space, a cost model, constraints and an objective: stateless and deterministic."""
+    """A workload, a space, a cost model, constraints and an objective: stateless and deterministic.
+
+    A subclass states :attr:`space`, :meth:`describe`, :meth:`evaluate` and :meth:`reference`. Everything else has a
+    default that holds where designs are built parameter by parameter and any value may follow any other. A task that
+    knows what fits before it is evaluated says so in :meth:`fits` and :meth:`masks`; one whose decisions are not its
+    parameters overrides :attr:`action_sizes`, :meth:`actions` and :meth:`designs` together.
+    """
+
+    lanes: ClassVar[str] = "accelgym.envs.any_task:AnyTaskVectorEnv"
+    """Module and class of the lanes; imported when they are asked for."""
 
     @property
-    @abstractmethod
     def env_id(self) -> str:
         """Gymnasium id of the env that wraps this kind of task."""
+        return "accelgym/Task-v0"
 
     @property
     @abstractmethod
@@ -103,17 +119,113 @@ class Task(ABC):
     def reference(self) -> Certificate:
         """Returns the optimum, or the best known design with a certified lower bound."""
 
-    @abstractmethod
     def audit(self, *, seed: int = 0) -> Audit:
-        """Measures the landscape."""
+        """Measures the landscape.
 
-    @abstractmethod
+        Raises:
+            InputError: This kind of task has no audit.
+        """
+        raise InputError(f"tasks of kind {type(self).__name__} have no audit")
+
+    @property
+    def bound(self) -> float:
+        """A certified lower bound on the objective of every design, the reference's unless there is a cheaper one."""
+        return self.reference().lower_bound
+
+    # -- designs as sequences of decisions -------------------------------------------------------------------
+
+    @property
+    def action_sizes(self) -> npt.NDArray[np.int64]:
+        """Number of actions of each decision, shape ``(decisions,)``; one decision per parameter by default."""
+        return self.space.nvec
+
+    @property
+    def num_actions(self) -> int:
+        """Number of actions of the widest decision: what a flat action space has."""
+        return int(self.action_sizes.max())
+
+    @property
+    def action_factors(self) -> tuple[int, ...]:
+        """Sizes of the choices that an action combines, the last varying fastest; their product is the action space."""
+        return (self.num_actions,)
+
+    def actions(self, designs: Designs) -> npt.NDArray[np.int64]:
+        """Returns the decisions that make the designs, shape ``(n, decisions)``; inverse of :meth:`designs`."""
+        return self.space.check(designs)
+
+    def designs(self, actions: npt.NDArray[np.int64]) -> Designs:
+        """Returns what sequences of decisions make, shape ``(n, parameters)``.
+
+        Args:
+            actions: Each below its entry of :attr:`action_sizes`, shape ``(n, decisions)``.
+        """
+        return self.space.check(actions)
+
+    def masks(self, actions: npt.NDArray[np.int64], position: int) -> npt.NDArray[np.bool_]:
+        """Returns which actions may come next, shape ``(n, num_actions)``; all that exist by default.
+
+        An override is sound (every allowed prefix has a feasible completion) and tight (every feasible design, or an
+        equivalent one, is reachable). A prefix that has no such completion gets the actions that exist.
+
+        Args:
+            actions: Decisions made so far; the columns from ``position`` on are not read.
+            position: Their number.
+        """
+        return np.tile(np.arange(self.num_actions) < self.action_sizes[position], (len(actions), 1))
+
+    def vector_env(self, num_envs: int, *, render_mode: str | None = None) -> VectorEnv[Any, Any, Any]:
+        """Returns lanes in which an episode decides one design; see :class:`~accelgym.envs.lanes.LaneVectorEnv`."""
+        module, name = self.lanes.split(":")
+        built: VectorEnv[Any, Any, Any] = getattr(import_module(module), name)(
+            num_envs, task=self, render_mode=render_mode
+        )
+        return built
+
+    # -- feasible designs, without spending evaluations ------------------------------------------------------
+
+    def fits(self, designs: Designs) -> npt.NDArray[np.bool_]:
+        """Returns which designs are feasible, shape ``(n,)``: knowledge that costs no evaluation of the budget."""
+        return self.evaluate(designs).feasible
+
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
-        """Draws random feasible designs, shape ``(count, parameters)``."""
+        """Draws random feasible designs, shape ``(count, parameters)``.
 
-    @abstractmethod
+        Raises:
+            InputError: Hardly any design that :meth:`masks` lets through fits.
+        """
+        return draw_feasible(self, rng, count)
+
     def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
         """Returns feasible designs near the given ones; feasible rows come back unchanged."""
+        result = self.space.check(designs).copy()
+        poor = np.flatnonzero(~self.fits(result))
+        result[poor] = relink(self, result[poor], rng)
+        return result
+
+    def neighbours(self, design: Designs) -> Designs:
+        """Returns the feasible designs that differ in one parameter, shape ``(n, parameters)``.
+
+        Args:
+            design: Value indices, shape ``(parameters,)``.
+        """
+        near = single_changes(self.space, design)
+        return near[self.fits(near)]
+
+    def constant_designs(self, rng: np.random.Generator, most: int) -> Designs:
+        """Returns designs that make the same choice in every group, feasible or not, shape ``(n, parameters)``.
+
+        Args:
+            rng: Draws which ones when there are more than ``most``.
+            most: Limit of their number.
+        """
+        return self.layout.constants(rng, most)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Groups and knobs of the space."""
+        return Layout(self.space)
+
+    # -- what else there is to tell --------------------------------------------------------------------------
 
     def artifacts(self, design: Designs) -> dict[str, str]:
         """Returns a design in other tools' formats: texts by file name; none by default.
@@ -150,4 +262,4 @@ class Task(ABC):
 
 
 tasks: Registry[Task] = Registry("task", "accelgym.tasks")
-"""Task factories by env id; a factory takes the task's specification as keyword arguments."""
+"""Task factories by name; a factory takes the task's specification as keyword arguments."""

@@ -13,7 +13,7 @@ import numpy as np
 from accelgym.agents import make_agent
 from accelgym.costmodels.errors import AccelGymError, InputError
 from accelgym.costmodels.workloads.yaml_source import YamlSource
-from accelgym.envs.registration import make_task
+from accelgym.envs.registration import make_task, task_name
 from accelgym.envs.task import Task
 from accelgym.experiments.config import AgentEntry, BenchConfig
 
@@ -70,7 +70,7 @@ def plan_tasks(config: BenchConfig, source: YamlSource | None = None) -> list[Pl
             if task.id in seen:
                 raise _located(source, ("tasks", index), f"the task {arguments} stands in the config twice")
             seen.add(task.id)
-            built.append((task.env_id, arguments, task, time.process_time() - start))
+            built.append((task_name(entry.env), arguments, task, time.process_time() - start))
     titles = _titles([(env, arguments) for env, arguments, _, _ in built])
     return [PlannedTask(t, env, args, title, cpu) for (env, args, t, cpu), title in zip(built, titles, strict=True)]
 
@@ -115,7 +115,10 @@ def task_record(planned: PlannedTask) -> dict[str, Any]:
         "env": planned.env,
         "arguments": planned.arguments,
         "description": task.describe(),
-        "parameters": [{"name": p.name, "values": list(p.values), "ordered": p.ordered} for p in task.space.parameters],
+        "parameters": [
+            {"name": p.name, "values": list(p.values), "ordered": p.ordered, "group": p.group, "knob": p.knob}
+            for p in task.space.parameters
+        ],
         "reference": reference.to_json(),
         "reference_design": design_details(task, reference.design),
         "audit": audit,

@@ -1,18 +1,19 @@
-"""``accelgym envs`` and ``accelgym workloads``: what there is."""
+"""``accelgym envs``, ``agents`` and ``workloads``: what there is."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE
+from rich.markup import escape
 from rich.table import Column, Table
 
 from accelgym.cli.console import out, print_json
 from accelgym.cli.settings import JsonOption
-from accelgym.costmodels.errors import unknown_name
 
 __all__ = ["COMMANDS"]
 
@@ -21,22 +22,58 @@ def envs(
     name: Annotated[str | None, typer.Argument(help="Show this environment's page.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lists the environments, or shows the page of one."""
-    from accelgym.envs.registration import ENVIRONMENTS
+    """Lists the environments and the tasks of plug-ins, or shows the page of one."""
+    from accelgym.envs.registration import ANY_TASK, ENVIRONMENTS, environment_of, task_name
+    from accelgym.envs.task import tasks
 
+    own = {entry.id: entry.summary for entry in ENVIRONMENTS} | {ANY_TASK: "any task by its name: --set task=NAME"}
     if name is not None:
-        found = {entry.id: entry for entry in ENVIRONMENTS} | {e.id.split("/")[1]: e for e in ENVIRONMENTS}
-        if name not in found:
-            raise unknown_name("env", name, [entry.id for entry in ENVIRONMENTS])
-        module, cls = found[name].entry_point.split(":")
-        out.print(inspect.getdoc(getattr(import_module(module), cls)), markup=False, highlight=False)
+        if name in (ANY_TASK, ANY_TASK.split("/")[1]):
+            shown = import_module("accelgym.envs.any_task").AnyTaskEnv
+        elif entry := environment_of(name):
+            module, cls = entry.entry_point.split(":")
+            shown = getattr(import_module(module), cls)
+        else:
+            shown = tasks.get(task_name(name))
+        out.print(inspect.getdoc(shown), markup=False, highlight=False)
         return
+    found = own | {plugin: _summary(tasks.get, plugin) for plugin in tasks.names() if plugin not in own}
+    _list("id", found, as_json)
+
+
+def agents(
+    name: Annotated[str | None, typer.Argument(help="Show what this agent does, and its options.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Lists the agents, those of plug-ins too, or shows the page of one."""
+    from accelgym.agents.base import agents as registry
+    from accelgym.agents.catalogue import SHIPPED, register_agents
+
+    register_agents()
+    if name is not None:
+        factory = registry.get(name)
+        out.print(inspect.getdoc(getattr(factory, "cls", factory)), markup=False, highlight=False)
+        return
+    own = {shipped: summary for shipped, (_, summary) in SHIPPED.items()}
+    found = {known: own.get(known) or _summary(registry.get, known) for known in registry.names()}
+    _list("name", found, as_json)
+
+
+def _summary(get: Callable[[str], Any], name: str) -> str:
+    """First line of a plug-in's documentation; one that cannot be imported does not hide the others."""
+    try:
+        return (inspect.getdoc(get(name)) or "").partition("\n")[0]
+    except Exception as error:
+        return f"cannot be imported: {type(error).__name__}: {error}"
+
+
+def _list(key: str, found: dict[str, str], as_json: bool) -> None:
     if as_json:
-        print_json([{"id": entry.id, "summary": entry.summary} for entry in ENVIRONMENTS])
+        print_json([{key: name, "summary": summary} for name, summary in found.items()])
         return
-    table = Table("id", "what")
-    for entry in ENVIRONMENTS:
-        table.add_row(entry.id, entry.summary)
+    table = Table(Column(key, no_wrap=True), "what")
+    for name, summary in found.items():
+        table.add_row(escape(name), escape(summary))
     out.print(table)
 
 
@@ -48,14 +85,14 @@ def workloads(
     from accelgym.costmodels.workloads import get_workload, load_workload, workload_names
 
     if name is None:
-        rows = [get_workload(n) for n in workload_names()]
+        rows = [(n, get_workload(n)) for n in workload_names()]
         if as_json:
-            print_json([{"name": w.name, "layers": len(w.layers), "macs": w.macs} for w in rows])
+            print_json([{"name": n, "layers": len(w.layers), "macs": w.macs} for n, w in rows])
             return
         table = Table(Column("name", no_wrap=True), "compute", "layers", "MACs", "parameters", box=SIMPLE)
-        for w in rows:
+        for n, w in rows:
             counts = (str(len(w.compute_layers)), str(len(w.layers)), f"{w.macs:.4g}", f"{w.parameters:.4g}")
-            table.add_row(w.name, *counts)
+            table.add_row(escape(n), *counts)
         out.print(table)
         return
     workload = load_workload(name)
@@ -84,4 +121,4 @@ def workloads(
     out.print(table)
 
 
-COMMANDS = (envs, workloads)
+COMMANDS = (envs, agents, workloads)

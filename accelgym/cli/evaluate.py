@@ -83,10 +83,7 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
         if choices.get(name):
             given = choices[name][0] if name == "config" else choices[name]
             raise InputError(f"--{name} {given}: an option of {owner}, not of {model!r}")
-    try:
-        built = cost_models.get(model)(**choices)
-    except TypeError as error:
-        raise InputError(f"model {model!r}: {error}") from error
+    built = cost_models.build(model, **choices)
     rows, designs = read_designs(source)
     costs = built.evaluate(designs)
     write_costs(target, rows, costs)

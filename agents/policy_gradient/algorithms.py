@@ -27,7 +27,7 @@ class PPOAgent(PolicyGradientAgent):
     budget 0.1) at 20,000 evaluations, two seeds; nothing else was looked at but ``confuciux/vgg16`` for the entropy.
 
     Args:
-        task: A resource-assignment task.
+        task: The task to search.
         seed: Seed of the weights, the samples and the minibatches.
         lanes: Most designs per ask.
         updates: Number of asks to make of the budget, unless that takes more than ``lanes`` designs each.
@@ -96,12 +96,10 @@ class MaskablePPOAgent(PPOAgent):
     """PPO with invalid-action masking (Huang and Ontanon, 2022), sb3-contrib.
 
     The environment's mask closes the options after which no completion fits the budget or the memories, so that every
-    design is feasible. That also makes it the one of these agents that searches mappings and accelerators. Otherwise
-    as :class:`PPOAgent`, arguments included.
+    design is feasible where the task's masks are sound. Otherwise as :class:`PPOAgent`, arguments included.
     """
 
     name: ClassVar[str] = "maskable_ppo"
-    _masked: ClassVar[bool] = True
     _algorithm: ClassVar[type[Any]] = MaskablePPO
     _policy: ClassVar[type[Any]] = MaskableSlotPolicy
     _buffer: ClassVar[type[Any]] = MaskableSlotBuffer
@@ -114,7 +112,7 @@ class A2CAgent(PolicyGradientAgent):
     :class:`PPOAgent`.
 
     Args:
-        task: A resource-assignment task.
+        task: The task to search.
         seed: Seed of the weights and the samples.
         lanes: Most designs per ask.
         updates: Number of asks to make of the budget, unless that takes more than ``lanes`` designs each.

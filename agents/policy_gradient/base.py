@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback, CallbackList
@@ -11,7 +11,6 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from accelgym.agents.base import Agent
-from accelgym.agents.policy_gradient.episodes import episodes_of
 from accelgym.agents.policy_gradient.networks import SlotFeatures
 from accelgym.agents.private_stream import PrivateStream
 from accelgym.costmodels.errors import InputError
@@ -33,7 +32,7 @@ class PolicyGradientAgent(Agent):
     evaluations that the first :meth:`ask` is told are left.
 
     Args:
-        task: A task whose episodes :func:`~accelgym.agents.policy_gradient.episodes.episodes_of` knows.
+        task: A task; its lanes are :meth:`~accelgym.envs.Task.vector_env`.
         seed: Seed of the weights, the samples and the minibatches.
         lanes: Most designs per :meth:`ask`.
         updates: Number of asks to make of the budget, unless that takes more than ``lanes`` designs each.
@@ -44,10 +43,8 @@ class PolicyGradientAgent(Agent):
         width: Hidden units.
 
     Raises:
-        InputError: Another kind of task, or a bad option.
+        InputError: A bad option.
     """
-
-    _masked: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -63,7 +60,7 @@ class PolicyGradientAgent(Agent):
         width: int,
     ) -> None:
         super().__init__(task, seed=seed)
-        self._episodes = episodes_of(task, self.name, masked=self._masked)
+        self._steps = len(task.action_sizes)
         counts = {"lanes": lanes, "updates": updates, "minibatches": minibatches, "width": width}
         for key, value in counts.items():
             if value < 1:
@@ -72,7 +69,7 @@ class PolicyGradientAgent(Agent):
             raise InputError(f"option 'gae_lambda' of agent {self.name!r} is {gae_lambda}, allowed 0 to 1")
         self._lanes, self._updates, self._minibatches = lanes, updates, minibatches
         self._learning_rate = learning_rate
-        self._entropy = entropy / self._episodes.steps
+        self._entropy = entropy / self._steps
         self._gae_lambda, self._width = gae_lambda, width
         self._randomness = PrivateStream(seed)
         # SB3's classes, and the subclasses here, are typed differently for masked and unmasked algorithms.
@@ -100,12 +97,15 @@ class PolicyGradientAgent(Agent):
             model._current_progress_remaining = count / self._budget
             model.ent_coef = self._entropy * count / self._budget
             model.collect_rollouts(model.env, self._callback, model.rollout_buffer, model.n_steps)
-        choices = model.rollout_buffer.actions[:, :, 0].T.astype(np.int64)
-        return self._episodes.designs(choices)
+        # What was decided, which is not what was asked for where an action did not exist.
+        decided = np.array([info["design"] for info in self._callback.locals["infos"]], dtype=np.int64)
+        return self.task.designs(decided)
 
     def tell(self, designs: Designs, outcome: Outcome) -> None:
-        seen = np.array([info["objective"] for info in self._callback.locals["infos"]])
-        if not np.allclose(seen[outcome.valid], outcome.objective[outcome.valid], rtol=1e-9):
+        infos = self._callback.locals["infos"]
+        seen = np.array([info["objective"] for info in infos])
+        good = np.array([info["feasible"] for info in infos], dtype=bool)
+        if not np.allclose(seen[good], outcome.objective[good], rtol=1e-9):
             raise InputError(f"agent {self.name!r} was told outcomes that are not those of its task")
         with self._randomness.active():
             self._model.train()
@@ -113,12 +113,13 @@ class PolicyGradientAgent(Agent):
     def _start(self, count: int) -> None:
         lanes = min(self._lanes, max(_LEAST_LANES, count // self._updates))
         lanes = max(1, min(count, lanes - lanes % self._minibatches))
-        episodes, rate = self._episodes, self._learning_rate
+        steps, rate = self._steps, self._learning_rate
         self._budget = count
+        env = self._make_env(lanes)
         self._model = self._build(
-            self._make_env(lanes),
+            env,
             learning_rate=lambda left: rate * left,
-            n_steps=episodes.steps,
+            n_steps=steps,
             gamma=1.0,
             gae_lambda=self._gae_lambda,
             policy_kwargs={
@@ -126,16 +127,16 @@ class PolicyGradientAgent(Agent):
                 "share_features_extractor": False,
                 "features_extractor_class": SlotFeatures,
                 "features_extractor_kwargs": {
-                    "slots": episodes.steps,
-                    "position": episodes.position,
+                    "slots": steps,
+                    "position": env.env.progress_column,
                     "width": self._width,
                 },
-                "knobs": episodes.knobs,
+                "knobs": self.task.action_factors,
             },
             device="cpu",
         )
         self._model.set_logger(Logger(folder=None, output_formats=[]))
-        _, self._callback = self._model._setup_learn(count * episodes.steps, self._callback)
+        _, self._callback = self._model._setup_learn(count * steps, self._callback)
 
     def _shrink(self, lanes: int) -> None:
         """Makes the rollout smaller: the last of a budget may have room for fewer designs."""
@@ -156,4 +157,4 @@ class PolicyGradientAgent(Agent):
         )
 
     def _make_env(self, lanes: int) -> Sb3VecEnv:
-        return Sb3VecEnv(self._episodes.build(lanes))
+        return Sb3VecEnv(self.task.vector_env(lanes))

@@ -19,7 +19,17 @@ from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.systolic.max_plus import NEVER, apply, power, product
 from accelgym.costmodels.systolic.tiling import TileTerms
 
-__all__ = ["OUTPUT_LATENCY", "State", "TileRole", "iterate", "layer_cycles", "layer_cycles_by_iteration", "tile_step"]
+__all__ = [
+    "OUTPUT_LATENCY",
+    "START",
+    "State",
+    "TileRole",
+    "iterate",
+    "layer_cycles",
+    "layer_cycles_by_iteration",
+    "tile_role",
+    "tile_step",
+]
 
 OUTPUT_LATENCY = 2
 """From the last cycle a drained word is read to its last beat on the output port: buffer and output register."""
@@ -45,7 +55,8 @@ class State:
 
 
 _SIZE = len(fields(State))
-_START = (NEVER, 0, 0, 0, 0, 0, 0, 0, 0)
+START = (NEVER, 0, 0, 0, 0, 0, 0, 0, 0)
+"""The state before the first tile."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,7 @@ def tile_step(state: State, terms: TileTerms, role: TileRole) -> State:
     )
 
 
-def _role(terms: TileTerms, first: Array, last: Array) -> TileRole:
+def tile_role(terms: TileTerms, first: Array, last: Array) -> TileRole:
     """Returns what the first, a middle or the last tile of a group does."""
     holds_weights = terms.holds_weights
     holds_input = ~terms.reduces & ~holds_weights
@@ -147,7 +158,7 @@ def _matrix(terms: TileTerms, first: Array, last: Array) -> Array:
         form = xp.concatenate([form] * _SIZE, -1)
         form[..., i] = 0
         forms.append(form)
-    matrix = _stack(tile_step(State(*forms), wide, _role(wide, first, last)), -2)
+    matrix = _stack(tile_step(State(*forms), wide, tile_role(wide, first, last)), -2)
     return xp.where(matrix < NEVER // 2, NEVER, matrix)
 
 
@@ -165,7 +176,7 @@ def layer_cycles(terms: TileTerms) -> Array:
     middles = xp.maximum(terms.inner - 2, terms.inner * 0)
     body = product(_matrix(terms, no, yes), product(power(_matrix(terms, no, no), middles), _matrix(terms, yes, no)))
     group = xp.where((terms.inner == 1)[..., None, None], _matrix(terms, yes, yes), body)
-    start = xp.stack([terms.stream * 0 + value for value in _START], -1)
+    start = xp.stack([terms.stream * 0 + value for value in START], -1)
     end = apply(power(group, terms.outer), start)
     return end[..., _SIZE - 2] + OUTPUT_LATENCY
 
@@ -177,11 +188,11 @@ def iterate(terms: TileTerms) -> Iterator[tuple[TileRole, State]]:
         terms: Terms of one tiling, shape ``()``.
     """
     xp = array_namespace(terms.stream)
-    state = State(*(xp.asarray(value) for value in _START))
+    state = State(*(xp.asarray(value) for value in START))
     inner = int(terms.inner)
     for index in range(int(terms.outer) * inner):
         position = index % inner
-        role = _role(terms, xp.asarray(position == 0), xp.asarray(position == inner - 1))
+        role = tile_role(terms, xp.asarray(position == 0), xp.asarray(position == inner - 1))
         state = tile_step(state, terms, role)
         yield role, state
 

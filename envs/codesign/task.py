@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from accelgym.envs.codesign.landscape import audit_codesign
 from accelgym.envs.codesign.spec import CoDesignSpec
 from accelgym.envs.mapping.bounds import cost_floor
 from accelgym.envs.mapping.construction import Construction
+from accelgym.envs.mapping.limits import breach
 from accelgym.envs.mapping.mapspace import Mapspace
 from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.mapping.spec import read_problem
@@ -55,6 +56,8 @@ class CoDesignTask(MappingTask):
         self._models: dict[int, LoopnestModel] = {}
         Construction(self.mapspace, 1)  # refuses problems that do not fit
 
+    lanes: ClassVar[str] = "accelgym.envs.codesign.env:CoDesignVectorEnv"
+
     @property
     def env_id(self) -> str:
         return "accelgym/CoDesign-v0"
@@ -86,10 +89,10 @@ class CoDesignTask(MappingTask):
             "bound_by": np.full(n, levels, dtype=np.int64),
             "energy_by": np.full(n, levels, dtype=np.int64),
         })  # fmt: skip
-        breach = self._breach(mappings)
+        broken = breach(self.mapspace, mappings)
         for m in np.unique(machines[machines >= 0]):
             rows = np.flatnonzero(machines == m)
-            part = self.outcome(self._costs(int(m), mappings[rows]), breach[rows])
+            part = self.outcome(self._costs(int(m), mappings[rows]), broken[rows])
             for name in ("objective", "feasible", "violation", "valid"):
                 getattr(whole, name)[rows] = getattr(part, name)
             for name, values in part.costs.items():

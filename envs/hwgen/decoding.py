@@ -11,17 +11,21 @@ from accelgym.costmodels.systolic.area import AreaTable, AreaTerms
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
 from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.systolic.problem import Hardware, release_cycles
-from accelgym.envs.hwgen.spec import PARAMETER_VALUES, HwGenSpec
+from accelgym.envs.hwgen.spec import PARAMETER_ROLES, PARAMETER_VALUES, HwGenSpec
 from accelgym.envs.space import Designs, Parameter, Space
 
-__all__ = ["ARRAY", "SIZED", "Decoder"]
+__all__ = ["ARRAY", "BUFFER_DEPTHS", "DEPTHS", "PORTS", "SIZED", "Decoder"]
 
 Ints = npt.NDArray[np.int64]
 
 _NAMES = tuple(PARAMETER_VALUES)
 _UNORDERED = ("formats", "template")
-ARRAY = tuple(_NAMES.index(name) for name in ("template", "rows", "columns"))
+ARRAY = [_NAMES.index(name) for name in ("template", "rows", "columns")]
 """Parameters that candidate tilings depend on."""
+DEPTHS = slice(_NAMES.index("input_buffer_depth"), _NAMES.index("input_port_bits"))
+PORTS = slice(DEPTHS.stop, len(_NAMES))
+BUFFER_DEPTHS = tuple(PARAMETER_VALUES[name] for name in _NAMES[DEPTHS])
+"""Words of the input, weight and accumulation buffer to choose from."""
 SIZED = slice(_NAMES.index("input_buffer_depth"), len(_NAMES))
 """Buffers and ports: parameters of which more never costs cycles."""
 
@@ -35,7 +39,9 @@ class Decoder:
 
     def __init__(self, spec: HwGenSpec) -> None:
         self._spec = spec
-        self.space = Space(tuple(Parameter(n, v, ordered=n not in _UNORDERED) for n, v in PARAMETER_VALUES.items()))
+        self.space = Space(
+            tuple(Parameter(n, v, n not in _UNORDERED, *PARAMETER_ROLES[n]) for n, v in PARAMETER_VALUES.items())
+        )
 
     def config(self, design: Designs) -> SystolicConfig:
         """Returns the configuration of one design, shape ``(parameters,)``."""
@@ -58,9 +64,9 @@ class Decoder:
             if name not in _UNORDERED
         }
 
-    def hardware_keys(self, designs: Designs) -> Ints:
-        """Returns what cycles depend on: array, template, depths and beats a word; shape ``(n, 9)``."""
-        return np.column_stack((designs[:, ARRAY], designs[:, SIZED][:, :3], *self._beats(designs).values()))
+    def beats(self, designs: Designs) -> Ints:
+        """Returns the cycles a port needs for a word of the input, weight and accumulation buffer, shape ``(n, 3)``."""
+        return np.column_stack(list(self._beats(designs).values()))
 
     def hardware(self, designs: Designs) -> Hardware:
         """Returns the designs as the cycle model takes them."""

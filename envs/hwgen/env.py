@@ -65,6 +65,7 @@ class HwGenVectorEnv(LaneVectorEnv):
         self._nvec = self.task.space.nvec
         self._prefixes = self.task.prefixes
         self._observer = Observer(self.task)
+        self.progress_column = self._observer.parameters
         self.set_spaces(self._observer.size, spaces.Discrete(int(self._nvec.max())))
         self._best = np.full(num_envs, np.inf)
         self._position = np.zeros(num_envs, dtype=np.int64)
@@ -260,4 +261,3 @@ class HwGenEnv(LaneEnv):
     ) -> None:
         lane = HwGenVectorEnv(1, verify=verify, task=task, render_mode=render_mode, **arguments)
         super().__init__(lane)
-        self.task = lane.task

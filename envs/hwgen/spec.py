@@ -11,7 +11,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.envs.arguments import TaskSpec
 
-__all__ = ["AREA_PRESETS", "PARAMETER_VALUES", "HwGenSpec"]
+__all__ = ["AREA_PRESETS", "PARAMETER_ROLES", "PARAMETER_VALUES", "HwGenSpec"]
 
 AREA_PRESETS = {"small": 300_000.0, "medium": 500_000.0, "large": 1_500_000.0}
 """NAND2 equivalents."""
@@ -29,6 +29,14 @@ PARAMETER_VALUES: dict[str, tuple[Any, ...]] = {
     "output_port_bits": (32, 64, 128),
 }
 """The choices, in the order in which the environment asks for them."""
+
+PARAMETER_ROLES: dict[str, tuple[str, str]] = {
+    "formats": ("formats", "formats"),
+    **{name: ("array", name) for name in ("template", "rows", "columns")},
+    **{f"{buffer}_buffer_depth": (f"{buffer}_buffer", "depth") for buffer in ("input", "weight", "accumulation")},
+    **{f"{port}_port_bits": (f"{port}_port", "bits") for port in ("input", "weight", "output")},
+}
+"""Component that each parameter configures, and what it sets there."""
 
 
 class HwGenSpec(TaskSpec):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,10 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.area import area_table, estimate
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.format_kinds import FORMATS
-from accelgym.costmodels.systolic.problem import Hardware
 from accelgym.costmodels.workloads import Workload, load_workload
-from accelgym.envs.hwgen.cycles import NO_TILING, distinct_layers, fastest_cycles
-from accelgym.envs.hwgen.decoding import ARRAY, SIZED, Decoder
+from accelgym.envs.certificates import kept_certificate
+from accelgym.envs.hwgen.cycles import NO_TILING, cycles_by_depth, distinct_layers, least_cycles
+from accelgym.envs.hwgen.decoding import ARRAY, BUFFER_DEPTHS, DEPTHS, PORTS, SIZED, Decoder
 from accelgym.envs.hwgen.landscape import audit_hwgen
 from accelgym.envs.hwgen.precision import product_sqnr_db
 from accelgym.envs.hwgen.prefixes import Prefixes
@@ -33,6 +33,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _BLOCK = 2**17
+_UNKNOWN = -1
 
 
 class HwGenTask(Task):
@@ -56,8 +57,9 @@ class HwGenTask(Task):
         self.layers = distinct_layers(self.workload.layers)
         if not self.layers:
             raise InputError(f"workload {self.workload.name!r} has no convolution or GEMM to run on an array")
-        self._cycles: dict[tuple[int, ...], int] = {}
         self._refuse_impossible()
+
+    lanes: ClassVar[str] = "accelgym.envs.hwgen.env:HwGenVectorEnv"
 
     @property
     def env_id(self) -> str:
@@ -115,31 +117,43 @@ class HwGenTask(Task):
         return np.where(cycles == NO_TILING, np.inf, cycles.astype(np.float64))
 
     def cycles(self, designs: Designs) -> Ints:
-        """Returns the cycles of the workload, shape ``(n,)``; designs with equal hardware are counted once.
+        """Returns the cycles of the workload, shape ``(n,)``; an array is counted when the first design has it.
 
         :data:`NO_TILING` where a layer exceeds the buffers, counters or addresses of a design.
         """
-        keys = [tuple(row) for row in self._decoder.hardware_keys(designs).tolist()]
-        missing = {key: row for key, row in zip(keys, designs, strict=True) if key not in self._cycles}
-        if missing:
-            rows = np.array(list(missing.values()), dtype=np.int64)
-            self._cycles.update(zip(missing, self._count(rows).tolist(), strict=True))
-        return np.array([self._cycles[key] for key in keys], dtype=np.int64).reshape(len(designs))
+        where = tuple(designs.T)
+        missing = np.flatnonzero(self._cycles[where] == _UNKNOWN)
+        for array in np.unique(designs[missing][:, ARRAY], axis=0):
+            mine = missing[(designs[missing][:, ARRAY] == array).all(axis=1)]
+            self._count(array, designs[mine])
+        return np.asarray(self._cycles[where])
 
-    def _count(self, designs: Designs) -> Ints:
-        hardware = self._decoder.hardware(designs)
-        total = np.zeros(len(designs), dtype=np.int64)
-        groups, group = np.unique(designs[:, ARRAY], axis=0, return_inverse=True)
-        for number in range(len(groups)):
-            mine = np.flatnonzero(group.reshape(-1) == number)
-            widest = designs[mine[0]].copy()
-            widest[SIZED] = self.space.nvec[SIZED] - 1
-            part = Hardware(**{name: column[mine] for name, column in vars(hardware).items()})
-            for layer, count in self.layers:
-                cycles = fastest_cycles(self.config(widest), part, layer)
-                runs = (cycles != NO_TILING) & (total[mine] != NO_TILING)
-                total[mine] = np.where(runs, total[mine] + count * np.where(runs, cycles, 0), NO_TILING)
-        return total
+    @cached_property
+    def _cycles(self) -> Ints:
+        """Cycles of every design counted so far, shape ``nvec``."""
+        return np.full(tuple(self.space.nvec), _UNKNOWN, dtype=np.int64)
+
+    def _count(self, array: Ints, designs: Designs) -> None:
+        """Fills in the cycles of an array for all depths, with the formats and ports that are feasible or asked for."""
+        template, rows, columns = (int(i) for i in array)
+        table = self._cycles[:, template, rows, columns]
+        wanted = self.feasible[:, template, rows, columns].any(axis=(1, 2, 3))
+        wanted[designs[:, 0], designs[:, PORTS][:, 0], designs[:, PORTS][:, 1], designs[:, PORTS][:, 2]] = True
+        wanted &= table[:, 0, 0, 0] == _UNKNOWN
+        formats, *ports = np.nonzero(wanted)
+        deepest = self.space.nvec[DEPTHS] - 1
+        chosen = np.column_stack((formats, *(np.full_like(formats, i) for i in (template, rows, columns))))
+        chosen = np.column_stack((chosen, np.tile(deepest, (len(chosen), 1)), *ports))
+        keys = self._decoder.beats(chosen)
+        _, first, group = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        hardware = self._decoder.hardware(chosen[first])
+        widest = self.config(np.array([formats[0], template, rows, columns, *(self.space.nvec[SIZED] - 1)]))
+        total: Ints | int = 0
+        for layer, count in self.layers:
+            cycles = cycles_by_depth(widest, hardware, layer, BUFFER_DEPTHS)
+            runs = (cycles != NO_TILING) & (np.asarray(total) != NO_TILING)
+            total = np.where(runs, total + count * np.where(runs, cycles, 0), NO_TILING)
+        table[formats, :, :, :, ports[0], ports[1], ports[2]] = np.asarray(total)[group.reshape(-1)]
 
     # -- limits: every design of the space, once -----------------------------------------------------------
 
@@ -168,7 +182,7 @@ class HwGenTask(Task):
             found = estimate(self._decoder.area_terms(designs, table), table)
             area[block], path[block] = found.total, found.critical_path_ps
             numbers = self._decoder.numbers(designs)
-            bandwidth = sum(column for name, column in numbers.items() if name.endswith("port_bits"))
+            bandwidth = sum(numbers[p.name] for p in self.space.parameters if p.knob == "bits")
             missing_db = spec.min_sqnr_db - self._sqnr[designs[:, 0]]
             excess = (
                 area[block] / spec.area_budget - 1,
@@ -205,9 +219,15 @@ class HwGenTask(Task):
         """Returns the relative overshoot over all limits, 0 where feasible, shape ``(n,)``; costs no evaluation."""
         return self._overshoot[self._flat(designs)]
 
-    def designs(self, choices: Ints) -> Designs:
-        """Designs of the environment's choices, which are value indices already."""
-        return self.space.check(choices)
+    def fits(self, designs: Designs) -> Bools:
+        return np.asarray(self.violation(self.space.check(designs)) == 0)
+
+    def masks(self, actions: Ints, position: int) -> Bools:
+        mask = super().masks(actions, position)
+        found = self.prefixes.mask(actions, position)
+        good = found.any(axis=1)
+        mask[good, : found.shape[1]] = found[good]
+        return mask
 
     @cached_property
     def feasible(self) -> Bools:
@@ -243,31 +263,33 @@ class HwGenTask(Task):
         return macs / largest
 
     def reference(self) -> Certificate:
-        """Returns the optimum by enumeration of what is not dominated.
+        """Returns the optimum by enumeration, array by array in the order of what an array takes at least.
 
-        More buffer depth or wider ports never cost cycles: a design is skipped when a feasible one has the same array,
-        template and formats, and as much of everything. Of the rest, groups of one array are visited in the order of
-        what their largest design would take, until that is no better than the best design found.
+        The bound of an array is that of its fastest tilings with the deepest buffers and the widest ports; arrays whose
+        bound is no better than the best design found are left out.
         """
         return self._certificate
 
     @cached_property
     def _certificate(self) -> Certificate:
+        return kept_certificate(self.id, "hwgen enumeration 1", self._prove)
+
+    def _prove(self) -> Certificate:
         start = time.perf_counter()
-        candidates = np.argwhere(self._undominated())
-        heads, group = np.unique(candidates[:, : SIZED.start], axis=0, return_inverse=True)
-        group = group.reshape(-1)
-        tails = np.broadcast_to(self.space.nvec[SIZED] - 1, (len(heads), len(self.space) - SIZED.start))
-        bound = self.cycles(np.column_stack((heads, tails)))
-        best, design, counted = NO_TILING, candidates[0], len(heads)
+        axes = tuple(i for i in range(len(self.space)) if i not in ARRAY)
+        arrays = np.argwhere(self.feasible.any(axis=axes))
+        bound = np.array([self._least_cycles(array) for array in arrays])
+        best, design, counted = NO_TILING, (), 0
         for number in np.argsort(bound, kind="stable"):
             if bound[number] >= best:
                 break
-            rows = candidates[group == number]
-            cycles = self.cycles(rows)
-            counted += len(rows)
+            template, rows, columns = arrays[number]
+            found = np.argwhere(self.feasible[:, template, rows, columns])
+            designs = np.column_stack((found[:, 0], np.tile(arrays[number], (len(found), 1)), found[:, 1:]))
+            cycles = self.cycles(designs)
+            counted += len(designs)
             if cycles.min() < best:
-                best, design = int(cycles.min()), rows[cycles.argmin()]
+                best, design = int(cycles.min()), tuple(int(i) for i in designs[cycles.argmin()])
         if best == NO_TILING:
             raise InputError(
                 f"workload {self.workload.name!r}: no design within the limits runs all of its layers; each exceeds "
@@ -275,24 +297,21 @@ class HwGenTask(Task):
             )
         return Certificate(
             value=float(best),
-            design=tuple(int(i) for i in design),
+            design=design,
             lower_bound=float(best),
             gap=0.0,
-            method="enumeration with dominance",
+            method="enumeration with bounds by array",
             nodes=counted,
             seconds=time.perf_counter() - start,
         )
 
-    def _undominated(self) -> Bools:
-        """Feasible designs none of whose next larger buffers or ports are feasible, shape ``nvec``."""
-        kept = self.feasible.copy()
-        for axis in range(SIZED.start, len(self.space)):
-            larger = np.roll(self.feasible, -1, axis=axis)
-            last = [slice(None)] * len(self.space)
-            last[axis] = slice(-1, None)
-            larger[tuple(last)] = False
-            kept &= ~larger
-        return kept
+    def _least_cycles(self, array: Ints) -> int:
+        """A bound on the cycles of every design of an array."""
+        formats = np.arange(self.space.nvec[0])
+        widest = np.column_stack((formats, np.tile([*array, *(self.space.nvec[SIZED] - 1)], (len(formats), 1))))
+        hardware, config = self._decoder.hardware(widest), self.config(widest[0])
+        least = [(least_cycles(config, hardware, layer), count) for layer, count in self.layers]
+        return NO_TILING if any(c == NO_TILING for c, _ in least) else sum(c * count for c, count in least)
 
     def audit(self, *, seed: int = 0) -> Audit:
         return audit_hwgen(self, np.random.default_rng(seed))
@@ -315,13 +334,3 @@ class HwGenTask(Task):
         """The feasible design of the least area, shape ``(parameters,)``."""
         rows = self._feasible_rows
         return np.asarray(self._at(rows[self._area[rows].argmin()][None])[0])
-
-    def neighbours(self, design: Designs) -> Designs:
-        """Returns the feasible designs that differ in one parameter, shape ``(n, parameters)``."""
-        rows = []
-        for at, size in enumerate(self.space.nvec):
-            changed = np.repeat(design[None], size, axis=0)
-            changed[:, at] = np.arange(size)
-            rows.append(changed[np.arange(size) != design[at]])
-        near = np.concatenate(rows)
-        return np.asarray(near[self._overshoot[self._flat(near)] == 0])

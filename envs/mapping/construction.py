@@ -129,6 +129,25 @@ class Construction:
             for v in range(self._absorber_level[d] + 1, len(self.extent)):
                 self.extent[v, d, rows] *= np.where(level_of >= v, prime, 1)
 
+    def follow(self, choices: Ints, position: int) -> Bools:
+        """Makes the first decisions in all lanes; returns what may come next, shape ``(lanes, num_choices)``.
+
+        Of interchangeable designs one is reachable. A lane that cannot be completed gets every choice that exists.
+
+        Args:
+            choices: One row per lane.
+            position: Decisions to make.
+        """
+        rows = np.arange(self.lanes)
+        completable = np.ones(self.lanes, dtype=bool)
+        for at in range(position):
+            completable &= self.mask(rows, at)[rows, choices[:, at]]
+            self.choose(rows, at, choices[:, at])
+        mask = self.mask(rows, position, canonical=True)
+        lost = ~completable | ~mask.any(axis=1)
+        mask[lost] = self.available(rows[lost], position)
+        return mask
+
     def available(self, rows: Ints, at: int) -> Bools:
         """Choices that exist at all, whether they fit or not; shape ``(len(rows), num_choices)``."""
         available = np.zeros((len(rows), self.mapspace.num_choices), dtype=bool)

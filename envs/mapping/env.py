@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from accelgym.costmodels.errors import InputError
 from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.observation import Observer
@@ -75,7 +76,9 @@ class MappingVectorEnv(LaneVectorEnv):
     def step(self, actions: Ints) -> tuple[Obs, npt.NDArray[np.float64], Bools, Bools, Infos]:
         """Makes the next decision, or with ``one_shot`` all of them, in every lane."""
         if self.one_shot:
-            wanted = self.task.choices(np.asarray(actions, dtype=np.int64))
+            if np.shape(actions) != self.action_space.shape:
+                raise InputError(f"actions have shape {np.shape(actions)}, allowed {self.action_space.shape}")
+            wanted = self.task.actions(actions)
             for at in range(self._decisions):
                 self._decide(np.arange(self.num_envs), at, wanted[:, at])
         else:
@@ -244,4 +247,3 @@ class MappingEnv(LaneEnv):
     ) -> None:
         lane = self.lanes_type(1, one_shot=one_shot, task=task, render_mode=render_mode, **arguments)
         super().__init__(lane)
-        self.task = lane.task

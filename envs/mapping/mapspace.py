@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -162,24 +163,24 @@ class Mapspace:
     @cached_property
     def space(self) -> Space:
         """The designs: one parameter per decision."""
-        names = self.problem.dims
+        names, levels = self.problem.dims, self.architecture.level_names
         parameters = []
         copies: Counter[tuple[int, int]] = Counter()
         for decision in self.decisions:
             match decision:
                 case Size(level, words):
-                    parameters.append(Parameter(f"{self.architecture.level_names[level]}.words", words))
+                    parameters.append(_parameter(levels[level], "words", words, ordered=True))
                 case Keep(level, tensor):
-                    where = f"{self.architecture.level_names[level]}.{self.problem.tensor_names[tensor]}"
-                    parameters.append(Parameter(where, ("keep", "bypass"), ordered=False))
+                    knob = self.problem.tensor_names[tensor]
+                    parameters.append(_parameter(levels[level], knob, ("keep", "bypass"), ordered=False))
                 case Place(dim, prime, slots, _):
                     copies[dim, prime] += 1
                     values = tuple(self.slot_names[s] for s in slots)
-                    parameters.append(Parameter(f"{names[dim]}.{prime}#{copies[dim, prime]}", values))
+                    knob = f"{prime}#{copies[dim, prime]}"
+                    parameters.append(_parameter(names[dim], knob, values, ordered=True))
                 case Order(level, dims, digit):
-                    where = f"{self.architecture.level_names[level]}.loop{digit}"
                     choices = tuple(names[d] for d in dims) if digit == 0 else tuple(range(len(dims) - digit))
-                    parameters.append(Parameter(where, choices, ordered=False))
+                    parameters.append(_parameter(levels[level], f"loop{digit}", choices, ordered=False))
         return Space(tuple(parameters))
 
     @cached_property
@@ -187,6 +188,22 @@ class Mapspace:
         """Choices of a decision in the numbering of :meth:`choices`: slots, dimensions, or keep and bypass."""
         sizes = [len(x.words) for x in self.decisions if isinstance(x, Size)]
         return max(2, len(self.slot_names), len(self.problem.dims), *sizes)
+
+    @cached_property
+    def action_sizes(self) -> Ints:
+        """Number of choices of each decision in the numbering of :meth:`choices`, shape ``(decisions,)``."""
+        sizes = []
+        for decision in self.decisions:
+            match decision:
+                case Size(_, words):
+                    sizes.append(len(words))
+                case Keep():
+                    sizes.append(2)
+                case Place():
+                    sizes.append(len(self.slot_names))
+                case Order():
+                    sizes.append(len(self.problem.dims))
+        return np.array(sizes, dtype=np.int64)
 
     def chains(self, dim: int) -> Ints:
         """All ways to spread a bound over the slots, shape ``(chains, slots)``; limits of single factors hold."""
@@ -363,6 +380,10 @@ class Mapspace:
                     default = _first_free(decision.dims, result[:, j - decision.digit : j])
             result[:, j] = np.where(choices[:, j] < 0, default, choices[:, j])
         return result
+
+
+def _parameter(group: str, knob: str, values: tuple[Any, ...], *, ordered: bool) -> Parameter:
+    return Parameter(f"{group}.{knob}", values, ordered, group, knob)
 
 
 def _first_free(dims: tuple[int, ...], taken: Ints) -> Ints:

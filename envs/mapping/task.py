@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,7 @@ from accelgym.envs.certificates import kept_certificate
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.landscape import audit_mapping
+from accelgym.envs.mapping.limits import breach
 from accelgym.envs.mapping.mapspace import Keep, Mapspace
 from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
 from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
@@ -86,6 +87,8 @@ class MappingTask(Task):
         self.model = LoopnestModel(problem, self.architecture)
         Construction(self.mapspace, 1)  # refuses problems that do not fit
 
+    lanes: ClassVar[str] = "accelgym.envs.mapping.env:MappingVectorEnv"
+
     @property
     def env_id(self) -> str:
         return "accelgym/Mapping-v0"
@@ -107,7 +110,7 @@ class MappingTask(Task):
 
     def evaluate(self, designs: Designs) -> Outcome:
         mappings = self.mapspace.decode(self.space.check(designs))
-        return self.outcome(self.model.evaluate(mappings), self._breach(mappings))
+        return self.outcome(self.model.evaluate(mappings), breach(self.mapspace, mappings))
 
     def outcome(self, costs: Costs, breach: npt.NDArray[np.float64]) -> Outcome:
         """Returns what costs mean for the task.
@@ -140,33 +143,25 @@ class MappingTask(Task):
         mappings = self.mapspace.decode(np.asarray(design)[None])
         return mappings, self.model.evaluate(mappings)
 
-    def _breach(self, mappings: Mappings) -> npt.NDArray[np.float64]:
-        """How far mappings break limits, or spread a dimension along x and y; 0 if they do not."""
-        rules, factors = self.mapspace.rules, np.asarray(mappings.factors)
-        limit = np.maximum(rules.most, self.mapspace.fixed)
-        breach = np.maximum(factors / limit - 1.0, 0.0)
-        for s, slot in enumerate(self.architecture.slots):
-            if slot.kind != "temporal":  # the fan-out itself is the model's to check
-                level = self.architecture.levels[slot.level]
-                fanout = level.fanout_x if slot.kind == "x" else level.fanout_y
-                breach[:, s] = np.where(limit[s] < fanout, breach[:, s], 0.0)
-        total = breach.sum(axis=(1, 2))
-        for v in range(len(self.architecture.levels)):
-            x, y = self.architecture.slot(v, "x"), self.architecture.slot(v, "y")
-            if x is not None and y is not None:
-                total += ((factors[:, x] > 1) & (factors[:, y] > 1)).sum(axis=1)
-        if rules.floors.any:
-            keep = None if mappings.keep is None else np.asarray(mappings.keep).transpose(1, 2, 0)
-            total += rules.floors.shortfall(self.problem, self.architecture, factors.transpose(1, 2, 0), keep)
-        return np.asarray(total)
-
-    def choices(self, designs: Designs) -> npt.NDArray[np.int64]:
-        """Choices in the numbering of the environment's actions, shape ``(n, parameters)``."""
+    def actions(self, designs: Designs) -> npt.NDArray[np.int64]:
+        """Actions of the decisions that make the designs, shape ``(n, parameters)``."""
         return self.mapspace.choices(self.space.check(designs))
 
-    def designs(self, choices: npt.NDArray[np.int64]) -> Designs:
-        """Inverse of :meth:`choices`."""
-        return self.mapspace.designs(choices)
+    def designs(self, actions: npt.NDArray[np.int64]) -> Designs:
+        """Inverse of :meth:`actions`."""
+        return self.mapspace.designs(actions)
+
+    @property
+    def action_sizes(self) -> Ints:
+        return self.mapspace.action_sizes
+
+    @property
+    def num_actions(self) -> int:
+        return self.mapspace.num_choices
+
+    def masks(self, actions: Ints, position: int) -> Bools:
+        """Returns which actions may come next; of equal designs one is reachable, as in the environment."""
+        return Construction(self.mapspace, len(actions)).follow(actions, position)
 
     def mapping_design(self, mappings: Mappings, row: int = 0) -> npt.NDArray[np.int64]:
         """Returns the design of a mapping, for example one read from a Timeloop file.
@@ -405,7 +400,7 @@ class MappingTask(Task):
         mappings = self.mapspace.decode(designs)
         factors = np.asarray(mappings.factors).transpose(1, 2, 0)
         keep = self.pricing.start(factors).keep if mappings.keep is None else mappings.keep.transpose(1, 2, 0)
-        return np.asarray(room(self.pricing, factors, keep) & (self._breach(mappings) == 0))
+        return np.asarray(room(self.pricing, factors, keep) & (breach(self.mapspace, mappings) == 0))
 
 
 def _plain(design: Designs) -> tuple[int, ...]:

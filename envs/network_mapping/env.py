@@ -52,7 +52,7 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
         self.task = task or NetworkMappingTask(**arguments)
         self._states = [Construction(layer.mapspace, num_envs) for layer in self.task.layers]
         self._observer = NetworkObserver(self.task)
-        self.set_spaces(self._observer.size, spaces.Discrete(self.task.num_choices))
+        self.set_spaces(self._observer.size, spaces.Discrete(self.task.num_actions))
         self._objective = self.task.spec.objective
         energy, cycles = self.task.floors
         counts = self.task.counts
@@ -67,7 +67,7 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
 
     def step(self, actions: Ints) -> tuple[Obs, Floats, Bools, Bools, Infos]:
         """Makes the next decision in every lane."""
-        actions = self.check_actions(actions, self.task.num_choices)
+        actions = self.check_actions(actions, self.task.num_actions)
         rewards = np.zeros(self.num_envs)
         for number, at, rows in list(self._groups()):
             self._decide(number, at, rows, actions[rows])
@@ -82,7 +82,7 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
 
         A lane that is infeasible already has no such choice; it gets every one that exists.
         """
-        mask = np.zeros((self.num_envs, self.task.num_choices), dtype=bool)
+        mask = np.zeros((self.num_envs, self.task.num_actions), dtype=bool)
         for number, at, rows in self._groups():
             state = self._states[number]
             part = state.mask(rows, at, canonical=True)
@@ -241,4 +241,3 @@ class NetworkMappingEnv(LaneEnv):
     ) -> None:
         lane = NetworkMappingVectorEnv(1, task=task, render_mode=render_mode, **arguments)
         super().__init__(lane)
-        self.task = lane.task

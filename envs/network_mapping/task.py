@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from accelgym.envs.mapping import MappingObjective, MappingTask
 from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.network_mapping.landscape import audit_network
 from accelgym.envs.network_mapping.spec import NetworkMappingSpec
-from accelgym.envs.space import Designs, Space
+from accelgym.envs.space import Designs, Parameter, Space
 from accelgym.envs.task import Audit, Outcome, Task
 
 __all__ = ["NetworkMappingTask"]
@@ -74,6 +74,8 @@ class NetworkMappingTask(Task):
             for problem in self._problems
         )
 
+    lanes: ClassVar[str] = "accelgym.envs.network_mapping.env:NetworkMappingVectorEnv"
+
     @property
     def env_id(self) -> str:
         return "accelgym/NetworkMapping-v0"
@@ -82,8 +84,13 @@ class NetworkMappingTask(Task):
     def space(self) -> Space:
         return Space(
             tuple(
-                # The last dot parts the layer from the rest, so that search operators keep layers together.
-                replace(parameter, name=f"{layer.problem.name}.{parameter.name.replace('.', ':')}")
+                Parameter(
+                    f"{layer.problem.name}.{parameter.name}",
+                    parameter.values,
+                    parameter.ordered,
+                    group=layer.problem.name,
+                    knob=parameter.name,
+                )
                 for layer in self.layers
                 for parameter in layer.space.parameters
             )
@@ -99,9 +106,8 @@ class NetworkMappingTask(Task):
         }
 
     @cached_property
-    def num_choices(self) -> int:
-        """Choices of a decision in the numbering of :meth:`choices`."""
-        return max(layer.mapspace.num_choices for layer in self.layers)
+    def num_actions(self) -> int:
+        return max(layer.num_actions for layer in self.layers)
 
     def split(self, rows: Ints) -> Iterator[tuple[MappingTask, Ints]]:
         """Yields the layers with their columns of designs or choices, shape ``(n, parameters)`` in all."""
@@ -132,13 +138,27 @@ class NetworkMappingTask(Task):
             },
         )
 
-    def choices(self, designs: Designs) -> Ints:
-        """Choices in the numbering of the environment's actions, shape ``(n, parameters)``."""
-        return np.concatenate([layer.choices(part) for layer, part in self.split(designs)], axis=1)
+    def actions(self, designs: Designs) -> Ints:
+        """Actions of the decisions that make the designs, shape ``(n, parameters)``."""
+        return np.concatenate([layer.actions(part) for layer, part in self.split(designs)], axis=1)
 
-    def designs(self, choices: Ints) -> Designs:
-        """Inverse of :meth:`choices`."""
-        return np.concatenate([layer.designs(part) for layer, part in self.split(choices)], axis=1)
+    def designs(self, actions: Ints) -> Designs:
+        """Inverse of :meth:`actions`."""
+        return np.concatenate([layer.designs(part) for layer, part in self.split(actions)], axis=1)
+
+    @cached_property
+    def action_sizes(self) -> Ints:
+        return np.concatenate([layer.action_sizes for layer in self.layers])
+
+    def masks(self, actions: Ints, position: int) -> npt.NDArray[np.bool_]:
+        number = next(i for i, columns in enumerate(self._columns) if position < columns.stop)
+        columns, layer = self._columns[number], self.layers[number]
+        mask = np.zeros((len(actions), self.num_actions), dtype=bool)
+        mask[:, : layer.num_actions] = layer.masks(actions[:, columns], position - columns.start)
+        return mask
+
+    def fits(self, designs: Designs) -> npt.NDArray[np.bool_]:
+        return np.all([layer.fits(part) for layer, part in self.split(self.space.check(designs))], axis=0)
 
     def artifacts(self, design: Designs) -> dict[str, str]:
         parts = [layer.artifacts(part[0])["timeloop.yaml"] for layer, part in self.split(np.asarray(design)[None])]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
-from accelgym.envs.resource_assignment.observation import Observer
+from accelgym.envs.resource_assignment.observation import POSITION, Observer
 from accelgym.envs.resource_assignment.render import draw_assignment, format_assignment
 from accelgym.envs.resource_assignment.rewards import reward_scheme
 from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
@@ -50,6 +50,7 @@ class ResourceAssignmentVectorEnv(LaneVectorEnv):
         self.task = task or ResourceAssignmentTask(**arguments)
         self.table = self.task.table
         self._observer = Observer(self.task)
+        self.progress_column = POSITION
         self._scheme = reward_scheme(reward, self.table, num_envs)
         self.set_spaces(self._observer.size, spaces.Discrete(self.table.options))
         self._lanes = np.arange(num_envs)
@@ -235,4 +236,3 @@ class ResourceAssignmentEnv(LaneEnv):
     ) -> None:
         lane = ResourceAssignmentVectorEnv(1, reward=reward, task=task, render_mode=render_mode, **arguments)
         super().__init__(lane)
-        self.task = lane.task

@@ -27,7 +27,7 @@ def audit_table(task: ResourceAssignmentTask, table: AssignmentTable, rng: np.ra
     """
     reference = task.reference()
     optimum = reference.value
-    best = task.options(np.array([reference.design]))[0]
+    best = task.actions(np.array([reference.design]))[0]
 
     def regret(options: np.ndarray) -> float:
         score = task.evaluate(task.designs(options)).score

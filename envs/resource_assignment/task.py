@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -69,10 +69,9 @@ class ResourceAssignmentTask(Task):
         options = dict(self.spec.model_options)
         if self.spec.model == TemplateModel.name:
             options.setdefault("objective", _MAPPED_FOR.get(self.spec.objective, "latency"))
-        try:
-            self.model = cost_models.get(self.spec.model)(**options)
-        except TypeError as error:
-            raise InputError(f"model_options of {self.spec.model!r}: {error}") from error
+        self.model = cost_models.build(self.spec.model, **options)
+
+    lanes: ClassVar[str] = "accelgym.envs.resource_assignment.env:ResourceAssignmentVectorEnv"
 
     @property
     def env_id(self) -> str:
@@ -117,7 +116,9 @@ class ResourceAssignmentTask(Task):
     @cached_property
     def space(self) -> Space:
         return Space(
-            tuple(replace(knob, name=f"{slot}.{knob.name}") for slot in self.slot_names for knob in self.knobs)
+            tuple(
+                replace(knob, name=f"{slot}.{knob.name}", group=slot) for slot in self.slot_names for knob in self.knobs
+            )
         )
 
     def describe(self) -> dict[str, Any]:
@@ -133,7 +134,7 @@ class ResourceAssignmentTask(Task):
 
     def evaluate(self, designs: Designs) -> Outcome:
         table = self.table
-        options = self.options(self.space.check(designs))
+        options = self.actions(self.space.check(designs))
         cost, resource = table.gather(table.cost, options), table.gather(table.resource, options)
         allowed = table.gather(table.allowed, options)
         valid = np.asarray(allowed.all(axis=1))
@@ -150,17 +151,35 @@ class ResourceAssignmentTask(Task):
             | {"resource": used, "slot_cost": cost, "slot_resource": resource, "slot_valid": allowed},
         )
 
-    def options(self, designs: Designs) -> npt.NDArray[np.int64]:
+    def actions(self, designs: Designs) -> npt.NDArray[np.int64]:
         """Flat option per slot, ``(n, parameters)`` to ``(n, slots)``."""
-        shape = tuple(len(k.values) for k in self.knobs)
-        parts = designs.reshape(len(designs), len(self.slot_names), len(shape))
-        return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(parts, -1, 0)), shape), dtype=np.int64)
+        parts = designs.reshape(len(designs), len(self.slot_names), len(self.knobs))
+        return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(parts, -1, 0)), self.action_factors), dtype=np.int64)
 
-    def designs(self, options: npt.NDArray[np.int64]) -> Designs:
-        """Inverse of :meth:`options`."""
-        shape = tuple(len(k.values) for k in self.knobs)
-        parts = np.stack(np.unravel_index(options, shape), axis=-1)
-        return parts.reshape(len(options), -1).astype(np.int64)
+    def designs(self, actions: npt.NDArray[np.int64]) -> Designs:
+        """Inverse of :meth:`actions`."""
+        parts = np.stack(np.unravel_index(actions, self.action_factors), axis=-1)
+        return parts.reshape(len(actions), len(self.space)).astype(np.int64)
+
+    @property
+    def action_sizes(self) -> npt.NDArray[np.int64]:
+        return np.full(len(self.slot_names), self.table.options, dtype=np.int64)
+
+    @property
+    def action_factors(self) -> tuple[int, ...]:
+        return tuple(len(knob.values) for knob in self.knobs)
+
+    def masks(self, actions: npt.NDArray[np.int64], position: int) -> BoolArray:
+        used = np.zeros(len(actions))
+        for slot in range(position):
+            used = used + self.table.closed[slot, actions[:, slot]]
+        mask = self.table.mask(np.full(len(actions), position), used)
+        mask[~mask.any(axis=1)] = self.table.allowed[position]
+        return mask
+
+    def fits(self, designs: Designs) -> BoolArray:
+        options = self.actions(self.space.check(designs))
+        return np.asarray(self.table.gather(self.table.closed, options).sum(axis=1) <= self.table.limit)
 
     # -- what is known about the task ----------------------------------------------------------------------
 
@@ -181,7 +200,7 @@ class ResourceAssignmentTask(Task):
         return self.designs(self.table.sample_feasible(rng, count))
 
     def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
-        return self.designs(self.table.repair(self.options(self.space.check(designs)), rng))
+        return self.designs(self.table.repair(self.actions(self.space.check(designs)), rng))
 
     # -- tabulation ----------------------------------------------------------------------------------------
 

@@ -29,8 +29,8 @@ def design_exhibit(task: TaskResults) -> Exhibit | None:
     """Draws each agent's best design against the reference, per slot.
 
     Returns:
-        The figure, with a menu of agents; ``None`` when the parameters of the task are not grouped into slots
-        (named ``<slot>.<knob>``), or no agent has found a feasible design.
+        The figure, with a menu of agents; ``None`` when the groups of the task's parameters do not have the same
+        knobs, or no agent has found a feasible design.
     """
     knobs = _knobs(task)
     found = [(index, runs.best()) for index, runs in enumerate(task.agents)]
@@ -38,7 +38,7 @@ def design_exhibit(task: TaskResults) -> Exhibit | None:
     reference = task.record["reference_design"]
     if not knobs or not shown or reference is None:
         return None
-    slots = list(dict.fromkeys(name.rpartition(".")[0] for names in knobs.values() for name, _ in names))
+    slots = list(dict.fromkeys(parameter["group"] for parameter in task.record["parameters"]))
     optimum = _panels(task, knobs, reference)
     figure = make_subplots(rows=len(optimum), shared_xaxes=True, vertical_spacing=0.04)
     x = list(range(1, len(slots) + 1))
@@ -70,14 +70,13 @@ def design_exhibit(task: TaskResults) -> Exhibit | None:
 
 
 def _knobs(task: TaskResults) -> dict[str, list[tuple[str, bool]]]:
-    """Groups parameters named ``<slot>.<knob>`` by knob: knob to (parameter, ordered) of every slot, or nothing."""
+    """Returns the parameters by knob: knob to (parameter, ordered) of every group; nothing where groups differ."""
     groups: dict[str, list[tuple[str, bool]]] = {}
-    for parameter in task.record["parameters"]:
-        slot, _, knob = parameter["name"].rpartition(".")
-        if not slot:
-            return {}
-        groups.setdefault(knob, []).append((parameter["name"], bool(parameter["ordered"])))
-    return groups if len({len(names) for names in groups.values()}) == 1 else {}
+    parameters = task.record["parameters"]
+    for parameter in parameters:
+        groups.setdefault(parameter["knob"], []).append((parameter["name"], bool(parameter["ordered"])))
+    count = len({parameter["group"] for parameter in parameters})
+    return groups if all(len(names) == count for names in groups.values()) and len(groups) < len(parameters) else {}
 
 
 def _panels(task: TaskResults, knobs: dict[str, list[tuple[str, bool]]], design: Any) -> list[_Panel]:

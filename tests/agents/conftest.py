@@ -1,15 +1,12 @@
 """Small tasks: a resource assignment, a mapping, an accelerator, and a space that has nothing of any."""
 
-import numpy as np
 import pytest
+from plugin_tasks import Valley
 
 from accelgym.costmodels.architecture import Architecture, Compute, StorageLevel
 from accelgym.costmodels.architecture.problem import Problem
-from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.envs import CoDesignTask, HwGenTask, MappingTask, ResourceAssignmentTask
-from accelgym.envs.space import Parameter, Space
-from accelgym.envs.task import Outcome, Task
 
 WORKLOAD = Workload.chain(
     "tiny",
@@ -20,58 +17,6 @@ WORKLOAD = Workload.chain(
         Layer.conv("d", K=64, C=32, H=8, R=3),
     ],
 )
-
-
-class Valley(Task):
-    """Minimise the distance to a target while the ordered values sum to at most 20; no slots, no costs by slot."""
-
-    space = Space(
-        (
-            Parameter("x", tuple(range(16))),
-            Parameter("y", tuple(range(12))),
-            Parameter("z", tuple(range(9))),
-            Parameter("colour", ("red", "green", "blue"), ordered=False),
-            Parameter("fixed", ("only",), ordered=False),
-        )
-    )
-    env_id = "tests/Valley-v0"
-    target = np.array([13, 9, 2, 2, 0])
-
-    def describe(self):
-        return {"env": self.env_id}
-
-    def evaluate(self, designs):
-        designs = self.space.check(designs)
-        away = np.abs(designs - self.target)
-        used = designs[:, :3].sum(axis=1)
-        feasible = used <= 20
-        return Outcome(
-            objective=1.0 + away[:, :3].sum(axis=1) + 3.0 * (away[:, 3] > 0),
-            feasible=feasible,
-            violation=np.where(feasible, 0.0, used / 20 - 1),
-            valid=np.ones(len(designs), dtype=bool),
-        )
-
-    def reference(self):
-        grid = np.stack(np.meshgrid(*map(np.arange, self.space.nvec), indexing="ij"), axis=-1).reshape(-1, 5)
-        score = self.evaluate(grid).score
-        value = float(score.min())
-        design = tuple(grid[score.argmin()].tolist())
-        return Certificate(value=value, design=design, lower_bound=value, gap=0.0, method="enumeration")
-
-    def audit(self, *, seed=0):
-        raise NotImplementedError
-
-    def sample_feasible(self, rng, count):
-        return self.repair(self.space.sample(rng, count), rng)
-
-    def repair(self, designs, rng):
-        designs = designs.copy()
-        while (over := designs[:, :3].sum(axis=1) > 20).any():
-            rows = np.flatnonzero(over)
-            column = rng.integers(0, 3, len(rows))
-            designs[rows, column] = np.maximum(designs[rows, column] - 1, 0)
-        return designs
 
 
 @pytest.fixture(scope="session")

@@ -25,9 +25,8 @@ OPTIONS = {
     "mapping_gradient": {"starts": 8, "steps": 3, "reorder": 2},
     "thistle": {"nearest": 1, "batch": 1},
 }
-# Agents that need costs by slot, or an environment to learn in.
-ASSIGNMENT_ONLY = {"greedy", "ppo", "a2c", "confuciux", "airchitect"}
-SEQUENTIAL_ONLY = {"maskable_ppo"}
+# Agents that need costs by slot.
+ASSIGNMENT_ONLY = {"greedy", "confuciux", "airchitect"}
 # Agents that know what a mapping is.
 MAPPING_ONLY = {"random_pruned", "gamma", "mapping_gradient", "thistle"}
 
@@ -37,8 +36,6 @@ def tasks_for(name):
         return ["mapping", "codesign"]
     if name in MAPPING_ONLY:
         return ["mapping"]
-    if name in SEQUENTIAL_ONLY:
-        return ["assignment", "mapping", "codesign", "hwgen"]
     return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping", "codesign", "hwgen"]
 
 

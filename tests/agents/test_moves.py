@@ -4,18 +4,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgym.agents.layout import Layout
 from accelgym.agents.moves import MOVES, Mover, cross_one_point, cross_uniform
 from accelgym.costmodels.errors import InputError
+from accelgym.envs.layout import Layout
 from accelgym.envs.space import Parameter, Space
 
 PES = (1, 2, 4, 8, 12, 16, 24)
 SPACE = Space(
     tuple(
-        Parameter(f"layer{i}.{knob}", values, ordered=knob != "flow")
+        Parameter(f"layer{i}.{knob}", values, knob != "flow", f"layer{i}", knob)
         for i in range(5)
         for knob, values in (("flow", ("dla", "eye", "shi")), ("pes", PES), ("buffer", tuple(range(1, 6))))
     )
@@ -33,11 +33,13 @@ def moved(name, seed, rows=200):
     return before, after
 
 
-def test_slots_and_knobs_are_read_off_the_names():
+def test_slots_and_knobs_are_groups_and_knobs_of_the_parameters():
     assert LAYOUT.slot.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
     assert LAYOUT.knob.tolist() == [0, 1, 2] * 5
     assert LAYOUT.slots == 5
-    plain = Layout(Space((Parameter("x", (1, 2)), Parameter("y", (1, 2)), Parameter("l.1.x", (1, 2, 3)))))
+    assert LAYOUT.shares_knobs
+    plain = Layout(Space((Parameter("x", (1, 2)), Parameter("l.y", (1, 2)), Parameter("l.x", (1, 2, 3), knob="x"))))
+    assert not plain.shares_knobs
     assert plain.slot.tolist() == [0, 1, 2]
     assert plain.knob.tolist() == [0, 1, 2], "the same name with other values is another knob"
 
@@ -63,6 +65,7 @@ def test_constants_of_a_space_too_large_to_number():
     assert len(np.unique(found, axis=0)) == len(found) == 50
 
 
+@settings(deadline=None)
 @given(seeds, st.sampled_from(sorted(MOVES)), st.integers(1, 5))
 def test_every_move_stays_in_the_space_and_changes_something(seed, name, times):
     rng = np.random.default_rng(seed)

@@ -58,12 +58,6 @@ def test_masked_ppo_learns_to_map(mapping):
     assert np.median(mapping.evaluate(designs[-1]).objective) < np.quantile(random.objective, 0.05)
 
 
-@pytest.mark.parametrize("name", ["ppo", "a2c"])
-def test_without_masks_mappings_are_refused(mapping, name):
-    with pytest.raises(InputError, match=f"agent '{name}' needs a resource-assignment task, got MappingTask"):
-        make_agent(name, mapping, seed=0)
-
-
 def test_masked_designs_are_all_feasible(task):
     agent = make_agent("maskable_ppo", task, seed=1, updates=10)
     _, feasible = drive(task, agent, 10, 500)

@@ -167,7 +167,7 @@ def test_the_environment_walks_to_the_reference_within_its_masks():
     task = family_task(CONV1D)
     env = CoDesignEnv(task=task)
     env.reset()
-    for action in task.choices(np.array([task.reference().design]))[0]:
+    for action in task.actions(np.array([task.reference().design]))[0]:
         assert env.action_masks()[action]
         _, reward, ended, _, info = env.step(action)
     assert ended
@@ -181,7 +181,7 @@ def test_a_machine_beyond_the_area_earns_less_than_all_loops_outermost():
 
     def play(design):
         env.reset()
-        for choice in task.choices(design[None])[0]:
+        for choice in task.actions(design[None])[0]:
             _, reward, ended, _, info = env.step(choice)
         assert ended
         return reward, info

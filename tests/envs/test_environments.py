@@ -77,7 +77,8 @@ def test_info_has_the_same_keys_and_types_at_reset_and_step(env_id, arguments):
     env.action_space.seed(0)
     *_, info = env.step(env.action_space.sample())
     assert start.keys() == info.keys()
-    assert {k: v.dtype for k, v in start.items()} == {k: v.dtype for k, v in info.items()}
+    assert {k: type(v) for k, v in start.items()} == {k: type(v) for k, v in info.items()}
+    assert {type(v) for v in info.values()} <= {bool, int, float, str, np.ndarray}
 
 
 @each_case
@@ -142,7 +143,7 @@ def test_the_reward_of_a_feasible_episode_is_the_distance_to_the_ideal(arguments
     env = gym.make(env_id, **arguments).unwrapped
     env.reset(seed=0)
     task = env.task
-    design = task.options(np.array([task.reference().design]))[0]
+    design = task.actions(np.array([task.reference().design]))[0]
     total = sum(env.step(action)[1] for action in design)
     assert total == pytest.approx(1 - task.reference().value / task.table.scale, rel=1e-9)
 
@@ -158,7 +159,7 @@ def test_masks_are_tight():
     """Every feasible design is a path through the masks."""
     task = small_task(budget=0.02)
     designs = task.sample_feasible(np.random.default_rng(0), 400)
-    options = task.options(designs)
+    options = task.actions(designs)
     env = ResourceAssignmentVectorEnv(len(options), task=task)
     env.reset(seed=0)
     for slot in range(3):
@@ -189,7 +190,7 @@ def test_overshooting_costs_more_than_it_saves():
         return sum(env.step(o)[1] for o in options)
 
     dearest = [task.table.options - 1] * 3
-    assert episode(dearest) < episode(task.options(np.array([task.reference().design]))[0])
+    assert episode(dearest) < episode(task.actions(np.array([task.reference().design]))[0])
     assert not task.evaluate(task.designs(np.array([dearest]))).feasible[0]
 
 
@@ -223,7 +224,7 @@ def test_rendering_shows_every_layer_and_the_budget():
     env = ResourceAssignmentEnv(task=task, render_mode="ansi")
     env.reset(seed=0)
     assert "3 open" in env.render()
-    for option in task.options(np.array([task.reference().design]))[0]:
+    for option in task.actions(np.array([task.reference().design]))[0]:
         env.step(option)
     text = env.render()
     assert [line.split()[0] for line in text.splitlines()[1:4]] == ["a", "b", "c"]

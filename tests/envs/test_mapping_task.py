@@ -259,7 +259,7 @@ def test_the_reward_is_the_log_distance_to_the_bound():
     task = MappingTask(problem=GEMM, machine=machine())
     env = MappingEnv(task=task)
     env.reset()
-    rewards = [env.step(action)[1] for action in task.choices(np.array([task.reference().design]))[0]]
+    rewards = [env.step(action)[1] for action in task.actions(np.array([task.reference().design]))[0]]
     assert rewards[:-1] == [0.0] * (len(rewards) - 1)
     assert rewards[-1] == pytest.approx(-math.log(task.reference().value / task.bound))
 
@@ -275,9 +275,9 @@ def test_an_overflow_earns_less_than_the_mapping_with_all_loops_outermost():
         assert ended
         return reward, info
 
-    lazy, info = play(task.choices(task.outermost[None])[0])
+    lazy, info = play(task.actions(task.outermost[None])[0])
     assert info["feasible"]
-    innermost = task.choices(task.space.nvec[None] - 1)[0]
+    innermost = task.actions(task.space.nvec[None] - 1)[0]
     reward, info = play(innermost)
     assert reward == pytest.approx(lazy - 1)
     assert not info["feasible"]
@@ -318,7 +318,7 @@ def test_the_text_shows_every_loop_tile_and_the_bottleneck():
     env = MappingEnv(task=task, render_mode="ansi")
     env.reset()
     assert "decisions open" in env.render()
-    for choice in task.choices(np.array([task.reference().design]))[0]:
+    for choice in task.actions(np.array([task.reference().design]))[0]:
         env.step(choice)
     text = env.render()
     product = math.prod(int(line.split(", ")[1].rstrip(")")) for line in text.splitlines() if "for " in line)
@@ -332,7 +332,7 @@ def test_the_picture_changes_with_the_mapping():
     env = MappingEnv(task=task, render_mode="rgb_array")
     env.reset()
     before = env.render()
-    for choice in task.choices(np.array([task.reference().design]))[0]:
+    for choice in task.actions(np.array([task.reference().design]))[0]:
         env.step(choice)
     image = env.render()
     assert image.dtype == np.uint8

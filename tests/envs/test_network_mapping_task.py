@@ -105,7 +105,7 @@ def test_rewards_add_up_to_the_log_distance_to_the_bound(objective):
     task = build(objective)
     env = NetworkMappingVectorEnv(40, task=task)
     env.reset(seed=0)
-    choices = task.choices(task.sample_feasible(np.random.default_rng(3), 40))
+    choices = task.actions(task.sample_feasible(np.random.default_rng(3), 40))
     paid, mid_way = np.zeros(40), 0
     for column in choices.T:
         _, rewards, terminated, _, infos = env.step(column)
@@ -120,11 +120,11 @@ def test_an_impossible_choice_costs_more_than_the_outermost_design_at_the_end():
     task = build()
     env = NetworkMappingEnv(task=task)
     env.reset(seed=0)
-    outermost = sum(env.step(choice)[1] for choice in task.choices(task.outermost[None])[0])
+    outermost = sum(env.step(choice)[1] for choice in task.actions(task.outermost[None])[0])
     for wrong_at in (0, 11):
         env.reset(seed=0)
         total = 0.0
-        for step, choice in enumerate(task.choices(task.outermost[None])[0]):
+        for step, choice in enumerate(task.actions(task.outermost[None])[0]):
             hidden = np.flatnonzero(~env.action_masks())
             _, reward, ended, _, info = env.step(hidden[-1] if step == wrong_at else choice)
             total += reward
@@ -169,7 +169,7 @@ def test_the_text_lists_the_layers_and_the_picture_shows_the_one_at_hand():
     env = NetworkMappingEnv(task=task, render_mode="ansi")
     env.reset(seed=0)
     assert "decisions open" in env.render()
-    for choice in task.choices(task.outermost[None])[0]:
+    for choice in task.actions(task.outermost[None])[0]:
         env.step(choice)
     lines = env.render().splitlines()
     assert [line.split()[:2] for line in lines[1:4]] == [["a", "1"], ["b", "2"], ["d", "1"]]

@@ -168,7 +168,7 @@ def test_repair_changes_no_more_than_it_must():
         {f"{slot}.{knob}": value for slot in "abc" for knob, value in (("num_pes", 128), ("buffer_level", 3))}
     )
     repaired = task.repair(np.tile(dear, (50, 1)), np.random.default_rng(0))
-    changed = (task.options(repaired) != task.options(dear[None])).sum(axis=1)
+    changed = (task.actions(repaired) != task.actions(dear[None])).sum(axis=1)
     assert changed.max() <= 2
 
 

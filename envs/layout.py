@@ -19,11 +19,10 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Layout:
-    """Slots and knobs of a space, read off its parameter names ``slot.knob``.
+    """Slots and knobs of a space: its parameters by group, and by knob.
 
-    A slot is what crossover keeps together, a layer say; a knob is what several slots have in common, the number
-    of PEs say. Parameters share a knob when the names after the last dot and the values agree. A parameter
-    without a dot is a slot of its own.
+    A slot is what crossover keeps together: the parameters of one group, a layer say. A knob is what several slots
+    have in common, the number of PEs say: parameters share one when its name and their values agree.
     """
 
     space: Space
@@ -31,17 +30,22 @@ class Layout:
     @cached_property
     def slot(self) -> IntArray:
         """Slot of each parameter, shape ``(parameters,)``, numbered in order of appearance."""
-        return _number([p.name.rpartition(".")[0] or p.name for p in self.space.parameters])
+        return _number([p.group for p in self.space.parameters])
 
     @cached_property
     def knob(self) -> IntArray:
         """Knob of each parameter, shape ``(parameters,)``, numbered in order of appearance."""
-        return _number([(p.name.rpartition(".")[2], p.values) for p in self.space.parameters])
+        return _number([(p.knob, p.values) for p in self.space.parameters])
 
     @cached_property
     def slots(self) -> int:
         """Number of slots."""
         return int(self.slot.max()) + 1
+
+    @property
+    def shares_knobs(self) -> bool:
+        """Whether any two slots have a knob in common; without that every design is a constant one."""
+        return int(self.knob.max()) + 1 < len(self.space)
 
     @cached_property
     def knob_sizes(self) -> IntArray:
