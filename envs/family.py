@@ -153,9 +153,8 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
                     f"member {i} of the family acts in {env.action_space}, member 0 in {self.action_space}"
                 )
             if env.observation_space != self._envs[0].observation_space:
-                raise InputError(
-                    f"member {i} of the family observes {env.observation_space}, member 0 {self._envs[0].observation_space}"
-                )
+                first = self._envs[0].observation_space
+                raise InputError(f"member {i} of the family observes {env.observation_space}, member 0 {first}")
         self.observation_space = self._envs[0].observation_space
         self._member: int | None = None
 

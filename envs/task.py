@@ -96,7 +96,7 @@ class Task(ABC):
 
     @property
     def interface(self) -> frozenset[Any]:
-        """What actions mean; tasks with equal ones can be members of a family. The knobs and their values by default."""
+        """What actions mean, by default the knobs and their values; tasks with equal ones can form a family."""
         return frozenset((p.knob, p.values) for p in self.space.parameters)
 
     # -- designs as sequences of decisions -------------------------------------------------------------------

@@ -40,7 +40,7 @@ from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.limits import breach
-from accelgym.envs.mapping.mapspace import Keep, Mapspace
+from accelgym.envs.mapping.mapspace import Keep, Mapspace, Size
 from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
 from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
 from accelgym.envs.mapping.spec import MappingObjective, MappingSpec, read_architecture, read_problem
@@ -148,6 +148,16 @@ class MappingTask(ProvedTask):
     def designs(self, actions: npt.NDArray[np.int64]) -> Designs:
         """Inverse of :meth:`actions`."""
         return self.mapspace.designs(actions)
+
+    @property
+    def interface(self) -> frozenset[Any]:
+        sizes = (
+            (p.knob, p.values)
+            for p, x in zip(self.space.parameters, self.mapspace.decisions, strict=True)
+            if isinstance(x, Size)
+        )
+        kept = (("kept", self.problem.tensor_names),) if self.spec.bypass else ()
+        return frozenset((("slots", self.mapspace.slot_names), ("loops", self.problem.dims), *kept, *sizes))
 
     @property
     def action_sizes(self) -> Ints:
