@@ -23,7 +23,13 @@ def test_other_tasks_are_refused_by_name(name, assignment):
 
 
 @pytest.mark.parametrize(
-    ("name", "regret"), [("random_pruned", 0.5), ("gamma", 0.03), pytest.param("mapping_gradient", 0.02, marks=pytest.mark.slow), ("thistle", 0.15)]
+    ("name", "regret"),
+    [
+        ("random_pruned", 0.5),
+        ("gamma", 0.03),
+        pytest.param("mapping_gradient", 0.02, marks=pytest.mark.slow),
+        ("thistle", 0.15),
+    ],
 )
 def test_agents_come_close_to_the_proved_optimum(name, regret, mapping):
     assert mapping.reference().gap <= 1e-3  # the tolerance of branch and bound
