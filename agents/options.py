@@ -23,6 +23,6 @@ def require(agent: str, least: float = 0, most: float = float("inf"), **options:
         InputError: Names the first option out of range.
     """
     for name, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+        if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) <= most:
             allowed = f">= {least}" if most == float("inf") else f"{least}..{most}"
             raise InputError(f"option {name!r} of agent {agent!r} is {value!r}, allowed {allowed}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from accelgym.agents.base import Agent
+from accelgym.agents.options import require
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -24,7 +25,8 @@ class RandomSearch(Agent):
 
     def __init__(self, task: Task, *, seed: int, batch: int = 256) -> None:
         super().__init__(task, seed=seed)
-        self.batch = batch
+        require(self.name, 1, batch=batch)
+        self.batch = int(batch)
 
     def ask(self, count: int) -> Designs:
         return self.task.sample_feasible(self.rng, min(self.batch, count))

@@ -57,12 +57,12 @@ def search(
         BoundError: A feasible design is better than the certificate says is possible.
     """
     budget, seed = count(budget, "budget", 1), count(seed, "seed", 0)
-    options = native(dict(options or {}))
+    settings: dict[str, Any] = native(dict(options or {}))
     watch = _Stopwatch()
-    searcher = make_agent(agent, task, seed=seed, **options)
+    searcher = make_agent(agent, task, seed=seed, **settings)
     record = None
     if journal is not None:
-        identity = {"task": task.id, "agent": agent, "seed": seed, "budget": budget, "options": options}
+        identity = {"task": task.id, "agent": agent, "seed": seed, "budget": budget, "options": settings}
         record = Journal(Path(journal), identity)
     log = _Log()
     past = record.replay() if record is not None else iter(())
@@ -78,7 +78,7 @@ def search(
         if progress is not None:
             progress(log.evaluations, log.best)
         watch.restart()
-    return log.trajectory(agent, task, seed, budget, options)
+    return log.trajectory(agent, task, seed, budget, settings)
 
 
 @dataclass

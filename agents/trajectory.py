@@ -125,8 +125,8 @@ class Trajectory:
         header, arrays = read_arrays(path)
         costs = {name[5:]: arrays.pop(name) for name in list(arrays) if name.startswith("cost.")}
         try:
-            designs = arrays.pop("designs").T
-            found = cls(**header, **arrays, designs=designs, costs=costs)
+            fields: dict[str, Any] = {**header, **arrays, "designs": arrays["designs"].T, "costs": costs}
+            found = cls(**fields)
         except (KeyError, TypeError) as error:
             raise DamagedFileError(f"{path}: not a trajectory of this version of accelgym ({error})") from error
         found._check_shapes(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from accelgym.experiments.plan import PlannedTask
 __all__ = ["SCHEMA", "Manifest", "load_manifest", "refuse_old_results", "run_environment", "software_changes"]
 
 _NAME = "manifest.json"
+_TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""Ids name folders and parts of the report's page."""
 
 _PACKAGES = (
     "accelgym",
@@ -152,6 +155,9 @@ def _check(data: dict[str, Any], path: Path) -> None:
     for key, kind in (("config", dict), ("tasks", dict), ("sessions", list)):
         if not isinstance(data.get(key), kind):
             raise DamagedFileError(f"{path}: key {key!r} is missing")
+    for task_id in data["tasks"]:
+        if not _TASK_ID.fullmatch(task_id):
+            raise DamagedFileError(f"{path}: {shown(task_id)} is no id of a task")
 
 
 def _of_schema(out: Path, version: str, schema: str) -> str:

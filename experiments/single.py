@@ -62,27 +62,28 @@ def run_search(
         BoundError: A feasible design is better than what is proved to be possible.
     """
     out, budget, seed = Path(out), count(budget, "budget", 1), count(seed, "seed", 0)
-    arguments, options = native(dict(arguments)), native(dict(options or {}))
+    specification: dict[str, Any] = native(dict(arguments))
+    settings: dict[str, Any] = native(dict(options or {}))
     # Here and not in the benchmark, whose messages would speak of a config that the caller has never seen.
-    task = build_task(env, arguments)
-    make_agent(agent, task, seed=seed, **options)
+    task = build_task(env, specification)
+    make_agent(agent, task, seed=seed, **settings)
     config = BenchConfig.parse(
         {
             "name": f"{agent} on {task.env_id}",
             # A list in a config stands for several tasks.
-            "tasks": [{"env": task.env_id, "arguments": {key: [value] for key, value in arguments.items()}}],
+            "tasks": [{"env": task.env_id, "arguments": {key: [value] for key, value in specification.items()}}],
             "agents": [{"name": agent, "label": re.sub(r"[^A-Za-z0-9_.+-]", "-", agent).lstrip("_.+-") or "agent"}],
             "budget": budget,
             "seeds": [seed],
         }
     )
-    entry = config.agents[0].model_copy(update={"options": options})
+    entry = config.agents[0].model_copy(update={"options": settings})
     config = config.model_copy(update={"agents": (entry,)})
     result = run_bench(config, out, progress=progress, executor="inline", audit=False)
     if result.failures:
         failure = result.failures[0]
         raise failure.cause or AccelGymError(failure.error)
-    job = Job(task.id, task.env_id, arguments, entry, budget, seed)
+    job = Job(task.id, task.env_id, specification, entry, budget, seed)
     reference = task.reference()
     found = load_run(job.folder(out), job, reference)
     if found is None:

@@ -5,9 +5,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from accelgym.agents import Trajectory, make_agent, search
+from accelgym.agents import Trajectory, agents, make_agent, search
+from accelgym.agents.random_search import RandomSearch
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import BoundError, DamagedFileError, InputError, InputWarning
+
+
+class Late(RandomSearch):
+    """Notices at its first ask that an option is wrong."""
+
+    def __init__(self, task, *, seed, step=1):
+        super().__init__(task, seed=seed)
+        self.step = step
+
+    def ask(self, count):
+        return super().ask(min(count, 4 // self.step))
+
+
+@pytest.fixture
+def late(monkeypatch):
+    monkeypatch.setitem(agents._factories, "late", Late)
 
 
 def test_a_trajectory_holds_every_design_with_its_outcome_and_main_costs(assignment, tmp_path):
@@ -102,12 +119,12 @@ class Counting:
         return self._task.evaluate(designs)
 
 
-def test_a_mistyped_option_leaves_no_journal(assignment, tmp_path):
+def test_a_mistyped_option_leaves_no_journal(late, assignment, tmp_path):
     path = tmp_path / "journal"
     with pytest.raises(InputError, match="did you mean 'batch'"):
         journalled(assignment, path, options={"bacth": 3})
-    with pytest.raises(TypeError):
-        journalled(assignment, path, options={"batch": "many"})  # noticed at the first ask
+    with pytest.raises(ZeroDivisionError):
+        search(assignment, "late", budget=9, seed=0, options={"step": 0}, journal=path)
     assert not path.exists()
     journalled(assignment, path)
 

@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from accelgym.agents import Trajectory, search
+from accelgym.agents import Trajectory, agents, search
+from accelgym.agents.random_search import RandomSearch
 from accelgym.costmodels.errors import BoundError, InputError, InputWarning
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.envs import make_task
@@ -29,6 +30,22 @@ CONFIG = {
 
 def bench(out, **changes):
     return run_bench(BenchConfig.parse(CONFIG | changes), out, executor="inline", audit=False)
+
+
+class Late(RandomSearch):
+    """Notices at its first ask that an option is wrong."""
+
+    def __init__(self, task, *, seed, step=1):
+        super().__init__(task, seed=seed)
+        self.step = step
+
+    def ask(self, count):
+        return super().ask(min(count, 4 // self.step))
+
+
+@pytest.fixture
+def late(monkeypatch):
+    monkeypatch.setitem(agents._factories, "late", Late)
 
 
 @pytest.fixture(scope="module")
@@ -205,16 +222,16 @@ def test_a_finished_search_is_never_overwritten_by_another(stored, other):
     }
 
 
-def test_a_mistyped_option_does_not_keep_the_corrected_command_out(tmp_path):
+def test_a_mistyped_option_does_not_keep_the_corrected_command_out(late, tmp_path):
     out = tmp_path / "run"
     with pytest.raises(InputError, match="did you mean 'batch'"):
         one_search(out, options={"bacth": 2})
     assert not out.exists()
-    with pytest.raises(TypeError):
-        one_search(out, options={"batch": "many"})  # noticed at the first ask
+    with pytest.raises(ZeroDivisionError):
+        one_search(out, agent="late", options={"step": 0})
     (error,) = out.glob("runs/*/*/*/error.json")
-    assert "TypeError" in read_sealed(error)["error"]
-    found = one_search(out, options={"batch": 2})
+    assert "ZeroDivisionError" in read_sealed(error)["error"]
+    found = one_search(out, agent="late", options={"step": 2})
     assert found.trajectory.evaluations == 30
     assert not error.exists()
 
