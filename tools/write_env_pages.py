@@ -7,8 +7,9 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-from accelgym.envs.registration import ENVIRONMENTS, EnvironmentEntry
+from accelgym.envs.registration import ANY_TASK, ENVIRONMENTS, EnvironmentEntry
 
+PAGES = (*ENVIRONMENTS, EnvironmentEntry(ANY_TASK, "accelgym.envs.any_task:AnyTaskEnv", "", "", "any task"))
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "envs"
 
 
@@ -29,5 +30,5 @@ def path(entry: EnvironmentEntry) -> Path:
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for environment in ENVIRONMENTS:
+    for environment in PAGES:
         path(environment).write_text(page(environment))

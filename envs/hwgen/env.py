@@ -71,6 +71,7 @@ class HwGenVectorEnv(LaneVectorEnv):
         self._position = np.zeros(num_envs, dtype=np.int64)
         self._design = np.full((num_envs, len(self._nvec)), -1, dtype=np.int64)
         self._feasible = np.ones(num_envs, dtype=bool)
+        self._replaced = np.zeros(num_envs, dtype=np.int64)
         self._objective = np.full(num_envs, np.inf)
         self._area = np.full(num_envs, np.inf)
         self._path = np.full(num_envs, np.inf)
@@ -83,6 +84,7 @@ class HwGenVectorEnv(LaneVectorEnv):
         last = self._nvec[self._position] - 1
         # What does not exist is replaced, so that the episode can go on; it is lost all the same.
         chosen = np.minimum(actions, last)
+        self._replaced = self._replaced + (actions > last)
         for position, lanes in self._groups():
             mask = self._prefixes.mask(self._design[lanes], position)
             completes = mask[np.arange(len(lanes)), chosen[lanes]]
@@ -122,14 +124,15 @@ class HwGenVectorEnv(LaneVectorEnv):
         good = self._feasible[lanes]
         violation = self.task.violation(designs)
         # A value that did not exist may have been replaced by one that fits; it is no design all the same.
-        rewards[lanes] = np.where(good, 0.0, -np.clip(np.where(violation > 0, violation, 1.0), 0.0, 1.0))
+        broken = violation + self._replaced[lanes] / len(self._nvec)
+        rewards[lanes] = np.where(good, 0.0, 1.0 / (1.0 + broken) - 1.0)
         self._area[lanes], self._path[lanes] = self.task.estimates(designs)
         if not good.any():
             return
         winners = lanes[good]
         cycles = self.task.objective(self._design[winners])
         self._objective[winners] = cycles
-        rewards[winners] = self.task.ideal_cycles / cycles
+        rewards[winners] = self.task.reference().value / cycles
         improves = cycles < self._best[winners]
         self._best[winners] = np.minimum(cycles, self._best[winners])
         if self.verify == "never":
@@ -152,6 +155,7 @@ class HwGenVectorEnv(LaneVectorEnv):
         self._position = np.where(lanes, 0, self._position)
         self._design[lanes] = -1
         self._feasible = self._feasible | lanes
+        self._replaced = np.where(lanes, 0, self._replaced)
         for column in (self._objective, self._area, self._path):
             column[lanes] = np.inf
         self._level[lanes] = _UNVERIFIED
@@ -215,10 +219,11 @@ class HwGenEnv(LaneEnv):
     | 12 | least area of a feasible completion over the budget; 1 where there is none |
 
     ## Rewards
-    0 until the last decision. A feasible design earns ``ideal / cycles``, in (0, 1], where ``ideal`` are the cycles
-    with every element of the largest array busy; an infeasible one minus its relative overshoot, at most 1. A verified
-    design earns the share ``level / 6`` of it: ``level`` counts the stages passed before the first that is not, of
-    generates, lints, bit-exact, cycle-exact, meets the clock, measured area within the budget.
+    0 until the last decision. A feasible design earns ``optimum / cycles``, in (0, 1], with the task's proven
+    optimum. An infeasible one earns ``-v / (1 + v)``, in (-1, 0): ``v`` is its relative overshoot, added up over the
+    limits, plus the share of its decisions whose value did not exist. A verified design earns the share ``level / 6``
+    of its reward: ``level`` counts the stages passed before the first that is not, of generates, lints, bit-exact,
+    cycle-exact, meets the clock, measured area within the budget.
 
     ## Starting state
     Nothing decided. There is no randomness.

@@ -254,13 +254,6 @@ class HwGenTask(ProvedTask):
 
     # -- what is known about the task ----------------------------------------------------------------------
 
-    @cached_property
-    def ideal_cycles(self) -> float:
-        """Cycles with every element of the largest array busy; no design is faster."""
-        macs = sum(count * layer.macs for layer, count in self.layers)
-        largest: int = PARAMETER_VALUES["rows"][-1] * PARAMETER_VALUES["columns"][-1]
-        return macs / largest
-
     def reference(self) -> Certificate:
         """Returns the optimum by enumeration, array by array in the order of what an array takes at least.
 

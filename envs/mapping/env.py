@@ -65,6 +65,7 @@ class MappingVectorEnv(LaneVectorEnv):
         outermost = self.task.evaluate(self.task.outermost[None])
         self._miss = -float(np.log(outermost.objective[0] / self.task.bound)) - 1.0
         self._feasible = np.ones(num_envs, dtype=bool)
+        self._lost = np.zeros(num_envs, dtype=bool)
         self._figures = {
             "objective": np.full(num_envs, np.inf),
             "energy_pj": np.full(num_envs, np.inf),
@@ -75,18 +76,18 @@ class MappingVectorEnv(LaneVectorEnv):
 
     def step(self, actions: Ints) -> tuple[Obs, npt.NDArray[np.float64], Bools, Bools, Infos]:
         """Makes the next decision, or with ``one_shot`` all of them, in every lane."""
+        rewards = np.zeros(self.num_envs)
         if self.one_shot:
             if np.shape(actions) != self.action_space.shape:
                 raise InputError(f"actions have shape {np.shape(actions)}, allowed {self.action_space.shape}")
             wanted = self.task.actions(actions)
             for at in range(self._decisions):
-                self._decide(np.arange(self.num_envs), at, wanted[:, at])
+                self._decide(np.arange(self.num_envs), at, wanted[:, at], rewards)
         else:
             actions = self.check_actions(actions, self.task.mapspace.num_choices)
             for at, rows in self._groups():
-                self._decide(rows, at, actions[rows])
+                self._decide(rows, at, actions[rows], rewards)
         terminated = self._state.position == self._decisions
-        rewards = np.zeros(self.num_envs)
         if terminated.any():
             self._finish(np.flatnonzero(terminated), rewards)
         return self.end_step(rewards, terminated)
@@ -121,27 +122,34 @@ class MappingVectorEnv(LaneVectorEnv):
         """Lanes by their next decision."""
         return [(int(at), np.flatnonzero(self._state.position == at)) for at in np.unique(self._state.position)]
 
-    def _decide(self, rows: Ints, at: int, choices: Ints) -> None:
+    def _decide(self, rows: Ints, at: int, choices: Ints, rewards: npt.NDArray[np.float64]) -> None:
         available = self._state.available(rows, at)
         exists = available[np.arange(len(rows)), choices]
         # What does not exist is replaced, so that the episode can go on; it is lost all the same.
         choices = np.where(exists, choices, available.argmax(axis=1))
         fits = self._state.mask(rows, at)[np.arange(len(rows)), choices]
-        self._feasible[rows] &= exists & fits
+        broken = ~(exists & fits)
+        first = broken & ~self._lost[rows]
+        rewards[rows] += np.where(first, self._miss, 0.0) - broken / self._decisions
+        self._lost[rows] |= broken
+        self._feasible[rows] &= ~broken
         self._state.choose(rows, at, choices)
 
     def _finish(self, rows: Ints, rewards: npt.NDArray[np.float64]) -> None:
         outcome = self.task.evaluate(self.task.designs(self._state.choices[rows]))
+        # What the masks do not know: the least utilisation that constraints may ask for.
+        self._feasible[rows] &= outcome.feasible
         good = self._feasible[rows]
         figures = {"objective": outcome.objective, **outcome.costs}
         for name, column in self._figures.items():
             column[rows] = np.where(good, figures[name], np.inf if column.dtype.kind == "f" else _UNKNOWN)
         distance = np.log(np.where(good, outcome.objective, self.task.bound) / self.task.bound)
-        rewards[rows] = np.where(good, -distance, self._miss)
+        rewards[rows] += np.where(good, -distance, np.where(self._lost[rows], 0.0, self._miss))
 
     def _begin(self, lanes: Bools) -> None:
         self._state.begin(np.flatnonzero(lanes))
         self._feasible = self._feasible | lanes
+        self._lost = self._lost & ~lanes
         for name, column in self._figures.items():
             blank = np.inf if column.dtype.kind == "f" else _UNKNOWN
             self._figures[name] = np.where(lanes, blank, column).astype(column.dtype)
@@ -201,7 +209,9 @@ class MappingEnv(LaneEnv):
 
     ## Rewards
     0 until the mapping is complete, then ``-log(objective / lower bound)`` with the task's certified lower bound,
-    so that 0 cannot be beaten. An infeasible mapping earns what the one with all loops outermost would, less 1.
+    so that 0 cannot be beaten. Of an infeasible mapping the sum is what the one with all loops outermost would earn,
+    less 1, less the share of its decisions that broke something: the first decision after which no completion fits, or
+    that does not exist, costs the former at once, and every such decision its part of the latter.
 
     ## Starting state
     Nothing decided. There is no randomness.

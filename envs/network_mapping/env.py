@@ -58,22 +58,24 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
         counts = self.task.counts
         # What the layers from each one on cost at least; one more entry for the end.
         self._rest = [np.append(np.cumsum((figure * counts)[::-1])[::-1], 0.0) for figure in (energy, cycles)]
-        self._floor = combine(self._objective, self._rest[0][:1], self._rest[1][:1])
-        outermost = self.task.evaluate(self.task.outermost[None]).objective
-        self._miss = -float(np.log(outermost / self._floor)[0]) - 1.0
+        costs = [layer.evaluate(layer.outermost[None]).costs for layer in self.task.layers]
+        # What a layer costs with all loops outermost, which stands for mappings that are infeasible.
+        self._outermost = [
+            (c["energy_pj"][0] * n, c["latency_cycles"][0] * n) for c, n in zip(costs, counts, strict=True)
+        ]
         self._layer = np.zeros(num_envs, dtype=np.int64)
         self._feasible = np.ones(num_envs, dtype=bool)
-        self._energy, self._cycles, self._paid = np.zeros(num_envs), np.zeros(num_envs), np.zeros(num_envs)
+        self._lost = np.zeros(num_envs, dtype=bool)
+        self._energy, self._cycles = np.zeros(num_envs), np.zeros(num_envs)
 
     def step(self, actions: Ints) -> tuple[Obs, Floats, Bools, Bools, Infos]:
         """Makes the next decision in every lane."""
         actions = self.check_actions(actions, self.task.num_actions)
         rewards = np.zeros(self.num_envs)
         for number, at, rows in list(self._groups()):
-            self._decide(number, at, rows, actions[rows])
+            self._decide(number, at, rows, actions[rows], rewards)
             if at + 1 == len(self.task.layers[number].space):
-                rewards[rows] = self._finish(number, rows)
-        self._paid = self._paid + rewards
+                rewards[rows] += self._finish(number, rows)
         terminated = self._layer == len(self._states)
         return self.end_step(rewards, terminated)
 
@@ -105,7 +107,7 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
             for at in np.unique(position):
                 yield int(number), int(at), lanes[position == at]
 
-    def _decide(self, number: int, at: int, rows: Ints, choices: Ints) -> None:
+    def _decide(self, number: int, at: int, rows: Ints, choices: Ints, rewards: Floats) -> None:
         state = self._states[number]
         available = state.available(rows, at)
         exists = choices < available.shape[1]
@@ -113,21 +115,36 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
         # What does not exist is replaced, so that the episode can go on; it is lost all the same.
         choices = np.where(exists, choices, available.argmax(axis=1))
         fits = state.mask(rows, at)[np.arange(len(rows)), choices]
-        self._feasible[rows] &= exists & fits
+        broken = ~(exists & fits)
+        first = rows[broken & ~self._lost[rows]]
+        rewards[rows] -= broken / len(self.task.layers[number].space)
+        if len(first):
+            energy, cycles = self._outermost[number]
+            rewards[first] += self._add(number, first, energy, cycles) - 1.0
+            self._lost[first], self._feasible[first] = True, False
         state.choose(rows, at, choices)
 
     def _finish(self, number: int, rows: Ints) -> Floats:
         """Adds up a layer; returns what it pays: the drop of minus the log of the best that is still possible."""
         layer, count = self.task.layers[number], self.task.counts[number]
-        costs = layer.evaluate(layer.designs(self._states[number].choices[rows])).costs
-        before = self._hope(rows, number)
-        self._energy[rows] += costs["energy_pj"] * count
-        self._cycles[rows] += costs["latency_cycles"] * count
+        outcome = layer.evaluate(layer.designs(self._states[number].choices[rows]))
+        energy, cycles = (outcome.costs[name] * count for name in ("energy_pj", "latency_cycles"))
+        late = ~self._lost[rows] & ~outcome.feasible  # The least utilisation that constraints may ask for.
+        self._feasible[rows] &= ~late
+        rest = self._outermost[number]
+        energy, cycles = np.where(late, rest[0], energy), np.where(late, rest[1], cycles)
+        gain, going = np.zeros(len(rows)), ~self._lost[rows]
+        gain[going] = self._add(number, rows[going], energy[going], cycles[going])
+        self._lost[rows] = False
         self._layer[rows] = number + 1
-        last = number + 1 == len(self._states)
-        gain = np.log(before / self._hope(rows, number + 1))
-        lost = self._miss - self._paid[rows] if last else np.zeros(len(rows))
-        return np.where(self._feasible[rows], gain, lost)
+        return gain - late
+
+    def _add(self, number: int, rows: Ints, energy: Floats | float, cycles: Floats | float) -> Floats:
+        """Adds the costs of a layer to some lanes; returns how the log of what is still possible falls."""
+        before = self._hope(rows, number)
+        self._energy[rows] += energy
+        self._cycles[rows] += cycles
+        return np.asarray(np.log(before / self._hope(rows, number + 1)))
 
     def _hope(self, rows: Ints, number: int) -> Floats:
         """A lower bound on the objective, given the layers before ``number``."""
@@ -142,7 +159,7 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
         self._feasible = self._feasible | lanes
         self._energy = np.where(lanes, 0.0, self._energy)
         self._cycles = np.where(lanes, 0.0, self._cycles)
-        self._paid = np.where(lanes, 0.0, self._paid)
+        self._lost = self._lost & ~lanes
 
     def _designs(self) -> Ints:
         return np.concatenate([state.choices for state in self._states], axis=1)
@@ -202,9 +219,10 @@ class NetworkMappingEnv(LaneEnv):
 
     ## Rewards
     Each finished layer pays ``log(before / after)`` of the certified lower bound on the network's objective, given
-    the mappings chosen so far. The sum over an episode is ``-log(objective / lower bound)``: 0 cannot be beaten. Once
-    a mapping is infeasible nothing is paid until the end, where the sum becomes what the design with all loops
-    outermost would earn, less 1.
+    the mappings chosen so far. The sum over an episode is ``-log(objective / lower bound)``: 0 cannot be beaten. A
+    layer whose mapping is infeasible counts as the one with all its loops outermost, costs 1 more, and the share of its
+    decisions that broke something: the first decision after which no completion fits, or that does not exist, costs the
+    former at once, and every such decision its part of the latter. The other layers pay as ever.
 
     ## Starting state
     Nothing decided, first layer. There is no randomness.

@@ -181,10 +181,12 @@ def test_a_machine_beyond_the_area_earns_less_than_all_loops_outermost():
 
     def play(design):
         env.reset()
+        total = 0.0
         for choice in task.actions(design[None])[0]:
             _, reward, ended, _, info = env.step(choice)
+            total += reward
         assert ended
-        return reward, info
+        return total, info
 
     lazy, info = play(task.outermost)
     assert info["feasible"]
@@ -192,7 +194,7 @@ def test_a_machine_beyond_the_area_earns_less_than_all_loops_outermost():
     over[1] = 2
     reward, info = play(over)
     assert not info["feasible"]
-    assert reward == pytest.approx(lazy - 1)
+    assert lazy - 2 <= reward < lazy - 1
 
 
 # -- one evaluation --------------------------------------------------------------------------------------------------

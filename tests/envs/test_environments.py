@@ -257,6 +257,61 @@ def test_bad_arguments_are_named(arguments, message):
         ResourceAssignmentVectorEnv(**{"num_envs": 2, **arguments})
 
 
+@each_case
+@pytest.mark.parametrize("action", [3.7, 0.0, "3", True, np.array([3.9, 0.2]), np.array([1.0])], ids=str)
+def test_actions_are_integers_and_nothing_else(env_id, arguments, action):
+    env = gym.make(env_id, **arguments).unwrapped
+    env.reset()
+    with pytest.raises(InputError, match=r"actions must be 1 integers in 0\.\."):
+        env.step(action)
+
+
+def test_one_shot_actions_are_integers_too():
+    env = gym.make("accelgym/Mapping-v0", one_shot=True).unwrapped
+    env.reset()
+    with pytest.raises(InputError, match="expected integer indices"):
+        env.step(np.zeros(env.action_space.shape))
+    with pytest.raises(InputError, match="actions have shape"):
+        env.step(np.zeros((1, 3), dtype=int))
+
+
+def test_a_step_after_the_end_warns_and_changes_nothing():
+    env = ResourceAssignmentEnv(task=small_task())
+    with pytest.raises(gym.error.ResetNeeded):
+        env.step(0)
+    env.reset()
+    for _ in range(3):
+        obs, *_, info = env.step(0)
+    with pytest.warns(UserWarning, match="already returned terminated"):
+        again, reward, ended, cut, same = env.step(1)
+    np.testing.assert_array_equal(again, obs)
+    assert (reward, ended, cut) == (0.0, True, False)
+    np.testing.assert_equal(same, info)
+    assert env.reset()[1]["position"] == 0
+    assert not env.step(1)[2]
+
+
+@pytest.mark.parametrize("render_mode", [None, "ansi", "rgb_array"])
+def test_rendering_before_the_first_reset_is_refused(render_mode):
+    env = ResourceAssignmentEnv(task=small_task(), render_mode=render_mode)
+    with pytest.raises(gym.error.ResetNeeded, match=r"call reset\(\) before render\(\)"):
+        env.render()
+
+
+@pytest.mark.parametrize("mask", [[True], [1, 0, 1], np.ones(4, dtype=bool)], ids=str)
+def test_a_reset_mask_of_another_shape_or_kind_is_refused(mask):
+    env = ResourceAssignmentVectorEnv(3, task=small_task())
+    env.reset()
+    with pytest.raises(InputError, match=r"reset_mask.*allowed 3 bools"):
+        env.reset(options={"reset_mask": mask})
+
+
+def test_infos_convert_to_tensors():
+    env = gym.wrappers.NumpyToTorch(gym.make("accelgym/Mapping-v0"))
+    _, info = env.reset(seed=0)
+    assert info["feasible"].item() is True
+
+
 def test_bad_actions_are_named():
     env = ResourceAssignmentVectorEnv(2, task=small_task())
     env.reset(seed=0)

@@ -129,12 +129,24 @@ def test_a_value_that_does_not_exist_makes_the_design_infeasible(task):
     assert rewards[-1] < 0
 
 
-def test_the_reward_of_a_feasible_episode_is_ideal_over_cycles(task):
-    env = HwGenEnv(task=task)
+def test_the_reward_of_a_feasible_episode_is_the_optimum_over_its_cycles(task):
+    designs = np.concatenate(([task.reference().design], task.sample_feasible(np.random.default_rng(0), 20)))
+    env = HwGenVectorEnv(len(designs), task=task)
     env.reset(seed=0)
-    total = sum(env.step(action)[1] for action in task.reference().design)
-    macs = CONV.macs + 2 * GEMM.macs
-    assert total == pytest.approx(macs / 32**2 / task.reference().value)
+    total = sum(env.step(column)[1] for column in designs.T)
+    assert total[0] == 1
+    np.testing.assert_allclose(total, task.reference().value / task.cycles(designs))
+
+
+def test_an_infeasible_episode_earns_less_the_further_it_is_from_the_limits(task):
+    designs = task.space.sample(np.random.default_rng(1), 200)
+    env = HwGenVectorEnv(len(designs), task=task)
+    env.reset(seed=0)
+    total = sum(env.step(column)[1] for column in designs.T)
+    violation = task.violation(designs)
+    lost = violation > 0
+    np.testing.assert_allclose(total[lost], -violation[lost] / (1 + violation[lost]))
+    assert violation.max() > 1, "beyond twice the limits there is a slope, too"
 
 
 def test_repair_keeps_feasible_designs_and_mends_the_others(task):

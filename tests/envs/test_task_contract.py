@@ -38,6 +38,7 @@ MACHINE = Architecture(
     leakage="whole_chip",
 )
 PROBLEM = Problem.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
+SHORT = Problem.conv("layer", K=4, C=2, P=4, Q=1, R=3, S=1)
 NETWORK = Workload.chain("two", LAYERS)
 
 # A small task of every kind; a kind that is registered and not listed fails the suite.
@@ -47,9 +48,11 @@ SMALL = {
     ),
     "accelgym/Mapping-v0": lambda: MappingTask(problem=PROBLEM, machine=MACHINE, bypass=True),
     "accelgym/NetworkMapping-v0": lambda: NetworkMappingTask(
-        workload_object=NETWORK, machine=MACHINE, objective="energy"
+        workload_object=Workload.chain("small", [Layer.gemm("a", M=4, K=6, C=4), Layer.gemm("b", M=2, K=4, C=6)]),
+        machine=MACHINE,
+        objective="energy",
     ),
-    "accelgym/CoDesign-v0": lambda: CoDesignTask(problem=PROBLEM, registers=(8, 16, 64), sram_words=(4096, 16384)),
+    "accelgym/CoDesign-v0": lambda: CoDesignTask(problem=SHORT, registers=(8, 16), sram_words=(4096, 16384)),
     "accelgym/HwGen-v0": lambda: HwGenTask(
         workload_object=Workload.chain("one", [Layer.gemm("gemm", M=4, K=24, C=16)]), area_budget=300_000.0
     ),
