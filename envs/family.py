@@ -44,7 +44,7 @@ class Family:
         self.specs: list[dict[str, Any]] = []
         self.splits: dict[str, list[int]] = {}
         for split, members in zip(SPLITS, (train, test), strict=True):
-            if isinstance(members, str) or not all(isinstance(member, Mapping) for member in members):
+            if not all(isinstance(member, Mapping) for member in members):
                 raise InputError(f"{split} is {shown(members)}, allowed: a list of specifications, one table a member")
             self.splits[split] = list(range(len(self.specs), len(self.specs) + len(members)))
             self.specs += [dict(common or {}) | dict(member) for member in members]

@@ -88,4 +88,4 @@ def single_changes(space: Space, design: Designs) -> Designs:
     value = np.concatenate([np.arange(size) for size in space.nvec])
     near = np.repeat(np.asarray(design, dtype=np.int64)[None], len(column), axis=0)
     near[np.arange(len(column)), column] = value
-    return near[value != np.asarray(design)[column]]
+    return np.asarray(near[value != np.asarray(design)[column]])

@@ -128,7 +128,7 @@ class PolicyGradientAgent(Agent):
                 "features_extractor_class": SlotFeatures,
                 "features_extractor_kwargs": {
                     "slots": steps,
-                    "position": env.env.progress_column,
+                    "position": getattr(env.env, "progress_column", 0),
                     "width": self._width,
                 },
                 "knobs": self.task.action_factors,

@@ -106,7 +106,7 @@ class HwGenVectorEnv(LaneVectorEnv):
         for position, lanes in self._groups():
             good = lanes[self._feasible[lanes]]
             mask[good, : self._nvec[position]] = self._prefixes.mask(self._design[good], position)
-        return mask
+        return np.asarray(mask)
 
     def paint(self, design: Ints) -> Any:
         """Returns a frame of a design."""

@@ -136,7 +136,7 @@ class HwGenTask(ProvedTask):
         """Fills in the cycles of an array for all depths, with the formats and ports that are feasible or asked for."""
         template, rows, columns = (int(i) for i in array)
         table = self._cycles[:, template, rows, columns]
-        wanted = self.feasible[:, template, rows, columns].any(axis=(1, 2, 3))
+        wanted = np.asarray(self.feasible[:, template, rows, columns].any(axis=(1, 2, 3)))
         wanted[designs[:, 0], designs[:, PORTS][:, 0], designs[:, PORTS][:, 1], designs[:, PORTS][:, 2]] = True
         wanted &= table[:, 0, 0, 0] == _UNKNOWN
         formats, *ports = np.nonzero(wanted)
@@ -271,7 +271,8 @@ class HwGenTask(ProvedTask):
         axes = tuple(i for i in range(len(self.space)) if i not in ARRAY)
         arrays = np.argwhere(self.feasible.any(axis=axes))
         bound = np.array([self._least_cycles(array) for array in arrays])
-        best, design, counted = NO_TILING, (), 0
+        best, counted = NO_TILING, 0
+        design: tuple[int, ...] = ()
         for number in np.argsort(bound, kind="stable"):
             if bound[number] >= best:
                 break

@@ -137,7 +137,7 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
         gain[going] = self._add(number, rows[going], energy[going], cycles[going])
         self._lost[rows] = False
         self._layer[rows] = number + 1
-        return gain - late
+        return np.asarray(gain - late)
 
     def _add(self, number: int, rows: Ints, energy: Floats | float, cycles: Floats | float) -> Floats:
         """Adds the costs of a layer to some lanes; returns how the log of what is still possible falls."""

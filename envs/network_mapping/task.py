@@ -164,7 +164,7 @@ class NetworkMappingTask(ProvedTask):
         return mask
 
     def fits(self, designs: Designs) -> npt.NDArray[np.bool_]:
-        return np.all([layer.fits(part) for layer, part in self.split(self.space.check(designs))], axis=0)
+        return np.asarray(np.all([layer.fits(part) for layer, part in self.split(self.space.check(designs))], axis=0))
 
     def artifacts(self, design: Designs) -> dict[str, str]:
         parts = [layer.artifacts(part[0])["timeloop.yaml"] for layer, part in self.split(np.asarray(design)[None])]

@@ -86,7 +86,7 @@ class ResourceAssignmentVectorEnv(LaneVectorEnv):
         mask = self.table.mask(self._position, self._used)
         stuck = ~mask.any(axis=1)
         mask[stuck] = self.table.allowed[self._position[stuck]]
-        return mask
+        return np.asarray(mask)
 
     def paint(self, design: npt.NDArray[np.int64]) -> Any:
         """Returns a frame of an assignment."""
