@@ -23,13 +23,16 @@ def envs(
     as_json: JsonOption = False,
 ) -> None:
     """Lists the environments and the tasks of plug-ins, or shows the page of one."""
-    from accelgym.envs.registration import ANY_TASK, ENVIRONMENTS, environment_of, task_name
+    from accelgym.envs.registration import ANY_TASK, ENVIRONMENTS, FAMILY, environment_of, task_name
     from accelgym.envs.task import tasks
 
-    own = {entry.id: entry.summary for entry in ENVIRONMENTS} | {ANY_TASK: "any task by its name: --set task=NAME"}
+    own = {entry.id: entry.summary for entry in ENVIRONMENTS}
+    own |= {ANY_TASK: "any task by its name: --set task=NAME", FAMILY: "episodes on tasks drawn from a set of one kind"}
     if name is not None:
         if name in (ANY_TASK, ANY_TASK.split("/")[1]):
             shown = import_module("accelgym.envs.any_task").AnyTaskEnv
+        elif name in (FAMILY, FAMILY.split("/")[1]):
+            shown = import_module("accelgym.envs.family").FamilyEnv
         elif entry := environment_of(name):
             module, cls = entry.entry_point.split(":")
             shown = getattr(import_module(module), cls)

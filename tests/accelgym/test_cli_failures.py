@@ -120,7 +120,7 @@ def test_brackets_in_names_are_printed_as_they_are(work):
 def test_an_answer_is_printed_even_if_its_export_cannot_be_written(work):
     (work / "out" / "timeloop.yaml").mkdir(parents=True)  # A folder stands where a file shall be.
     result = run("oracle", "--env", "accelgym/Mapping-v0", *LAYER, "--json", "--export-timeloop", "out", cwd=work)
-    refused(result, "timeloop.yaml: Is a directory")
+    refused(result, "timeloop.yaml: cannot be written (it is a folder)")
     assert json.loads(result.stdout)["value"] > 0
 
 

@@ -67,7 +67,7 @@ def test_the_command_line_leaves_the_best_mapping_as_timeloop_yaml(tmp_path):
     command += ["--set", "architecture=memory_access_exercise", "--out", str(tmp_path / "out"), "--json"]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    read = read_timeloop(tmp_path / "out" / "timeloop.yaml")
+    read = read_timeloop(next((tmp_path / "out" / "runs").rglob("timeloop.yaml")))
     costs = LoopnestModel(read.problem, read.architecture).evaluate(read.mappings)
     assert costs.energy_pj[0] == pytest.approx(json.loads(result.stdout)["objective"], rel=1e-12)
 

@@ -15,6 +15,9 @@ from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
 __all__ = ["Solution", "node_limit", "solve"]
 
+_ROUNDING = 4e-9
+"""Kept back from the tolerance, so that the gap is within it when a certificate rounds the bound down to ten digits."""
+
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -78,7 +81,7 @@ def solve(
         seconds: Time limit; at least one round is made.
     """
     begin = time.perf_counter()
-    search = BranchAndBound(space, machines, goal, keeps, tolerance=tolerance)
+    search = BranchAndBound(space, machines, goal, keeps, tolerance=max(tolerance - _ROUNDING, tolerance / 2))
     limit = (np.inf if seconds is not None else node_limit(space, machines, goal)) if most_nodes is None else most_nodes
     ended = ""
     while len(search.open) and not ended:
