@@ -46,7 +46,9 @@ def distinct_layers(layers: Sequence[Layer]) -> list[tuple[Layer, int]]:
     return list(found.values())
 
 
-def cycles_by_depth(widest: SystolicConfig, hardware: Hardware, layer: Layer, depths: Sequence[Sequence[int]]) -> Ints:
+def cycles_by_depth(
+    widest: SystolicConfig, hardware: Hardware, layer: Layer, depths: tuple[Sequence[int], ...]
+) -> Ints:
     """Returns the cycles of one layer with the best tiling, for every combination of buffer depths.
 
     A tiling belongs to the smallest buffers that hold it. The one of the least bound in each combination of buffers is

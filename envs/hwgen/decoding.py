@@ -24,7 +24,7 @@ ARRAY = [_NAMES.index(name) for name in ("template", "rows", "columns")]
 """Parameters that candidate tilings depend on."""
 DEPTHS = slice(_NAMES.index("input_buffer_depth"), _NAMES.index("input_port_bits"))
 PORTS = slice(DEPTHS.stop, len(_NAMES))
-BUFFER_DEPTHS = tuple(PARAMETER_VALUES[name] for name in _NAMES[DEPTHS])
+BUFFER_DEPTHS: tuple[tuple[int, ...], ...] = tuple(PARAMETER_VALUES[name] for name in _NAMES[DEPTHS])
 """Words of the input, weight and accumulation buffer to choose from."""
 SIZED = slice(_NAMES.index("input_buffer_depth"), len(_NAMES))
 """Buffers and ports: parameters of which more never costs cycles."""
