@@ -18,7 +18,8 @@ def page(entry: EnvironmentEntry) -> str:
     module, cls = entry.entry_point.split(":")
     text = inspect.getdoc(getattr(import_module(module), cls)) or ""
     summary, _, body = text.partition("\n\n")
-    body = re.sub(r":(?:class|meth|func):`~?([^`]*)`", r"`\1`", body).replace("``", "`")
+    body = re.sub(r":(?:class|meth|func):`~?([^`]*)`", r"`\1`", body)
+    body = re.sub(r"(?<!`)``(?!`)", "`", body)
     return f"# {entry.id}\n\n{summary}\n\n{body}\n"
 
 
