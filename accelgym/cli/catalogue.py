@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE
-from rich.markup import escape
 from rich.table import Column, Table
 
 from accelgym.cli.console import out, print_json
@@ -38,7 +37,7 @@ def envs(
             shown = getattr(import_module(module), cls)
         else:
             shown = tasks.get(task_name(name))
-        out.print(inspect.getdoc(shown), markup=False, highlight=False)
+        out.print(inspect.getdoc(shown), highlight=False)
         return
     found = own | {plugin: _summary(tasks.get, plugin) for plugin in tasks.names() if plugin not in own}
     _list("id", found, as_json)
@@ -55,7 +54,7 @@ def agents(
     register_agents()
     if name is not None:
         factory = registry.get(name)
-        out.print(inspect.getdoc(getattr(factory, "cls", factory)), markup=False, highlight=False)
+        out.print(inspect.getdoc(getattr(factory, "cls", factory)), highlight=False)
         return
     own = {shipped: summary for shipped, (_, summary) in SHIPPED.items()}
     found = {known: own.get(known) or _summary(registry.get, known) for known in registry.names()}
@@ -76,7 +75,7 @@ def _list(key: str, found: dict[str, str], as_json: bool) -> None:
         return
     table = Table(Column(key, no_wrap=True), "what")
     for name, summary in found.items():
-        table.add_row(escape(name), escape(summary))
+        table.add_row(name, summary)
     out.print(table)
 
 
@@ -95,7 +94,7 @@ def workloads(
         table = Table(Column("name", no_wrap=True), "compute", "layers", "MACs", "parameters", box=SIMPLE)
         for n, w in rows:
             counts = (str(len(w.compute_layers)), str(len(w.layers)), f"{w.macs:.4g}", f"{w.parameters:.4g}")
-            table.add_row(escape(n), *counts)
+            table.add_row(n, *counts)
         out.print(table)
         return
     workload = load_workload(name)

@@ -24,4 +24,4 @@ def emit(
     design = generate(load_config(config))
     to.mkdir(parents=True, exist_ok=True)
     names = design.write(to)
-    out.print(f"{len(names)} files in {to}, top module {TOP}", markup=False)
+    out.print(f"{len(names)} files in {to}, top module {TOP}")

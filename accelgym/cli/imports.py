@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
 from accelgym.cli.console import out, print_json
@@ -113,7 +112,7 @@ def timeloop(
         print_json(answer)
     else:
         for line in format_nest(mappings).splitlines():
-            out.print(line, markup=False, highlight=False)
+            out.print(line, highlight=False)
         print_costs(f"{found.problem.name} on {architecture.name}", result, found.problem.macs)
         print_runs(runs)
         if compare is not None:
@@ -125,10 +124,10 @@ def timeloop(
 def _print_differences(path: Path, total: int, differences: list[Difference]) -> None:
     if differences:
         sides = (Column(name, justify="right") for name in ("timeloop", "accelgym", "difference"))
-        table = Table("level", "tensor", "value", *sides, title=escape(str(path)))
+        table = Table("level", "tensor", "value", *sides, title=str(path))
         for x in differences:
             relative = f"{x.ours / x.timeloop - 1:+.3%}" if x.timeloop and x.ours is not None else ""
             cells = ("" if value is None else f"{value:,.10g}" for value in (x.timeloop, x.ours))
-            table.add_row(escape(x.level) or "summary", escape(x.tensor), x.counter, *cells, relative)
+            table.add_row(x.level or "summary", x.tensor, x.counter, *cells, relative)
         out.print(table)
-    out.print(f"{total - len(differences)} of {total} values agree with {escape(str(path))}")
+    out.print(f"{total - len(differences)} of {total} values agree with {path}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Column, Table
 
 from accelgym.cli.console import out
@@ -29,7 +28,7 @@ def print_report(report: Mapping[str, Any], title: str, bound: float | None = No
     if "loop_nest" not in report:
         return
     for line in report["loop_nest"]:
-        out.print(line, markup=False, highlight=False)
+        out.print(line, highlight=False)
     print_costs(title, report["costs"], report["macs"])
     print_runs(report["timeloop"], bound)
 
@@ -39,17 +38,17 @@ def print_costs(title: str, result: Mapping[str, Any], macs: int) -> None:
     from accelgym.costmodels.timeloop import describe_convention
 
     numbers = ("tile words", "reads", "fills", "updates")
-    table = Table("level", "tensor", *(Column(name, justify="right") for name in numbers), title=escape(title))
+    table = Table("level", "tensor", *(Column(name, justify="right") for name in numbers), title=title)
     for level, tensors in result["accesses"].items():
         for tensor, counts in tensors.items():
             cells = (f"{counts[name.replace(' ', '_')]:,}" for name in numbers)
-            table.add_row(escape(level), escape(tensor), *cells)
+            table.add_row(level, tensor, *cells)
     out.print(table)
     parts = Table("part", *(Column(name, justify="right") for name in ("energy pJ", "pJ/MAC", "cycles")))
     cycles = result["cycles_per_level"] | {"total": result["cycles"]}
     for part, energy in result["energy_pJ"].items():
         count = f"{cycles[part]:,}" if part in cycles else ""
-        parts.add_row(escape(part), f"{energy:,.2f}", f"{energy / macs:.4f}", count)
+        parts.add_row(part, f"{energy:,.2f}", f"{energy / macs:.4f}", count)
     out.print(parts)
     out.print(
         f"{macs:,} MACs, {result['cycles']:,} cycles, {result['energy_pJ']['total']:.6g} pJ, "
@@ -58,7 +57,7 @@ def print_costs(title: str, result: Mapping[str, Any], macs: int) -> None:
     if "leakage" in result["energy_pJ"]:
         out.print(f"leakage {result['energy_pJ']['leakage']:.6g} pJ, in the total")
     how = describe_convention(result["counting"], result["link_transfers"], result["leakage"])
-    out.print(f"{how}, engine {result['engine']}, energies: {escape(result['technology'])}")
+    out.print(f"{how}, engine {result['engine']}, energies: {result['technology']}")
 
 
 def below(run: Mapping[str, Any], bound: float | None) -> bool:
@@ -70,7 +69,7 @@ def print_runs(runs: Mapping[str, Mapping[str, Any]], bound: float | None = None
     """Prints what timeloop-model would say with its own settings, and whether that is below a certified bound."""
     for name, run in runs.items():
         spent = f"{run['energy_pj']:.6g} pJ, {run['cycles']:,} cycles" if "cycles" in run else run["message"]
-        out.print(f"{_NAMES[name]} (extrapolated from two iterations of every loop): {escape(spent)}")
+        out.print(f"{_NAMES[name]} (extrapolated from two iterations of every loop): {spent}")
         if below(run, bound):
             why = "extrapolation misses words that every iteration moves"
             why += ", or links spare reads" if run["link_transfers"] else ""

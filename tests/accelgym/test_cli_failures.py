@@ -115,6 +115,11 @@ def test_brackets_in_names_are_printed_as_they_are(work):
     assert result.returncode == 0, result.stderr
     assert "block[relu]" in result.stdout
     assert "[/bad]" in result.stdout
+    machine = ("--set", "architecture=eyeriss_thistle", "--set", "objective=energy")
+    result = run("oracle", "--env", "accelgym/NetworkMapping-v0", *LAYER[:2], *machine, cwd=work)
+    assert result.returncode == 0, result.stderr
+    assert "block[relu]" in result.stdout
+    assert "\\[" not in result.stdout
 
 
 def test_an_answer_is_printed_even_if_its_export_cannot_be_written(work):
