@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.envs.layout import Layout
+from accelgym.envs.feasible import single_changes
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Task
 
@@ -114,7 +114,8 @@ def audit(task: Task, *, seed: int = 0) -> Audit:
     """
     reference = task.reference()
     known = landscape(task, np.random.default_rng([seed, 0]))
-    constants = _constants(task, np.random.default_rng([seed, 1]))
+    shared = task.layout.shares_knobs
+    constants = task.constant_designs(np.random.default_rng([seed, 1]), _BUDGET) if shared else None
     uniform = task.evaluate(task.space.sample(np.random.default_rng([seed, 2]), _BUDGET))
     generators = [np.random.default_rng([seed, 3, i]) for i in range(_SEEDS)]
     random = [float(task.evaluate(task.sample_feasible(rng, _BUDGET)).score.min()) for rng in generators]
@@ -194,7 +195,7 @@ def hill_climb(task: Task, rng: np.random.Generator, evaluations: int) -> tuple[
     scores = task.evaluate(first).score
     current, value, spent = first[scores.argmin()], float(scores.min()), len(first)
     while spent < evaluations:
-        near = _neighbours(task, current, rng)[: evaluations - spent]
+        near = rng.permutation(single_changes(task.space, current))[: evaluations - spent]
         improved = False
         begin, step = 0, 1
         while begin < len(near) and not improved:
@@ -210,19 +211,3 @@ def hill_climb(task: Task, rng: np.random.Generator, evaluations: int) -> tuple[
         if not improved:
             break
     return value, spent
-
-
-def _neighbours(task: Task, design: Designs, rng: np.random.Generator) -> Designs:
-    """All designs that differ in one parameter, in random order."""
-    sizes = task.space.nvec
-    at = np.repeat(np.arange(len(sizes)), sizes - 1)
-    shift = np.concatenate([np.arange(1, size) for size in sizes]) if len(at) else at
-    near = np.repeat(design[None], len(at), axis=0)
-    rows = np.arange(len(at))
-    near[rows, at] = (near[rows, at] + shift) % sizes[at]
-    return near[rng.permutation(len(near))]
-
-
-def _constants(task: Task, rng: np.random.Generator) -> Designs | None:
-    layout = Layout(task.space)
-    return layout.constants(rng, _BUDGET) if layout.shares_knobs else None
