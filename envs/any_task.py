@@ -166,6 +166,7 @@ class AnyTaskEnv(LaneEnv):
 
     ```python
     import accelgym, gymnasium
+
     gymnasium.register_envs(accelgym)
     env = gymnasium.make("accelgym/Task-v0", task="accelgym/HwGen-v0", workload="gpt2/decode_block")
     ```

@@ -107,6 +107,7 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
 
     ```python
     import accelgym, gymnasium
+
     gymnasium.register_envs(accelgym)
     env = gymnasium.make(
         "accelgym/Family-v0",

@@ -91,6 +91,7 @@ class CoDesignEnv(MappingEnv):
 
     ```python
     import accelgym, gymnasium
+
     gymnasium.register_envs(accelgym)
     env = gymnasium.make("accelgym/CoDesign-v0", workload="thistle/resnet18", layer=2, objective="energy")
     ```

@@ -239,6 +239,7 @@ class HwGenEnv(LaneEnv):
 
     ```python
     import accelgym, gymnasium
+
     gymnasium.register_envs(accelgym)
     env = gymnasium.make("accelgym/HwGen-v0", workload="gpt2/prefill_block", area_budget="medium", verify="best")
     ```

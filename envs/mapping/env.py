@@ -228,6 +228,7 @@ class MappingEnv(LaneEnv):
 
     ```python
     import accelgym, gymnasium
+
     gymnasium.register_envs(accelgym)
     env = gymnasium.make("accelgym/Mapping-v0", workload="thistle/resnet18", layer=2, objective="energy")
     ```

@@ -240,6 +240,7 @@ class NetworkMappingEnv(LaneEnv):
 
     ```python
     import accelgym, gymnasium
+
     gymnasium.register_envs(accelgym)
     env = gymnasium.make("accelgym/NetworkMapping-v0", workload="thistle/resnet18", objective="energy")
     ```

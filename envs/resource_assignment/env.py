@@ -211,6 +211,7 @@ class ResourceAssignmentEnv(LaneEnv):
 
     ```python
     import accelgym, gymnasium
+
     gymnasium.register_envs(accelgym)
     env = gymnasium.make("accelgym/ResourceAssignment-v0", workload="confuciux/resnet18", model="maestro", budget=0.1)
     ```
