@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import tempfile
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import fields
@@ -14,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.envs.task import Task
 from accelgym.hwgen.cache import content_key, default_cache_folder
 
@@ -73,7 +72,7 @@ def known_certificate(task_id: str, method: str) -> Certificate | None:
     for path in (_SHIPPED / f"{task_id}.json", _kept(task_id, method)):
         try:
             return _read(path, task_id, method)
-        except (OSError, ValueError, TypeError, KeyError):
+        except (InputError, ValueError, TypeError, KeyError):
             continue
     return None
 
@@ -97,14 +96,10 @@ def _kept(task_id: str, method: str) -> Path:
 
 
 def _read(path: Path, task_id: str, method: str) -> Certificate:
-    data = json.loads(path.read_text())
-    text = json.dumps(data["certificate"], sort_keys=True)
-    if data["sha256"] != content_key(text) or (data["task"], data["proof"]) != (task_id, method):
-        raise ValueError(f"{path} was changed, or is of another task or proof")
-    values = {field.name: data["certificate"][field.name] for field in fields(Certificate)}
-    for name in ("design", "relaxations"):
-        values[name] = None if values[name] is None else tuple(values[name])
-    return Certificate(**values)
+    data = read_sealed(path)
+    if (data["task"], data["proof"]) != (task_id, method):
+        raise ValueError(f"{path} is of another task or proof")
+    return Certificate.from_json(data["certificate"])
 
 
 def write_certificate(path: Path, certificate: Certificate, about: dict[str, Any]) -> None:
@@ -115,14 +110,7 @@ def write_certificate(path: Path, certificate: Certificate, about: dict[str, Any
         certificate: The certificate.
         about: At least ``task`` and ``proof``, which a reader compares.
     """
-    plain = certificate.to_json()
-    text = json.dumps(about | {"sha256": content_key(json.dumps(plain, sort_keys=True)), "certificate": plain})
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "w") as file:
-            file.write(text + "\n")
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError:
+        write_sealed(path, about | {"certificate": certificate.to_json()})
+    except InputError:
         return
