@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from accelgym.agents import agents
+from accelgym.agents.random_search import RandomSearch
 from accelgym.envs import certificates
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.simulator import compile_runtime
@@ -59,3 +61,19 @@ def cold_cache(cache):
         return ContentCache(folder)
 
     return make
+
+
+class Late(RandomSearch):
+    """Notices at its first ask that an option is wrong."""
+
+    def __init__(self, task, *, seed, step=1):
+        super().__init__(task, seed=seed)
+        self.step = step
+
+    def ask(self, count):
+        return super().ask(min(count, 4 // self.step))
+
+
+@pytest.fixture
+def late(monkeypatch):
+    monkeypatch.setitem(agents._factories, "late", Late)

@@ -5,26 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from accelgym.agents import Trajectory, agents, make_agent, search
-from accelgym.agents.random_search import RandomSearch
+from accelgym.agents import Trajectory, make_agent, search
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import BoundError, DamagedFileError, InputError, InputWarning
-
-
-class Late(RandomSearch):
-    """Notices at its first ask that an option is wrong."""
-
-    def __init__(self, task, *, seed, step=1):
-        super().__init__(task, seed=seed)
-        self.step = step
-
-    def ask(self, count):
-        return super().ask(min(count, 4 // self.step))
-
-
-@pytest.fixture
-def late(monkeypatch):
-    monkeypatch.setitem(agents._factories, "late", Late)
 
 
 def test_a_trajectory_holds_every_design_with_its_outcome_and_main_costs(assignment, tmp_path):

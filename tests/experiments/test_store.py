@@ -9,8 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from accelgym.agents import Trajectory, agents, search
-from accelgym.agents.random_search import RandomSearch
+from accelgym.agents import Trajectory, search
 from accelgym.costmodels.errors import BoundError, InputError, InputWarning
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.envs import make_task
@@ -30,22 +29,6 @@ CONFIG = {
 
 def bench(out, **changes):
     return run_bench(BenchConfig.parse(CONFIG | changes), out, executor="inline", audit=False)
-
-
-class Late(RandomSearch):
-    """Notices at its first ask that an option is wrong."""
-
-    def __init__(self, task, *, seed, step=1):
-        super().__init__(task, seed=seed)
-        self.step = step
-
-    def ask(self, count):
-        return super().ask(min(count, 4 // self.step))
-
-
-@pytest.fixture
-def late(monkeypatch):
-    monkeypatch.setitem(agents._factories, "late", Late)
 
 
 @pytest.fixture(scope="module")
