@@ -90,7 +90,13 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
     observations and actions; what tells them apart, the shape of the layer or the budget left, is in the observation
     of their kind. Their number of decisions may differ.
 
-    ## Action space, observation space, rewards
+    ## Action space
+    That of the members' own environments, masks included.
+
+    ## Observation space
+    That of the members' own environments.
+
+    ## Rewards
     Those of the member's own environment.
 
     ## Starting state
@@ -122,6 +128,9 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
 
     ## Info
     The member's, with ``member``, its number. ``reference`` is the certificate of the current member.
+
+    ## Vectorised environment
+    ``gymnasium.make_vec(id, num_envs=8, ...)`` gives lanes of Gymnasium's own, each of which draws its members.
 
     ## Version history
     * v0: first version.

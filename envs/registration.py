@@ -17,6 +17,7 @@ __all__ = [
     "ENVIRONMENTS",
     "FAMILY",
     "EnvironmentEntry",
+    "documented",
     "environment_of",
     "make_task",
     "register_all",
@@ -85,6 +86,17 @@ ANY_TASK = "accelgym/Task-v0"
 """Id of the environment that takes any task by its name."""
 FAMILY = "accelgym/Family-v0"
 """Id of the environment whose episodes draw one of several tasks of a kind."""
+
+_GENERIC = {
+    ANY_TASK: ("accelgym.envs.any_task:AnyTaskEnv", "any task by its name: --set task=NAME"),
+    FAMILY: ("accelgym.envs.family:FamilyEnv", "episodes on tasks drawn from a set of one kind"),
+}
+"""Environments that are of no kind of task: the class whose docstring is the page, and a summary."""
+
+
+def documented() -> dict[str, tuple[str, str]]:
+    """Returns every environment with a page: the class whose docstring it is, and a summary."""
+    return {entry.id: (entry.entry_point, entry.summary) for entry in ENVIRONMENTS} | _GENERIC
 
 
 def register_all() -> None:

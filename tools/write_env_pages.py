@@ -7,9 +7,9 @@ import re
 from importlib import import_module
 from pathlib import Path
 
-from accelgym.envs.registration import ANY_TASK, ENVIRONMENTS, EnvironmentEntry
+from accelgym.envs.registration import EnvironmentEntry, documented
 
-PAGES = (*ENVIRONMENTS, EnvironmentEntry(ANY_TASK, "accelgym.envs.any_task:AnyTaskEnv", "", "", "any task"))
+PAGES = tuple(EnvironmentEntry(name, cls, "", "", summary) for name, (cls, summary) in documented().items())
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "envs"
 
 

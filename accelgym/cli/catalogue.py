@@ -22,23 +22,20 @@ def envs(
     as_json: JsonOption = False,
 ) -> None:
     """Lists the environments and the tasks of plug-ins, or shows the page of one."""
-    from accelgym.envs.registration import ANY_TASK, ENVIRONMENTS, FAMILY, environment_of, task_name
+    from accelgym.envs.registration import documented, task_name
     from accelgym.envs.task import tasks
 
-    own = {entry.id: entry.summary for entry in ENVIRONMENTS}
-    own |= {ANY_TASK: "any task by its name: --set task=NAME", FAMILY: "episodes on tasks drawn from a set of one kind"}
+    pages = documented()
     if name is not None:
-        if name in (ANY_TASK, ANY_TASK.split("/")[1]):
-            shown = import_module("accelgym.envs.any_task").AnyTaskEnv
-        elif name in (FAMILY, FAMILY.split("/")[1]):
-            shown = import_module("accelgym.envs.family").FamilyEnv
-        elif entry := environment_of(name):
-            module, cls = entry.entry_point.split(":")
-            shown = getattr(import_module(module), cls)
-        else:
+        page = pages.get(name) or pages.get(f"accelgym/{name}")
+        if page is None:
             shown = tasks.get(task_name(name))
+        else:
+            module, cls = page[0].split(":")
+            shown = getattr(import_module(module), cls)
         out.print(inspect.getdoc(shown), highlight=False)
         return
+    own = {known: summary for known, (_, summary) in pages.items()}
     found = own | {plugin: _summary(tasks.get, plugin) for plugin in tasks.names() if plugin not in own}
     _list("id", found, as_json)
 
