@@ -78,10 +78,14 @@ class _Planned:
     rectify: bool
     stimuli: tuple[tuple[Stimulus, tuple[Protocol, ...]], ...]
 
+    @functools.cached_property
+    def cycles(self) -> int:
+        """Cycles the model predicts."""
+        return model_cycles(self.config, self.layer, self.tiling)
+
     def cases(self, seed: int) -> list[_Case]:
-        cycles = model_cycles(self.config, self.layer, self.tiling)
         compiled = compile_layer(self.config, self.layer, self.tiling, rectify=self.rectify)
-        program = replace(compiled, cycle_limit=2 * cycles + 1000)
+        program = replace(compiled, cycle_limit=2 * self.cycles + 1000)
         cases = []
         for stimulus, protocols in self.stimuli:
             generator = np.random.default_rng([seed, list(Stimulus).index(stimulus), *self.layer.name.encode()])
@@ -237,7 +241,7 @@ def _run_layers(
     results = iter(simulator.run(jobs))
     records: list[LayerRecord] = []
     for plan, of_plan in zip(plans, cases, strict=True):
-        cycles = model_cycles(plan.config, plan.layer, plan.tiling)
+        cycles = plan.cycles
         reads = memory_reads(plan.config, plan.layer, plan.tiling)
         runs = [(case, run) for case in of_plan for run in itertools.islice(results, len(case.protocols))]
         wrong = [c for c, r in runs if not (r.done and np.array_equal(c.program.outputs(r.outputs), c.golden))]
