@@ -1,6 +1,6 @@
-"""What the mapping oracle proves on every preset: a Markdown table of gaps after a time limit.
+"""What the mapping oracle proves on every preset: a Markdown table of gaps where a proof ends.
 
-Run: ``OMP_NUM_THREADS=1 python benchmarks/oracle_coverage.py [--seconds 10] [--workload resnet18] [--layer 2]
+Run: ``OMP_NUM_THREADS=1 python benchmarks/oracle_coverage.py [--workload resnet18] [--layer 2]
 [--preset NAME]``.
 """
 
@@ -39,7 +39,9 @@ def cell(name: str, options: dict[str, str | bool], chosen: argparse.Namespace) 
 def main() -> None:
     """Measures and prints, preset by preset."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=10.0, help="time limit per cell")
+    parser.add_argument(
+        "--seconds", type=float, help="time limit per cell; by default a number of nodes, the same everywhere"
+    )
     parser.add_argument("--workload", default="resnet18")
     parser.add_argument("--layer", type=int, default=2)
     parser.add_argument("--preset", action="append", choices=preset_names(), help="repeatable; all by default")

@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--machine", choices=list(MACHINES), default="eyeriss")
     parser.add_argument("--objective", choices=["energy", "latency", "edp"], default="energy")
     parser.add_argument("--every", type=int, default=1, help="only every so many layers")
-    parser.add_argument("--seconds", type=float, default=30.0, help="time limit per layer")
+    parser.add_argument(
+        "--seconds", type=float, help="time limit per layer; by default a number of nodes, the same everywhere"
+    )
     parser.add_argument("--budget", type=int, default=2000, help="evaluations of the heuristics; 0 runs none")
     parser.add_argument("--gemm", action="store_true", help="prove GEMM 4096^3 on two presets instead of the layers")
     parser.add_argument("--codesign", action="store_true", help="compare Eyeriss with machines of equal area")

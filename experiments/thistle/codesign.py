@@ -38,13 +38,13 @@ class Study:
         return {EYERISS: self.eyeriss, LAYERWISE: self.layerwise, SHARED: self.shared}
 
 
-def study(layers: Sequence[tuple[str, int]], objective: str, *, seconds: float, minimum: bool = False) -> Study:
+def study(layers: Sequence[tuple[str, int]], objective: str, *, seconds: float | None, minimum: bool = False) -> Study:
     """Proves layers on Eyeriss, on machines of their own, and on one machine.
 
     Args:
         layers: Workload and position of each layer, counted from 1.
         objective: ``energy`` or ``latency``.
-        seconds: Time limit of each proof.
+        seconds: Time limit of each proof; by default a number of nodes, the same everywhere.
         minimum: Take the machine with the least sum over all layers, proved, which takes minutes for a network. By
             default the paper's way: the machine that is best for the layer that takes most on its own machine.
     """
@@ -73,7 +73,7 @@ def _better(own: Proof, shared: Proof) -> Proof:
     return replace(own, value=shared.value, architecture=shared.architecture, gap=gap)
 
 
-def _least_sum(tasks: Sequence[CoDesignTask], objective: str, seconds: float) -> tuple[str, float]:
+def _least_sum(tasks: Sequence[CoDesignTask], objective: str, seconds: float | None) -> tuple[str, float]:
     """Returns the name of the best machine for all tasks, and the bound of every machine's sum."""
     machines = [machine.architecture for machine in tasks[0].family.machines]
     found = best_machine(

@@ -74,7 +74,7 @@ class Proof:
 
 
 def prove(
-    workload: str, layer: int, name: str, machine: Architecture, objective: str, *, seconds: float, budget: int
+    workload: str, layer: int, name: str, machine: Architecture, objective: str, *, seconds: float | None, budget: int
 ) -> Proof:
     """Proves one layer of Table II.
 
@@ -84,20 +84,22 @@ def prove(
         name: What the machine is called.
         machine: The machine.
         objective: ``energy``, ``latency`` or ``edp``.
-        seconds: Time limit of the proof.
+        seconds: Time limit of the proof; by default a number of nodes, the same everywhere.
         budget: Evaluations of each heuristic; 0 runs none.
     """
     task = MappingTask(workload=workload, layer=layer, machine=machine, objective=objective)
     return prove_task(task, name, workload, seconds, budget)
 
 
-def prove_problem(problem: Problem, name: str, machine: Architecture, objective: str, *, seconds: float) -> Proof:
+def prove_problem(
+    problem: Problem, name: str, machine: Architecture, objective: str, *, seconds: float | None
+) -> Proof:
     """Proves a problem that is no layer of Table II."""
     task = MappingTask(problem=problem, machine=machine, objective=objective)
     return prove_task(task, name, problem.name, seconds, 0)
 
 
-def prove_task(task: MappingTask, name: str, workload: str, seconds: float, budget: int) -> Proof:
+def prove_task(task: MappingTask, name: str, workload: str, seconds: float | None, budget: int) -> Proof:
     """Proves a mapping or co-design task; arguments as for :func:`prove`."""
     begin = time.perf_counter()
     solution = task.solve(tolerance=TOLERANCE, seconds=seconds)
