@@ -11,12 +11,25 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ABSENT", "chord", "least_distinct", "window_monomials"]
+from accelgym.costmodels.loopnest.terms import Window
+from accelgym.costmodels.solvers.mapping.space import MappingSpace
+
+__all__ = ["ABSENT", "chord", "least_distinct", "varying_first", "window_monomials"]
 
 Floats = npt.NDArray[np.float64]
 
 ABSENT = -200.0
 """Logarithm of the coefficient of a monomial that is not there; small enough to change no bound."""
+
+
+def varying_first(space: MappingSpace, window: Window) -> tuple[int, int, int, int]:
+    """The dimension of a window that varies and the one that is taken at its least, and their coefficients.
+
+    The latter is the one with fewer divisors, which takes fewer decisions.
+    """
+    dims = [space.active.index(d) for d in window.dims]
+    first, second = sorted((0, 1), key=lambda k: -len(space.divisors[dims[k]]))
+    return dims[first], dims[second], window.coefficients[first], window.coefficients[second]
 
 
 def chord(constant: Floats, scale: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
