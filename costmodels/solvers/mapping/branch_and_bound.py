@@ -41,7 +41,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-PROOF_VERSION = "geometric-programs 2.1, every iteration walked"
+PROOF_VERSION = "geometric-programs 2.2, every iteration walked"
 """Changes whenever a bound, or the mapping found, could."""
 RELAXATIONS = (
     "factors need not be integers, nor divide",
@@ -300,7 +300,9 @@ class BranchAndBound:
             for window in windows:
                 if len(window.dims) < 2:
                     continue
-                x, y, a, b = varying_first(self.space, window)
+                varying, least_of = varying_first(self.space, window)
+                x, y = (self.space.active.index(window.dims[k]) for k in (varying, least_of))
+                a, b = window.coefficients[varying], window.coefficients[least_of]
                 table = self.space.divisors[y].astype(np.float64)
                 rest = a * np.exp(points[:, :, x]) + window.offset
                 least, most = table[low[:, :, y]], table[high[:, :, y]]

@@ -22,14 +22,12 @@ ABSENT = -200.0
 """Logarithm of the coefficient of a monomial that is not there; small enough to change no bound."""
 
 
-def varying_first(space: MappingSpace, window: Window) -> tuple[int, int, int, int]:
-    """The dimension of a window that varies and the one that is taken at its least, and their coefficients.
+def varying_first(space: MappingSpace, window: Window) -> list[int]:
+    """Numbers of the dimensions of a window: first the one that varies, then those taken at their least.
 
-    The latter is the one with fewer divisors, which takes fewer decisions.
+    Those with fewer divisors take fewer decisions.
     """
-    dims = [space.active.index(d) for d in window.dims]
-    first, second = sorted((0, 1), key=lambda k: -len(space.divisors[dims[k]]))
-    return dims[first], dims[second], window.coefficients[first], window.coefficients[second]
+    return sorted(range(len(window.dims)), key=lambda k: -len(space.divisors[space.active.index(window.dims[k])]))
 
 
 def chord(constant: Floats, scale: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
