@@ -129,11 +129,11 @@ class MappingGradient(MappingAgent):
             designs = np.repeat(self._best[None], self.starts, axis=0)
             noise = 1.0
         mappings = self.mapspace.decode(designs)
-        factors = mappings.factors.transpose(1, 2, 0)
+        factors = mappings.factors
         share = np.log(factors / self.mapspace.fixed[:, :, None])
         total = np.maximum(self._log_remainder.numpy(), 1e-9)
         logits = np.log(share / total + 0.02) + noise * self.rng.standard_normal(share.shape)
-        self._keep = None if mappings.keep is None else torch.tensor(mappings.keep.transpose(1, 2, 0).copy())
+        self._keep = None if mappings.keep is None else torch.tensor(mappings.keep)
         self._logits = torch.tensor(logits, requires_grad=True)
         self._optimizer = torch.optim.Adam([self._logits], lr=self.rate)
         self._codes = np.zeros((len(self._orders), self.starts), dtype=np.int64)

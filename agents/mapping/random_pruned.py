@@ -67,9 +67,8 @@ class RandomPruned(MappingAgent):
             if len(fits):
                 return factors[:, :, fits], keep[:, :, fits]
         mappings = self.mapspace.decode(self.task.sample_feasible(self.rng, wanted))
-        drawn = mappings.factors.transpose(1, 2, 0)
-        held = pricing.start(drawn).keep if mappings.keep is None else mappings.keep.transpose(1, 2, 0)
-        return drawn, held
+        held = pricing.start(mappings.factors).keep if mappings.keep is None else mappings.keep
+        return mappings.factors, held
 
     def _visit_orders(self, factors: Ints, keep: npt.NDArray[np.bool_]) -> Designs:
         """Designs with distinct orders of the loops longer than 1, those of one factorisation in a row."""
@@ -82,9 +81,9 @@ class RandomPruned(MappingAgent):
         mappings = Mappings(
             self.mapping.problem,
             self.mapspace.architecture,
-            wide.transpose(2, 0, 1),
-            ranks.transpose(2, 0, 1),
-            held.transpose(2, 0, 1) if free else None,
+            wide,
+            ranks,
+            held if free else None,
         )
         designs = np.column_stack((np.repeat(np.arange(n), self.orders), self.mapspace.encode(mappings)))
         first = np.sort(np.unique(designs, axis=0, return_index=True)[1])

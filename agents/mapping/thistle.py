@@ -126,7 +126,7 @@ class Thistle(MappingAgent):
         )
         return self.mapping.encode_solved(
             int(node.machine[0]),
-            factors[:, :, fits].transpose(2, 0, 1),
-            ranks[:, :, fits].transpose(2, 0, 1),
-            np.repeat(node.keep, int(fits.sum()), axis=0),
+            factors[:, :, fits],
+            ranks[:, :, fits],
+            np.repeat(node.keep[0][:, :, None], int(fits.sum()), axis=2),
         )

@@ -90,7 +90,7 @@ class Tilings:
         """Returns mappings of the problem onto a machine of :func:`build_machine`."""
         kept = [i for i, slot in enumerate(_SLOTS) if slot in architecture.slots]  # one PE alone has no fan-out
         factors, ranks = self.factors(tiling)[kept], self.ranks(order)[kept]
-        return Mappings(self.problem, architecture, factors.transpose(2, 0, 1), ranks.transpose(2, 0, 1))
+        return Mappings(self.problem, architecture, factors, ranks)
 
     def _chain(self, dim: str, inside: dict[str, int]) -> Ints:
         """Ways to spread one bound, shape ``(ways, 4)``."""

@@ -15,18 +15,17 @@ def breach(mapspace: Mapspace, mappings: Mappings) -> npt.NDArray[np.float64]:
     """Returns how far mappings break limits, or spread a dimension along x and y; 0 if they do not, shape ``(n,)``."""
     rules, architecture, factors = mapspace.rules, mapspace.architecture, np.asarray(mappings.factors)
     limit = np.maximum(rules.most, mapspace.fixed)
-    excess = np.maximum(factors / limit - 1.0, 0.0)
+    excess = np.maximum(factors / limit[:, :, None] - 1.0, 0.0)
     for s, slot in enumerate(architecture.slots):
         if slot.kind != "temporal":  # the fan-out itself is the model's to check
             level = architecture.levels[slot.level]
             fanout = level.fanout_x if slot.kind == "x" else level.fanout_y
-            excess[:, s] = np.where(limit[s] < fanout, excess[:, s], 0.0)
-    total = excess.sum(axis=(1, 2))
+            excess[s] = np.where(limit[s, :, None] < fanout, excess[s], 0.0)
+    total = excess.sum(axis=(0, 1))
     for v in range(len(architecture.levels)):
         x, y = architecture.slot(v, "x"), architecture.slot(v, "y")
         if x is not None and y is not None:
-            total += ((factors[:, x] > 1) & (factors[:, y] > 1)).sum(axis=1)
+            total += ((factors[x] > 1) & (factors[y] > 1)).sum(axis=0)
     if rules.floors.any:
-        keep = None if mappings.keep is None else np.asarray(mappings.keep).transpose(1, 2, 0)
-        total += rules.floors.shortfall(mapspace.problem, architecture, factors.transpose(1, 2, 0), keep)
+        total += rules.floors.shortfall(mapspace.problem, architecture, factors, mappings.keep)
     return np.asarray(total)

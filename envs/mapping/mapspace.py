@@ -253,9 +253,9 @@ class Mapspace:
         return Mappings(
             self.problem,
             self.architecture,
-            factors.transpose(2, 0, 1),
-            self.ranks(codes).transpose(2, 0, 1),
-            None if keep is None else keep.transpose(2, 0, 1),
+            factors,
+            self.ranks(codes),
+            keep,
         )
 
     def encode(self, mappings: Mappings) -> Designs:
@@ -268,12 +268,12 @@ class Mapspace:
         """
         n = len(mappings)
         designs = np.zeros((n, len(self.decisions)), dtype=np.int64)
-        left: Ints = np.asarray(mappings.factors).transpose(1, 2, 0) // self.fixed[:, :, None]
+        left: Ints = np.asarray(mappings.factors) // self.fixed[:, :, None]
         for j, decision in enumerate(self.decisions):
             match decision:
                 case Keep(level, tensor):
                     if mappings.keep is not None:
-                        designs[:, j] = ~mappings.keep[:, level, tensor]
+                        designs[:, j] = ~mappings.keep[level, tensor]
                 case Place(dim, prime, slots, _):
                     index = np.zeros(n, dtype=np.int64)
                     for i, s in enumerate(slots):
@@ -281,10 +281,10 @@ class Mapspace:
                     left[np.array(slots)[index], dim, np.arange(n)] //= prime
                     designs[:, j] = index
                 case Order(level, dims, digit):
-                    ranks = np.asarray(mappings.ranks)[:, self.architecture.slot(level, "temporal")][:, list(dims)]
-                    inner_first = np.argsort(-ranks, axis=1)
-                    chosen = inner_first[:, digit]
-                    designs[:, j] = chosen - (inner_first[:, :digit] < chosen[:, None]).sum(axis=1)
+                    ranks = np.asarray(mappings.ranks)[self.architecture.slot(level, "temporal")][list(dims)]
+                    inner_first = np.argsort(-ranks, axis=0)
+                    chosen = inner_first[digit]
+                    designs[:, j] = chosen - (inner_first[:digit] < chosen).sum(axis=0)
         if (left != 1).any():
             slot, dim, row = (int(i) for i in np.unravel_index(left.argmax(), left.shape))
             raise InputError(

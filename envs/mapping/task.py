@@ -340,16 +340,16 @@ class MappingTask(ProvedTask):
     def _solved_design(self, solution: Solution) -> Designs:
         assert solution.mapping is not None
         factors, ranks, keep = solution.mapping
-        return np.asarray(self.encode_solved(solution.machine, factors[None], ranks[None], keep[None])[0])
+        return np.asarray(self.encode_solved(solution.machine, *(x[:, :, None] for x in (factors, ranks, keep)))[0])
 
     def encode_solved(self, machine: int, factors: Ints, ranks: Ints, keep: Bools) -> Designs:
         """Returns mappings of a solver as designs.
 
         Args:
             machine: Row of :attr:`solver_machines`.
-            factors: Loop bounds, shape ``(n, slots, dims)``.
+            factors: Loop bounds, shape ``(slots, dims, n)``.
             ranks: Loop orders, likewise.
-            keep: Tensors kept, shape ``(n, levels, tensors)``.
+            keep: Tensors kept, shape ``(levels, tensors, n)``.
         """
         free = (self.mapspace.rules.keep == FREE).any()
         return self.mapspace.encode(Mappings(self.problem, self.architecture, factors, ranks, keep if free else None))
@@ -372,8 +372,7 @@ class MappingTask(ProvedTask):
     def candidate(self, design: npt.NDArray[np.int64]) -> Candidates:
         """Returns a design, shape ``(parameters,)``, as the solvers take it, with the first order everywhere."""
         mapping = self.mapspace.decode(design[None])
-        keep = None if mapping.keep is None else mapping.keep.transpose(1, 2, 0)
-        return self.pricing.start(mapping.factors.transpose(1, 2, 0), keep)
+        return self.pricing.start(mapping.factors, mapping.keep)
 
     def encode(self, candidates: Candidates) -> Designs:
         """Returns the designs of solver candidates; inverse of :meth:`candidate` but for the orders."""
@@ -382,9 +381,9 @@ class MappingTask(ProvedTask):
             Mappings(
                 self.problem,
                 self.architecture,
-                candidates.factors.transpose(2, 0, 1),
-                self.mapspace.ranks(candidates.codes).transpose(2, 0, 1),
-                candidates.keep.transpose(2, 0, 1) if free else None,
+                candidates.factors,
+                self.mapspace.ranks(candidates.codes),
+                candidates.keep if free else None,
             )
         )
 
@@ -405,9 +404,8 @@ class MappingTask(ProvedTask):
     def fits(self, designs: Designs) -> Bools:
         """Returns which designs are feasible, without evaluating them; shape ``(n,)``."""
         mappings = self.mapspace.decode(designs)
-        factors = np.asarray(mappings.factors).transpose(1, 2, 0)
-        keep = self.pricing.start(factors).keep if mappings.keep is None else mappings.keep.transpose(1, 2, 0)
-        return np.asarray(room(self.pricing, factors, keep) & (breach(self.mapspace, mappings) == 0))
+        keep = self.pricing.start(mappings.factors).keep if mappings.keep is None else mappings.keep
+        return np.asarray(room(self.pricing, mappings.factors, keep) & (breach(self.mapspace, mappings) == 0))
 
 
 def _plain(design: Designs) -> tuple[int, ...]:

@@ -47,7 +47,8 @@ def every_mapping(problem, architecture):
     for column, slot in enumerate(outer):
         ranks[:, slot] = orders[grid[:, column]]
     factors = np.repeat(tilings, len(grid), axis=0)
-    return Mappings(problem, architecture, factors, np.tile(ranks, (len(tilings), 1, 1)))
+    ranks = np.tile(ranks, (len(tilings), 1, 1))
+    return Mappings(problem, architecture, np.moveaxis(factors, 0, -1), np.moveaxis(ranks, 0, -1))
 
 
 def every_design(task):

@@ -49,8 +49,8 @@ def test_every_design_is_an_exact_factorisation_and_round_trips(name):
     mapspace = Mapspace(problem, preset(name))
     designs = mapspace.space.sample(np.random.default_rng(0), 500)
     mappings = mapspace.decode(designs)
-    np.testing.assert_array_equal(mappings.factors.prod(axis=1), np.tile(problem.bounds, (500, 1)))
-    np.testing.assert_array_equal(np.sort(mappings.ranks, axis=2)[0, 0], np.arange(len(problem.dims)))
+    np.testing.assert_array_equal(mappings.factors.prod(axis=0), np.tile(np.array(problem.bounds)[:, None], 500))
+    np.testing.assert_array_equal(np.sort(mappings.ranks, axis=1)[0, :, 0], np.arange(len(problem.dims)))
     reason = LoopnestModel(problem, mapspace.architecture).evaluate(mappings).reason
     assert not np.isin(reason, [Reason.FACTORISATION, Reason.BAD_VALUE]).any()
     np.testing.assert_array_equal(mapspace.designs(mapspace.choices(designs)), designs)
@@ -93,8 +93,8 @@ def test_masked_paths_are_exactly_the_feasible_mappings(problem):
     factors = all_tilings(mapspace)
     rng = np.random.default_rng(0)
     factors = factors[:, :, rng.permutation(factors.shape[2])[:20_000]]
-    ranks = np.tile(np.arange(len(problem.dims)), (factors.shape[2], factors.shape[0], 1))
-    mappings = Mappings(problem, mapspace.architecture, factors.transpose(2, 0, 1), ranks)
+    ranks = np.tile(np.arange(len(problem.dims))[:, None], (factors.shape[0], 1, factors.shape[2]))
+    mappings = Mappings(problem, mapspace.architecture, factors, ranks)
     valid = LoopnestModel(problem, mapspace.architecture).evaluate(mappings).valid
     assert 0 < valid.sum() < len(valid)
     np.testing.assert_array_equal(follow(mapspace, mapspace.choices(mapspace.encode(mappings))), valid)
@@ -147,26 +147,26 @@ def test_constraints_bind():
     dim = {name: CONV.dims.index(name) for name in CONV.dims}
     slot = {name: task.mapspace.slot_names.index(name) for name in task.mapspace.slot_names}
     factors = mappings.factors
-    assert set(factors[:, slot["SRAM"], dim["C"]]) == {2}
-    assert set(factors[:, slot["SRAM"], dim["K"]]) == {1}
-    assert set(factors[:, slot["SRAM"], dim["Q"]]) == {1, 2}
-    assert set(factors[:, slot["RF"], dim["R"]]) == {3}
-    assert set(factors[:, slot["RF"], dim["P"]]) == {1, 2}
-    assert set(factors[:, slot["SRAM.x"], dim["K"]]) == {1, 2}
-    assert set(factors[:, slot["SRAM.y"], dim["P"]]) == {1, 2, 3}
+    assert set(factors[slot["SRAM"], dim["C"]]) == {2}
+    assert set(factors[slot["SRAM"], dim["K"]]) == {1}
+    assert set(factors[slot["SRAM"], dim["Q"]]) == {1, 2}
+    assert set(factors[slot["RF"], dim["R"]]) == {3}
+    assert set(factors[slot["RF"], dim["P"]]) == {1, 2}
+    assert set(factors[slot["SRAM.x"], dim["K"]]) == {1, 2}
+    assert set(factors[slot["SRAM.y"], dim["P"]]) == {1, 2, 3}
     for where, name in itertools.product(("SRAM.x", "SRAM.y"), "CQ"):
-        assert set(factors[:, slot[where], dim[name]]) == {1}
-    assert set(factors[:, slot["SRAM.y"], dim["K"]]) == set(factors[:, slot["SRAM.x"], dim["P"]]) == {1}
-    inner_first = np.argsort(-mappings.ranks[:, slot["SRAM"]], axis=1)
-    assert set(map(tuple, inner_first[:, :2])) == {(dim["C"], dim["P"])}
+        assert set(factors[slot[where], dim[name]]) == {1}
+    assert set(factors[slot["SRAM.y"], dim["K"]]) == set(factors[slot["SRAM.x"], dim["P"]]) == {1}
+    inner_first = np.argsort(-mappings.ranks[slot["SRAM"]], axis=0)
+    assert set(map(tuple, inner_first[:2].T)) == {(dim["C"], dim["P"])}
     outputs = CONV.tensor_names.index("Outputs")
-    assert not mappings.keep[:, 1, outputs].any()
-    assert mappings.keep[:, 1, CONV.tensor_names.index("Inputs")].all()
-    assert set(mappings.keep[:, 2, outputs]) == {True, False}
+    assert not mappings.keep[1, outputs].any()
+    assert mappings.keep[1, CONV.tensor_names.index("Inputs")].all()
+    assert set(mappings.keep[2, outputs]) == {True, False}
     # A limit that no closed slot expresses is still checked.
     over = task.space.sample(np.random.default_rng(1), 4000)
     outcome = task.evaluate(over)
-    broken = task.mapspace.decode(over).factors[:, slot["SRAM"], dim["Q"]] > 2
+    broken = task.mapspace.decode(over).factors[slot["SRAM"], dim["Q"]] > 2
     assert (broken & outcome.valid).any()
     assert not outcome.feasible[broken].any()
     assert (outcome.violation[broken & outcome.valid] > 0).all()
@@ -260,7 +260,7 @@ def test_equal_primes_have_one_canonical_order():
     mapspace = Mapspace(Problem.gemm("cube", I=8, J=1, L=1), machine())
     places = [x for x in mapspace.decisions if isinstance(x, Place)]
     everything = np.array(list(itertools.product(*(range(len(x.slots)) for x in places))))
-    distinct = {mapping.tobytes() for mapping in mapspace.decode(everything).factors}
+    distinct = {mapping.tobytes() for mapping in np.moveaxis(mapspace.decode(everything).factors, -1, 0)}
     canonical = {row.tobytes() for row in mapspace.canonical(everything)}
     # Three equal factors over five slots, less those along both x and y of the fan-out.
     assert len(canonical) == len(distinct) == math.comb(7, 4)
