@@ -101,7 +101,7 @@ def operators(mapping, name):
     designs = agent.ask(60)
     agent.tell(designs, mapping.evaluate(designs))
     parents = agent._designs
-    choices = mapping.mapspace.choices(parents)
+    choices = mapping.mapspace.actions(parents)
     getattr(agent, name)(choices, np.arange(len(choices)))
     children = mapping.mapspace.designs(choices)
     mapping.space.check(children)
@@ -163,7 +163,7 @@ def test_the_relaxed_loss_is_exact_where_the_tiles_are_whole(mapping):
     factors = torch.tensor(np.concatenate([c.factors for c in candidates], axis=2), dtype=torch.float64)
     codes = np.concatenate([c.codes for c in candidates], axis=1)
     loss = agent._loss(factors, codes, None).numpy()
-    exact = np.array([plain.pricing(c)[0] for c in candidates])
+    exact = np.array([plain.evaluator(c)[0] for c in candidates])
     np.testing.assert_allclose(loss, np.log(exact), rtol=1e-9)
 
 

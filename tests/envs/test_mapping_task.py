@@ -21,10 +21,10 @@ from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains, sample_mappings
+from accelgym.costmodels.mapspace.dominant_orders import dominant_orders
 from accelgym.costmodels.timeloop import read_timeloop
 from accelgym.envs import MappingEnv, MappingTask, MappingVectorEnv, audit
 from accelgym.envs.mapping.bounds import cost_floor
-from accelgym.envs.mapping.orders import dominant_orders
 
 GEMM = Problem.gemm("gemm", I=4, J=2, L=4)
 CONV1D = Problem.conv1d("conv1d", M=2, P=4, R=3)
@@ -130,7 +130,7 @@ def test_some_dominant_order_is_as_good_as_any(problem, seed):
     codes = [dominant_orders(task.mapspace, v) for v in range(2)]
     found = np.zeros(len(drawn), dtype=bool)
     for code in itertools.product(*codes):
-        ranks = task.mapspace.ranks(np.repeat(np.array(code)[:, None], len(drawn), axis=1))
+        ranks = task.mapspace.permutation.ranks(np.repeat(np.array(code)[:, None], len(drawn), axis=1))
         ours = model.evaluate(Mappings(problem, architecture, drawn.factors, ranks)).breakdown
         found |= (np.array([ours[name] for name in names]) <= given_counts).all(axis=0)
     assert found.all()

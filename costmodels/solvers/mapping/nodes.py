@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.mapspace import LoopSites
 
 __all__ = ["Nodes", "propagate"]
 
@@ -30,9 +30,9 @@ class Nodes:
     """Row of the machine table."""
     keep: Bools
     """Which level holds which tensor, shape ``(nodes, levels, tensors)``."""
-    reduction: Ints
+    reducing_children_bounds: Ints
     """Least and largest number of children of each fan-out that add to one sum, shape ``(nodes, levels, 2)``."""
-    spread: Ints
+    spatial_factor_bounds: Ints
     """Least and largest factor of each dimension in each fan-out, shape ``(nodes, levels, dims, 2)``."""
     bound: Floats
     """Certified logarithm of the objective of everything in the node."""
@@ -45,7 +45,7 @@ class Nodes:
         return Nodes(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod
-    def whole(cls, space: MappingSpace, classes: Ints, machine: Ints, keep: Bools) -> Nodes:
+    def whole(cls, space: LoopSites, classes: Ints, machine: Ints, keep: Bools) -> Nodes:
         """Nodes that hold all tilings, of given classes, machines and bypasses."""
         n, levels = len(classes), len(space.architecture.levels)
         shape = (n, len(space.places), space.dims)
@@ -68,7 +68,7 @@ class Nodes:
         """Concatenates batches."""
         return Nodes(*(np.concatenate([getattr(x, field.name) for x in parts]) for field in fields(Nodes)))
 
-    def logs(self, space: MappingSpace) -> tuple[Floats, Floats]:
+    def logs(self, space: LoopSites) -> tuple[Floats, Floats]:
         """Returns logarithms of least and largest extents, shape ``(nodes, places + 1, dims)``; the last row is 0."""
         tables = np.log(space.divisor_table.astype(np.float64))
         dims = np.arange(space.dims)
@@ -79,7 +79,7 @@ class Nodes:
         )
 
 
-def propagate(space: MappingSpace, nodes: Nodes, unit: Bools) -> Bools:
+def propagate(space: LoopSites, nodes: Nodes, unit: Bools) -> Bools:
     """Shrinks boxes to what nesting, prescribed factors and limits leave, in place.
 
     Args:
@@ -98,8 +98,8 @@ def propagate(space: MappingSpace, nodes: Nodes, unit: Bools) -> Bools:
     for v in range(len(space.time)):
         place = space.fan(v)
         if place is not None:
-            factor[:, place] = np.maximum(factor[:, place], nodes.spread[:, v, :, 0])
-            most[:, place] = np.minimum(most[:, place], nodes.spread[:, v, :, 1])
+            factor[:, place] = np.maximum(factor[:, place], nodes.spatial_factor_bounds[:, v, :, 0])
+            most[:, place] = np.minimum(most[:, place], nodes.spatial_factor_bounds[:, v, :, 1])
     possible = (factor <= most).all(axis=(1, 2))
     most = np.maximum(most, 1)
     for _ in range(2):
@@ -118,7 +118,7 @@ def propagate(space: MappingSpace, nodes: Nodes, unit: Bools) -> Bools:
     return np.asarray(possible & (nodes.low <= nodes.high).all(axis=(1, 2)))
 
 
-def _number(space: MappingSpace, values: Ints, *, up: bool) -> Ints:
+def _number(space: LoopSites, values: Ints, *, up: bool) -> Ints:
     """Numbers of the nearest divisors at least (at most) ``values``, shape ``(nodes, dims)``."""
     result = np.empty(values.shape, dtype=np.int64)
     for d, divisors in enumerate(space.divisors):

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.terms import TermTable
+from accelgym.costmodels.mapspace import LoopSites
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.elision import Elision
 from accelgym.costmodels.solvers.mapping.interior_point import Programs
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 from accelgym.costmodels.solvers.mapping.traffic import Movement, Posynomial, TrafficTerms, log_of
 from accelgym.costmodels.solvers.mapping.windows import ABSENT
 
@@ -61,7 +61,7 @@ class ProgramWriter:
 
     def __init__(
         self,
-        space: MappingSpace,
+        space: LoopSites,
         table: TermTable,
         classes: tuple[LevelClasses, ...],
         machines: MachineTable,
@@ -281,7 +281,7 @@ class ProgramWriter:
                 row = np.zeros((places + 1, dims))
                 row[i, d], row[i + 1, d] = -1.0, 1.0
                 if self.space.places[i].spatial:
-                    factors = np.log(nodes.spread[:, self.space.places[i].level, d])
+                    factors = np.log(nodes.spatial_factor_bounds[:, self.space.places[i].level, d])
                     rows += [row, -row]
                     limits += [_ROOM - factors[:, 0], factors[:, 1] + _ROOM]
                 elif i + 1 < places or self.space.least[i, d] > 1:
@@ -300,10 +300,10 @@ class ProgramWriter:
                 limits.append(spread[:, v] + _ROOM)
                 reduced = np.where(self.traffic.irrelevant[self.traffic.output] > 0.0, row, 0.0)
                 rows += [reduced, -reduced]
-                limits.append(np.log(nodes.reduction[:, v, 1]) + _ROOM)
-                limits.append(_ROOM - np.log(nodes.reduction[:, v, 0]))
+                limits.append(np.log(nodes.reducing_children_bounds[:, v, 1]) + _ROOM)
+                limits.append(_ROOM - np.log(nodes.reducing_children_bounds[:, v, 0]))
                 used += row
-            if (share := self.space.rules.floors.children[v]) > 0.0:
+            if (share := self.space.constraints.minimum.children[v]) > 0.0:
                 fans = (self.machines.fanout_x * self.machines.fanout_y)[:, : v + 1].prod(axis=1)
                 rows.append(-used)
                 limits.append(_ROOM - np.log(share * fans[nodes.machine]))

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.terms import TermTable, Transfer, Window
+from accelgym.costmodels.mapspace import LoopSites
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.continuation import Run, follow_run
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 from accelgym.costmodels.solvers.mapping.windows import ABSENT, least_distinct, window_monomials
 
 __all__ = ["Movement", "Posynomial", "TrafficTerms", "log_of"]
@@ -88,7 +88,7 @@ class TrafficTerms:
         InputError: The output has a window (a strided or transposed output); there is no certified bound then.
     """
 
-    def __init__(self, space: MappingSpace, table: TermTable, classes: tuple[LevelClasses, ...]) -> None:
+    def __init__(self, space: LoopSites, table: TermTable, classes: tuple[LevelClasses, ...]) -> None:
         self.space, self.table, self.classes = space, table, classes
         self.output = space.problem.tensor_names.index(next(t.name for t in space.problem.tensors if t.read_write))
         if table.transfers[self.output][0].windows:

@@ -72,7 +72,8 @@ def runs_inside(problem, template, mappings):
     if sum(problem.tile_words(t, held) for t in problem.tensors) > template.register_words:
         return np.ones(len(mappings), dtype=bool)
     dims = [problem.dims.index(d) for d in template.inside]
-    return (mappings.factors[-1, dims].T == [problem.bounds[d] for d in dims]).all(axis=1)
+    whole = np.array([problem.bounds[d] for d in dims])
+    return (mappings.factors[-1, dims] == whole[:, None]).all(axis=0)
 
 
 def one(layer, flow, pes, size, **options):

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from accelgym.costmodels.architecture import Architecture, Problem, StorageLevel
-from accelgym.costmodels.architecture.rules import Rules
 from accelgym.costmodels.loopnest import LoopnestModel
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MappingSpace, classes
+from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MapSpace, classes
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.classes import level_classes
 from accelgym.costmodels.solvers.mapping.interior_point import Programs, lagrangian_bound, solve_programs
@@ -33,7 +32,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def search_of(case):
     machines = MachineTable.of([case.machine])
-    return BranchAndBound(case.space, machines, case.goal, case.keeps)
+    return BranchAndBound(case.space, machines, case.goal, case.choices)
 
 
 def point_nodes(search, case, factors, keep):
@@ -231,7 +230,7 @@ def volumes(problem, order, point):
         point: Register tile by dimension, any positive numbers.
     """
     machine = Architecture("m", (StorageLevel("Memory"), StorageLevel("Registers")))
-    space = MappingSpace(problem, machine, Rules.build(problem, machine, bypass=False))
+    space = MapSpace(problem, machine).sites
     table = LoopnestModel(problem, machine).terms
     tables = (level_classes(space, table, 0),)
     names = [problem.dims[d] for d in space.active]

@@ -1,0 +1,59 @@
+"""The map space: every mapping of a loop nest onto a machine, along the four axes of Timeloop's mapper.
+
+==============================  =========================================================================
+:mod:`.index_factorization`     how the prime factors of every loop bound spread over the slots
+:mod:`.permutation`             the order of the time loops of every level but the innermost
+:mod:`.spatial_split`           which dimensions of a fan-out lie along x, and which along y
+:mod:`.bypass`                  which level keeps which tensor
+==============================  =========================================================================
+
+:class:`Constraints` restrict the axes as a machine's constraints say, :class:`MinimumUse` what has to be used at
+least, and :func:`fits_capacity` is the one test of a tile against a memory. :class:`MapSpace` puts them together.
+
+A mapping has these forms. Each comes with a pair of codecs that lose nothing, side by side in one class; every batch
+of mappings has the mappings as its last axis: factors ``(slots, dims, n)``, keeps ``(levels, tensors, n)``.
+
+==============================  ====================================================  ===============================
+form                            who uses it                                           codecs
+==============================  ====================================================  ===============================
+actions, ``(n, decisions)``     environments: slots and dimensions by their number    ``MapSpace.actions``, ``designs``
+designs, ``(n, decisions)``     tasks and agents: positions among what is allowed     ``to_candidates``, ``to_designs``
+:class:`Candidates`             local search, enumeration: a coordinate per axis      ``to_mappings``, ``from_mappings``
+``loopnest.Mappings``           cost model, files: loop positions instead of codes    ``to_loops``, ``from_loops``
+chains, ``(sites, dims, n)``    branch and bound: extents at loop sites, as numbers   ``LoopSites.to_factors``,
+                                of divisors; x and y of a fan-out are one site        ``from_factors``
+==============================  ====================================================  ===============================
+
+The order of decisions, of the choices of each and of :meth:`.permutation.Permutation.rank_table` decides what a design
+means, and with it the identity of tasks and certificates: a change there is a new task.
+"""
+
+from accelgym.costmodels.mapspace.candidates import Candidates
+from accelgym.costmodels.mapspace.capacity import fits_capacity, held_words
+from accelgym.costmodels.mapspace.constraints import BYPASSED, FREE, KEPT, Constraints
+from accelgym.costmodels.mapspace.decisions import Decision, FactorPlacement, LoopChoice, MemorySize, TensorBypass
+from accelgym.costmodels.mapspace.evaluator import CandidateEvaluator, combine
+from accelgym.costmodels.mapspace.loop_sites import LoopSite, LoopSites
+from accelgym.costmodels.mapspace.minimum_use import MinimumUse
+from accelgym.costmodels.mapspace.space import MapSpace
+
+__all__ = [
+    "BYPASSED",
+    "FREE",
+    "KEPT",
+    "CandidateEvaluator",
+    "Candidates",
+    "Constraints",
+    "Decision",
+    "FactorPlacement",
+    "LoopChoice",
+    "LoopSite",
+    "LoopSites",
+    "MapSpace",
+    "MemorySize",
+    "MinimumUse",
+    "TensorBypass",
+    "combine",
+    "fits_capacity",
+    "held_words",
+]
