@@ -20,7 +20,7 @@ actions, ``(n, decisions)``     environments: slots and dimensions by their numb
 designs, ``(n, decisions)``     tasks and agents: positions among what is allowed     ``to_candidates``, ``to_designs``
 :class:`Candidates`             local search, enumeration: a coordinate per axis      ``to_mappings``, ``from_mappings``
 ``loopnest.Mappings``           cost model, files: loop positions instead of codes    ``to_loops``, ``from_loops``
-chains, ``(sites, dims, n)``    branch and bound: extents at loop sites, as numbers   ``LoopSites.to_factors``,
+chains, ``(sites, dims, n)``    branch and bound: extents at loop sites, as numbers   ``SiteFactorization.to_factors``,
                                 of divisors; x and y of a fan-out are one site        ``from_factors``
 ==============================  ====================================================  ===============================
 
@@ -33,8 +33,8 @@ from accelgym.costmodels.mapspace.capacity import fits_capacity, held_words
 from accelgym.costmodels.mapspace.constraints import BYPASSED, FREE, KEPT, Constraints
 from accelgym.costmodels.mapspace.decisions import Decision, FactorPlacement, LoopChoice, MemorySize, TensorBypass
 from accelgym.costmodels.mapspace.evaluator import CandidateEvaluator, combine
-from accelgym.costmodels.mapspace.loop_sites import LoopSite, LoopSites
 from accelgym.costmodels.mapspace.minimum_use import MinimumUse
+from accelgym.costmodels.mapspace.site_factorization import LoopSite, SiteFactorization
 from accelgym.costmodels.mapspace.space import MapSpace
 
 __all__ = [
@@ -48,10 +48,10 @@ __all__ = [
     "FactorPlacement",
     "LoopChoice",
     "LoopSite",
-    "LoopSites",
     "MapSpace",
     "MemorySize",
     "MinimumUse",
+    "SiteFactorization",
     "TensorBypass",
     "combine",
     "fits_capacity",

@@ -18,8 +18,8 @@ from accelgym.costmodels.mapspace.capacity import capacities, fits_capacity, fit
 from accelgym.costmodels.mapspace.constraints import Constraints
 from accelgym.costmodels.mapspace.decisions import Decision, FactorPlacement, LoopChoice, MemorySize, TensorBypass
 from accelgym.costmodels.mapspace.index_factorization import IndexFactorization
-from accelgym.costmodels.mapspace.loop_sites import LoopSites
 from accelgym.costmodels.mapspace.permutation import Permutation
+from accelgym.costmodels.mapspace.site_factorization import SiteFactorization
 from accelgym.costmodels.mapspace.spatial_split import lies_along_both
 
 __all__ = ["MapSpace"]
@@ -82,9 +82,9 @@ class MapSpace:
         return self.factorization.active
 
     @cached_property
-    def sites(self) -> LoopSites:
+    def site_factorization(self) -> SiteFactorization:
         """Index factorisation as branch and bound sees it."""
-        return LoopSites(self.problem, self.architecture, self.constraints)
+        return SiteFactorization(self.problem, self.architecture, self.constraints)
 
     def _memory_sizes(self) -> list[MemorySize]:
         if self.family is None:

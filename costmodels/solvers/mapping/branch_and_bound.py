@@ -81,7 +81,7 @@ class BranchAndBound:
     def __init__(
         self, mapspace: MapSpace, machines: MachineTable, goal: Goal, keeps: Bools, *, tolerance: float = 1e-3
     ) -> None:
-        self.mapspace, self.space = mapspace, mapspace.sites
+        self.mapspace, self.space = mapspace, mapspace.site_factorization
         self.machines, self.goal, self.tolerance = machines, goal, tolerance
         space = self.space
         table = LoopnestModel(space.problem, machines.architectures[0]).terms
@@ -149,7 +149,7 @@ class BranchAndBound:
         spread, possible = self.fanouts.tighten(nodes)
         nodes, spread = nodes.take(possible), spread[possible]
         if not len(nodes):
-            nothing = np.zeros((0, (len(self.space.places) - 1) * self.space.dims))
+            nothing = np.zeros((0, (len(self.space.sites) - 1) * self.space.dims))
             return nodes, Relaxed(nothing, np.zeros(0), np.zeros(0), nothing)
         relaxed = solve_programs(
             self.writer.write(nodes, spread), cutoff=self.cutoff + 2 * self.grid, tolerance=tolerance
@@ -161,9 +161,9 @@ class BranchAndBound:
         return nodes, relaxed
 
     def tile_figures(self, figures: Floats) -> Floats:
-        """Figures of a program's variables by extent, shape ``(nodes, places - 1, dims)``; drops that of the cycles."""
-        places = len(self.space.places) - 1
-        return figures[:, : places * self.space.dims].reshape(len(figures), places, self.space.dims)
+        """Figures of a program's variables by extent, shape ``(nodes, sites - 1, dims)``; drops that of the cycles."""
+        sites = len(self.space.sites) - 1
+        return figures[:, : sites * self.space.dims].reshape(len(figures), sites, self.space.dims)
 
     def root_bounds(self) -> Floats:
         """Certified lower bound of the optimum on every machine, from the classes alone; ``inf`` without a mapping."""

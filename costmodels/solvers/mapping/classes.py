@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.terms import TermTable
-from accelgym.costmodels.mapspace import BYPASSED, LoopSites
+from accelgym.costmodels.mapspace import BYPASSED, SiteFactorization
 
 __all__ = ["LevelClasses", "level_classes", "mirrors"]
 
@@ -69,7 +69,7 @@ class LevelClasses:
         return np.flatnonzero(~np.asarray(continued)[:-1])
 
 
-def level_classes(space: LoopSites, table: TermTable, level: int) -> LevelClasses:
+def level_classes(space: SiteFactorization, table: TermTable, level: int) -> LevelClasses:
     """Returns the classes of a level.
 
     Args:
@@ -269,7 +269,7 @@ def _undominated(rows: list[_Class], *, outer: bool) -> list[_Class]:
     return result
 
 
-def mirrors(space: LoopSites, table: TermTable, classes: tuple[LevelClasses, ...]) -> Ints | None:
+def mirrors(space: SiteFactorization, table: TermTable, classes: tuple[LevelClasses, ...]) -> Ints | None:
     """Finds a symmetry of height and width: a swap of dimensions under which the problem and the machine stay.
 
     Returns:
@@ -294,7 +294,7 @@ def mirrors(space: LoopSites, table: TermTable, classes: tuple[LevelClasses, ...
     return result
 
 
-def _swap(space: LoopSites, table: TermTable) -> Ints | None:
+def _swap(space: SiteFactorization, table: TermTable) -> Ints | None:
     """A permutation of the active dimensions that swaps the two windows of a tensor and leaves everything equal."""
     local = {d: k for k, d in enumerate(space.active)}
     for transfers in table.transfers:
@@ -309,7 +309,7 @@ def _swap(space: LoopSites, table: TermTable) -> Ints | None:
     return None
 
 
-def _symmetric(space: LoopSites, table: TermTable, swap: Ints) -> bool:
+def _symmetric(space: SiteFactorization, table: TermTable, swap: Ints) -> bool:
     dims = np.array(space.active)
     constraints = space.constraints
     same = bool((space.bounds == space.bounds[swap]).all())

@@ -53,7 +53,7 @@ class LeafEvaluator:
     def __init__(
         self, mapspace: MapSpace, classes: tuple[LevelClasses, ...], machines: MachineTable, goal: Goal
     ) -> None:
-        self.mapspace, self.space, self.machines = mapspace, mapspace.sites, machines
+        self.mapspace, self.space, self.machines = mapspace, mapspace.site_factorization, machines
         self.evaluators = [
             CandidateEvaluator(mapspace, LoopnestModel(mapspace.problem, machine), goal)
             for machine in machines.architectures
@@ -89,7 +89,7 @@ class LeafEvaluator:
         """Returns mappings as candidates, and for which of them x and y of every fan-out suffice."""
         good, factors = np.ones(chains.shape[2], dtype=bool), self.space.site_factors(chains)
         along_x = {}
-        for i, site in enumerate(self.space.places):
+        for i, site in enumerate(self.space.sites):
             if site.spatial:
                 limits = (self.machines.fanout_y[machine, site.level], self.machines.fanout_x[machine, site.level])
                 split, along_x[i] = self.space.split(i, factors[i], limits)
@@ -110,7 +110,7 @@ class LeafEvaluator:
         for v in range(len(space.time)):
             fan = space.fan(v)
             if fan is not None:
-                inner = extents[fan + 1].prod(axis=0, dtype=np.float64) if fan + 1 < len(space.places) else 1.0
+                inner = extents[fan + 1].prod(axis=0, dtype=np.float64) if fan + 1 < len(space.sites) else 1.0
                 used = extents[fan].prod(axis=0, dtype=np.float64) / inner
                 good &= used <= (self.machines.fanout_x * self.machines.fanout_y)[machine, v] * (1 + 1e-9)
         return good
@@ -142,7 +142,7 @@ class LeafEvaluator:
         rows: list[list[Ints]] = [[] for _ in range(len(nodes))]
         for d, chains in enumerate(self.space.chains):
             inside = np.ones((len(nodes), len(chains)), dtype=bool)
-            for i in range(1, len(self.space.places)):
+            for i in range(1, len(self.space.sites)):
                 inside &= (chains[None, :, i] >= nodes.low[:, None, i, d]) & (
                     chains[None, :, i] <= nodes.high[:, None, i, d]
                 )
@@ -160,7 +160,7 @@ class LeafEvaluator:
         """Rows of the chains nearest to a relaxed point, ``count`` per dimension.
 
         Args:
-            point: Logarithms of the extents at places 1 to the last, shape ``(places - 1, dims)``.
+            point: Logarithms of the extents at sites 1 to the last, shape ``(sites - 1, dims)``.
             count: How many.
         """
         found = []

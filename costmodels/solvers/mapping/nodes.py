@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.mapspace import LoopSites
+from accelgym.costmodels.mapspace import SiteFactorization
 
 __all__ = ["Nodes", "propagate"]
 
@@ -21,7 +21,7 @@ class Nodes:
     """A batch of nodes; arrays with a leading axis ``(nodes,)``."""
 
     low: Ints
-    """Numbers of the least divisors that extents may take, shape ``(nodes, places, dims)``."""
+    """Numbers of the least divisors that extents may take, shape ``(nodes, sites, dims)``."""
     high: Ints
     """Of the largest."""
     classes: Ints
@@ -45,10 +45,10 @@ class Nodes:
         return Nodes(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @classmethod
-    def whole(cls, space: LoopSites, classes: Ints, machine: Ints, keep: Bools) -> Nodes:
+    def whole(cls, space: SiteFactorization, classes: Ints, machine: Ints, keep: Bools) -> Nodes:
         """Nodes that hold all tilings, of given classes, machines and bypasses."""
         n, levels = len(classes), len(space.architecture.levels)
-        shape = (n, len(space.places), space.dims)
+        shape = (n, len(space.sites), space.dims)
         last = np.array([len(divisors) - 1 for divisors in space.divisors], dtype=np.int64)
         low = np.zeros(shape, dtype=np.int64)
         low[:, 0] = last
@@ -68,8 +68,8 @@ class Nodes:
         """Concatenates batches."""
         return Nodes(*(np.concatenate([getattr(x, field.name) for x in parts]) for field in fields(Nodes)))
 
-    def logs(self, space: LoopSites) -> tuple[Floats, Floats]:
-        """Returns logarithms of least and largest extents, shape ``(nodes, places + 1, dims)``; the last row is 0."""
+    def logs(self, space: SiteFactorization) -> tuple[Floats, Floats]:
+        """Returns logarithms of least and largest extents, shape ``(nodes, sites + 1, dims)``; the last row is 0."""
         tables = np.log(space.divisor_table.astype(np.float64))
         dims = np.arange(space.dims)
         end = np.zeros((len(self), 1, space.dims))
@@ -79,19 +79,19 @@ class Nodes:
         )
 
 
-def propagate(space: LoopSites, nodes: Nodes, unit: Bools) -> Bools:
+def propagate(space: SiteFactorization, nodes: Nodes, unit: Bools) -> Bools:
     """Shrinks boxes to what nesting, prescribed factors and limits leave, in place.
 
     Args:
         space: The map space.
         nodes: The nodes.
-        unit: Time loops that the classes fix to one, shape ``(nodes, places, dims)``.
+        unit: Time loops that the classes fix to one, shape ``(nodes, sites, dims)``.
 
     Returns:
         Which nodes still contain something, shape ``(nodes,)``.
     """
     table = space.divisor_table
-    places, dims = len(space.places), np.arange(space.dims)
+    sites, dims = len(space.sites), np.arange(space.dims)
     tied = unit | ~space.open
     factor = np.broadcast_to(space.least, tied.shape).copy()
     most = np.where(space.open & unit, 1, np.where(tied, factor, space.most))
@@ -103,12 +103,12 @@ def propagate(space: LoopSites, nodes: Nodes, unit: Bools) -> Bools:
     possible = (factor <= most).all(axis=(1, 2))
     most = np.maximum(most, 1)
     for _ in range(2):
-        for i in reversed(range(places)):
-            inner_low = table[dims, nodes.low[:, i + 1]] if i + 1 < places else np.ones((1, space.dims), np.int64)
-            inner_high = table[dims, nodes.high[:, i + 1]] if i + 1 < places else np.ones((1, space.dims), np.int64)
+        for i in reversed(range(sites)):
+            inner_low = table[dims, nodes.low[:, i + 1]] if i + 1 < sites else np.ones((1, space.dims), np.int64)
+            inner_high = table[dims, nodes.high[:, i + 1]] if i + 1 < sites else np.ones((1, space.dims), np.int64)
             nodes.low[:, i] = np.maximum(nodes.low[:, i], _number(space, inner_low * factor[:, i], up=True))
             nodes.high[:, i] = np.minimum(nodes.high[:, i], _number(space, inner_high * most[:, i], up=False))
-        for i in range(places - 1):
+        for i in range(sites - 1):
             outer_low, outer_high = table[dims, nodes.low[:, i]], table[dims, nodes.high[:, i]]
             least = -(-outer_low // most[:, i])
             nodes.low[:, i + 1] = np.maximum(nodes.low[:, i + 1], _number(space, least, up=True))
@@ -118,7 +118,7 @@ def propagate(space: LoopSites, nodes: Nodes, unit: Bools) -> Bools:
     return np.asarray(possible & (nodes.low <= nodes.high).all(axis=(1, 2)))
 
 
-def _number(space: LoopSites, values: Ints, *, up: bool) -> Ints:
+def _number(space: SiteFactorization, values: Ints, *, up: bool) -> Ints:
     """Numbers of the nearest divisors at least (at most) ``values``, shape ``(nodes, dims)``."""
     result = np.empty(values.shape, dtype=np.int64)
     for d, divisors in enumerate(space.divisors):

@@ -52,7 +52,7 @@ def paper_programs(problem: Problem, machine: Architecture, *, untiled: Sequence
         if name not in problem.dims:
             raise unknown_name("untiled dimension", name, problem.dims)
     mapspace, table = MapSpace(problem, machine), LoopnestModel(problem, machine).terms
-    space = mapspace.sites
+    space = mapspace.site_factorization
     machines = MachineTable.of([machine])
     levels = len(machine.levels)
     classes = tuple(level_classes(space, table, v) for v in range(levels - 1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.mapspace import LoopSites, fits_capacity, held_words
+from accelgym.costmodels.mapspace import SiteFactorization, fits_capacity, held_words
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 
@@ -21,7 +21,7 @@ _MAX_SPREADS = 4096
 _HUGE = np.iinfo(np.int64).max
 
 
-def shrink_to_capacity(space: LoopSites, machines: MachineTable, nodes: Nodes) -> Bools:
+def shrink_to_capacity(space: SiteFactorization, machines: MachineTable, nodes: Nodes) -> Bools:
     """Lowers the largest extents to what fits when all others are least, in place.
 
     Returns:
@@ -56,7 +56,7 @@ class Fanouts:
         machines: The machines; where they differ in a fan-out, it has one direction.
     """
 
-    def __init__(self, space: LoopSites, machines: MachineTable) -> None:
+    def __init__(self, space: SiteFactorization, machines: MachineTable) -> None:
         self.space, self.machines = space, machines
         output = next(t for t in space.problem.tensors if t.read_write)
         self.reducing = np.array([space.problem.dims[d] not in output.dims for d in space.active], dtype=bool)
@@ -104,7 +104,7 @@ class Fanouts:
             limit = (self.machines.fanout_x * self.machines.fanout_y)[nodes.machine, v]
             outer_low, outer_high = table[dims, nodes.low[:, place]], table[dims, nodes.high[:, place]]
             inner_low = inner_high = np.ones_like(outer_low)
-            if place + 1 < len(space.places):
+            if place + 1 < len(space.sites):
                 inner_low, inner_high = table[dims, nodes.low[:, place + 1]], table[dims, nodes.high[:, place + 1]]
             least, most = nodes.spatial_factor_bounds[:, v, :, 0], nodes.spatial_factor_bounds[:, v, :, 1]
             np.maximum(least, -(-outer_low // inner_high), out=least)

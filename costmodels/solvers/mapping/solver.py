@@ -51,7 +51,7 @@ class Solution:
 
 def node_limit(space: MapSpace, machines: MachineTable, goal: Goal) -> int:
     """Programs that a search of a map space solves at most unless told otherwise."""
-    variables = max(1, (len(space.sites.places) - 1) * space.sites.dims)
+    variables = max(1, (len(space.site_factorization.sites) - 1) * space.site_factorization.dims)
     limited = goal is not Goal.ENERGY and any(np.isfinite(words).any() for _, words in machines.ports)
     return max(_FEWEST_NODES, int(_WORK / variables**3 / (1 + limited)))
 

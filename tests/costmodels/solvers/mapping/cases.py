@@ -231,11 +231,8 @@ def chains(case, d):
                 found.append(row)
             return
         least = int(rules.minimum.factors[s, d])
-        options = (
-            range(least, min(left, int(rules.max_factor[s, d])) + 1)
-            if rules.placeable[s, d]
-            else [int(rules.fixed[s, d])]
-        )
+        most = min(left, int(rules.max_factor[s, d]))
+        options = range(least, most + 1) if rules.placeable[s, d] else [int(rules.fixed[s, d])]
         for factor in options:
             if left % factor == 0:
                 extend((*row, factor), left // factor, s + 1)

@@ -56,7 +56,7 @@ def equation_3(dram, sram):
 def test_the_program_of_every_class_is_equation_3_at_a_tiling():
     problem = Problem.gemm("matmul", I=16, J=16, L=16)
     name = {problem.dims.index(dim): short for dim, short in zip("IJL", "ijk", strict=True)}
-    space = MapSpace(problem, MACHINE).sites
+    space = MapSpace(problem, MACHINE).site_factorization
     table = LoopnestModel(problem, MACHINE).terms
     classes = tuple(level_classes(space, table, v) for v in range(2))
     writer = ProgramWriter(space, table, classes, MACHINES, Goal.ENERGY, convention=Convention.THISTLE)

@@ -38,7 +38,7 @@ def search_of(case):
 def point_nodes(search, case, factors, keep):
     """One node per combination of classes that holds a single tiling, factors of shape ``(slots, dims)``."""
     space = search.space
-    by_place = np.array([[factors[list(p.slots), d].prod() for d in space.active] for p in space.places])
+    by_place = np.array([[factors[list(p.slots), d].prod() for d in space.active] for p in space.sites])
     extents = np.cumprod(by_place[::-1], axis=0)[::-1]
     numbers = np.array([[np.searchsorted(space.divisors[d], e) for d, e in enumerate(row)] for row in extents])
     chosen = np.array(list(itertools.product(*(range(table.undecided) for table in search.classes))))
@@ -230,13 +230,13 @@ def volumes(problem, order, point):
         point: Register tile by dimension, any positive numbers.
     """
     machine = Architecture("m", (StorageLevel("Memory"), StorageLevel("Registers")))
-    space = MapSpace(problem, machine).sites
+    space = MapSpace(problem, machine).site_factorization
     table = LoopnestModel(problem, machine).terms
     tables = (level_classes(space, table, 0),)
     names = [problem.dims[d] for d in space.active]
     number = next(k for k, o in enumerate(tables[0].orders) if [names[d] for d in o][: len(order)] == list(order))
     keep = np.ones((1, 2, 3), dtype=bool)
-    shape = (1, len(space.places), space.dims)
+    shape = (1, len(space.sites), space.dims)
     low = np.zeros(shape, dtype=np.int64)
     high = np.broadcast_to([len(x) - 1 for x in space.divisors], shape).copy()
     low[:, 0] = high[:, 0]

@@ -14,7 +14,7 @@ from accelgym.costmodels.mapspace.constraints import Constraints
 from accelgym.costmodels.mapspace.index_factorization import divisors
 from accelgym.costmodels.mapspace.spatial_split import split_fanout
 
-__all__ = ["LoopSite", "LoopSites"]
+__all__ = ["LoopSite", "SiteFactorization"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -30,7 +30,7 @@ class LoopSite:
     """Slots of the architecture that it covers."""
 
 
-class LoopSites:
+class SiteFactorization:
     """Sites, divisors and chains of one problem on one machine.
 
     Along y and x a fan-out costs the same, so the two are one site here; :meth:`split` finds out which dimension goes
@@ -57,7 +57,7 @@ class LoopSites:
             sites.append(LoopSite(v, False, (time,)))
             if level.fanout > 1:
                 sites.append(LoopSite(v, True, tuple(s for s in along if s is not None)))
-        self.places = tuple(sites)
+        self.sites = tuple(sites)
         """The sites, outer to inner."""
         self.time = tuple(i for i, site in enumerate(sites) if not site.spatial)
         """Site of the time loops of each level."""
@@ -65,7 +65,7 @@ class LoopSites:
     def fan(self, level: int) -> int | None:
         """Site of the fan-out below a level, ``None`` where there is none."""
         i = self.time[level] + 1
-        return i if i < len(self.places) and self.places[i].spatial else None
+        return i if i < len(self.sites) and self.sites[i].spatial else None
 
     @property
     def dims(self) -> int:
@@ -78,27 +78,27 @@ class LoopSites:
     def open(self) -> Bools:
         """Whether a site takes loops that are not prescribed, shape ``(sites, dims)``."""
         placeable, fixed = self.constraints.placeable, self.constraints.fixed
-        rows = [placeable[list(p.slots)].any(axis=0) & (fixed[list(p.slots)] == 1).all(axis=0) for p in self.places]
+        rows = [placeable[list(p.slots)].any(axis=0) & (fixed[list(p.slots)] == 1).all(axis=0) for p in self.sites]
         return np.array(rows, dtype=bool)[:, list(self.active)]
 
     @cached_property
     def fixed(self) -> Ints:
         """Prescribed factors, shape ``(sites, dims)``."""
-        rows = [self.constraints.fixed[list(p.slots)].prod(axis=0) for p in self.places]
+        rows = [self.constraints.fixed[list(p.slots)].prod(axis=0) for p in self.sites]
         return np.array(rows, dtype=np.int64)[:, list(self.active)]
 
     @cached_property
     def most(self) -> Ints:
         """Largest factors, shape ``(sites, dims)``."""
         allowed = np.where(self.constraints.placeable, self.constraints.max_factor, 1)
-        rows = [allowed[list(p.slots)].max(axis=0) for p in self.places]
+        rows = [allowed[list(p.slots)].max(axis=0) for p in self.sites]
         most = np.array(rows, dtype=np.int64)[:, list(self.active)]
         return np.where(self.open, np.minimum(most, self.bounds), self.fixed)
 
     @cached_property
     def least(self) -> Ints:
         """Smallest factors, shape ``(sites, dims)``."""
-        rows = [self.constraints.minimum.factors[list(p.slots)].max(axis=0) for p in self.places]
+        rows = [self.constraints.minimum.factors[list(p.slots)].max(axis=0) for p in self.sites]
         return np.where(self.open, np.array(rows, dtype=np.int64)[:, list(self.active)], self.fixed)
 
     # -- divisors and chains -----------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class LoopSites:
         number = {int(x): i for i, x in enumerate(divisors)}
         found: list[tuple[int, ...]] = [()]
         # From the inside outwards; the outermost site takes what is left.
-        for i in reversed(range(1, len(self.places))):
+        for i in reversed(range(1, len(self.sites))):
             longer = []
             for chain in found:
                 inner = chain[0] if chain else 1
@@ -140,7 +140,7 @@ class LoopSites:
             outermost = bound // (chain[0] if chain else 1)
             if self.least[0, d] <= outermost <= self.most[0, d]:
                 kept.append([number[bound], *(number[x] for x in chain)])
-        return np.array(kept, dtype=np.int64).reshape(-1, len(self.places))
+        return np.array(kept, dtype=np.int64).reshape(-1, len(self.sites))
 
     def extents(self, chains: Ints) -> Ints:
         """Returns the extents of chains ``(sites, dims, n)``, same shape."""
@@ -154,7 +154,7 @@ class LoopSites:
             factors: Shape ``(dims, n)``.
             limits: Extents along y and x, broadcastable to ``(n,)``.
         """
-        level = self.places[place].level
+        level = self.sites[place].level
         return split_fanout(self.constraints, self.architecture, level, self.active, factors, limits)
 
     # -- chains and factors by slot: a pair --------------------------------------------------------------------------
@@ -168,7 +168,7 @@ class LoopSites:
         """
         factors = self.site_factors(chains)
         result = np.ones((len(self.architecture.slots), len(self.problem.dims), chains.shape[2]), dtype=np.int64)
-        for i, site in enumerate(self.places):
+        for i, site in enumerate(self.sites):
             if not site.spatial:
                 result[site.slots[0], list(self.active)] = factors[i]
                 continue
@@ -188,12 +188,12 @@ class LoopSites:
             factors: Shape ``(slots, dims of the problem, n)``; every product is the bound.
         """
         local = factors[:, list(self.active)]
-        extents = np.ones((len(self.places) + 1, *local.shape[1:]), dtype=np.int64)
-        for i in reversed(range(len(self.places))):
-            extents[i] = extents[i + 1] * local[list(self.places[i].slots)].prod(axis=0)
+        extents = np.ones((len(self.sites) + 1, *local.shape[1:]), dtype=np.int64)
+        for i in reversed(range(len(self.sites))):
+            extents[i] = extents[i + 1] * local[list(self.sites[i].slots)].prod(axis=0)
         chains = np.stack([np.searchsorted(table, extents[:-1, d]) for d, table in enumerate(self.divisors)], axis=1)
         along_x = {}
-        for i, site in enumerate(self.places):
+        for i, site in enumerate(self.sites):
             if site.spatial:
                 x = self.architecture.slot(site.level, "x")
                 on_x = np.zeros(local.shape[1:], dtype=bool) if x is None else local[x] > 1
