@@ -121,10 +121,7 @@ class Tilings:
             extent[dim] = chain[:, 1:].prod(axis=1)[row]
         words = np.zeros(len(tiling), dtype=np.int64)
         for tensor in self.problem.tensors:
-            box = np.ones(len(tiling), dtype=np.int64)
-            for axis in tensor.axes:
-                box *= 1 + sum(c * (extent[d] - 1) for d, c in axis)
-            words += box
+            words += self.problem.tile_words(tensor, extent)
         good = np.flatnonzero((pes <= self.most_pes) & (words <= self.most_words))
         return Block(tiling[good], np.zeros_like(good), pes[good], words[good])
 

@@ -41,7 +41,7 @@ class Construction:
         lanes: Number of mappings built side by side.
 
     Raises:
-        InputError: Not even the mapping that needs the least room fits.
+        InputError: Not even the mapping that needs least of every memory and fan-out fits.
     """
 
     def __init__(self, mapspace: MapSpace, lanes: int) -> None:
@@ -69,13 +69,13 @@ class Construction:
         self.keep = np.empty((len(architecture.levels), len(problem.tensors), lanes), dtype=bool)
         """Tensors held; open ones count as bypassed."""
         self.actions = np.empty((lanes, len(mapspace.decisions)), dtype=np.int64)
-        """Choices made, -1 where open."""
+        """Actions taken, -1 where open."""
         self.position = np.empty(lanes, dtype=np.int64)
         """Next decision; their number when complete."""
         self._sizes = self._sizes_that_fit() if self._machines else np.zeros((0, 0), dtype=bool)
         self.begin(np.arange(lanes))
         if lanes:
-            self._require_room()
+            self._require_fit()
 
     def begin(self, rows: Ints) -> None:
         """Empties some lanes."""
@@ -94,7 +94,7 @@ class Construction:
         return np.asarray(held_words(self.mapspace.problem, extents, self.keep[level][:, rows]))
 
     def mask(self, rows: Ints, at: int, *, canonical: bool = False) -> Bools:
-        """Choices that can be completed, shape ``(len(rows), num_actions)``.
+        """Actions that can be completed, shape ``(len(rows), num_actions)``.
 
         Args:
             rows: Lanes whose next decision is ``at``.
@@ -117,47 +117,47 @@ class Construction:
                 mask &= np.arange(mask.shape[1]) <= self.actions[rows, at - 1, None]
         return mask
 
-    def choose(self, rows: Ints, at: int, choices: Ints) -> None:
-        """Makes the decision ``at`` in some lanes. A choice outside the mask makes their mapping infeasible."""
+    def choose(self, rows: Ints, at: int, actions: Ints) -> None:
+        """Makes the decision ``at`` in some lanes. An action outside the mask makes their mapping infeasible."""
         decision = self.mapspace.decisions[at]
-        self.actions[rows, at] = choices
+        self.actions[rows, at] = actions
         self.position[rows] = at + 1
         if isinstance(decision, MemorySize) and at == 1:
-            machine = self.mapspace.machine_table[self.actions[rows, 0], choices]
+            machine = self.mapspace.machine_table[self.actions[rows, 0], actions]
             for m in np.unique(machine[machine >= 0]):
                 mine = rows[machine == m]
                 self.capacity[:, mine], self.fanout[:, mine] = (limit[:, None] for limit in self._machines[m])
         elif isinstance(decision, TensorBypass):
-            self.keep[decision.level, decision.tensor, rows] = choices == 0
+            self.keep[decision.level, decision.tensor, rows] = actions == 0
         elif isinstance(decision, FactorPlacement):
             d, prime = decision.dim, decision.prime
-            self.factors[choices, d, rows] *= prime
-            self.used[choices, rows] *= prime
-            level_of = np.array([slot.level for slot in self.mapspace.architecture.slots])[choices]
+            self.factors[actions, d, rows] *= prime
+            self.used[actions, rows] *= prime
+            level_of = np.array([slot.level for slot in self.mapspace.architecture.slots])[actions]
             for v in range(self._remainder_level[d] + 1, len(self.extent)):
                 self.extent[v, d, rows] *= np.where(level_of >= v, prime, 1)
 
-    def follow(self, choices: Ints, position: int) -> Bools:
+    def follow(self, actions: Ints, position: int) -> Bools:
         """Makes the first decisions in all lanes; returns what may come next, shape ``(lanes, num_actions)``.
 
-        Of interchangeable designs one is reachable. A lane that cannot be completed gets every choice that exists.
+        Of interchangeable designs one is reachable. A lane that cannot be completed gets every action that exists.
 
         Args:
-            choices: One row per lane.
+            actions: One row per lane.
             position: Decisions to make.
         """
         rows = np.arange(self.lanes)
         completable = np.ones(self.lanes, dtype=bool)
         for at in range(position):
-            completable &= self.mask(rows, at)[rows, choices[:, at]]
-            self.choose(rows, at, choices[:, at])
+            completable &= self.mask(rows, at)[rows, actions[:, at]]
+            self.choose(rows, at, actions[:, at])
         mask = self.mask(rows, position, canonical=True)
         lost = ~completable | ~mask.any(axis=1)
         mask[lost] = self.available(rows[lost], position)
         return mask
 
     def available(self, rows: Ints, at: int) -> Bools:
-        """Choices that exist at all, whether they fit or not; shape ``(len(rows), num_actions)``."""
+        """Actions that exist at all, whether they fit or not; shape ``(len(rows), num_actions)``."""
         available = np.zeros((len(rows), self.mapspace.num_actions), dtype=bool)
         decision = self.mapspace.decisions[at]
         match decision:
@@ -174,7 +174,7 @@ class Construction:
         return available
 
     def sample(self, rng: np.random.Generator) -> Designs:
-        """Fills all lanes with random choices among those that fit; returns designs."""
+        """Fills all lanes with random actions among those that fit; returns designs."""
         everyone = np.arange(self.lanes)
         self.begin(everyone)
         for at in range(len(self.mapspace.decisions)):
@@ -183,7 +183,7 @@ class Construction:
         return self.mapspace.designs(self.actions)
 
     def repair(self, designs: Designs) -> Designs:
-        """Follows designs, one per lane, and takes the nearest choice that fits wherever theirs does not."""
+        """Follows designs, one per lane, and takes the nearest action that fits wherever theirs does not."""
         wanted = self.mapspace.actions(designs)
         everyone = np.arange(self.lanes)
         self.begin(everyone)
@@ -244,7 +244,7 @@ class Construction:
             fits &= np.array([self._machines[m][1][s] for m in table.ravel()]).reshape(table.shape) >= used[s]
         return fits
 
-    def _require_room(self) -> None:
+    def _require_fit(self) -> None:
         names = self.mapspace.architecture.level_names
         if self._machines and not self._sizes.any():
             raise InputError(f"no mapping of {self.mapspace.problem.name!r} fits any machine of the family")
@@ -263,5 +263,5 @@ class Construction:
 
 
 def _draw(mask: Bools, rng: np.random.Generator) -> Ints:
-    """Draws one of the allowed choices per row."""
+    """Draws one of the allowed actions per row."""
     return np.asarray(np.where(mask, rng.random(mask.shape), -1.0).argmax(axis=1))

@@ -246,7 +246,7 @@ class MappingTask(ProvedTask):
 
     @cached_property
     def outermost(self) -> npt.NDArray[np.int64]:
-        """The design that needs the least room: every loop outermost, first order; shape ``(parameters,)``."""
+        """The design that needs least of every memory: every loop outermost, first order; shape ``(parameters,)``."""
         return np.array([isinstance(decision, TensorBypass) for decision in self.mapspace.decisions], dtype=np.int64)
 
     def reference(self) -> Certificate:

@@ -31,7 +31,7 @@ from accelgym.costmodels.solvers.mapping.leaves import Found, LeafEvaluator
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
 from accelgym.costmodels.solvers.mapping.programs import Goal, ProgramWriter
-from accelgym.costmodels.solvers.mapping.room import Fanouts, shrink_to_capacity
+from accelgym.costmodels.solvers.mapping.tightening import Fanouts, shrink_to_capacity
 
 __all__ = ["PROOF_VERSION", "RELAXATIONS", "BranchAndBound"]
 

@@ -23,7 +23,7 @@ from accelgym.costmodels.solvers.mapping.interior_point import Programs
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
 from accelgym.costmodels.solvers.mapping.programs import Convention, Goal, ProgramWriter
-from accelgym.costmodels.solvers.mapping.room import Fanouts
+from accelgym.costmodels.solvers.mapping.tightening import Fanouts
 
 __all__ = ["PaperOptimum", "paper_optimum", "paper_programs"]
 

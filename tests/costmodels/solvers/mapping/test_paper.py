@@ -17,7 +17,7 @@ from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.paper import paper_optimum, paper_programs
 from accelgym.costmodels.solvers.mapping.programs import Convention, Goal, ProgramWriter
-from accelgym.costmodels.solvers.mapping.room import Fanouts
+from accelgym.costmodels.solvers.mapping.tightening import Fanouts
 
 MACHINE = Architecture(
     "three",

@@ -39,7 +39,7 @@ def shrink_to_capacity(space: SiteFactorization, machines: MachineTable, nodes: 
             trial = least | {name: table[d, : len(space.divisors[d]), None].astype(np.float64)}
             held = fits_capacity(space.problem, capacity, trial, keep[:, None])
             held = np.broadcast_to(held, (len(space.divisors[d]), len(nodes)))
-            # More of a dimension never takes less room.
+            # More of a dimension never takes fewer words.
             nodes.high[:, place, d] = np.minimum(nodes.high[:, place, d], held.sum(axis=0) - 1)
         fits &= (nodes.low[:, place] <= nodes.high[:, place]).all(axis=1)
         if (share := space.constraints.minimum.words[v]) > 0.0:
