@@ -34,7 +34,7 @@ class MappingGradient(MappingAgent):
     The logarithm of every loop bound is spread over the slots by a softmax, so that relaxed factors always multiply
     to the bound. The cost model itself is differentiated, for all starts in one batch: energy, cycles as the
     maximum of the roofline terms, overflow of memories and fan-outs as a penalty. Loop orders, discrete, are those
-    best for the tiles at hand, chosen anew every few steps. As in DOSA there is one loop for everything.
+    best for the present tiles, chosen anew every few steps. As in DOSA there is one loop for everything.
 
     Each ask makes one gradient step and returns the rounded design of every start, so that a step costs as many
     evaluations as there are starts. A start that has made its steps begins anew, every other time near the best

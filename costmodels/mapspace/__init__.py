@@ -7,11 +7,12 @@
 :mod:`.bypass`                  which level keeps which tensor
 ==============================  =========================================================================
 
-:class:`Constraints` restrict the axes as a machine's constraints say, :class:`MinimumUse` what has to be used at
-least, and :func:`fits_capacity` is the one test of a tile against a memory. :class:`MapSpace` puts them together.
+:class:`Constraints` hold a machine's constraints on the axes, :class:`MinimumUse` the smallest factors and shares in
+use; :func:`fits_capacity` is the one test of tiles against a memory. :class:`MapSpace` puts them together.
 
-A mapping has these forms. Each comes with a pair of codecs that lose nothing, side by side in one class; every batch
-of mappings has the mappings as its last axis: factors ``(slots, dims, n)``, keeps ``(levels, tensors, n)``.
+A mapping has these forms. Each comes with a pair of codecs, side by side in one class, that lose nothing; only which of
+several equal prime factors lies where is dropped by ``to_candidates``, since it means nothing. A batch has the mappings
+as its last axis: factors ``(slots, dims, n)``, keeps ``(levels, tensors, n)``.
 
 ==============================  ====================================================  ===============================
 form                            who uses it                                           codecs
@@ -24,7 +25,7 @@ chains, ``(sites, dims, n)``    branch and bound: extents at loop sites, as numb
                                 of divisors; x and y of a fan-out are one site        ``from_factors``
 ==============================  ====================================================  ===============================
 
-The order of decisions, of the choices of each and of :meth:`.permutation.Permutation.rank_table` decides what a design
+The order of decisions, of the choices of each and of :meth:`.permutation.Permutation.tables` decides what a design
 means, and with it the identity of tasks and certificates: a change there is a new task.
 """
 

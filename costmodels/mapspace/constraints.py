@@ -29,13 +29,13 @@ class Constraints:
     max_factor: npt.NDArray[np.int64]
     """Largest loop bound, shape ``(slots, dims)``."""
     remainder_slot: npt.NDArray[np.int64]
-    """Per dimension the slot that takes what is not placed elsewhere: the outermost open time loop."""
+    """Per dimension the outermost open time loop, which takes every factor that is not placed elsewhere."""
     pinned: tuple[tuple[int, ...], ...]
     """Per level the dimensions whose time loops are innermost, from the innermost outwards."""
     keep: npt.NDArray[np.int8]
     """1 kept, 0 bypassed, -1 free to choose; shape ``(levels, tensors)``."""
     minimum: MinimumUse
-    """What has to be used at least."""
+    """Smallest factors and smallest shares in use."""
 
     @classmethod
     def read(cls, problem: Problem, architecture: Architecture, *, bypass: bool) -> Constraints:

@@ -38,8 +38,8 @@ class MapSpace:
     order of its time loops as a Lehmer code, the innermost loop first: digit ``k`` picks among the dimensions not
     picked before.
 
-    Equal prime factors of one dimension are interchangeable, so several designs may say the same mapping;
-    :meth:`canonical` picks the one that places them from the inside outwards.
+    Equal prime factors of one dimension are interchangeable, so several designs may stand for the same mapping;
+    :meth:`canonical` returns the one that places them from the inside outwards.
 
     Args:
         problem: The problem.
@@ -175,7 +175,7 @@ class MapSpace:
     def to_designs(self, candidates: Candidates) -> Ints:
         """Returns the canonical designs of candidates; inverse of :meth:`to_candidates`.
 
-        Sizes of memories come back as the first choice: a mapping does not say them.
+        Sizes of memories come back as the first choice: a mapping does not hold them.
 
         Raises:
             InputError: A factor lies where the constraints allow none.
@@ -285,7 +285,7 @@ class MapSpace:
         return result
 
     def complete(self, actions: Ints) -> Ints:
-        """Fills open decisions (-1) so that they need no room: loops outermost, tensors bypassed, orders as they come.
+        """Fills open decisions (-1) so that they need no capacity: loops outermost, tensors bypassed, orders as they come.
 
         Args:
             actions: Shape ``(n, decisions)``.
