@@ -285,7 +285,7 @@ class MapSpace:
         return result
 
     def complete(self, actions: Ints) -> Ints:
-        """Fills open decisions (-1): loops outermost and tensors bypassed, which needs no capacity; orders as they come.
+        """Fills open decisions (-1): loops outermost, tensors bypassed, which needs no capacity; orders as they come.
 
         Args:
             actions: Shape ``(n, decisions)``.
