@@ -37,10 +37,10 @@ class Bypass:
         return np.repeat((self.constraints.keep != BYPASSED)[:, :, None], n, axis=2)
 
     def all_choices(self) -> Bools:
-        """Returns every choice, shape ``(levels, tensors, choices)``: all kept first, the last free cell in turn."""
+        """Returns every choice, shape ``(levels, tensors, choices)``: all kept first, the first free cell changes fastest."""
         free = np.argwhere(self.free)
         number = np.arange(2 ** len(free))
         keep = self.everything_kept(len(number))
-        for place, (v, t) in enumerate(free):
-            keep[v, t] = number >> (len(free) - 1 - place) & 1 == 0
+        for bit, (v, t) in enumerate(free):
+            keep[v, t] = number >> bit & 1 == 0
         return keep

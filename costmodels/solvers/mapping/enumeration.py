@@ -34,7 +34,9 @@ def enumerate_all(evaluator: CandidateEvaluator, *, most: int) -> tuple[Candidat
     keeps = mapspace.bypass.all_choices()
     best: tuple[Candidates, float] | None = None
     by_size = sorted(mapspace.active, key=lambda d: mapspace.problem.bounds[d])
-    for keep in np.split(keeps, keeps.shape[2], axis=2):
+    # Of equal optima the one counts that keeps more tensors further out.
+    for i in np.lexsort(~keeps.reshape(-1, keeps.shape[2])[::-1]):
+        keep = keeps[:, :, i : i + 1]
         # What is not enumerated yet lies in its outermost slot and needs no capacity.
         factors = mapspace.factorization.outermost[:, :, None]
         for d in by_size:
