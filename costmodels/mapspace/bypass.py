@@ -37,7 +37,7 @@ class Bypass:
         return np.repeat((self.constraints.keep != BYPASSED)[:, :, None], n, axis=2)
 
     def all_choices(self) -> Bools:
-        """Returns every choice, shape ``(levels, tensors, choices)``: all kept first, the first free cell changes fastest."""
+        """Returns every choice, all kept first, the first free cell in turn; shape ``(levels, tensors, choices)``."""
         free = np.argwhere(self.free)
         number = np.arange(2 ** len(free))
         keep = self.everything_kept(len(number))
