@@ -44,17 +44,12 @@ def rate(function: Callable[[], object], n: int, repeats: int) -> float:
     return n / max(statistics.median(seconds), 1e-9)
 
 
-def columns(array: np.ndarray) -> np.ndarray:
-    """Returns ``(slots, dims, n)``, contiguous float32."""
-    return np.ascontiguousarray(array.transpose(1, 2, 0), dtype=np.float32)
-
-
 def measure(name: str, n: int, *, compiled: bool, repeats: int) -> dict[str, float]:
     """Measures one problem at one batch size."""
     problem, machine = PROBLEMS[name], preset("eyeriss_thistle")
     model = LoopnestModel(problem, machine)
     batch = sample_mappings(problem, machine, n, np.random.default_rng(0))
-    factors, ranks = columns(batch.factors), columns(batch.ranks)
+    factors, ranks = batch.factors.astype(np.float32), batch.ranks.astype(np.float32)
     # Blocks are laid out once, as a search that owns its columns would keep them.
     blocks = [
         (np.ascontiguousarray(factors[:, :, i : i + BLOCK]), np.ascontiguousarray(ranks[:, :, i : i + BLOCK]))
@@ -77,7 +72,7 @@ def measure(name: str, n: int, *, compiled: bool, repeats: int) -> dict[str, flo
     }
     if n <= 1000:
         walker = LoopnestModel(problem, machine, counting="sampled")
-        few = Mappings(problem, machine, batch.factors[:50], batch.ranks[:50])
+        few = Mappings(problem, machine, batch.factors[..., :50], batch.ranks[..., :50])
         result["sampled"] = rate(lambda: walker.evaluate(few), 50, 1)
     if compiled:
         import torch

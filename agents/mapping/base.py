@@ -1,4 +1,4 @@
-"""What the mapping agents share."""
+"""The base class of agents for mapping tasks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from accelgym.agents.base import Agent
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.mapspace import FactorPlacement
 from accelgym.envs.mapping import MappingTask
-from accelgym.envs.mapping.mapspace import Place
 from accelgym.envs.task import Task
 
 __all__ = ["MappingAgent", "require_mapping"]
@@ -51,7 +51,7 @@ class MappingAgent(Agent):
         super().__init__(task, seed=seed)
         self.mapping = require_mapping(self.name, task, codesign=self.codesign)
         self.mapspace = self.mapping.mapspace
-        places = [(j, x) for j, x in enumerate(self.mapspace.decisions) if isinstance(x, Place)]
+        places = [(j, x) for j, x in enumerate(self.mapspace.decisions) if isinstance(x, FactorPlacement)]
         self.place_columns: npt.NDArray[np.int64] = np.array([j for j, _ in places], dtype=np.int64)
         """Parameters that place a prime factor, shape ``(places,)``."""
         self.place_dims: npt.NDArray[np.int64] = np.array([x.dim for _, x in places], dtype=np.int64)

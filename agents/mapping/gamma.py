@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.options import require
-from accelgym.envs.mapping.mapspace import Order
+from accelgym.costmodels.mapspace import LoopChoice
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -90,9 +90,11 @@ class Gamma(MappingAgent):
         slots = self.mapspace.architecture.slots
         self._spatial = np.array([s for s, slot in enumerate(slots) if slot.kind != "temporal"], dtype=np.int64)
         self._time_of = np.array([self.mapspace.architecture.slot(slot.level, "temporal") for slot in slots])
-        self._orders = [(j, x) for j, x in enumerate(self.mapspace.decisions) if isinstance(x, Order) and x.digit == 0]
+        self._orders = [
+            (j, x) for j, x in enumerate(self.mapspace.decisions) if isinstance(x, LoopChoice) and x.digit == 0
+        ]
         self._columns = {d: self.place_columns[self.place_dims == d] for d in set(self.place_dims.tolist())}
-        self._redrawn = {d: self._chain_choices(d) for d in self._columns}
+        self._redrawn = {d: self._chain_actions(d) for d in self._columns}
         self._designs: Designs = np.zeros((0, len(task.space)), dtype=np.int64)
         self._score: npt.NDArray[np.float64] = np.zeros(0)
 
@@ -101,7 +103,7 @@ class Gamma(MappingAgent):
             return self.task.sample_feasible(self.rng, min(self.population, count))
         n = min(self.population - self.num_elite, count)
         chosen = self.rng.integers(0, min(self.num_parents, len(self._designs)), n)
-        children = self.mapspace.choices(self._designs[chosen])
+        children = self.mapspace.actions(self._designs[chosen])
         for probability, operator in self._operators:
             rows = np.flatnonzero(self.rng.random(n) < probability)
             if len(rows):
@@ -115,11 +117,11 @@ class Gamma(MappingAgent):
         keep = distinct[np.argsort(score[distinct], kind="stable")]
         self._designs, self._score = pool[keep], score[keep]
 
-    # -- operators: change choices in place, in the numbering of Mapspace.choices ----------------------------
+    # -- operators: change actions in place, in the numbering of MapSpace.actions -----------------------------
 
     def _cross(self, children: Ints, rows: Ints) -> None:
         parents = min(self.num_parents, len(self._designs))
-        mates = self.mapspace.choices(self._designs[self.rng.integers(0, parents, len(rows))])
+        mates = self.mapspace.actions(self._designs[self.rng.integers(0, parents, len(rows))])
         dims = self._draw_dims(len(rows))
         for d, columns in self._columns.items():
             mine = dims == d
@@ -185,10 +187,10 @@ class Gamma(MappingAgent):
         dims = np.array(list(self._columns), dtype=np.int64)
         return dims[self.rng.integers(0, len(dims), n)]
 
-    def _chain_choices(self, d: int) -> Ints:
-        """Choices of the factors of a dimension, one row per factorisation."""
-        chains = self.mapspace.chains(d).T
-        factors = np.repeat(self.mapping.candidate(self.mapping.outermost).factors, chains.shape[1], axis=2)
+    def _chain_actions(self, d: int) -> Ints:
+        """Actions that place the factors of a dimension, one row per factorisation."""
+        chains = self.mapspace.factorization.chains(d)
+        factors = np.repeat(self.mapspace.factorization.outermost[:, :, None], chains.shape[1], axis=2)
         factors[:, d] = chains
-        designs = self.mapping.encode(self.mapping.pricing.start(factors))
-        return self.mapspace.choices(designs)[:, self._columns[d]]
+        designs = self.mapspace.to_designs(self.mapspace.candidates(factors))
+        return self.mapspace.actions(designs)[:, self._columns[d]]

@@ -12,9 +12,8 @@ from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.options import require
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.loopnest.kernel import Kernel, access_pj
-from accelgym.envs.mapping.mapspace import Keep, Place
-from accelgym.envs.mapping.orders import promising_orders
-from accelgym.envs.mapping.pricing import Candidates
+from accelgym.costmodels.mapspace import Candidates
+from accelgym.costmodels.mapspace.dominant_orders import promising_orders
 from accelgym.envs.mapping.spec import MappingObjective
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
@@ -35,7 +34,7 @@ class MappingGradient(MappingAgent):
     The logarithm of every loop bound is spread over the slots by a softmax, so that relaxed factors always multiply
     to the bound. The cost model itself is differentiated, for all starts in one batch: energy, cycles as the
     maximum of the roofline terms, overflow of memories and fan-outs as a penalty. Loop orders, discrete, are those
-    best for the tiles at hand, chosen anew every few steps. As in DOSA there is one loop for everything.
+    best for the present tiles, chosen anew every few steps. As in DOSA there is one loop for everything.
 
     Each ask makes one gradient step and returns the rounded design of every start, so that a step costs as many
     evaluations as there are starts. A start that has made its steps begins anew, every other time near the best
@@ -80,14 +79,14 @@ class MappingGradient(MappingAgent):
         self._torch = torch
         self.starts, self.steps, self.rate, self.penalty, self.reorder = starts, steps, rate, penalty, reorder
         self._kernel = Kernel(self.mapping.problem, self.mapspace.architecture, self.mapping.model.terms)
-        remainder = np.array(self.mapping.problem.bounds) / self.mapspace.fixed.prod(axis=0)
+        self._fixed = self.mapspace.factorization.fixed[:, :, None]
+        remainder = np.array(self.mapping.problem.bounds) / self._fixed[:, :, 0].prod(axis=0)
         self._log_remainder = torch.tensor(np.log(remainder))[None, :, None]
-        self._log_fixed = torch.tensor(np.log(self.mapspace.fixed))[:, :, None]
-        closed = np.where(self.mapspace.rules.open & (remainder > 1), 0.0, -np.inf)
+        self._log_fixed = torch.tensor(np.log(self._fixed))
+        closed = np.where(self.mapspace.constraints.placeable & (remainder > 1), 0.0, -np.inf)
         closed[:, ~np.isfinite(closed).any(axis=0)] = 0.0  # nothing to place: any slot will do
         self._closed = torch.tensor(closed)[:, :, None]
-        levels = range(len(self.mapspace.architecture.levels) - 1)
-        self._orders = [promising_orders(self.mapspace, v) for v in levels]
+        self._orders = [promising_orders(self.mapspace, v) for v in range(self.mapspace.permutation.levels)]
         self.spread = spread
         self._seen: set[bytes] = set()
         self._score = np.inf
@@ -128,12 +127,11 @@ class MappingGradient(MappingAgent):
         else:
             designs = np.repeat(self._best[None], self.starts, axis=0)
             noise = 1.0
-        mappings = self.mapspace.decode(designs)
-        factors = mappings.factors.transpose(1, 2, 0)
-        share = np.log(factors / self.mapspace.fixed[:, :, None])
+        drawn = self.mapspace.to_candidates(designs)
+        share = np.log(drawn.factors / self._fixed)
         total = np.maximum(self._log_remainder.numpy(), 1e-9)
         logits = np.log(share / total + 0.02) + noise * self.rng.standard_normal(share.shape)
-        self._keep = None if mappings.keep is None else torch.tensor(mappings.keep.transpose(1, 2, 0).copy())
+        self._keep = torch.tensor(drawn.keep) if self.mapspace.bypass.free.any() else None
         self._logits = torch.tensor(logits, requires_grad=True)
         self._optimizer = torch.optim.Adam([self._logits], lr=self.rate)
         self._codes = np.zeros((len(self._orders), self.starts), dtype=np.int64)
@@ -154,7 +152,7 @@ class MappingGradient(MappingAgent):
     def _loss(self, factors: Tensor, codes: Ints, keep: Tensor | None) -> Tensor:
         """Logarithm of the relaxed objective plus penalties, shape ``(n,)``."""
         torch, architecture, problem = self._torch, self.mapspace.architecture, self.mapping.problem
-        ranks = torch.tensor(self.mapspace.ranks(codes), dtype=factors.dtype)
+        ranks = torch.tensor(self.mapspace.permutation.ranks(codes), dtype=factors.dtype)
         totals = self._kernel(factors, ranks, keep)
         energy = torch.full_like(totals.cycles, problem.macs * architecture.compute.mac_pj)
         cycles, over = totals.compute_cycles, torch.zeros_like(totals.cycles)
@@ -219,17 +217,14 @@ class MappingGradient(MappingAgent):
             spread: Scale of the noise added to what is missing, as a factor's logarithm.
         """
         with self._torch.no_grad():
-            missing = self._torch.log(self._factors()).numpy() - np.log(self.mapspace.fixed)[:, :, None]
+            missing = self._torch.log(self._factors()).numpy() - np.log(self._fixed)
         missing += spread * self.rng.standard_normal(missing.shape)
-        start = self.mapping.candidate(self.mapping.outermost).repeat(self.starts)
-        designs = self.mapping.encode(Candidates(start.factors, self._codes, start.keep))
+        factors = np.repeat(self._fixed, self.starts, axis=2)
         everyone = np.arange(self.starts)
-        for j, decision in enumerate(self.mapspace.decisions):
-            if isinstance(decision, Place):
-                slots = np.array(decision.slots)
-                index = missing[slots, decision.dim].argmax(axis=0)
-                designs[:, j] = index
-                missing[slots[index], decision.dim, everyone] -= np.log(decision.prime)
-            elif isinstance(decision, Keep) and self._keep is not None:
-                designs[:, j] = ~self._keep[decision.level, decision.tensor].numpy()
-        return designs
+        for placement in self.mapspace.factorization.placements:
+            slots = np.array(placement.slots)
+            chosen = slots[missing[slots, placement.dim].argmax(axis=0)]
+            factors[chosen, placement.dim, everyone] *= placement.prime
+            missing[chosen, placement.dim, everyone] -= np.log(placement.prime)
+        keep = self.mapspace.bypass.everything_kept(self.starts) if self._keep is None else self._keep.numpy()
+        return self.mapspace.to_designs(Candidates(factors, self._codes, keep))

@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.options import require
-from accelgym.costmodels.loopnest import Mappings
-from accelgym.envs.mapping.search import room
+from accelgym.costmodels.mapspace import Candidates
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -43,7 +42,7 @@ class RandomPruned(MappingAgent):
         super().__init__(task, seed=seed)
         require(self.name, 1, batch=batch, orders=orders)
         self.batch, self.orders = batch, orders
-        self._chains = {d: self.mapspace.chains(d) for d in self.mapspace.active}
+        self._chains = {d: self.mapspace.factorization.chains(d) for d in self.mapspace.active}
 
     def ask(self, count: int) -> Designs:
         tilings = min(self.batch, -(-count // self.orders))
@@ -55,21 +54,18 @@ class RandomPruned(MappingAgent):
 
     def _draw(self, wanted: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """Factors ``(slots, dims, n)`` and bypasses ``(levels, tensors, n)`` that fit."""
-        pricing, rules = self.mapping.pricing, self.mapspace.rules
+        mapspace = self.mapspace
         for _ in range(_ROUNDS):
-            factors = np.repeat(self.mapspace.fixed[:, :, None], _DRAWS, axis=2)
+            factors = np.repeat(mapspace.factorization.fixed[:, :, None], _DRAWS, axis=2)
             for d, chains in self._chains.items():
-                factors[:, d] = chains[self.rng.integers(len(chains), size=_DRAWS)].T
-            keep = np.repeat((rules.keep != 0)[:, :, None], _DRAWS, axis=2)
-            free = rules.keep < 0
+                factors[:, d] = chains[:, self.rng.integers(chains.shape[1], size=_DRAWS)]
+            keep, free = mapspace.bypass.everything_kept(_DRAWS), mapspace.bypass.free
             keep[free] = self.rng.random((int(free.sum()), _DRAWS)) < 0.5
-            fits = np.flatnonzero(room(pricing, factors, keep))[:wanted]
+            fits = np.flatnonzero(mapspace.fits(factors, keep))[:wanted]
             if len(fits):
                 return factors[:, :, fits], keep[:, :, fits]
-        mappings = self.mapspace.decode(self.task.sample_feasible(self.rng, wanted))
-        drawn = mappings.factors.transpose(1, 2, 0)
-        held = pricing.start(drawn).keep if mappings.keep is None else mappings.keep.transpose(1, 2, 0)
-        return drawn, held
+        drawn = mapspace.to_candidates(self.task.sample_feasible(self.rng, wanted))
+        return drawn.factors, drawn.keep
 
     def _visit_orders(self, factors: Ints, keep: npt.NDArray[np.bool_]) -> Designs:
         """Designs with distinct orders of the loops longer than 1, those of one factorisation in a row."""
@@ -78,14 +74,7 @@ class RandomPruned(MappingAgent):
         # Loops of bound 1 go outermost, in the order of the dimensions.
         weight = np.where(wide > 1, 1.0 + self.rng.random(wide.shape), 0.0)
         ranks = np.argsort(np.argsort(weight, axis=1, kind="stable"), axis=1)
-        free = (self.mapspace.rules.keep < 0).any()
-        mappings = Mappings(
-            self.mapping.problem,
-            self.mapspace.architecture,
-            wide.transpose(2, 0, 1),
-            ranks.transpose(2, 0, 1),
-            held.transpose(2, 0, 1) if free else None,
-        )
-        designs = np.column_stack((np.repeat(np.arange(n), self.orders), self.mapspace.encode(mappings)))
+        visited = self.mapspace.to_designs(Candidates(wide, self.mapspace.permutation.codes(ranks), held))
+        designs = np.column_stack((np.repeat(np.arange(n), self.orders), visited))
         first = np.sort(np.unique(designs, axis=0, return_index=True)[1])
         return designs[first, 1:]

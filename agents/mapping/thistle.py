@@ -55,10 +55,10 @@ class Thistle(MappingAgent):
         self.nearest, self.batch = nearest, batch
         mapping = self.mapping
         self._search = BranchAndBound(
-            mapping.solver_space,
+            mapping.mapspace,
             mapping.solver_machines,
             Goal(str(mapping.spec.objective)),
-            mapping.bypasses,
+            mapping.mapspace.bypass.all_choices(),
         )
         self._mover = Mover(task, {"step": 1.0, "reset": 1.0})
         self._proposals = self._rounded()
@@ -95,15 +95,17 @@ class Thistle(MappingAgent):
                     continue
                 if k not in tilings:
                     tilings[k] = self._tilings(points[k])
-                designs = self._designs(nodes.take(np.array([k])), tilings[k][begin : begin + self.batch])
+                designs = self._designs(nodes.take(np.array([k])), tilings[k][:, :, begin : begin + self.batch])
                 if len(designs):
                     yield designs
             begin += self.batch
             # A class passed over lies above the best design, for good.
-            order = np.array([k for k in order.tolist() if k in tilings and len(tilings[k]) > begin], dtype=np.int64)
+            order = np.array(
+                [k for k in order.tolist() if k in tilings and tilings[k].shape[2] > begin], dtype=np.int64
+            )
 
     def _tilings(self, point: Floats) -> Ints:
-        """Chains of divisors around a relaxed optimum, nearest first, shape ``(n, places, dims)``."""
+        """Chains of divisors around a relaxed optimum, nearest first, shape ``(sites, dims, n)``."""
         space = self._search.space
         rows, distances = [], []
         for d, chains in enumerate(space.chains):
@@ -116,17 +118,11 @@ class Thistle(MappingAgent):
             rows.append(near[np.argsort(total[near], kind="stable")][: max(2, int(_MOST ** (1 / space.dims)))])
             distances.append(total[rows[-1]])
         far = sum(np.meshgrid(*distances, indexing="ij"), np.zeros(1)).ravel()
-        return self._search.evaluator.grid(rows)[np.argsort(far, kind="stable")]
+        return self._search.evaluator.grid(rows)[:, :, np.argsort(far, kind="stable")]
 
     def _designs(self, node: Nodes, tilings: Ints) -> Designs:
         """Those that fit, as designs."""
-        search, n = self._search, len(tilings)
-        factors, ranks, fits = search.evaluator.nests(
-            tilings, np.repeat(node.classes, n, axis=0), np.repeat(node.machine, n), np.repeat(node.keep, n, axis=0)
-        )
-        return self.mapping.encode_solved(
-            int(node.machine[0]),
-            factors[:, :, fits].transpose(2, 0, 1),
-            ranks[:, :, fits].transpose(2, 0, 1),
-            np.repeat(node.keep, int(fits.sum()), axis=0),
-        )
+        n = tilings.shape[2]
+        classes, keep = np.repeat(node.classes.T, n, axis=1), np.repeat(node.keep[0][:, :, None], n, axis=2)
+        candidates, fits = self._search.evaluator.candidates(tilings, classes, np.repeat(node.machine, n), keep)
+        return self.mapping.encode_solved(int(node.machine[0]), candidates.take(np.flatnonzero(fits)))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.workloads.layer import MAX_MACS, Layer, LayerKind
@@ -99,9 +100,25 @@ class Problem:
         """Position of the read-write tensor."""
         return next(i for i, tensor in enumerate(self.tensors) if tensor.read_write)
 
-    def tile_words(self, tensor: Tensor, extents: Mapping[str, int]) -> int:
-        """Words of the bounding box that a tile with the given extents touches."""
-        return math.prod(1 + sum(c * (extents[d] - 1) for d, c in axis) for axis in tensor.axes)
+    def tile_words(self, tensor: Tensor, extents: Mapping[str, Any]) -> Any:
+        """Words of the bounding box that a tile touches.
+
+        Args:
+            tensor: The tensor.
+            extents: Extent of the tile by dimension, numbers or arrays of one shape; absent ones are 1.
+        """
+        words: Any = 1
+        for axis in tensor.axes:
+            offset, reach = 1, None
+            for dim, coefficient in axis:
+                if dim in extents:
+                    offset -= coefficient
+                    scaled = extents[dim] if coefficient == 1 else coefficient * extents[dim]
+                    reach = scaled if reach is None else reach + scaled
+            if reach is not None:
+                reach = reach + offset if offset else reach
+                words = reach if isinstance(words, int) and words == 1 else words * reach
+        return words
 
     def tensor_words(self, name: str) -> int:
         """Words of a whole tensor."""

@@ -90,7 +90,7 @@ class Tilings:
         """Returns mappings of the problem onto a machine of :func:`build_machine`."""
         kept = [i for i, slot in enumerate(_SLOTS) if slot in architecture.slots]  # one PE alone has no fan-out
         factors, ranks = self.factors(tiling)[kept], self.ranks(order)[kept]
-        return Mappings(self.problem, architecture, factors.transpose(2, 0, 1), ranks.transpose(2, 0, 1))
+        return Mappings(self.problem, architecture, factors, ranks)
 
     def _chain(self, dim: str, inside: dict[str, int]) -> Ints:
         """Ways to spread one bound, shape ``(ways, 4)``."""
@@ -121,10 +121,7 @@ class Tilings:
             extent[dim] = chain[:, 1:].prod(axis=1)[row]
         words = np.zeros(len(tiling), dtype=np.int64)
         for tensor in self.problem.tensors:
-            box = np.ones(len(tiling), dtype=np.int64)
-            for axis in tensor.axes:
-                box *= 1 + sum(c * (extent[d] - 1) for d, c in axis)
-            words += box
+            words += self.problem.tile_words(tensor, extent)
         good = np.flatnonzero((pes <= self.most_pes) & (words <= self.most_words))
         return Block(tiling[good], np.zeros_like(good), pes[good], words[good])
 

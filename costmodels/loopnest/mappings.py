@@ -37,52 +37,52 @@ class Mappings:
     Slots are ``architecture.slots``: per level the loops in time, then those along y and x of the fan-out below.
     The tile that level ``L`` holds has the extents of all loops at ``L`` and inside.
 
-    The arrays are fastest when each ``factors[:, slot, dim]`` is contiguous; :meth:`empty` allocates them so.
+    The batch is the last axis of every array, as everywhere in the cost model and the map space: a factor of all
+    mappings is one contiguous column.
     """
 
     problem: Problem
     architecture: Architecture
     factors: Array
-    """Loop bounds, shape ``(n, slots, dims)``; 1 for no loop."""
+    """Loop bounds, shape ``(slots, dims, n)``; 1 for no loop."""
     ranks: Array
-    """Position inside the slot, shape ``(n, slots, dims)``, 0 outermost; distinct within a slot."""
+    """Position inside the slot, shape ``(slots, dims, n)``, 0 outermost; distinct within a slot."""
     keep: Array | None = None
-    """bool, shape ``(n, levels, tensors)``: held at this level. ``None`` keeps all that the level may store."""
+    """bool, shape ``(levels, tensors, n)``: held at this level. ``None`` keeps all that the level may store."""
     residuals: Array | None = None
-    """Bounds in the last iteration, shape ``(n, slots, dims)``; ``None`` when all factors divide."""
+    """Bounds in the last iteration, shape ``(slots, dims, n)``; ``None`` when all factors divide."""
 
     def __post_init__(self) -> None:
-        shape = (len(self), len(self.architecture.slots), len(self.problem.dims))
+        shape = (len(self.architecture.slots), len(self.problem.dims), len(self))
         for name in ("factors", "ranks", "residuals"):
             array = getattr(self, name)
             if array is not None and tuple(array.shape) != shape:
-                raise InputError(f"mappings.{name} has shape {tuple(array.shape)}, expected {shape} (n, slots, dims)")
-        kept = (len(self), len(self.architecture.levels), len(self.problem.tensors))
+                raise InputError(f"mappings.{name} has shape {tuple(array.shape)}, expected {shape} (slots, dims, n)")
+        kept = (len(self.architecture.levels), len(self.problem.tensors), len(self))
         if self.keep is not None and tuple(self.keep.shape) != kept:
-            raise InputError(f"mappings.keep has shape {tuple(self.keep.shape)}, expected {kept}")
+            raise InputError(f"mappings.keep has shape {tuple(self.keep.shape)}, expected {kept} (levels, tensors, n)")
 
     def __len__(self) -> int:
-        return int(self.factors.shape[0])
+        return int(self.factors.shape[-1])
 
     def __getitem__(self, rows: slice | npt.NDArray[Any]) -> Mappings:
         """Returns a sub-batch."""
         return Mappings(
             self.problem,
             self.architecture,
-            self.factors[rows],
-            self.ranks[rows],
-            None if self.keep is None else self.keep[rows],
-            None if self.residuals is None else self.residuals[rows],
+            self.factors[..., rows],
+            self.ranks[..., rows],
+            None if self.keep is None else self.keep[..., rows],
+            None if self.residuals is None else self.residuals[..., rows],
         )
 
     @classmethod
     def empty(cls, problem: Problem, architecture: Architecture, n: int) -> Mappings:
-        """Allocates ``n`` mappings of unit loops in the given order of dimensions, column by column."""
+        """Allocates ``n`` mappings of unit loops in the given order of dimensions."""
         shape = (len(architecture.slots), len(problem.dims), n)
         ranks = np.empty(shape, dtype=np.int64)
         ranks[:] = np.arange(len(problem.dims), dtype=np.int64)[None, :, None]
-        factors = np.ones(shape, dtype=np.int64)
-        return cls(problem, architecture, factors.transpose(2, 0, 1), ranks.transpose(2, 0, 1))
+        return cls(problem, architecture, np.ones(shape, dtype=np.int64), ranks)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Mappings]) -> Mappings:
@@ -90,7 +90,7 @@ class Mappings:
         joined = {}
         for name in ("factors", "ranks", "keep", "residuals"):
             arrays = [getattr(part, name) for part in parts]
-            joined[name] = None if arrays[0] is None else np.concatenate(arrays)
+            joined[name] = None if arrays[0] is None else np.concatenate(arrays, axis=-1)
         return cls(parts[0].problem, parts[0].architecture, **joined)
 
     @classmethod
@@ -134,7 +134,7 @@ class Mappings:
                 spatial[loop.level][loop.kind].append(entry)
         bypass: dict[str, list[str]] = {}
         if self.keep is not None:
-            for name, kept in zip(architecture.level_names, to_numpy(self.keep[row]), strict=True):
+            for name, kept in zip(architecture.level_names, to_numpy(self.keep[..., row]), strict=True):
                 gone = [t for t, k in zip(self.problem.tensor_names, kept, strict=True) if not k]
                 if gone:
                     bypass[name] = gone
@@ -147,8 +147,8 @@ class Mappings:
 
     def loops(self, row: int) -> list[Loop]:
         """Lists the loops of one mapping with bound > 1 (or residual > 1), outer to inner."""
-        factors, ranks = to_numpy(self.factors[row]), to_numpy(self.ranks[row])
-        residuals = factors if self.residuals is None else to_numpy(self.residuals[row])
+        factors, ranks = to_numpy(self.factors[..., row]), to_numpy(self.ranks[..., row])
+        residuals = factors if self.residuals is None else to_numpy(self.residuals[..., row])
         return [
             Loop(slot.level, slot.kind, int(dim), int(factors[s, dim]), int(residuals[s, dim]))
             for s, slot in enumerate(self.architecture.slots)
@@ -167,7 +167,7 @@ class _LoopReader:
         self.residuals = self.base.factors.copy()
         self.imperfect = False
         levels, tensors = len(architecture.levels), len(problem.tensors)
-        self.keep = np.ones((levels, tensors, n), dtype=bool).transpose(2, 0, 1)
+        self.keep = np.ones((levels, tensors, n), dtype=bool)
 
     def read(self, row: int, mapping: Mapping[str, Any]) -> None:
         for key in mapping:
@@ -185,7 +185,7 @@ class _LoopReader:
             for tensor in _list(tensors, f"mapping.bypass.{name}"):
                 if tensor not in self.problem.tensor_names:
                     raise unknown_name(f"tensor in mapping.bypass.{name}", tensor, self.problem.tensor_names)
-                self.keep[row, level, self.problem.tensor_names.index(tensor)] = False
+                self.keep[level, self.problem.tensor_names.index(tensor), row] = False
 
     def mappings(self) -> Mappings:
         return Mappings(
@@ -242,12 +242,12 @@ class _LoopReader:
                     f"which has fan-out 1 in {kind}"
                 )
             used.append(dim)
-            self.base.factors[row, slot, dim] = bound
-            self.residuals[row, slot, dim] = residual
+            self.base.factors[slot, dim, row] = bound
+            self.residuals[slot, dim, row] = residual
             self.imperfect |= bound != residual
         if slot is not None:
             order = used + [dim for dim in range(len(self.problem.dims)) if dim not in used]
-            self.base.ranks[row, slot, order] = np.arange(len(order))
+            self.base.ranks[slot, order, row] = np.arange(len(order))
 
 
 def _table(mapping: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -155,12 +155,9 @@ class LoopnestModel:
         xp = array_namespace(mappings.factors)
         factors = _columns(xp, mappings.factors)
         residuals = None if mappings.residuals is None else _columns(xp, mappings.residuals)
-        keep = None
-        if mappings.keep is not None:
-            keep = mappings.keep.transpose(1, 2, 0) if xp is np else mappings.keep.permute(1, 2, 0)
         ranks = _columns(xp, mappings.ranks)
         with np.errstate(divide="ignore", invalid="ignore"):
-            totals = self._kernel()(factors, ranks, keep, residuals, detail=True)
+            totals = self._kernel()(factors, ranks, mappings.keep, residuals, detail=True)
         reason = xp.where(self._bad(xp, mappings), float(Reason.BAD_VALUE), totals.reason)
         return self._table(totals, reason, whole_already=mappings.residuals is None)
 
@@ -170,11 +167,11 @@ class LoopnestModel:
         ranks = mappings.ranks if xp is np else mappings.ranks.to(xp.int64)
         inside = (ranks >= 0) & (ranks < dims)
         # dims powers of two with exponents below dims add up to 2**dims - 1 only if all differ.
-        spread = (1 << xp.where(inside, ranks, 0)).sum(2) == (1 << dims) - 1
-        good = inside.all(2).all(1) & spread.all(1) & (mappings.factors >= 1).all(2).all(1)
+        spread = (1 << xp.where(inside, ranks, 0)).sum(1) == (1 << dims) - 1
+        good = inside.all(1).all(0) & spread.all(0) & (mappings.factors >= 1).all(1).all(0)
         if mappings.residuals is not None:
             within = (mappings.residuals >= 1) & (mappings.residuals <= mappings.factors)
-            good = good & within.all(2).all(1)
+            good = good & within.all(1).all(0)
         return ~good
 
     def _table(self, totals: Totals, reason: Array, *, whole_already: bool) -> dict[str, Array]:
@@ -246,7 +243,7 @@ class LoopnestModel:
         table: dict[str, Any] = {"latency_cycles": np.zeros(n), "energy_pj": np.zeros(n), "reason": reason}
         everything = np.array([[x.may_store(t) for t in problem.tensor_names] for x in architecture.levels])
         for row in np.flatnonzero(reason == Reason.OK):
-            keep = everything if mappings.keep is None else everything & to_numpy(mappings.keep[row])
+            keep = everything if mappings.keep is None else everything & to_numpy(mappings.keep[..., row])
             movement = walk(
                 problem,
                 architecture,
@@ -268,18 +265,17 @@ class LoopnestModel:
     def _reasons(self, mappings: Mappings) -> np.ndarray[Any, Any]:
         """Validity alone, for problems with and without a closed form."""
         residuals = None if mappings.residuals is None else _columns(np, mappings.residuals)
-        keep = None if mappings.keep is None else mappings.keep.transpose(1, 2, 0)
         factors, ranks = _columns(np, mappings.factors), _columns(np, mappings.ranks)
-        columns = Columns(self.problem, self.architecture, factors, ranks, keep, residuals)
+        columns = Columns(self.problem, self.architecture, factors, ranks, mappings.keep, residuals)
         reason = reasons(columns, tiles(columns, bounded_only=True))
         return np.where(self._bad(np, mappings), Reason.BAD_VALUE, reason).astype(np.int8)
 
 
 def _columns(xp: Any, array: Array) -> Array:
-    """``(n, slots, dims)`` to contiguous float64 ``(slots, dims, n)``."""
+    """Contiguous float64."""
     if xp is np:
-        return np.ascontiguousarray(array.transpose(1, 2, 0), dtype=np.float64)
-    return array.permute(1, 2, 0).to(xp.float64).contiguous()
+        return np.ascontiguousarray(array, dtype=np.float64)
+    return array.to(xp.float64).contiguous()
 
 
 def _as_numpy(mappings: Mappings) -> Mappings:

@@ -26,7 +26,7 @@ def format_nest(mappings: Mappings, row: int = 0) -> str:
         }
         held, passed = [], []
         for t, tensor in enumerate(problem.tensors):
-            if level.may_store(tensor.name) and (mappings.keep is None or to_numpy(mappings.keep[row, v, t])):
+            if level.may_store(tensor.name) and (mappings.keep is None or to_numpy(mappings.keep[v, t, row])):
                 held.append(f"{tensor.name} {problem.tile_words(tensor, extents):,}")
             else:
                 passed.append(tensor.name)

@@ -164,7 +164,7 @@ def result_row(model: LoopnestModel, mappings: Mappings, costs: Costs, row: int)
     for v, level in enumerate(architecture.levels):
         accesses[level.name] = {}
         for t, tensor in enumerate(model.problem.tensors):
-            if not level.may_store(tensor.name) or (mappings.keep is not None and not mappings.keep[row, v, t]):
+            if not level.may_store(tensor.name) or (mappings.keep is not None and not mappings.keep[v, t, row]):
                 continue
             counts = {"tile_words": int(table[f"{level.name}.{tensor.name}.tile_words"][row])}
             for name in COUNTERS:
@@ -216,7 +216,7 @@ def _explain(model: LoopnestModel, mappings: Mappings, reason: Reason) -> str:
             words = sum(
                 problem.tile_words(tensor, _extents(problem, loops, v))
                 for t, tensor in enumerate(problem.tensors)
-                if level.may_store(tensor.name) and (mappings.keep is None or mappings.keep[0, v, t])
+                if level.may_store(tensor.name) and (mappings.keep is None or mappings.keep[v, t, 0])
             )
             if level.tile_capacity is not None and words > level.tile_capacity:
                 return f"mapping: tiles of {words} words overflow {level.name!r}, which holds {level.tile_capacity}"

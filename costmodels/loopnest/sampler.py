@@ -107,7 +107,7 @@ def sample_mappings(problem: Problem, architecture: Architecture, n: int, rng: n
             _shuffle(ranks[s], rng)
         else:
             ranks[s] = np.arange(dims, dtype=np.int64)[:, None]
-    return Mappings(problem, architecture, factors.transpose(2, 0, 1), ranks.transpose(2, 0, 1))
+    return Mappings(problem, architecture, factors, ranks)
 
 
 def _shuffle(ranks: Ints, rng: np.random.Generator) -> None:
@@ -169,20 +169,14 @@ def sample_valid_mappings(
     found = 0
     for _ in range(math.ceil(max_draws / block)):
         drawn = sample_mappings(problem, architecture, block, rng)
-        factors = drawn.factors.transpose(1, 2, 0).astype(np.float64)
+        factors = drawn.factors.astype(np.float64)
         columns = Columns(problem, architecture, factors, factors)
         fits = np.flatnonzero(reasons(columns, tiles(columns, bounded_only=True)) == 0)
         if len(fits):
             parts.append(drawn[fits[: n - found]])
             found += len(parts[-1])
         if found == n:
-            factors = np.concatenate([part.factors for part in parts])
-            ranks = np.concatenate([part.ranks for part in parts])
-            return Mappings(problem, architecture, _by_column(factors), _by_column(ranks))
+            return Mappings.concatenate(parts)
     raise InputError(
         f"found {found} of {n} valid mappings of {problem.name!r} on {architecture.name!r} in {max_draws} draws"
     )
-
-
-def _by_column(array: Ints) -> Ints:
-    return np.ascontiguousarray(array.transpose(1, 2, 0)).transpose(2, 0, 1)

@@ -58,14 +58,18 @@ def tiles(columns: Columns, *, bounded_only: bool = False) -> dict[tuple[int, in
         columns: The batch.
         bounded_only: Leave out levels without a capacity.
     """
+    problem = columns.problem
     result: dict[tuple[int, int], Array] = {}
     for v, level in enumerate(columns.architecture.levels):
         if bounded_only and level.tile_capacity is None:
             continue
-        for t in range(len(columns.problem.tensors)):
+        extents = {problem.dims[d]: extent for d, extent in columns.extent[v].items()}
+        for t, tensor in enumerate(problem.tensors):
             kept = columns.kept(v, t)
             if kept is not False:
-                result[v, t] = columns.select(kept, _box(columns, v, t), columns.zero)
+                words = problem.tile_words(tensor, extents)
+                words = float(words) if isinstance(words, int) else words
+                result[v, t] = columns.select(kept, words, columns.zero)
     return result
 
 
@@ -75,20 +79,3 @@ def utilized(columns: Columns) -> list[Array]:
     for along_y, along_x in columns.used:
         used.append(times(used[-1] if len(used) > 1 else 1.0, times(along_y, along_x)) * columns.one)
     return used
-
-
-def _box(columns: Columns, level: int, tensor: int) -> Array:
-    """Words of the bounding box of a tile."""
-    problem = columns.problem
-    words: Array = 1.0
-    for axis in problem.tensors[tensor].axes:
-        offset, extent = 1, None
-        for name, coefficient in axis:
-            d = problem.dims.index(name)
-            if d in columns.dims:
-                offset -= coefficient
-                reach = times(float(coefficient), columns.extent[level][d])
-                extent = reach if extent is None else extent + reach
-        if extent is not None:
-            words = times(words, extent + float(offset) if offset else extent)
-    return words

@@ -255,7 +255,7 @@ def _directives(problem: Problem, architecture: Architecture, mappings: Mappings
                     f"{dim} lies along x and y below {level.name!r}; Timeloop takes one factor per fan-out"
                 )
             directives.append({**directive, "split": len(here["x"])})
-        kept = everything[v] if mappings.keep is None else everything[v] & to_numpy(mappings.keep[row, v])
+        kept = everything[v] if mappings.keep is None else everything[v] & to_numpy(mappings.keep[v, :, row])
         pairs = list(zip(problem.tensor_names, kept, strict=True))
         sides = {"keep": [t for t, k in pairs if k], "bypass": [t for t, k in pairs if not k]}
         directives.append({"target": level.name, "type": "bypass", **sides})

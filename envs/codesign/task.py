@@ -12,14 +12,12 @@ import numpy.typing as npt
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
+from accelgym.costmodels.mapspace import Candidates, MapSpace, combine
 from accelgym.costmodels.solvers.mapping import MachineTable, Solution
 from accelgym.costmodels.timeloop import timeloop_document
 from accelgym.envs.codesign.spec import CoDesignSpec
 from accelgym.envs.mapping.bounds import cost_floor
 from accelgym.envs.mapping.construction import Construction
-from accelgym.envs.mapping.limits import breach
-from accelgym.envs.mapping.mapspace import Mapspace
-from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.mapping.spec import read_problem
 from accelgym.envs.mapping.task import MappingTask
 from accelgym.envs.space import Designs
@@ -49,7 +47,7 @@ class CoDesignTask(MappingTask):
         self.spec = CoDesignSpec.parse(arguments)
         self.problem = problem = read_problem(self.spec, problem)
         self.family = self.spec.family()
-        self.mapspace = Mapspace(problem, self.family.widest, family=self.family)
+        self.mapspace = MapSpace(problem, self.family.widest, family=self.family)
         self.architecture = self.mapspace.architecture
         self.model = LoopnestModel(problem, self.architecture)
         self._models: dict[int, LoopnestModel] = {}
@@ -78,7 +76,8 @@ class CoDesignTask(MappingTask):
 
     def evaluate(self, designs: Designs) -> Outcome:
         designs = self.space.check(designs)
-        machines, mappings = self.machines(designs), self.mapspace.decode(designs)
+        machines, candidates = self.machines(designs), self.mapspace.to_candidates(designs)
+        mappings, broken = self.mapspace.to_mappings(candidates), self.mapspace.violation(candidates)
         n, levels = len(designs), len(self.architecture.levels)
         whole = Outcome(np.full(n, np.inf), np.zeros(n, bool), np.full(n, np.inf), np.zeros(n, bool), {
             "energy_pj": np.zeros(n),
@@ -88,7 +87,6 @@ class CoDesignTask(MappingTask):
             "bound_by": np.full(n, levels, dtype=np.int64),
             "energy_by": np.full(n, levels, dtype=np.int64),
         })  # fmt: skip
-        broken = breach(self.mapspace, mappings)
         for m in np.unique(machines[machines >= 0]):
             rows = np.flatnonzero(machines == m)
             part = self.outcome(self._costs(int(m), mappings[rows]), broken[rows])
@@ -132,7 +130,7 @@ class CoDesignTask(MappingTask):
         """A certified lower bound on the objective of every design on every machine; cheap."""
         values = []
         for machine in self.family.machines:
-            floor = cost_floor(Mapspace(self.problem, machine.architecture))
+            floor = cost_floor(MapSpace(self.problem, machine.architecture))
             values.append(float(combine(self.spec.objective, np.array(floor.energy_pj), np.array(floor.cycles))))
         return min(values)
 
@@ -165,10 +163,10 @@ class CoDesignTask(MappingTask):
     def join(self, machine: int, designs: Designs) -> Designs:
         """Returns designs of :meth:`on_machine` as designs of this task."""
         mappings = self.on_machine(machine).mapspace.decode(designs)
-        return self._with_sizes(machine, self.mapspace.encode(replace(mappings, architecture=self.architecture)))
+        return self.encode_solved(machine, self.mapspace.from_mappings(mappings))
 
-    def encode_solved(self, machine: int, factors: Ints, ranks: Ints, keep: Bools) -> Designs:
-        return self._with_sizes(machine, super().encode_solved(machine, factors, ranks, keep))
+    def encode_solved(self, machine: int, candidates: Candidates) -> Designs:
+        return self._with_sizes(machine, super().encode_solved(machine, candidates))
 
     def _with_sizes(self, machine: int, designs: Designs) -> Designs:
         designs[:, 0], designs[:, 1] = (int(x[0]) for x in np.nonzero(self.mapspace.machine_table == machine))
@@ -182,7 +180,7 @@ class CoDesignTask(MappingTask):
             return np.asarray(self.sample_feasible(np.random.default_rng(0), 1)[0])
         task = self.on_machine(solution.machine)
         best, _ = task.best_of_descents(2, np.random.default_rng(0), rounds=8)
-        return np.asarray(self.join(solution.machine, task.encode(best))[0])
+        return np.asarray(self.join(solution.machine, task.mapspace.to_designs(best))[0])
 
     def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
         result = self.space.check(designs).copy()

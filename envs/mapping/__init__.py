@@ -1,8 +1,7 @@
-"""Mapping a layer onto a machine: specification, map space, task and environments."""
+"""Mapping a layer onto a machine: specification, task and environments."""
 
 from accelgym.envs.mapping.env import MappingEnv, MappingVectorEnv
 from accelgym.envs.mapping.landscape import mapping_landscape
-from accelgym.envs.mapping.mapspace import Mapspace
 from accelgym.envs.mapping.spec import MappingObjective, MappingSpec
 from accelgym.envs.mapping.task import MappingTask
 
@@ -12,6 +11,5 @@ __all__ = [
     "MappingSpec",
     "MappingTask",
     "MappingVectorEnv",
-    "Mapspace",
     "mapping_landscape",
 ]

@@ -1,4 +1,4 @@
-"""A lower bound on the costs of any mapping: what must be moved and computed in any case."""
+"""A lower bound on the costs of any mapping: the movement and computation that no mapping avoids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelgym.costmodels.loopnest.kernel import access_pj
-from accelgym.envs.mapping.mapspace import Mapspace
+from accelgym.costmodels.mapspace import MapSpace
+from accelgym.costmodels.mapspace.index_factorization import divisors
 
 __all__ = ["RELAXATIONS", "Floor", "cost_floor"]
 
@@ -17,7 +18,7 @@ RELAXATIONS = (
     "each memory is bounded on its own, with the mapping that suits it best",
     "loops inside and outside a boundary are independent",
 )
-"""What :func:`cost_floor` gives away."""
+"""Relaxations of :func:`cost_floor`."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Floor:
     """Most multipliers that some mapping uses."""
 
 
-def cost_floor(mapspace: Mapspace) -> Floor:
+def cost_floor(mapspace: MapSpace) -> Floor:
     """Bounds energy and cycles from below.
 
     Multipliers in use are bounded by the best product of spatial factors that divide the bounds and fit the
@@ -50,7 +51,7 @@ def cost_floor(mapspace: Mapspace) -> Floor:
     busy = np.zeros((depth, 2))  # words per instance in use: read, and written
     for t in range(len(problem.tensors)):
         words = _distinct_words(mapspace, t)
-        rules = mapspace.rules.keep[:, t]
+        rules = mapspace.constraints.keep[:, t]
         always = [v for v in range(depth) if rules[v] > 0]
         innermost = max(v for v in range(depth) if rules[v] != 0)
         # The innermost memory in use is one of these: bypassed ones may lie below the last that always keeps.
@@ -79,7 +80,7 @@ def cost_floor(mapspace: Mapspace) -> Floor:
 
 
 def _access_floor(
-    mapspace: Mapspace, level: int, tensor: int, content: float, spread: list[int]
+    mapspace: MapSpace, level: int, tensor: int, content: float, spread: list[int]
 ) -> tuple[float, float, float]:
     """Energy, words read and words written that serving ``content`` words of a tensor costs a level at least."""
     problem, memory = mapspace.problem, mapspace.architecture.levels[level]
@@ -96,7 +97,7 @@ def _access_floor(
     return read * price("reads") + content * price("updates"), read, content
 
 
-def _distinct_words(mapspace: Mapspace, tensor: int) -> int:
+def _distinct_words(mapspace: MapSpace, tensor: int) -> int:
     """Words of a tensor that some multiplication needs; a strided tensor has holes."""
     bound = mapspace.problem.bound
     words = 1
@@ -108,9 +109,9 @@ def _distinct_words(mapspace: Mapspace, tensor: int) -> int:
     return words
 
 
-def _largest_spread(mapspace: Mapspace) -> list[int]:
+def _largest_spread(mapspace: MapSpace) -> list[int]:
     """Per level, the most children that a mapping can use below one instance (each level on its own)."""
-    architecture, rules = mapspace.architecture, mapspace.rules
+    architecture, constraints = mapspace.architecture, mapspace.constraints
     result = []
     for v, level in enumerate(architecture.levels):
         children = 1
@@ -120,13 +121,10 @@ def _largest_spread(mapspace: Mapspace) -> list[int]:
                 continue
             reached = {1}
             for d in mapspace.active:
-                most = max(int(rules.most[slot, d]), int(mapspace.fixed[slot, d]))
-                factors = _divisors(mapspace.problem.bounds[d]) if rules.open[slot, d] else [mapspace.fixed[slot, d]]
-                reached = {a * int(b) for a in reached for b in factors if b <= most and a * b <= limit}
+                most, fixed = mapspace.factorization.limits[slot, d], mapspace.factorization.fixed[slot, d]
+                free = constraints.placeable[slot, d]
+                factors = divisors(mapspace.problem.bounds[d]).tolist() if free else [int(fixed)]
+                reached = {a * b for a in reached for b in factors if b <= most and a * b <= limit}
             children *= max(reached, default=1)
         result.append(children)
     return result
-
-
-def _divisors(n: int) -> list[int]:
-    return [i for i in range(1, n + 1) if n % i == 0]

@@ -58,7 +58,7 @@ class MappingVectorEnv(LaneVectorEnv):
         self._observer = Observer(self.task.mapspace)
         self._state = Construction(self.task.mapspace, num_envs)
         self._decisions = len(self.task.mapspace.decisions)
-        choices = self.task.mapspace.num_choices
+        choices = self.task.mapspace.num_actions
         self.set_spaces(
             self._observer.size, spaces.MultiDiscrete(self.task.space.nvec) if one_shot else spaces.Discrete(choices)
         )
@@ -84,7 +84,7 @@ class MappingVectorEnv(LaneVectorEnv):
             for at in range(self._decisions):
                 self._decide(np.arange(self.num_envs), at, wanted[:, at], rewards)
         else:
-            actions = self.check_actions(actions, self.task.mapspace.num_choices)
+            actions = self.check_actions(actions, self.task.mapspace.num_actions)
             for at, rows in self._groups():
                 self._decide(rows, at, actions[rows], rewards)
         terminated = self._state.position == self._decisions
@@ -100,7 +100,7 @@ class MappingVectorEnv(LaneVectorEnv):
         """
         if self.one_shot:
             return np.ones((self.num_envs, int(self.task.space.nvec.sum())), dtype=bool)
-        mask = np.zeros((self.num_envs, self.task.mapspace.num_choices), dtype=bool)
+        mask = np.zeros((self.num_envs, self.task.mapspace.num_actions), dtype=bool)
         for at, rows in self._groups():
             part = self._state.mask(rows, at, canonical=True)
             stuck = ~part.any(axis=1) | ~self._feasible[rows]
@@ -113,7 +113,7 @@ class MappingVectorEnv(LaneVectorEnv):
         return (format_mapping if self.render_mode == "ansi" else draw_mapping)(self.task, design)
 
     def _designs(self) -> Ints:
-        return self._state.choices
+        return self._state.actions
 
     def _observe(self) -> Obs:
         return self._observer.observe(self._state)
@@ -136,7 +136,7 @@ class MappingVectorEnv(LaneVectorEnv):
         self._state.choose(rows, at, choices)
 
     def _finish(self, rows: Ints, rewards: npt.NDArray[np.float64]) -> None:
-        outcome = self.task.evaluate(self.task.designs(self._state.choices[rows]))
+        outcome = self.task.evaluate(self.task.designs(self._state.actions[rows]))
         # What the masks do not know: the least utilisation that constraints may ask for.
         self._feasible[rows] &= outcome.feasible
         good = self._feasible[rows]
@@ -159,7 +159,7 @@ class MappingVectorEnv(LaneVectorEnv):
         return figures | {
             "feasible": self._feasible.copy(),
             "position": self._state.position.copy(),
-            "design": self._state.choices.copy(),
+            "design": self._state.actions.copy(),
         }
 
 

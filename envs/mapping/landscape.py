@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from accelgym.costmodels.mapspace import LoopChoice
+from accelgym.costmodels.solvers.mapping.local_search import climb
 from accelgym.envs.hardness import Landscape, landscape
-from accelgym.envs.mapping.mapspace import Order
-from accelgym.envs.mapping.search import climb
 from accelgym.envs.mapping.task import MappingTask
 from accelgym.envs.space import Designs
 
@@ -42,9 +42,9 @@ def mapping_landscape(task: MappingTask, rng: np.random.Generator) -> Landscape:
 
 def greedy_mapping(task: MappingTask) -> tuple[Designs, int]:
     """Returns the design of the greedy rule, shape ``(1, parameters)``, and the evaluations it took."""
-    before = task.pricing.spent
-    found, _ = climb(task.pricing, task.candidate(task.outermost))
-    return task.encode(found), task.pricing.spent - before
+    before = task.evaluator.spent
+    found, _ = climb(task.evaluator, task.candidate(task.outermost))
+    return task.mapspace.to_designs(found), task.evaluator.spent - before
 
 
 def unlimited_task(task: MappingTask) -> MappingTask:
@@ -62,7 +62,7 @@ def tied_orders(task: MappingTask, best: Designs, optimum: float) -> float:
     """Counts designs that differ from the optimum in the order of one level and are as good; at least 1."""
     tied = 1.0
     for v in range(len(task.architecture.levels) - 1):
-        digits = [j for j, x in enumerate(task.mapspace.decisions) if isinstance(x, Order) and x.level == v]
+        digits = [j for j, x in enumerate(task.mapspace.decisions) if isinstance(x, LoopChoice) and x.level == v]
         if digits:
             sizes = tuple(int(n) for n in task.space.nvec[digits])
             designs = np.repeat(best[None], int(np.prod(sizes)), axis=0)

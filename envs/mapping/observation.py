@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.mapspace import FactorPlacement, LoopChoice, MapSpace, MemorySize, TensorBypass
 from accelgym.envs.mapping.construction import Construction
-from accelgym.envs.mapping.mapspace import Keep, Mapspace, Order, Place, Size
 
 __all__ = ["Observer"]
 
@@ -20,7 +20,7 @@ class Observer:
         mapspace: The map space observed.
     """
 
-    def __init__(self, mapspace: Mapspace) -> None:
+    def __init__(self, mapspace: MapSpace) -> None:
         self.mapspace = mapspace
         # All dimensions, so that layers of one kind look alike; where there is nothing to place, logarithms are 0.
         self._bounds = np.array(mapspace.problem.bounds)
@@ -31,9 +31,9 @@ class Observer:
         self._longest = max(float(logs.max()), np.log(2.0))
         self._scale = logs / self._longest
         self._fanouts = [s for s, slot in enumerate(mapspace.architecture.slots) if slot.kind != "temporal"]
-        self._sizes = [(j, len(x.words)) for j, x in enumerate(mapspace.decisions) if isinstance(x, Size)]
+        self._sizes = [(j, len(x.words)) for j, x in enumerate(mapspace.decisions) if isinstance(x, MemorySize)]
         self._question = self._questions()
-        self._orders = [(j, x) for j, x in enumerate(mapspace.decisions) if isinstance(x, Order)]
+        self._orders = [(j, x) for j, x in enumerate(mapspace.decisions) if isinstance(x, LoopChoice)]
         self.size = self.observe(Construction(mapspace, 1)).shape[1]
 
     def observe(self, state: Construction) -> npt.NDArray[np.float32]:
@@ -48,7 +48,7 @@ class Observer:
             loops.reshape(-1, lanes),
             np.array([np.minimum(state.words(v) / state.capacity[v], 1.0) for v in state.levels]).reshape(-1, lanes),
             np.array([np.minimum(state.used[s] / state.fanout[s], 1.0) for s in self._fanouts]).reshape(-1, lanes),
-            np.array([(state.choices[:, j] + 1) / count for j, count in self._sizes]).reshape(-1, lanes),
+            np.array([(state.actions[:, j] + 1) / count for j, count in self._sizes]).reshape(-1, lanes),
             state.keep.reshape(-1, lanes),
             self._positions(state),
         ]
@@ -60,7 +60,7 @@ class Observer:
         result = np.zeros((len(architecture.levels) - 1, len(self.mapspace.problem.dims), state.lanes))
         rows = np.arange(state.lanes)
         for j, decision in self._orders:
-            chosen = state.choices[:, j]
+            chosen = state.actions[:, j]
             known = chosen >= 0
             value = 1.0 - decision.digit / len(decision.dims)
             result[decision.level, chosen[known], rows[known]] = value
@@ -78,13 +78,13 @@ class Observer:
         at_level = at_prime + 1
         for row, decision in zip(table, mapspace.decisions, strict=False):
             match decision:
-                case Size(level, _):
+                case MemorySize(level, _):
                     row[[4, at_level + level]] = 1.0
-                case Keep(level, tensor):
+                case TensorBypass(level, tensor):
                     row[[1, at_level + level, at_level + levels + tensor]] = 1.0
-                case Place(dim, prime, _, _):
+                case FactorPlacement(dim, prime, _, _):
                     row[[2, at_dim + dim]] = 1.0
                     row[at_prime] = np.log(prime) / self._longest
-                case Order(level, _, _):
+                case LoopChoice(level, _, _):
                     row[[3, at_level + level]] = 1.0
         return table

@@ -15,10 +15,10 @@ from accelgym.costmodels.architecture.machine import Architecture, Leakage
 from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.mapspace.index_factorization import prime_factors
 from accelgym.costmodels.timeloop import names_files, read_architecture_files, read_timeloop_problem
 from accelgym.costmodels.workloads import Layer, Workload, load_workload
 from accelgym.envs.arguments import TaskSpec
-from accelgym.envs.mapping.mapspace import prime_factors
 
 __all__ = ["MappingObjective", "MappingSpec", "pad_bounds", "read_architecture", "read_problem", "select_layer"]
 

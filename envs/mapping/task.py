@@ -12,22 +12,23 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
-from accelgym.costmodels.architecture.rules import BYPASSED, FREE
 from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.nest_text import format_nest
 from accelgym.costmodels.loopnest.rows import result_row
+from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, MemorySize, TensorBypass, combine
 from accelgym.costmodels.solvers.mapping import (
     PROOF_VERSION,
     RELAXATIONS,
     Goal,
     MachineTable,
-    MappingSpace,
     Solution,
     solve,
 )
+from accelgym.costmodels.solvers.mapping.enumeration import enumerate_all
+from accelgym.costmodels.solvers.mapping.local_search import descend, recombine
 from accelgym.costmodels.timeloop import (
     describe_convention,
     names_files,
@@ -39,10 +40,7 @@ from accelgym.costmodels.timeloop import (
 from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
-from accelgym.envs.mapping.limits import breach
-from accelgym.envs.mapping.mapspace import Keep, Mapspace, Size
-from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
-from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
+from accelgym.envs.mapping.parameters import design_space
 from accelgym.envs.mapping.spec import MappingObjective, MappingSpec, read_architecture, read_problem
 from accelgym.envs.space import Designs, Space
 from accelgym.envs.task import Outcome
@@ -80,7 +78,7 @@ class MappingTask(ProvedTask):
         self.problem = problem = read_problem(self.spec, problem, own_names=names_files(self.spec.architecture))
         machine = machine or read_architecture(self.spec.architecture, problem)
         machine = replace(machine, leakage=self.spec.leakage or machine.leakage)
-        self.mapspace = Mapspace(problem, machine, bypass=self.spec.bypass)
+        self.mapspace = MapSpace(problem, machine, bypass=self.spec.bypass)
         self.architecture = self.mapspace.architecture
         self.model = LoopnestModel(problem, self.architecture)
         Construction(self.mapspace, 1)  # refuses problems that do not fit
@@ -91,9 +89,9 @@ class MappingTask(ProvedTask):
     def env_id(self) -> str:
         return "accelgym/Mapping-v0"
 
-    @property
+    @cached_property
     def space(self) -> Space:
-        return self.mapspace.space
+        return design_space(self.mapspace)
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -107,15 +105,16 @@ class MappingTask(ProvedTask):
     # -- one evaluation ------------------------------------------------------------------------------------
 
     def evaluate(self, designs: Designs) -> Outcome:
-        mappings = self.mapspace.decode(self.space.check(designs))
-        return self.outcome(self.model.evaluate(mappings), breach(self.mapspace, mappings))
+        candidates = self.mapspace.to_candidates(self.space.check(designs))
+        costs = self.model.evaluate(self.mapspace.to_mappings(candidates))
+        return self.outcome(costs, self.mapspace.violation(candidates))
 
-    def outcome(self, costs: Costs, breach: npt.NDArray[np.float64]) -> Outcome:
+    def outcome(self, costs: Costs, broken: npt.NDArray[np.float64]) -> Outcome:
         """Returns what costs mean for the task.
 
         Args:
             costs: Of the cost model.
-            breach: How far each mapping breaks the map space's rules, 0 where it does not; shape ``(n,)``.
+            broken: From :meth:`MapSpace.violation`, shape ``(n,)``.
         """
         valid = np.asarray(costs.valid, dtype=bool)
         objective = combine(self.spec.objective, costs.energy_pj, costs.latency_cycles)
@@ -123,13 +122,13 @@ class MappingTask(ProvedTask):
         spent = np.stack([costs.breakdown[f"{name}.energy_pj"] for name in (*levels, self.architecture.compute.name)])
         return Outcome(
             objective=np.where(valid, objective, np.inf),
-            feasible=valid & (breach == 0),
-            violation=np.where(valid, breach, np.inf),
+            feasible=valid & (broken == 0),
+            violation=np.where(valid, broken, np.inf),
             valid=valid,
             costs={
                 "energy_pj": costs.energy_pj,
                 "latency_cycles": costs.latency_cycles,
-                "reason": np.where(valid & (breach > 0), np.int8(Reason.BAD_VALUE), costs.reason),
+                "reason": np.where(valid & (broken > 0), np.int8(Reason.BAD_VALUE), costs.reason),
                 "utilized_pes": costs.breakdown["utilized_pes"],
                 "bound_by": np.asarray(costs.breakdown["bound_by"], dtype=np.int64),
                 "energy_by": spent.argmax(axis=0),
@@ -143,7 +142,7 @@ class MappingTask(ProvedTask):
 
     def actions(self, designs: Designs) -> npt.NDArray[np.int64]:
         """Actions of the decisions that make the designs, shape ``(n, parameters)``."""
-        return self.mapspace.choices(self.space.check(designs))
+        return self.mapspace.actions(self.space.check(designs))
 
     def designs(self, actions: npt.NDArray[np.int64]) -> Designs:
         """Inverse of :meth:`actions`."""
@@ -154,7 +153,7 @@ class MappingTask(ProvedTask):
         sizes = (
             (p.knob, p.values)
             for p, x in zip(self.space.parameters, self.mapspace.decisions, strict=True)
-            if isinstance(x, Size)
+            if isinstance(x, MemorySize)
         )
         kept = (("kept", self.problem.tensor_names),) if self.spec.bypass else ()
         return frozenset((("slots", self.mapspace.slot_names), ("loops", self.problem.dims), *kept, *sizes))
@@ -165,7 +164,7 @@ class MappingTask(ProvedTask):
 
     @property
     def num_actions(self) -> int:
-        return self.mapspace.num_choices
+        return self.mapspace.num_actions
 
     def masks(self, actions: Ints, position: int) -> Bools:
         """Returns which actions may come next; of equal designs one is reachable, as in the environment."""
@@ -241,20 +240,20 @@ class MappingTask(ProvedTask):
         return cost_floor(self.mapspace)
 
     @cached_property
-    def pricing(self) -> Pricing:
-        """What the solvers price candidates with."""
-        return Pricing(self.mapspace, self.model, self.spec.objective)
+    def evaluator(self) -> CandidateEvaluator:
+        """Evaluates candidates of local search and enumeration."""
+        return CandidateEvaluator(self.mapspace, self.model, self.spec.objective)
 
     @cached_property
     def outermost(self) -> npt.NDArray[np.int64]:
-        """The design that needs the least room: every loop outermost, first order; shape ``(parameters,)``."""
-        return np.array([isinstance(decision, Keep) for decision in self.mapspace.decisions], dtype=np.int64)
+        """The design that needs least of every memory: every loop outermost, first order; shape ``(parameters,)``."""
+        return np.array([isinstance(decision, TensorBypass) for decision in self.mapspace.decisions], dtype=np.int64)
 
     def reference(self) -> Certificate:
         """Returns the optimum or, where the limit of nodes ends the proof, the best design and a certified bound.
 
         Small map spaces are enumerated, with the orders that
-        :func:`~accelgym.envs.mapping.orders.dominant_orders` leaves; all others are searched by
+        :func:`~accelgym.costmodels.mapspace.dominant_orders.dominant_orders` leaves; all others are searched by
         :mod:`accelgym.costmodels.solvers.mapping` to a gap of 0.1 %. The answer is the same on every machine, and
         kept on disk.
         """
@@ -266,34 +265,19 @@ class MappingTask(ProvedTask):
 
     def prove(self, *, anew: bool = False) -> Certificate:
         start = time.perf_counter()
-        before = self.pricing.spent
+        before = self.evaluator.spent
         found = self._enumerate()
         if found is not None:
             self._require_mapping(found[1])
-            design = self.encode(found[0])[0]
+            design = self.mapspace.to_designs(found[0])[0]
             value = float(self.evaluate(design[None]).objective[0])
-            nodes, seconds = self.pricing.spent - before, time.perf_counter() - start
+            nodes, seconds = self.evaluator.spent - before, time.perf_counter() - start
             return Certificate(value, _plain(design), value, 0.0, "enumeration with pruning", (), nodes, seconds)
         solution = self.solve(tolerance=_TOLERANCE)
         return self.certify(solution, time.perf_counter() - start)
 
     def _enumerate(self) -> tuple[Candidates, float] | None:
-        return enumerate_all(self.pricing, most=_EXHAUSTIVE)
-
-    @cached_property
-    def solver_space(self) -> MappingSpace:
-        """The map space as the solvers take it."""
-        return MappingSpace(self.problem, self.architecture, self.mapspace.rules)
-
-    @property
-    def bypasses(self) -> Bools:
-        """Every choice of which level keeps which tensor, shape ``(choices, levels, tensors)``."""
-        rules = self.mapspace.rules.keep
-        free = np.argwhere(rules == FREE)
-        keeps = np.repeat((rules != BYPASSED)[None], 2 ** len(free), axis=0)
-        for bit, (v, t) in enumerate(free):
-            keeps[:, v, t] = np.arange(len(keeps)) >> bit & 1 == 0
-        return keeps
+        return enumerate_all(self.evaluator, most=_EXHAUSTIVE)
 
     @property
     def solver_machines(self) -> MachineTable:
@@ -307,8 +291,8 @@ class MappingTask(ProvedTask):
             InputError: The problem has no certified bound (an output with strided or summed axes).
         """
         goal = Goal(str(self.spec.objective))
-        problem = (self.solver_space, self.solver_machines, goal, self.bypasses)
-        return solve(*problem, tolerance=tolerance, most_nodes=most_nodes, seconds=seconds)
+        limits = {"tolerance": tolerance, "most_nodes": most_nodes, "seconds": seconds}
+        return solve(self.mapspace, self.solver_machines, goal, **limits)
 
     def certify(self, solution: Solution, seconds: float) -> Certificate:
         """Returns what a solver found as a certificate; local descents improve what was not proved optimal."""
@@ -335,24 +319,20 @@ class MappingTask(ProvedTask):
     def _local_design(self, solution: Solution) -> Designs:
         """The best of some descents."""
         best, _ = self.best_of_descents(_STARTS, np.random.default_rng(0), rounds=_ROUNDS)
-        return np.asarray(self.encode(best)[0])
+        return np.asarray(self.mapspace.to_designs(best)[0])
 
     def _solved_design(self, solution: Solution) -> Designs:
         assert solution.mapping is not None
-        factors, ranks, keep = solution.mapping
-        return np.asarray(self.encode_solved(solution.machine, factors[None], ranks[None], keep[None])[0])
+        return np.asarray(self.encode_solved(solution.machine, self.mapspace.from_mappings(solution.mapping))[0])
 
-    def encode_solved(self, machine: int, factors: Ints, ranks: Ints, keep: Bools) -> Designs:
+    def encode_solved(self, machine: int, candidates: Candidates) -> Designs:
         """Returns mappings of a solver as designs.
 
         Args:
             machine: Row of :attr:`solver_machines`.
-            factors: Loop bounds, shape ``(n, slots, dims)``.
-            ranks: Loop orders, likewise.
-            keep: Tensors kept, shape ``(n, levels, tensors)``.
+            candidates: The mappings.
         """
-        free = (self.mapspace.rules.keep == FREE).any()
-        return self.mapspace.encode(Mappings(self.problem, self.architecture, factors, ranks, keep if free else None))
+        return self.mapspace.to_designs(candidates)
 
     def best_of_descents(self, starts: int, rng: np.random.Generator, *, rounds: int = 0) -> tuple[Candidates, float]:
         """Descends from random mappings, then from recombinations of what that found.
@@ -366,27 +346,13 @@ class MappingTask(ProvedTask):
             The best candidate and its objective.
         """
         drawn = self.sample_feasible(rng, starts)
-        elite = [descend(self.pricing, self.candidate(x), rng) for x in drawn]
-        return recombine(self.pricing, elite, rng, rounds=rounds)
+        elite = [descend(self.evaluator, self.candidate(x), rng) for x in drawn]
+        return recombine(self.evaluator, elite, rng, rounds=rounds)
 
     def candidate(self, design: npt.NDArray[np.int64]) -> Candidates:
         """Returns a design, shape ``(parameters,)``, as the solvers take it, with the first order everywhere."""
-        mapping = self.mapspace.decode(design[None])
-        keep = None if mapping.keep is None else mapping.keep.transpose(1, 2, 0)
-        return self.pricing.start(mapping.factors.transpose(1, 2, 0), keep)
-
-    def encode(self, candidates: Candidates) -> Designs:
-        """Returns the designs of solver candidates; inverse of :meth:`candidate` but for the orders."""
-        free = (self.mapspace.rules.keep == FREE).any()
-        return self.mapspace.encode(
-            Mappings(
-                self.problem,
-                self.architecture,
-                candidates.factors.transpose(2, 0, 1),
-                self.mapspace.ranks(candidates.codes).transpose(2, 0, 1),
-                candidates.keep.transpose(2, 0, 1) if free else None,
-            )
-        )
+        found = self.mapspace.to_candidates(design[None])
+        return self.mapspace.candidates(found.factors, found.keep)
 
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
         parts = [
@@ -404,10 +370,9 @@ class MappingTask(ProvedTask):
 
     def fits(self, designs: Designs) -> Bools:
         """Returns which designs are feasible, without evaluating them; shape ``(n,)``."""
-        mappings = self.mapspace.decode(designs)
-        factors = np.asarray(mappings.factors).transpose(1, 2, 0)
-        keep = self.pricing.start(factors).keep if mappings.keep is None else mappings.keep.transpose(1, 2, 0)
-        return np.asarray(room(self.pricing, factors, keep) & (breach(self.mapspace, mappings) == 0))
+        candidates = self.mapspace.to_candidates(designs)
+        fits = self.mapspace.fits(candidates.factors, candidates.keep)
+        return np.asarray(fits & (self.mapspace.violation(candidates) == 0))
 
 
 def _plain(design: Designs) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from accelgym.costmodels.mapspace import combine
 from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 from accelgym.envs.mapping.construction import Construction
-from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.network_mapping.observation import NetworkObserver
 from accelgym.envs.network_mapping.render import draw_layer, format_network
 from accelgym.envs.network_mapping.task import NetworkMappingTask
@@ -127,7 +127,7 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
     def _finish(self, number: int, rows: Ints) -> Floats:
         """Adds up a layer; returns what it pays: the drop of minus the log of the best that is still possible."""
         layer, count = self.task.layers[number], self.task.counts[number]
-        outcome = layer.evaluate(layer.designs(self._states[number].choices[rows]))
+        outcome = layer.evaluate(layer.designs(self._states[number].actions[rows]))
         energy, cycles = (outcome.costs[name] * count for name in ("energy_pj", "latency_cycles"))
         late = ~self._lost[rows] & ~outcome.feasible  # The least utilisation that constraints may ask for.
         self._feasible[rows] &= ~late
@@ -162,7 +162,7 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
         self._lost = self._lost & ~lanes
 
     def _designs(self) -> Ints:
-        return np.concatenate([state.choices for state in self._states], axis=1)
+        return np.concatenate([state.actions for state in self._states], axis=1)
 
     def _observe(self) -> Obs:
         return self._observer.observe(self._states, self._layer)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from accelgym.costmodels.mapspace import combine
+from accelgym.costmodels.solvers.mapping.local_search import descend
 from accelgym.envs.hardness import Landscape, landscape
 from accelgym.envs.mapping.landscape import fullest_share, greedy_mapping, tied_orders, unlimited_task
-from accelgym.envs.mapping.pricing import combine
-from accelgym.envs.mapping.search import descend
 from accelgym.envs.mapping.spec import MappingObjective
 from accelgym.envs.network_mapping.task import NetworkMappingTask
 
@@ -32,8 +32,8 @@ def network_landscape(task: NetworkMappingTask, rng: np.random.Generator) -> Lan
     best = list(task.split(np.array([task.reference().design])))
     designs = []
     for x, (_, part) in zip(relaxed, best, strict=True):
-        tries = (descend(x.pricing, x.candidate(part[0]), rng), x.best_of_descents(_RELAXED_STARTS, rng))
-        designs.append(x.encode(min(tries, key=lambda found: found[1])[0]))
+        tries = (descend(x.evaluator, x.candidate(part[0]), rng), x.best_of_descents(_RELAXED_STARTS, rng))
+        designs.append(x.mapspace.to_designs(min(tries, key=lambda found: found[1])[0]))
     costs = [x.evaluate(design).costs for x, design in zip(relaxed, designs, strict=True)]
     energy, cycles = (
         float(sum(weight * cost[name][0] for weight, cost in zip(task.weights, costs, strict=True)))

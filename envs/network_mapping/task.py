@@ -15,10 +15,10 @@ from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.mapspace import combine
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.mapping import MappingObjective, MappingTask
-from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.network_mapping.spec import NetworkMappingSpec
 from accelgym.envs.space import Designs, Parameter, Space
 from accelgym.envs.task import Outcome

@@ -77,11 +77,11 @@ def _least_sum(tasks: Sequence[CoDesignTask], objective: str, seconds: float | N
     """Returns the name of the best machine for all tasks, and the bound of every machine's sum."""
     machines = [machine.architecture for machine in tasks[0].family.machines]
     found = best_machine(
-        [task.solver_space for task in tasks],
+        [task.mapspace for task in tasks],
         [1.0] * len(tasks),
         MachineTable.of(machines),
         Goal(objective),
-        [task.bypasses for task in tasks],
+        [task.mapspace.bypass.all_choices() for task in tasks],
         tolerance=TOLERANCE,
         seconds=seconds,
     )

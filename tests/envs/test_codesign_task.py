@@ -14,10 +14,10 @@ from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains
+from accelgym.costmodels.mapspace import MapSpace, MemorySize
 from accelgym.costmodels.timeloop import read_timeloop
 from accelgym.envs import CoDesignEnv, CoDesignTask
 from accelgym.envs.mapping.construction import Construction
-from accelgym.envs.mapping.mapspace import Mapspace, Size
 
 GEMM = Problem.gemm("gemm", I=4, J=2, L=2)
 CONV1D = Problem.conv1d("conv1d", M=2, P=4, R=3)
@@ -47,7 +47,8 @@ def every_mapping(problem, architecture):
     for column, slot in enumerate(outer):
         ranks[:, slot] = orders[grid[:, column]]
     factors = np.repeat(tilings, len(grid), axis=0)
-    return Mappings(problem, architecture, factors, np.tile(ranks, (len(tilings), 1, 1)))
+    ranks = np.tile(ranks, (len(tilings), 1, 1))
+    return Mappings(problem, architecture, np.moveaxis(factors, 0, -1), np.moveaxis(ranks, 0, -1))
 
 
 def every_design(task):
@@ -286,10 +287,10 @@ def test_more_area_is_never_worse():
 
 def test_sizes_come_first_and_the_mapping_is_that_of_the_machine():
     task = family_task(CONV1D)
-    assert [isinstance(x, Size) for x in task.mapspace.decisions[:3]] == [True, True, False]
+    assert [isinstance(x, MemorySize) for x in task.mapspace.decisions[:3]] == [True, True, False]
     inner = task.on_machine(3)
     drawn = inner.sample_feasible(np.random.default_rng(0), 20)
     joined = task.join(3, drawn)
     assert (task.machines(joined) == 3).all()
     np.testing.assert_array_equal(task.evaluate(joined).objective, inner.evaluate(drawn).objective)
-    assert len(Mapspace(CONV1D, task.family.machines[3].architecture).decisions) == len(task.mapspace.decisions) - 2
+    assert len(MapSpace(CONV1D, task.family.machines[3].architecture).decisions) == len(task.mapspace.decisions) - 2

@@ -15,10 +15,12 @@ from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains, sample_valid_mappings
+from accelgym.costmodels.mapspace import FactorPlacement, MapSpace
+from accelgym.costmodels.mapspace.index_factorization import prime_factors
 from accelgym.costmodels.timeloop import read_timeloop, write_timeloop
-from accelgym.envs.mapping import MappingTask, Mapspace
+from accelgym.envs.mapping import MappingTask
 from accelgym.envs.mapping.construction import Construction
-from accelgym.envs.mapping.mapspace import Place, prime_factors
+from accelgym.envs.mapping.parameters import design_space
 from accelgym.envs.mapping.spec import pad_bounds
 
 CONV = Problem.conv("small", K=6, C=4, P=6, Q=4, R=3, S=1)
@@ -46,21 +48,21 @@ def all_tilings(mapspace):
 @pytest.mark.parametrize("name", preset_names())
 def test_every_design_is_an_exact_factorisation_and_round_trips(name):
     problem = Problem.conv("layer", K=12, C=8, P=6, Q=5, R=3, S=3)
-    mapspace = Mapspace(problem, preset(name))
-    designs = mapspace.space.sample(np.random.default_rng(0), 500)
+    mapspace = MapSpace(problem, preset(name))
+    designs = design_space(mapspace).sample(np.random.default_rng(0), 500)
     mappings = mapspace.decode(designs)
-    np.testing.assert_array_equal(mappings.factors.prod(axis=1), np.tile(problem.bounds, (500, 1)))
-    np.testing.assert_array_equal(np.sort(mappings.ranks, axis=2)[0, 0], np.arange(len(problem.dims)))
+    np.testing.assert_array_equal(mappings.factors.prod(axis=0), np.tile(np.array(problem.bounds)[:, None], 500))
+    np.testing.assert_array_equal(np.sort(mappings.ranks, axis=1)[0, :, 0], np.arange(len(problem.dims)))
     reason = LoopnestModel(problem, mapspace.architecture).evaluate(mappings).reason
     assert not np.isin(reason, [Reason.FACTORISATION, Reason.BAD_VALUE]).any()
-    np.testing.assert_array_equal(mapspace.designs(mapspace.choices(designs)), designs)
+    np.testing.assert_array_equal(mapspace.designs(mapspace.actions(designs)), designs)
     canonical = mapspace.decode(mapspace.canonical(designs))
     np.testing.assert_array_equal(canonical.factors, mappings.factors)
     np.testing.assert_array_equal(canonical.ranks, mappings.ranks)
 
 
 def test_every_valid_mapping_is_in_the_space():
-    mapspace = Mapspace(CONV, machine())
+    mapspace = MapSpace(CONV, machine())
     drawn = sample_valid_mappings(CONV, machine(), 300, np.random.default_rng(1))
     back = mapspace.decode(mapspace.encode(drawn))
     np.testing.assert_array_equal(back.factors, drawn.factors)
@@ -70,8 +72,8 @@ def test_every_valid_mapping_is_in_the_space():
 
 @pytest.mark.parametrize("dim", range(6))
 def test_chains_are_all_factorisations(dim):
-    mapspace = Mapspace(CONV, machine())
-    ours = {tuple(row) for row in mapspace.chains(mapspace.active[dim % len(mapspace.active)])}
+    mapspace = MapSpace(CONV, machine())
+    ours = {tuple(row) for row in mapspace.factorization.chains(mapspace.active[dim % len(mapspace.active)]).T}
     bound = CONV.bounds[mapspace.active[dim % len(mapspace.active)]]
     assert ours == {tuple(row) for row in divisor_chains(bound, mapspace.architecture)}
 
@@ -89,15 +91,15 @@ def follow(mapspace, wanted):
 
 @pytest.mark.parametrize("problem", [CONV, GEMM], ids=lambda p: p.name)
 def test_masked_paths_are_exactly_the_feasible_mappings(problem):
-    mapspace = Mapspace(problem, machine())
+    mapspace = MapSpace(problem, machine())
     factors = all_tilings(mapspace)
     rng = np.random.default_rng(0)
     factors = factors[:, :, rng.permutation(factors.shape[2])[:20_000]]
-    ranks = np.tile(np.arange(len(problem.dims)), (factors.shape[2], factors.shape[0], 1))
-    mappings = Mappings(problem, mapspace.architecture, factors.transpose(2, 0, 1), ranks)
+    ranks = np.tile(np.arange(len(problem.dims))[:, None], (factors.shape[0], 1, factors.shape[2]))
+    mappings = Mappings(problem, mapspace.architecture, factors, ranks)
     valid = LoopnestModel(problem, mapspace.architecture).evaluate(mappings).valid
     assert 0 < valid.sum() < len(valid)
-    np.testing.assert_array_equal(follow(mapspace, mapspace.choices(mapspace.encode(mappings))), valid)
+    np.testing.assert_array_equal(follow(mapspace, mapspace.actions(mapspace.encode(mappings))), valid)
 
 
 @settings(max_examples=25, deadline=None)
@@ -113,7 +115,7 @@ def test_no_masked_walk_gets_stuck_or_overflows(seed, bypass):
         # Innermost first, to run along the edge of the capacities.
         weight = rng.random(mask.shape) + 2.0 * (rows < 20)[:, None] * np.arange(mask.shape[1])
         state.choose(rows, at, np.where(mask, weight, -1.0).argmax(axis=1))
-    designs = task.designs(state.choices)
+    designs = task.designs(state.actions)
     assert task.evaluate(designs).feasible.all()
     np.testing.assert_array_equal(task.mapspace.canonical(designs), designs)
 
@@ -147,26 +149,26 @@ def test_constraints_bind():
     dim = {name: CONV.dims.index(name) for name in CONV.dims}
     slot = {name: task.mapspace.slot_names.index(name) for name in task.mapspace.slot_names}
     factors = mappings.factors
-    assert set(factors[:, slot["SRAM"], dim["C"]]) == {2}
-    assert set(factors[:, slot["SRAM"], dim["K"]]) == {1}
-    assert set(factors[:, slot["SRAM"], dim["Q"]]) == {1, 2}
-    assert set(factors[:, slot["RF"], dim["R"]]) == {3}
-    assert set(factors[:, slot["RF"], dim["P"]]) == {1, 2}
-    assert set(factors[:, slot["SRAM.x"], dim["K"]]) == {1, 2}
-    assert set(factors[:, slot["SRAM.y"], dim["P"]]) == {1, 2, 3}
+    assert set(factors[slot["SRAM"], dim["C"]]) == {2}
+    assert set(factors[slot["SRAM"], dim["K"]]) == {1}
+    assert set(factors[slot["SRAM"], dim["Q"]]) == {1, 2}
+    assert set(factors[slot["RF"], dim["R"]]) == {3}
+    assert set(factors[slot["RF"], dim["P"]]) == {1, 2}
+    assert set(factors[slot["SRAM.x"], dim["K"]]) == {1, 2}
+    assert set(factors[slot["SRAM.y"], dim["P"]]) == {1, 2, 3}
     for where, name in itertools.product(("SRAM.x", "SRAM.y"), "CQ"):
-        assert set(factors[:, slot[where], dim[name]]) == {1}
-    assert set(factors[:, slot["SRAM.y"], dim["K"]]) == set(factors[:, slot["SRAM.x"], dim["P"]]) == {1}
-    inner_first = np.argsort(-mappings.ranks[:, slot["SRAM"]], axis=1)
-    assert set(map(tuple, inner_first[:, :2])) == {(dim["C"], dim["P"])}
+        assert set(factors[slot[where], dim[name]]) == {1}
+    assert set(factors[slot["SRAM.y"], dim["K"]]) == set(factors[slot["SRAM.x"], dim["P"]]) == {1}
+    inner_first = np.argsort(-mappings.ranks[slot["SRAM"]], axis=0)
+    assert set(map(tuple, inner_first[:2].T)) == {(dim["C"], dim["P"])}
     outputs = CONV.tensor_names.index("Outputs")
-    assert not mappings.keep[:, 1, outputs].any()
-    assert mappings.keep[:, 1, CONV.tensor_names.index("Inputs")].all()
-    assert set(mappings.keep[:, 2, outputs]) == {True, False}
+    assert not mappings.keep[1, outputs].any()
+    assert mappings.keep[1, CONV.tensor_names.index("Inputs")].all()
+    assert set(mappings.keep[2, outputs]) == {True, False}
     # A limit that no closed slot expresses is still checked.
     over = task.space.sample(np.random.default_rng(1), 4000)
     outcome = task.evaluate(over)
-    broken = task.mapspace.decode(over).factors[:, slot["SRAM"], dim["Q"]] > 2
+    broken = task.mapspace.decode(over).factors[slot["SRAM"], dim["Q"]] > 2
     assert (broken & outcome.valid).any()
     assert not outcome.feasible[broken].any()
     assert (outcome.violation[broken & outcome.valid] > 0).all()
@@ -193,10 +195,11 @@ def test_constraints_of_a_container_bind_in_the_direction_it_spreads():
     spaces = []
     for found in (grid, written):
         mapspace = MappingTask(problem=CONV, machine=found).mapspace
-        names = dict(zip(mapspace.slot_names, (mapspace.rules.open & (mapspace.rules.most > 1)), strict=True))
+        usable = mapspace.constraints.placeable & (mapspace.constraints.max_factor > 1)
+        names = dict(zip(mapspace.slot_names, usable, strict=True))
         along = {kind: [d for d, free in zip(CONV.dims, names[f"SRAM.{kind}"], strict=True) if free] for kind in "xy"}
         assert along == {"x": ["K"], "y": ["C", "P"]}
-        spaces.append(mapspace.space)
+        spaces.append(design_space(mapspace))
     assert spaces[0] == spaces[1]
     apart = (
         GRID.replace(", constraints: {spatial: {factors_only: [K<=2]}}", "")
@@ -229,7 +232,7 @@ def test_what_the_space_cannot_honour_is_named(constraint, message):
 
 
 def test_a_mapping_outside_the_constraints_is_named():
-    mapspace = Mapspace(CONV, machine(constraints=(Constraint("RF", "temporal", {"K": ("=", 1)}),)))
+    mapspace = MapSpace(CONV, machine(constraints=(Constraint("RF", "temporal", {"K": ("=", 1)}),)))
     loops = {
         "temporal": {
             "RF": [{"dim": "K", "bound": 6}],
@@ -257,10 +260,10 @@ def test_padding_by_hand():
 
 
 def test_equal_primes_have_one_canonical_order():
-    mapspace = Mapspace(Problem.gemm("cube", I=8, J=1, L=1), machine())
-    places = [x for x in mapspace.decisions if isinstance(x, Place)]
+    mapspace = MapSpace(Problem.gemm("cube", I=8, J=1, L=1), machine())
+    places = [x for x in mapspace.decisions if isinstance(x, FactorPlacement)]
     everything = np.array(list(itertools.product(*(range(len(x.slots)) for x in places))))
-    distinct = {mapping.tobytes() for mapping in mapspace.decode(everything).factors}
+    distinct = {mapping.tobytes() for mapping in np.moveaxis(mapspace.decode(everything).factors, -1, 0)}
     canonical = {row.tobytes() for row in mapspace.canonical(everything)}
     # Three equal factors over five slots, less those along both x and y of the fan-out.
     assert len(canonical) == len(distinct) == math.comb(7, 4)

@@ -21,10 +21,10 @@ from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains, sample_mappings
+from accelgym.costmodels.mapspace.dominant_orders import dominant_orders
 from accelgym.costmodels.timeloop import read_timeloop
 from accelgym.envs import MappingEnv, MappingTask, MappingVectorEnv, audit
 from accelgym.envs.mapping.bounds import cost_floor
-from accelgym.envs.mapping.orders import dominant_orders
 
 GEMM = Problem.gemm("gemm", I=4, J=2, L=4)
 CONV1D = Problem.conv1d("conv1d", M=2, P=4, R=3)
@@ -57,7 +57,8 @@ def every_mapping(problem, architecture):
     for column, slot in enumerate(outer):
         ranks[:, slot] = orders[grid[:, column]]
     factors = np.repeat(tilings, len(grid), axis=0)
-    return Mappings(problem, architecture, factors, np.tile(ranks, (len(tilings), 1, 1)))
+    ranks = np.tile(ranks, (len(tilings), 1, 1))
+    return Mappings(problem, architecture, np.moveaxis(factors, 0, -1), np.moveaxis(ranks, 0, -1))
 
 
 @pytest.mark.parametrize("leakage", LEAKAGES)
@@ -94,8 +95,8 @@ def test_the_best_bypass_is_found():
     architecture, mappings = machine(), every_mapping(problem, machine())
     best = math.inf
     for held in itertools.product((True, False), repeat=6):
-        keep = np.ones((len(mappings), 3, 3), dtype=bool)
-        keep[:, 1:] = np.array(held).reshape(2, 3)
+        keep = np.ones((3, 3, len(mappings)), dtype=bool)
+        keep[1:] = np.array(held).reshape(2, 3, 1)
         costs = LoopnestModel(problem, architecture).evaluate(replace(mappings, keep=keep))
         best = min(best, costs.energy_pj[costs.valid].min())
     reference = open_task.reference()
@@ -129,7 +130,7 @@ def test_some_dominant_order_is_as_good_as_any(problem, seed):
     codes = [dominant_orders(task.mapspace, v) for v in range(2)]
     found = np.zeros(len(drawn), dtype=bool)
     for code in itertools.product(*codes):
-        ranks = task.mapspace.ranks(np.repeat(np.array(code)[:, None], len(drawn), axis=1)).transpose(2, 0, 1)
+        ranks = task.mapspace.permutation.ranks(np.repeat(np.array(code)[:, None], len(drawn), axis=1))
         ours = model.evaluate(Mappings(problem, architecture, drawn.factors, ranks)).breakdown
         found |= (np.array([ours[name] for name in names]) <= given_counts).all(axis=0)
     assert found.all()

@@ -38,7 +38,8 @@ def proved(name):
     if solution.closed:
         found = task.certify(solution, 0.0)
         return [found.value, list(found.design), found.lower_bound, found.nodes, solution.evaluations, found.limited_by]
-    mapping = None if solution.mapping is None else [part.tolist() for part in solution.mapping]
+    mapping = solution.mapping
+    mapping = None if mapping is None else [x.tolist() for x in (mapping.factors, mapping.ranks, mapping.keep)]
     return [solution.value, mapping, solution.lower_bound, solution.nodes, solution.evaluations, solution.limited_by]
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
+from accelgym.costmodels.mapspace import MapSpace
 from accelgym.costmodels.solvers.mapping.classes import level_classes, mirrors
 from accelgym.costmodels.solvers.mapping.continuation import narrow, pointless
 from accelgym.costmodels.solvers.mapping.digits import (
@@ -27,12 +28,11 @@ from accelgym.costmodels.solvers.mapping.digits import (
 )
 from accelgym.costmodels.solvers.mapping.hoisting import ask_for_loops
 from accelgym.costmodels.solvers.mapping.interior_point import Relaxed, solve_programs
-from accelgym.costmodels.solvers.mapping.leaves import Evaluator, Found
+from accelgym.costmodels.solvers.mapping.leaves import Found, LeafEvaluator
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
 from accelgym.costmodels.solvers.mapping.programs import Goal, ProgramWriter
-from accelgym.costmodels.solvers.mapping.room import Fanouts, shrink_to_room
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.solvers.mapping.tightening import Fanouts, shrink_to_capacity
 from accelgym.costmodels.solvers.mapping.windows import varying_first
 
 __all__ = ["PROOF_VERSION", "RELAXATIONS", "BranchAndBound"]
@@ -73,23 +73,25 @@ class BranchAndBound:
     """A search that can be advanced round by round.
 
     Args:
-        space: The map space.
+        mapspace: The map space.
         machines: Machines to choose from; one for a fixed architecture.
         goal: The objective.
-        keeps: Bypass choices, shape ``(choices, levels, tensors)``.
+        keeps: Bypass choices, shape ``(levels, tensors, choices)``.
         tolerance: Relative gap at which a node is not worth pursuing.
     """
 
     def __init__(
-        self, space: MappingSpace, machines: MachineTable, goal: Goal, keeps: Bools, *, tolerance: float = 1e-3
+        self, mapspace: MapSpace, machines: MachineTable, goal: Goal, keeps: Bools, *, tolerance: float = 1e-3
     ) -> None:
-        self.space, self.machines, self.goal, self.tolerance = space, machines, goal, tolerance
+        self.mapspace, self.space = mapspace, mapspace.site_factorization
+        self.machines, self.goal, self.tolerance = machines, goal, tolerance
+        space = self.space
         table = LoopnestModel(space.problem, machines.architectures[0]).terms
         self.classes = tuple(level_classes(space, table, v) for v in range(len(space.architecture.levels) - 1))
         self.windows = tuple(transfers[0].windows for transfers in table.transfers)
         self.mirrors = mirrors(space, table, self.classes)
         self.writer = ProgramWriter(space, table, self.classes, machines, goal)
-        self.evaluator = Evaluator(space, self.classes, machines, goal)
+        self.evaluator = LeafEvaluator(mapspace, self.classes, machines, goal)
         self.fanouts = Fanouts(space, machines)
         self.best: Found | None = None
         self.grid = bound_grid(tolerance)
@@ -100,18 +102,18 @@ class BranchAndBound:
 
     def _roots(self, keeps: Bools) -> Nodes:
         counts = [len(table.counted) - 1 for table in self.classes]
-        start = len(self.machines) * len(keeps)
+        start = len(self.machines) * keeps.shape[2]
         decided = 0
         while decided < len(counts) and start * np.prod(counts[: decided + 1], dtype=float) <= _MOST_ROOTS:
             decided += 1
         options = [range(count) if v < decided else (count,) for v, count in enumerate(counts)]
-        rows = list(itertools.product(range(len(self.machines)), range(len(keeps)), *options))
+        rows = list(itertools.product(range(len(self.machines)), range(keeps.shape[2]), *options))
         numbers = np.array(rows, dtype=np.int64).reshape(len(rows), -1)
         if self.mirrors is not None:
             # Of two classes that are mirror images of each other one is enough.
             image = self.mirrors[np.arange(len(counts)), numbers[:, 2:]]
             numbers = numbers[_not_after(numbers[:, 2:], image)]
-        return Nodes.whole(self.space, numbers[:, 2:], numbers[:, 0], keeps[numbers[:, 1]])
+        return Nodes.whole(self.space, numbers[:, 2:], numbers[:, 0], np.moveaxis(keeps, -1, 0)[numbers[:, 1]])
 
     @property
     def cutoff(self) -> float:
@@ -133,7 +135,7 @@ class BranchAndBound:
         """Tightens nodes and drops empty ones."""
         good = propagate(self.space, nodes, self.writer.unit(nodes))
         nodes = nodes.take(good)
-        good = shrink_to_room(self.space, self.machines, nodes)
+        good = shrink_to_capacity(self.space, self.machines, nodes)
         nodes = nodes.take(good)
         narrow(self.space, self.classes, self.windows, nodes)
         nodes = nodes.take(np.asarray((nodes.low <= nodes.high).all(axis=(1, 2))))
@@ -150,7 +152,7 @@ class BranchAndBound:
         spread, possible = self.fanouts.tighten(nodes)
         nodes, spread = nodes.take(possible), spread[possible]
         if not len(nodes):
-            nothing = np.zeros((0, (len(self.space.places) - 1) * self.space.dims))
+            nothing = np.zeros((0, (len(self.space.sites) - 1) * self.space.dims))
             return nodes, Relaxed(nothing, np.zeros(0), np.zeros(0), nothing)
         relaxed = solve_programs(
             self.writer.write(nodes, spread), cutoff=self.cutoff + 2 * self.grid, tolerance=tolerance
@@ -162,9 +164,9 @@ class BranchAndBound:
         return nodes, relaxed
 
     def tile_figures(self, figures: Floats) -> Floats:
-        """Figures of a program's variables by extent, shape ``(nodes, places - 1, dims)``; drops that of the cycles."""
-        places = len(self.space.places) - 1
-        return figures[:, : places * self.space.dims].reshape(len(figures), places, self.space.dims)
+        """Figures of a program's variables by extent, shape ``(nodes, sites - 1, dims)``; drops that of the cycles."""
+        sites = len(self.space.sites) - 1
+        return figures[:, : sites * self.space.dims].reshape(len(figures), sites, self.space.dims)
 
     def root_bounds(self) -> Floats:
         """Certified lower bound of the optimum on every machine, from the classes alone; ``inf`` without a mapping."""
@@ -221,9 +223,10 @@ class BranchAndBound:
         return nodes.take(~small & (nodes.bound < self.cutoff))
 
     def _best_of(self, nodes: Nodes, parts: list[tuple[Ints, int]]) -> Found | None:
-        owner = np.concatenate([np.full(len(chains), k) for chains, k in parts])
-        chains = np.concatenate([chains for chains, _ in parts])
-        return self.evaluator.best(chains, nodes.classes[owner], nodes.machine[owner], nodes.keep[owner])
+        owner = np.concatenate([np.full(chains.shape[2], k) for chains, k in parts])
+        chains = np.concatenate([chains for chains, _ in parts], axis=2)
+        classes, keep = nodes.classes[owner].T, np.moveaxis(nodes.keep[owner], 0, -1)
+        return self.evaluator.best(chains, classes, nodes.machine[owner], keep)
 
     def _round(self, nodes: Nodes, points: Floats) -> None:
         """Tries the mappings nearest to the most promising relaxed points."""
@@ -324,7 +327,7 @@ class BranchAndBound:
             factor = extents[:, place - 1] - extents[:, place]
             weight = np.maximum(heavy[:, place - 1], heavy[:, place])
             for d, divisors in enumerate(self.space.divisors):
-                low, high = nodes.spread[:, v, d, 0], nodes.spread[:, v, d, 1]
+                low, high = nodes.spatial_factor_bounds[:, v, d, 0], nodes.spatial_factor_bounds[:, v, d, 1]
                 below = np.searchsorted(np.log(divisors), factor[:, d] + 1.5 * POINT_GRID, side="right") - 1
                 below = np.clip(below, 0, len(divisors) - 2)
                 logs = np.log(divisors.astype(np.float64))
@@ -334,9 +337,9 @@ class BranchAndBound:
                 better &= (divisors[below] >= low) & (divisors[below + 1] <= high)
                 for rows in (left, right):
                     rows.low[better], rows.high[better] = nodes.low[better], nodes.high[better]
-                    rows.spread[better] = nodes.spread[better]
-                left.spread[better, v, d, 1] = divisors[below[better]]
-                right.spread[better, v, d, 0] = divisors[below[better] + 1]
+                    rows.spatial_factor_bounds[better] = nodes.spatial_factor_bounds[better]
+                left.spatial_factor_bounds[better, v, d, 1] = divisors[below[better]]
+                right.spatial_factor_bounds[better, v, d, 0] = divisors[below[better] + 1]
                 score = np.where(better, mine, score)
 
     def _split_reduction(self, nodes: Nodes) -> tuple[Nodes, Ints, Nodes]:
@@ -350,15 +353,18 @@ class BranchAndBound:
         for v in self.fanouts.choices:
             if self.goal is Goal.LATENCY:
                 break
-            wide = nodes.reduction[:, v, 1] > _WIDE * nodes.reduction[:, v, 0]
+            wide = nodes.reducing_children_bounds[:, v, 1] > _WIDE * nodes.reducing_children_bounds[:, v, 0]
             part = nodes.take(wide)
             for k in range(len(part)):
-                low, high = (int(x) for x in part.reduction[k, v])
+                low, high = (int(x) for x in part.reducing_children_bounds[k, v])
                 options = self.fanouts.reductions(v, low, high)
                 at = int(np.searchsorted(options, np.sqrt(float(low) * high), side="right"))
                 at = min(max(at, 1), len(options) - 1)
                 left, right = part.take(np.array([k])), part.take(np.array([k]))
-                left.reduction[0, v, 1], right.reduction[0, v, 0] = options[at - 1], options[at]
+                left.reducing_children_bounds[0, v, 1], right.reducing_children_bounds[0, v, 0] = (
+                    options[at - 1],
+                    options[at],
+                )
                 children += [left, right]
             nodes, kept = nodes.take(~wide), kept[~wide]
         return nodes, kept, Nodes.join(children)

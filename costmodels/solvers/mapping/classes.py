@@ -28,9 +28,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.architecture.rules import BYPASSED
 from accelgym.costmodels.loopnest.terms import TermTable
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.mapspace import BYPASSED, SiteFactorization
 
 __all__ = ["LevelClasses", "level_classes", "mirrors"]
 
@@ -73,7 +72,7 @@ class LevelClasses:
         return np.flatnonzero(~np.asarray(continued)[:-1])
 
 
-def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelClasses:
+def level_classes(space: SiteFactorization, table: TermTable, level: int) -> LevelClasses:
     """Returns the classes of a level.
 
     Args:
@@ -85,7 +84,7 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
     relevant = np.zeros((tensors, dims), dtype=bool)
     axes = np.full((tensors, dims), -1)
     # What no level further in keeps passes straight to the multipliers, where every loop counts.
-    held = (space.rules.keep[level + 1 :] != BYPASSED).any(axis=0)
+    held = (space.constraints.keep[level + 1 :] != BYPASSED).any(axis=0)
     for t, transfers in enumerate(table.transfers):
         if not held[t]:
             continue
@@ -97,7 +96,7 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
     place = space.time[level]
     loops = space.open[place] | (space.fixed[place] > 1)
     free = loops & space.open[place] & (space.least[place] == 1)
-    pinned = [space.active.index(d) for d in space.rules.pinned[level] if d in space.active]
+    pinned = [space.active.index(d) for d in space.constraints.pinned[level] if d in space.active]
     # A level whose children hold tiles in turn may continue their slides.
     outer = level < len(space.architecture.levels) - 2
     plain: list[_Class] = []
@@ -278,7 +277,7 @@ def _undominated(rows: list[_Class], *, outer: bool) -> list[_Class]:
     return result
 
 
-def mirrors(space: MappingSpace, table: TermTable, classes: tuple[LevelClasses, ...]) -> Ints | None:
+def mirrors(space: SiteFactorization, table: TermTable, classes: tuple[LevelClasses, ...]) -> Ints | None:
     """Finds a symmetry of height and width: a swap of dimensions under which the problem and the machine stay.
 
     Returns:
@@ -304,7 +303,7 @@ def mirrors(space: MappingSpace, table: TermTable, classes: tuple[LevelClasses, 
     return result
 
 
-def _swap(space: MappingSpace, table: TermTable) -> Ints | None:
+def _swap(space: SiteFactorization, table: TermTable) -> Ints | None:
     """A permutation of the active dimensions that swaps the two windows of a tensor and leaves everything equal."""
     local = {d: k for k, d in enumerate(space.active)}
     for transfers in table.transfers:
@@ -319,14 +318,14 @@ def _swap(space: MappingSpace, table: TermTable) -> Ints | None:
     return None
 
 
-def _symmetric(space: MappingSpace, table: TermTable, swap: Ints) -> bool:
+def _symmetric(space: SiteFactorization, table: TermTable, swap: Ints) -> bool:
     dims = np.array(space.active)
-    rules = space.rules
+    constraints = space.constraints
     same = bool((space.bounds == space.bounds[swap]).all())
-    for array in (rules.open, rules.fixed, rules.most):
+    for array in (constraints.placeable, constraints.fixed, constraints.max_factor):
         same = same and bool((array[:, dims] == array[:, dims[swap]]).all())
     moved = set(dims[swap != np.arange(len(swap))].tolist())
-    same = same and not any(moved & set(pinned) for pinned in rules.pinned)
+    same = same and not any(moved & set(pinned) for pinned in constraints.pinned)
     image = dict(zip(dims.tolist(), dims[swap].tolist(), strict=True))
     for transfers in table.transfers:
         first = transfers[0]

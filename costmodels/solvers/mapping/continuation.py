@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.terms import Window
+from accelgym.costmodels.mapspace import SiteFactorization
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
 __all__ = ["Run", "follow_run", "narrow", "pointless"]
 
@@ -34,7 +34,7 @@ class Run:
     place: Ints
     """Its place."""
     continued: Bools
-    """Other time loops that may find words in place, shape ``(nodes, places, dims)``."""
+    """Other time loops that may find words in place, shape ``(nodes, sites, dims)``."""
     whole: Bools
     """Whether one of them may find the whole tile there, shape ``(nodes,)``."""
     second: Bools
@@ -44,7 +44,7 @@ class Run:
 
 
 def follow_run(
-    space: MappingSpace,
+    space: SiteFactorization,
     classes: tuple[LevelClasses, ...],
     nodes: Nodes,
     tensor: int,
@@ -64,7 +64,7 @@ def follow_run(
         tensor: Index of the tensor.
         window: An axis that sums two dimensions.
         child: Level below the boundary.
-        low: Logarithms of the least extents, shape ``(nodes, places + 1, dims)``.
+        low: Logarithms of the least extents, shape ``(nodes, sites + 1, dims)``.
         high: Of the largest.
     """
     n, levels = len(nodes), len(space.time)
@@ -72,7 +72,7 @@ def follow_run(
     run = Run(
         np.zeros((n, space.dims), dtype=bool),
         np.zeros(n, dtype=np.int64),
-        np.zeros((n, len(space.places), space.dims), dtype=bool),
+        np.zeros((n, len(space.sites), space.dims), dtype=bool),
         np.zeros(n, dtype=bool),
         np.zeros((n, levels), dtype=bool),
         np.zeros((n, levels), dtype=bool),
@@ -94,7 +94,7 @@ def _made_for_one(classes: tuple[LevelClasses, ...], nodes: Nodes, tensor: int) 
 
 
 def _follow(
-    space: MappingSpace,
+    space: SiteFactorization,
     classes: tuple[LevelClasses, ...],
     nodes: Nodes,
     tensor: int,
@@ -111,7 +111,7 @@ def _follow(
     run = Run(
         np.zeros((n, space.dims), dtype=bool),
         np.zeros(n, dtype=np.int64),
-        np.zeros((n, len(space.places), space.dims), dtype=bool),
+        np.zeros((n, len(space.sites), space.dims), dtype=bool),
         np.zeros(n, dtype=bool),
         np.zeros((n, levels), dtype=bool),
         np.zeros((n, levels), dtype=bool),
@@ -165,7 +165,7 @@ def _follow(
 
 
 def pointless(
-    space: MappingSpace,
+    space: SiteFactorization,
     classes: tuple[LevelClasses, ...],
     windows: tuple[tuple[Window, ...], ...],
     nodes: Nodes,
@@ -207,7 +207,7 @@ def pointless(
 
 
 def narrow(
-    space: MappingSpace,
+    space: SiteFactorization,
     classes: tuple[LevelClasses, ...],
     windows: tuple[tuple[Window, ...], ...],
     nodes: Nodes,
@@ -249,7 +249,7 @@ def narrow(
 
 
 def _couple(
-    space: MappingSpace, nodes: Nodes, rows: Bools, scale: Floats, inner: tuple[Ints, int], outer: tuple[Ints, int]
+    space: SiteFactorization, nodes: Nodes, rows: Bools, scale: Floats, inner: tuple[Ints, int], outer: tuple[Ints, int]
 ) -> None:
     """Keeps what an outer loop moves between half and all of what the inner one reaches."""
     for i in range(space.dims):
@@ -265,7 +265,7 @@ def _couple(
                 _clip(space, nodes, mine, d, place, low, high)
 
 
-def _meet(space: MappingSpace, nodes: Nodes, rows: Bools, d: Ints, place: int, outside: int) -> None:
+def _meet(space: SiteFactorization, nodes: Nodes, rows: Bools, d: Ints, place: int, outside: int) -> None:
     """Gives two extents of one dimension, with nothing in between, the same box."""
     for k in range(space.dims):
         mine = np.flatnonzero(rows & (d == k))
@@ -275,7 +275,7 @@ def _meet(space: MappingSpace, nodes: Nodes, rows: Bools, d: Ints, place: int, o
             nodes.low[mine, i, k], nodes.high[mine, i, k] = low, high
 
 
-def _clip(space: MappingSpace, nodes: Nodes, rows: Ints, d: int, place: int, low: Floats, high: Floats) -> None:
+def _clip(space: SiteFactorization, nodes: Nodes, rows: Ints, d: int, place: int, low: Floats, high: Floats) -> None:
     divisors = space.divisors[d]
     least = np.minimum(np.searchsorted(divisors, low * (1 - 1e-9), side="left"), len(divisors) - 1)
     most = np.searchsorted(divisors, high * (1 + 1e-9), side="right") - 1

@@ -69,8 +69,8 @@ class Elision:
         for v in range(writer.depth):
             if v and space.fan(v - 1) is not None:
                 exponents = exponents + traffic.fan_exponents(n, v - 1, traffic.irrelevant[t])
-                least = least + np.log(nodes.reduction[:, v - 1, 0])
-                most = most + np.log(nodes.reduction[:, v - 1, 1])
+                least = least + np.log(nodes.reducing_children_bounds[:, v - 1, 0])
+                most = most + np.log(nodes.reducing_children_bounds[:, v - 1, 1])
             owned.append((exponents, least, most))
         absorbed, losses = np.zeros((n, writer.depth), dtype=bool), []
         budget = constant.copy()

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.mapspace import SiteFactorization
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
 __all__ = ["ask_for_loops"]
 
 Bools = npt.NDArray[np.bool_]
 
 
-def ask_for_loops(space: MappingSpace, classes: tuple[LevelClasses, ...], nodes: Nodes) -> Bools:
+def ask_for_loops(space: SiteFactorization, classes: tuple[LevelClasses, ...], nodes: Nodes) -> Bools:
     """Gives a loop that is the only one left for a tensor at least its least prime, in place.
 
     A mapping without any of them is in the class that hoists the tensor, at no higher cost.

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.loopnest.model import LoopnestModel
+from accelgym.costmodels.loopnest import LoopnestModel, Mappings
+from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, fits_capacity
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.digits import POINT_GRID, significant
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.programs import Goal
-from accelgym.costmodels.solvers.mapping.room import tile_words
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
-__all__ = ["Evaluator", "Found"]
+__all__ = ["Found", "LeafEvaluator"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -35,7 +34,7 @@ class Found:
 
     value: float
     chains: Ints
-    """Extents as divisor numbers, shape ``(places, dims)``."""
+    """Extents as divisor numbers, shape ``(sites, dims)``."""
     classes: Ints
     """Shape ``(levels - 1,)``."""
     machine: int
@@ -43,132 +42,99 @@ class Found:
     """Shape ``(levels, tensors)``."""
 
 
-class Evaluator:
+class LeafEvaluator:
     """Evaluates mappings given as chains with the cost model itself.
 
     Args:
-        space: The map space.
+        mapspace: The map space.
         classes: Permutation classes of every level but the innermost.
         machines: The machines that nodes name.
         goal: The objective.
     """
 
     def __init__(
-        self, space: MappingSpace, classes: tuple[LevelClasses, ...], machines: MachineTable, goal: Goal
+        self, mapspace: MapSpace, classes: tuple[LevelClasses, ...], machines: MachineTable, goal: Goal
     ) -> None:
-        self.space, self.classes, self.machines, self.goal = space, classes, machines, goal
-        self.models = [LoopnestModel(space.problem, machine) for machine in machines.architectures]
-        self.spent = 0
+        self.mapspace, self.space, self.machines = mapspace, mapspace.site_factorization, machines
+        self.evaluators = [
+            CandidateEvaluator(mapspace, LoopnestModel(mapspace.problem, machine), goal)
+            for machine in machines.architectures
+        ]
+        self._codes = [
+            np.concatenate([self._code(v, order) for order in table.orders]) for v, table in enumerate(classes)
+        ]
+
+    @property
+    def spent(self) -> int:
         """Mappings evaluated."""
-        self._ranks = [np.stack([self._rank(order) for order in table.orders]) for table in classes]
+        return sum(evaluator.spent for evaluator in self.evaluators)
 
-    def _rank(self, order: tuple[int, ...]) -> Ints:
-        """Positions of all dimensions, 0 outermost, from an order of active ones, innermost first."""
-        dims = len(self.space.problem.dims)
-        inner = [self.space.active[d] for d in order]
-        outer = [d for d in range(dims) if d not in inner]
-        ranks = np.empty(dims, dtype=np.int64)
-        ranks[[*outer, *reversed(inner)]] = np.arange(dims)
-        return ranks
+    def _code(self, level: int, order: tuple[int, ...]) -> Ints:
+        """Code of a loop order of active dimensions, innermost first; shape ``(1,)``."""
+        free = self.mapspace.permutation.free[level]
+        loops = [self.space.active[d] for d in order if self.space.active[d] in free]
+        return self.mapspace.permutation.code(level, np.array(loops, dtype=np.int64)[:, None])
 
-    def ranks(self, classes: Ints) -> Ints:
-        """Loop positions of mappings, shape ``(slots, dims, n)`` from ``(n, levels - 1)``."""
-        slots = len(self.space.architecture.slots)
-        ranks = np.empty((slots, len(self.space.problem.dims), len(classes)), dtype=np.int64)
-        ranks[:] = np.arange(len(self.space.problem.dims))[None, :, None]
-        for v, table in enumerate(self._ranks):
-            ranks[self.space.places[self.space.time[v]].slots[0]] = table[classes[:, v]].T
-        return ranks
+    def candidates(self, chains: Ints, classes: Ints, machine: Ints, keep: Bools) -> tuple[Candidates, Bools]:
+        """Returns mappings as candidates, and which of them fit.
 
-    def factors(self, chains: Ints) -> Ints:
-        """Factors by place of chains, shape ``(places, dims, n)`` from ``(n, places, dims)``."""
-        extents = self.space.divisor_table[np.arange(self.space.dims), chains]
-        inner = np.concatenate([extents[:, 1:], np.ones_like(extents[:, :1])], axis=1)
-        return np.ascontiguousarray((extents // inner).transpose(1, 2, 0))
+        Args:
+            chains: Extents as divisor numbers, shape ``(sites, dims, n)``.
+            classes: Permutation classes, shape ``(levels - 1, n)``.
+            machine: Rows of the machine table, shape ``(n,)``.
+            keep: Shape ``(levels, tensors, n)``.
+        """
+        candidates, good = self._split(chains, classes, machine, keep)
+        return candidates, good & self.fits(chains, machine, keep)
+
+    def _split(self, chains: Ints, classes: Ints, machine: Ints, keep: Bools) -> tuple[Candidates, Bools]:
+        """Returns mappings as candidates, and for which of them x and y of every fan-out suffice."""
+        good, factors = np.ones(chains.shape[2], dtype=bool), self.space.site_factors(chains)
+        along_x = {}
+        for i, site in enumerate(self.space.sites):
+            if site.spatial:
+                limits = (self.machines.fanout_y[machine, site.level], self.machines.fanout_x[machine, site.level])
+                split, along_x[i] = self.space.split(i, factors[i], limits)
+                good &= split
+        codes = [table[numbers] for table, numbers in zip(self._codes, classes, strict=True)]
+        ordered = np.array(codes, dtype=np.int64).reshape(classes.shape)
+        return Candidates(self.space.to_factors(chains, along_x), ordered, keep), good
 
     def fits(self, chains: Ints, machine: Ints, keep: Bools) -> Bools:
-        """Which tilings fit the memories and the fan-outs' products, shape ``(n,)``."""
-        space = self.space
-        extents = space.divisor_table[np.arange(space.dims), chains]
-        good = np.ones(len(chains), dtype=bool)
-        for v, place in enumerate(space.time):
+        """Returns which tilings fit the memories and the products of the fan-outs, shape ``(n,)``."""
+        space, extents = self.space, self.space.extents(chains)
+        good = np.ones(chains.shape[2], dtype=bool)
+        for v, site in enumerate(space.time):
             capacity = self.machines.capacity[machine, v]
             if np.isfinite(capacity).any():
-                words = sum(
-                    tile_words(space, t, extents[:, place]) * keep[:, v, t] for t in range(len(space.problem.tensors))
-                )
-                good &= words <= capacity * (1 + 1e-12)
+                tile = dict(zip(space.names, extents[site].astype(np.float64), strict=True))
+                good &= fits_capacity(space.problem, capacity, tile, keep[v])
         for v in range(len(space.time)):
             fan = space.fan(v)
             if fan is not None:
-                outer = extents[:, fan].prod(axis=1, dtype=np.float64)
-                inner = extents[:, fan + 1].prod(axis=1, dtype=np.float64) if fan + 1 < len(space.places) else 1.0
-                good &= outer / inner <= (self.machines.fanout_x * self.machines.fanout_y)[machine, v] * (1 + 1e-9)
+                inner = extents[fan + 1].prod(axis=0, dtype=np.float64) if fan + 1 < len(space.sites) else 1.0
+                used = extents[fan].prod(axis=0, dtype=np.float64) / inner
+                good &= used <= (self.machines.fanout_x * self.machines.fanout_y)[machine, v] * (1 + 1e-9)
         return good
 
     def evaluate(self, chains: Ints, classes: Ints, machine: Ints, keep: Bools) -> Floats:
-        """Returns objectives, ``inf`` where a mapping does not fit; arrays with a leading axis ``(n,)``."""
-        values = np.full(len(chains), np.inf)
+        """Returns objectives, ``inf`` where a mapping does not fit; arguments as for :meth:`candidates`."""
+        values = np.full(chains.shape[2], np.inf)
         rows = np.flatnonzero(self.fits(chains, machine, keep))
         for begin in range(0, len(rows), _BLOCK):
             part = rows[begin : begin + _BLOCK]
-            values[part] = self._price(chains[part], classes[part], machine[part], keep[part])
+            candidates, good = self._split(chains[:, :, part], classes[:, part], machine[part], keep[:, :, part])
+            for m in np.unique(machine[part[good]]):
+                mine = np.flatnonzero(good & (machine[part] == m))
+                values[part[mine]] = self.evaluators[m](candidates.take(mine))
         return values
 
-    def _price(self, chains: Ints, classes: Ints, machine: Ints, keep: Bools) -> Floats:
-        factors = self.factors(chains)
-        fits, masks = self._split(factors, machine)
-        slots, ranks = self.space.slot_factors(factors, masks), self.ranks(classes)
-        values = np.full(len(chains), np.inf)
-        for m in np.unique(machine[fits]):
-            rows = np.flatnonzero(fits & (machine == m))
-            held = keep[rows].transpose(1, 2, 0)
-            energy, cycles, valid = self.models[m].score(
-                slots[:, :, rows].astype(np.float64),
-                ranks[:, :, rows].astype(np.float64),
-                None if self._plain(held) else held,
-            )
-            self.spent += len(rows)
-            floors = self.space.rules.floors
-            if floors.any:
-                machine_of = self.machines.architectures[m]
-                valid = valid & (floors.shortfall(self.space.problem, machine_of, slots[:, :, rows], held) == 0.0)
-            value = {Goal.ENERGY: energy, Goal.LATENCY: cycles, Goal.EDP: energy * cycles}[self.goal]
-            values[rows] = np.where(valid, value, np.inf)
-        return values
-
-    def nests(self, chains: Ints, classes: Ints, machine: Ints, keep: Bools) -> tuple[Ints, Ints, Bools]:
-        """Returns factors and ranks by slot, shape ``(slots, dims, n)``, and which mappings fit, shape ``(n,)``."""
-        factors = self.factors(chains)
-        fits, masks = self._split(factors, machine)
-        return (
-            self.space.slot_factors(factors, masks),
-            self.ranks(classes),
-            fits & self.fits(chains, machine, keep),
-        )
-
-    def _plain(self, keep: Bools) -> bool:
-        stored = np.array(
-            [[x.may_store(t) for t in self.space.problem.tensor_names] for x in self.space.architecture.levels]
-        )
-        return bool((keep == stored[:, :, None]).all())
-
-    def _split(self, factors: Ints, machine: Ints) -> tuple[Bools, dict[int, Ints]]:
-        fits, masks = np.ones(factors.shape[2], dtype=bool), {}
-        for i, place in enumerate(self.space.places):
-            if place.spatial:
-                limits = (self.machines.fanout_y[machine, place.level], self.machines.fanout_x[machine, place.level])
-                good, masks[i] = self.space.split(i, factors[i], limits)
-                fits &= good
-        return fits, masks
-
-    def mapping(self, found: Found) -> tuple[Ints, Ints]:
-        """Returns factors and ranks by slot and dimension, shape ``(slots, dims)`` each."""
-        factors = self.factors(found.chains[None])
-        _, masks = self._split(factors, np.array([found.machine]))
-        slots = self.space.slot_factors(factors, masks)
-        ranks = self.ranks(found.classes[None])
-        return slots[:, :, 0], ranks[:, :, 0]
+    def mapping(self, found: Found) -> Mappings:
+        """Returns a mapping, a batch of one on its machine."""
+        keep = found.keep[:, :, None]
+        candidates, _ = self._split(found.chains[:, :, None], found.classes[:, None], np.array([found.machine]), keep)
+        mappings = self.mapspace.to_mappings(candidates)
+        return replace(mappings, architecture=self.machines.architectures[found.machine], keep=keep)
 
     # -- sets of mappings --------------------------------------------------------------------------------------------
 
@@ -178,7 +144,7 @@ class Evaluator:
         rows: list[list[Ints]] = [[] for _ in range(len(nodes))]
         for d, chains in enumerate(self.space.chains):
             inside = np.ones((len(nodes), len(chains)), dtype=bool)
-            for i in range(1, len(self.space.places)):
+            for i in range(1, len(self.space.sites)):
                 inside &= (chains[None, :, i] >= nodes.low[:, None, i, d]) & (
                     chains[None, :, i] <= nodes.high[:, None, i, d]
                 )
@@ -188,15 +154,15 @@ class Evaluator:
         return sizes, rows
 
     def grid(self, rows: list[Ints]) -> Ints:
-        """All combinations of chains, shape ``(n, places, dims)``."""
+        """Returns all combinations of chains, shape ``(sites, dims, n)``."""
         mesh = np.meshgrid(*rows, indexing="ij")
-        return np.stack([self.space.chains[d][mesh[d].ravel()] for d in range(self.space.dims)], axis=2)
+        return np.stack([self.space.chains[d].T[:, mesh[d].ravel()] for d in range(self.space.dims)], axis=1)
 
     def nearest(self, point: Floats, count: int) -> list[Ints]:
         """Rows of the chains nearest to a relaxed point, ``count`` per dimension, and the nearest one inside it.
 
         Args:
-            point: Logarithms of the extents at places 1 to the last, shape ``(places - 1, dims)``.
+            point: Logarithms of the extents at sites 1 to the last, shape ``(sites - 1, dims)``.
             count: How many.
         """
         found = []
@@ -212,14 +178,14 @@ class Evaluator:
 
     def best(self, chains: Ints, classes: Ints, machine: Ints, keep: Bools) -> Found | None:
         """Evaluates mappings and returns the best one that fits."""
-        if not len(chains):
+        if not chains.shape[2]:
             return None
         values = self.evaluate(chains, classes, machine, keep)
         # Mirror images cost the same up to rounding; the first one counts.
         i = int(significant(values, _VALUE_BITS).argmin())
         if not np.isfinite(values[i]):
             return None
-        return Found(float(values[i]), chains[i], classes[i], int(machine[i]), keep[i])
+        return Found(float(values[i]), chains[:, :, i], classes[:, i], int(machine[i]), keep[:, :, i])
 
     def polish(self, found: Found) -> Found:
         """Improves a mapping until neither the factors of one dimension nor the class of one level can be better.
@@ -229,17 +195,19 @@ class Evaluator:
         while True:
             before = found.value
             for d, table in enumerate(self.space.chains):
-                chains = np.repeat(found.chains[None], len(table), axis=0)
-                chains[:, :, d] = table
-                found = self._better(found, chains, np.repeat(found.classes[None], len(table), axis=0))
-            for v, table_of in enumerate(self.classes):
-                classes = np.repeat(found.classes[None], table_of.undecided, axis=0)
-                classes[:, v] = np.arange(table_of.undecided)
-                found = self._better(found, np.repeat(found.chains[None], len(classes), axis=0), classes)
+                chains = np.repeat(found.chains[:, :, None], len(table), axis=2)
+                chains[:, d] = table.T
+                found = self._better(found, chains, np.repeat(found.classes[:, None], len(table), axis=1))
+            for v, codes in enumerate(self._codes):
+                # The last class is undecided.
+                decided = np.arange(len(codes) - 1)
+                classes = np.repeat(found.classes[:, None], len(decided), axis=1)
+                classes[v] = decided
+                found = self._better(found, np.repeat(found.chains[:, :, None], len(decided), axis=2), classes)
             if found.value >= before:
                 return found
 
     def _better(self, found: Found, chains: Ints, classes: Ints) -> Found:
-        machine = np.full(len(chains), found.machine)
-        other = self.best(chains, classes, machine, np.repeat(found.keep[None], len(chains), axis=0))
+        n = chains.shape[2]
+        other = self.best(chains, classes, np.full(n, found.machine), np.repeat(found.keep[:, :, None], n, axis=2))
         return other if other is not None and other.value < found.value * (1 - _PROGRESS) else found

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.mapspace import MapSpace
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.digits import significant
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.programs import Goal
 from accelgym.costmodels.solvers.mapping.solver import Solution, solve
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
 __all__ = ["SharedMachine", "best_machine", "machine_bounds"]
 
@@ -51,7 +51,7 @@ class SharedMachine:
     """Certified lower bound of every machine, shape ``(machines,)``."""
 
 
-def machine_bounds(space: MappingSpace, machines: MachineTable, goal: Goal, keeps: Bools) -> Floats:
+def machine_bounds(space: MapSpace, machines: MachineTable, goal: Goal, keeps: Bools) -> Floats:
     """Returns a certified lower bound of one layer's optimum on every machine, shape ``(machines,)``."""
     bounds = np.empty(len(machines))
     for begin in range(0, len(machines), _CHUNK):
@@ -61,7 +61,7 @@ def machine_bounds(space: MappingSpace, machines: MachineTable, goal: Goal, keep
 
 
 def best_machine(
-    spaces: Sequence[MappingSpace],
+    spaces: Sequence[MapSpace],
     weights: Sequence[float],
     machines: MachineTable,
     goal: Goal,
@@ -78,7 +78,7 @@ def best_machine(
         weights: How often each layer runs.
         machines: Machines to choose from.
         goal: Energy or latency.
-        keeps: Bypass choices of each layer, shape ``(choices, levels, tensors)``.
+        keeps: Bypass choices of each layer, shape ``(levels, tensors, choices)``.
         tolerance: Relative gap, of every layer and of the choice.
         seconds: Time limit for a layer on a machine; by default a number of nodes, the same everywhere.
         progress: Called with the layers bounded so far and their number.

@@ -14,17 +14,16 @@ import numpy as np
 
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
-from accelgym.costmodels.architecture.rules import BYPASSED, Rules
 from accelgym.costmodels.errors import unknown_name
 from accelgym.costmodels.loopnest.model import LoopnestModel
+from accelgym.costmodels.mapspace import MapSpace
 from accelgym.costmodels.solvers.mapping.classes import level_classes
 from accelgym.costmodels.solvers.mapping.cvxpy_check import solve_as_geometric
 from accelgym.costmodels.solvers.mapping.interior_point import Programs
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
 from accelgym.costmodels.solvers.mapping.programs import Convention, Goal, ProgramWriter
-from accelgym.costmodels.solvers.mapping.room import Fanouts
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.solvers.mapping.tightening import Fanouts
 
 __all__ = ["PaperOptimum", "paper_optimum", "paper_programs"]
 
@@ -52,15 +51,15 @@ def paper_programs(problem: Problem, machine: Architecture, *, untiled: Sequence
     for name in untiled:
         if name not in problem.dims:
             raise unknown_name("untiled dimension", name, problem.dims)
-    rules = Rules.build(problem, machine, bypass=False)
-    space, table = MappingSpace(problem, machine, rules), LoopnestModel(problem, machine).terms
+    mapspace, table = MapSpace(problem, machine), LoopnestModel(problem, machine).terms
+    space = mapspace.site_factorization
     machines = MachineTable.of([machine])
     levels = len(machine.levels)
     classes = tuple(level_classes(space, table, v) for v in range(levels - 1))
     # A tile that outlives a level, or slides on with another loop, is unknown to the paper.
     numbers = [one.plain[~one.unit[one.plain].any(axis=1)] for one in classes]
     rows = np.array(list(itertools.product(*numbers)), dtype=np.int64).reshape(-1, levels - 1)
-    keep = np.repeat((rules.keep != BYPASSED)[None], len(rows), axis=0)
+    keep = np.moveaxis(mapspace.bypass.everything_kept(len(rows)), -1, 0)
     nodes = Nodes.whole(space, rows, np.zeros(len(rows), dtype=np.int64), keep)
     for name in untiled:
         dim = problem.dims.index(name)

@@ -1,6 +1,6 @@
 """Geometric programs of a batch of nodes: objective, room, fan-outs and bandwidths from the movement terms.
 
-Variables are the logarithms of the extents at places 1 to the last, and of the cycles where these matter. The
+Variables are the logarithms of the extents at sites 1 to the last, and of the cycles where these matter. The
 programs only ever relax: an optimum of the program is a lower bound of everything inside the node.
 """
 
@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.terms import TermTable
+from accelgym.costmodels.mapspace import SiteFactorization
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.elision import Elision
 from accelgym.costmodels.solvers.mapping.interior_point import Programs
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 from accelgym.costmodels.solvers.mapping.traffic import Movement, Posynomial, TrafficTerms, log_of
 from accelgym.costmodels.solvers.mapping.windows import ABSENT
 
@@ -61,7 +61,7 @@ class ProgramWriter:
 
     def __init__(
         self,
-        space: MappingSpace,
+        space: SiteFactorization,
         table: TermTable,
         classes: tuple[LevelClasses, ...],
         machines: MachineTable,
@@ -85,8 +85,8 @@ class ProgramWriter:
         self.ported = [(names, words) for names, words in machines.ports if self.timed and np.isfinite(words).any()]
 
     def unit(self, nodes: Nodes) -> Bools:
-        """Time loops that the classes of nodes fix to one, shape ``(nodes, places, dims)``."""
-        unit = np.zeros((len(nodes), len(self.space.places), self.space.dims), dtype=bool)
+        """Time loops that the classes of nodes fix to one, shape ``(nodes, sites, dims)``."""
+        unit = np.zeros((len(nodes), len(self.space.sites), self.space.dims), dtype=bool)
         for v, classes in enumerate(self.classes):
             unit[:, self.space.time[v]] = classes.unit[nodes.classes[:, v]]
         return unit
@@ -249,7 +249,7 @@ class ProgramWriter:
     def _assemble(
         self, nodes: Nodes, groups: list[tuple[Posynomial, float]], low: Floats, high: Floats, spread: Floats
     ) -> Programs:
-        n, places, dims = len(nodes), len(self.space.places), self.space.dims
+        n, sites, dims = len(nodes), len(self.space.sites), self.space.dims
         log = np.concatenate([posynomial.log for posynomial, _ in groups], axis=1)
         exponents = np.concatenate([posynomial.exponents for posynomial, _ in groups], axis=1)
         group = np.repeat(np.arange(len(groups)), [posynomial.log.shape[1] for posynomial, _ in groups])
@@ -260,10 +260,10 @@ class ProgramWriter:
         log, exponents = _untie(log, exponents, tied, offset, self.space.bounds)
         limits, rows = _untie(limits, rows, tied, offset, self.space.bounds, sign=-1.0)
         lower, upper = _untied_box(low, high, tied, offset)
-        size = (places - 1) * dims
-        exponents = exponents[:, :, 1:places].reshape(n, -1, size)
-        rows = rows[:, :, 1:places].reshape(n, -1, size)
-        lower, upper = lower[:, 1:places].reshape(n, size), upper[:, 1:places].reshape(n, size)
+        size = (sites - 1) * dims
+        exponents = exponents[:, :, 1:sites].reshape(n, -1, size)
+        rows = rows[:, :, 1:sites].reshape(n, -1, size)
+        lower, upper = lower[:, 1:sites].reshape(n, size), upper[:, 1:sites].reshape(n, size)
         if self.timed:
             exponents, rows, limits, lower, upper = self._with_cycles(
                 exponents, rows, limits, lower, upper, cycles, spread, tied, offset
@@ -272,42 +272,42 @@ class ProgramWriter:
 
     def _linear(self, nodes: Nodes, spread: Floats) -> tuple[Floats, Floats]:
         """Rows that nest extents, limit factors and bound fan-outs: ``rows @ y <= limits``."""
-        n, places, dims = len(nodes), len(self.space.places), self.space.dims
+        n, sites, dims = len(nodes), len(self.space.sites), self.space.dims
         rows, limits = [], []
-        for i in range(1, places):
+        for i in range(1, sites):
             for d in range(dims):
                 if not self.space.open[i, d]:
                     continue
-                row = np.zeros((places + 1, dims))
+                row = np.zeros((sites + 1, dims))
                 row[i, d], row[i + 1, d] = -1.0, 1.0
-                if self.space.places[i].spatial:
-                    factors = np.log(nodes.spread[:, self.space.places[i].level, d])
+                if self.space.sites[i].spatial:
+                    factors = np.log(nodes.spatial_factor_bounds[:, self.space.sites[i].level, d])
                     rows += [row, -row]
                     limits += [_ROOM - factors[:, 0], factors[:, 1] + _ROOM]
-                elif i + 1 < places or self.space.least[i, d] > 1:
+                elif i + 1 < sites or self.space.least[i, d] > 1:
                     rows.append(row)
                     limits.append(np.full(n, _ROOM * (self.space.least[i, d] > 1) - np.log(self.space.least[i, d])))
-                if not self.space.places[i].spatial and self.space.most[i, d] < self.space.bounds[d]:
+                if not self.space.sites[i].spatial and self.space.most[i, d] < self.space.bounds[d]:
                     rows.append(-row)
                     limits.append(np.full(n, np.log(self.space.most[i, d])))
-        used = np.zeros((places + 1, dims))
+        used = np.zeros((sites + 1, dims))
         for v in range(self.depth):
             place = self.space.fan(v)
             if place is not None:
-                row = np.zeros((places + 1, dims))
+                row = np.zeros((sites + 1, dims))
                 row[place], row[place + 1] = 1.0, -1.0
                 rows.append(row)
                 limits.append(spread[:, v] + _ROOM)
                 reduced = np.where(self.traffic.irrelevant[self.traffic.output] > 0.0, row, 0.0)
                 rows += [reduced, -reduced]
-                limits.append(np.log(nodes.reduction[:, v, 1]) + _ROOM)
-                limits.append(_ROOM - np.log(nodes.reduction[:, v, 0]))
+                limits.append(np.log(nodes.reducing_children_bounds[:, v, 1]) + _ROOM)
+                limits.append(_ROOM - np.log(nodes.reducing_children_bounds[:, v, 0]))
                 used += row
-            if (share := self.space.rules.floors.children[v]) > 0.0:
+            if (share := self.space.constraints.minimum.children[v]) > 0.0:
                 fans = (self.machines.fanout_x * self.machines.fanout_y)[:, : v + 1].prod(axis=1)
                 rows.append(-used)
                 limits.append(_ROOM - np.log(share * fans[nodes.machine]))
-        table = np.repeat(np.array(rows).reshape(1, -1, places + 1, dims), n, axis=0)
+        table = np.repeat(np.array(rows).reshape(1, -1, sites + 1, dims), n, axis=0)
         needed, least = self._needed(nodes)
         return (
             np.concatenate([table, needed], axis=1),
@@ -316,12 +316,12 @@ class ProgramWriter:
 
     def _needed(self, nodes: Nodes) -> tuple[Floats, Floats]:
         """Rows that ask for one of the loops that a class needs: the product of their factors is a prime or more."""
-        n, places, dims = len(nodes), len(self.space.places), self.space.dims
-        rows, limits = [np.zeros((n, 0, places + 1, dims))], [np.zeros((n, 0))]
+        n, sites, dims = len(nodes), len(self.space.sites), self.space.dims
+        rows, limits = [np.zeros((n, 0, sites + 1, dims))], [np.zeros((n, 0))]
         for v, classes in enumerate(self.classes):
             loops = classes.needed[nodes.classes[:, v]]
             for t in np.flatnonzero(loops.any(axis=(0, 2))):
-                row = np.zeros((n, 1, places + 1, dims))
+                row = np.zeros((n, 1, sites + 1, dims))
                 row[:, 0, self.space.time[v]] = np.where(loops[:, t], -1.0, 0.0)
                 row[:, 0, self.space.time[v] + 1] = loops[:, t]
                 prime = np.where(loops[:, t], self.space.least_primes, np.inf).min(axis=1)
@@ -346,14 +346,14 @@ class ProgramWriter:
         exponents = np.concatenate([exponents, np.repeat(cycles[None, :, None], n, axis=0)], axis=2)
         timed = 1 if self.goal is Goal.LATENCY else self.standing + len(self.leaking)
         exponents[:, :timed, -1] += 1.0
-        places, dims = len(self.space.places), self.space.dims
-        row = np.zeros((n, 1, places + 1, dims))
+        sites, dims = len(self.space.sites), self.space.dims
+        row = np.zeros((n, 1, sites + 1, dims))
         for v in range(self.depth):
             if (place := self.space.fan(v)) is not None:
                 row[:, 0, place] -= 1.0
                 row[:, 0, place + 1] += 1.0
         bound, row = _untie(np.full((n, 1), -np.log(self.macs)), row, tied, offset, self.space.bounds, sign=-1.0)
-        row = np.concatenate([row[:, :, 1:places].reshape(n, 1, size), np.full((n, 1, 1), -1.0)], axis=2)
+        row = np.concatenate([row[:, :, 1:sites].reshape(n, 1, size), np.full((n, 1, 1), -1.0)], axis=2)
         rows = np.concatenate([np.concatenate([rows, np.zeros((n, rows.shape[1], 1))], axis=2), row], axis=1)
         limits = np.concatenate([limits, bound], axis=1)
         fewest = np.log(self.macs) - spread.sum(axis=1)
@@ -378,9 +378,9 @@ def _untie(
 
     Args:
         constants: Shape ``(nodes, rows)``; constants of exponents are added with ``sign``.
-        exponents: Shape ``(nodes, rows, places + 1, dims)``.
-        tied: Shape ``(nodes, places, dims)``.
-        offset: Logarithms of the prescribed factors, shape ``(places, dims)``.
+        exponents: Shape ``(nodes, rows, sites + 1, dims)``.
+        tied: Shape ``(nodes, sites, dims)``.
+        offset: Logarithms of the prescribed factors, shape ``(sites, dims)``.
         bounds: Loop bounds.
         sign: -1 where constants stand on the other side.
     """

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.loopnest import Mappings
+from accelgym.costmodels.mapspace import MapSpace
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.programs import Goal
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
 __all__ = ["Solution", "node_limit", "solve"]
 
 _ROUNDING = 4e-9
 """Kept back from the tolerance, so that the gap is within it when a certificate rounds the bound down to ten digits."""
 
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _WORK = 8e8
@@ -33,8 +33,8 @@ class Solution:
 
     value: float
     """Objective of the best mapping, ``inf`` when none was found."""
-    mapping: tuple[Ints, Ints, Bools] | None
-    """Its loop factors and positions, shape ``(slots, dims)``, and which level keeps which tensor."""
+    mapping: Mappings | None
+    """That mapping, a batch of one on its machine."""
     machine: int
     """Its row of the machine table."""
     lower_bound: float
@@ -49,18 +49,18 @@ class Solution:
     """What ended an open search: ``nodes``, which is the same everywhere, or ``seconds``, which is not."""
 
 
-def node_limit(space: MappingSpace, machines: MachineTable, goal: Goal) -> int:
+def node_limit(space: MapSpace, machines: MachineTable, goal: Goal) -> int:
     """Programs that a search of a map space solves at most unless told otherwise."""
-    variables = max(1, (len(space.places) - 1) * space.dims)
+    variables = max(1, (len(space.site_factorization.sites) - 1) * space.site_factorization.dims)
     limited = goal is not Goal.ENERGY and any(np.isfinite(words).any() for _, words in machines.ports)
     return max(_FEWEST_NODES, int(_WORK / variables**3 / (1 + limited)))
 
 
 def solve(
-    space: MappingSpace,
+    space: MapSpace,
     machines: MachineTable,
     goal: Goal,
-    keeps: Bools,
+    keeps: Bools | None = None,
     *,
     tolerance: float = 1e-3,
     most_nodes: int | None = None,
@@ -75,12 +75,13 @@ def solve(
         space: The map space.
         machines: Machines to choose from.
         goal: The objective.
-        keeps: Bypass choices, shape ``(choices, levels, tensors)``.
+        keeps: Bypass choices, shape ``(levels, tensors, choices)``; by default all of the map space.
         tolerance: Relative gap at which the search ends.
         most_nodes: Limit on the programs solved; that of :func:`node_limit` where neither limit is given.
         seconds: Time limit; at least one round is made.
     """
     begin = time.perf_counter()
+    keeps = space.bypass.all_choices() if keeps is None else keeps
     search = BranchAndBound(space, machines, goal, keeps, tolerance=max(tolerance - _ROUNDING, tolerance / 2))
     limit = (np.inf if seconds is not None else node_limit(space, machines, goal)) if most_nodes is None else most_nodes
     ended = ""
@@ -93,7 +94,7 @@ def solve(
     best = search.best
     return Solution(
         np.inf if best is None else best.value,
-        None if best is None else (*search.evaluator.mapping(best), best.keep),
+        None if best is None else search.evaluator.mapping(best),
         -1 if best is None else best.machine,
         search.lower_bound,
         search.solved,

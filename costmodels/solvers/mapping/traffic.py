@@ -1,7 +1,7 @@
 """Data movement of a batch of nodes as posynomials: Algorithm 1 of Thistle with reuse across levels.
 
 Derived from the cost model's term table. A monomial is a log coefficient and exponents of the extents, arrays
-``(nodes, monomials)`` and ``(nodes, monomials, places + 1, dims)``; extent 0 is the bound, the last one 1.
+``(nodes, monomials)`` and ``(nodes, monomials, sites + 1, dims)``; extent 0 is the bound, the last one 1.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.terms import TermTable, Transfer, Window
+from accelgym.costmodels.mapspace import SiteFactorization
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.continuation import Run, follow_run
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 from accelgym.costmodels.solvers.mapping.windows import ABSENT, least_distinct, varying_first, window_monomials
 
 __all__ = ["Movement", "Posynomial", "TrafficTerms", "log_of"]
@@ -33,10 +33,10 @@ class Posynomial:
     log: Floats
     """Log coefficients, shape ``(nodes, monomials)``."""
     exponents: Floats
-    """Shape ``(nodes, monomials, places + 1, dims)``."""
+    """Shape ``(nodes, monomials, sites + 1, dims)``."""
 
     def times(self, log: Floats | float, exponents: Floats | float = 0.0) -> Posynomial:
-        """Multiplies by a monomial, ``log`` of shape ``(nodes,)``, ``exponents`` ``(nodes, places + 1, dims)``."""
+        """Multiplies by a monomial, ``log`` of shape ``(nodes,)``, ``exponents`` ``(nodes, sites + 1, dims)``."""
         log = np.asarray(log, dtype=np.float64)
         exponents = np.asarray(exponents, dtype=np.float64)
         return Posynomial(
@@ -88,7 +88,7 @@ class TrafficTerms:
         InputError: The output has a window (a strided or transposed output); there is no certified bound then.
     """
 
-    def __init__(self, space: MappingSpace, table: TermTable, classes: tuple[LevelClasses, ...]) -> None:
+    def __init__(self, space: SiteFactorization, table: TermTable, classes: tuple[LevelClasses, ...]) -> None:
         self.space, self.table, self.classes = space, table, classes
         self.output = space.problem.tensor_names.index(next(t.name for t in space.problem.tensors if t.read_write))
         if table.transfers[self.output][0].windows:
@@ -107,11 +107,11 @@ class TrafficTerms:
 
     def zeros(self, nodes: int) -> Floats:
         """Exponents of the constant monomial."""
-        return np.zeros((nodes, len(self.space.places) + 1, self.space.dims))
+        return np.zeros((nodes, len(self.space.sites) + 1, self.space.dims))
 
     def inner(self, level: int) -> int:
         """Place from which the extents of a level's tile count; the end for the multipliers."""
-        return self.space.time[level] if level < self.depth else len(self.space.places)
+        return self.space.time[level] if level < self.depth else len(self.space.sites)
 
     def fan_exponents(self, nodes: int, level: int, mask: Floats) -> Floats:
         """Exponents of the product of the factors of some dimensions in the fan-out of a level."""
@@ -143,7 +143,7 @@ class TrafficTerms:
 
         Args:
             nodes: The nodes.
-            low: Logarithms of the least extents, shape ``(nodes, places + 1, dims)``.
+            low: Logarithms of the least extents, shape ``(nodes, sites + 1, dims)``.
             high: Of the largest.
         """
         result = []
@@ -358,7 +358,7 @@ class TrafficTerms:
         extent.exponents[rows, 0, i, d] = power
 
     def _product_of(self, loops: Bools, d: int, low: Floats, high: Floats) -> tuple[Floats, Floats, Floats]:
-        """Exponents, least and largest logarithm of the product of time loops of a dimension, ``(nodes, places)``."""
+        """Exponents, least and largest logarithm of the product of time loops of a dimension, ``(nodes, sites)``."""
         factor = self.zeros(len(low))
         factor[:, :-1, d] += loops
         factor[:, 1:, d] -= loops

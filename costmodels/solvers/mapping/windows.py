@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.terms import Window
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.mapspace import SiteFactorization
 
 __all__ = ["ABSENT", "chord", "least_distinct", "varying_first", "window_monomials"]
 
@@ -22,7 +22,7 @@ ABSENT = -200.0
 """Logarithm of the coefficient of a monomial that is not there; small enough to change no bound."""
 
 
-def varying_first(space: MappingSpace, window: Window) -> list[int]:
+def varying_first(space: SiteFactorization, window: Window) -> list[int]:
     """Numbers of the dimensions of a window: first the one that varies, then those taken at their least.
 
     Those with fewer divisors take fewer decisions.

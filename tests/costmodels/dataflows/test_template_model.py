@@ -63,7 +63,7 @@ def every_mapping(problem, template, machine):
     if machine.slot(1, "x") is None:
         alone = factors[:, 2].prod(axis=1) == 1
         factors, ranks = factors[alone][:, [0, 1, 3]], ranks[alone][:, [0, 1, 3]]
-    return Mappings(problem, machine, factors, ranks)
+    return Mappings(problem, machine, np.moveaxis(factors, 0, -1), np.moveaxis(ranks, 0, -1))
 
 
 def runs_inside(problem, template, mappings):
@@ -72,7 +72,8 @@ def runs_inside(problem, template, mappings):
     if sum(problem.tile_words(t, held) for t in problem.tensors) > template.register_words:
         return np.ones(len(mappings), dtype=bool)
     dims = [problem.dims.index(d) for d in template.inside]
-    return (mappings.factors[:, -1][:, dims] == [problem.bounds[d] for d in dims]).all(axis=1)
+    whole = np.array([problem.bounds[d] for d in dims])
+    return (mappings.factors[-1, dims] == whole[:, None]).all(axis=0)
 
 
 def one(layer, flow, pes, size, **options):

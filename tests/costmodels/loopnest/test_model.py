@@ -23,10 +23,6 @@ CONV = Problem.conv("k", K=32, C=16, P=28, Q=14, R=3, S=3, stride=(2, 1))
 GEMM = Problem.gemm("g", I=24, J=36, L=48, batch=2)
 
 
-def columns(array, dtype=np.float64):
-    return np.ascontiguousarray(array.transpose(1, 2, 0), dtype=dtype)
-
-
 @pytest.mark.parametrize("name", preset_names())
 @pytest.mark.parametrize("problem", [CONV, GEMM], ids=["conv", "gemm"])
 def test_batch_equals_singles_and_blocks(name, problem):
@@ -52,8 +48,8 @@ def test_torch_counts_the_same(name, problem):
     torch = pytest.importorskip("torch")
     machine = preset(name)
     batch = sample_mappings(problem, machine, 200, np.random.default_rng(3))
-    keep = np.random.default_rng(4).random((200, len(machine.levels), 3)) < 0.7
-    keep[:, 0] = True
+    keep = np.random.default_rng(4).random((len(machine.levels), 3, 200)) < 0.7
+    keep[0] = True
     batch = Mappings(problem, machine, batch.factors, batch.ranks, keep)
     tensors = Mappings(problem, machine, *(torch.from_numpy(x.copy()) for x in (batch.factors, batch.ranks, keep)))
     model = LoopnestModel(problem, machine)
@@ -70,7 +66,7 @@ def test_float32_ranks_like_float64():
     model = LoopnestModel(CONV, machine)
     batch = sample_mappings(CONV, machine, 5000, np.random.default_rng(5))
     exact = model.evaluate(batch)
-    energy, cycles, valid = model.score(columns(batch.factors, np.float32), columns(batch.ranks, np.float32))
+    energy, cycles, valid = model.score(batch.factors.astype(np.float32), batch.ranks.astype(np.float32))
     assert energy.dtype == np.float32
     np.testing.assert_array_equal(valid, exact.valid)
     np.testing.assert_allclose(energy[valid], exact.energy_pj[valid], rtol=2e-6)
@@ -86,7 +82,7 @@ def test_compiled_score_equals_numpy():
     machine = preset("eyeriss_thistle")
     model = LoopnestModel(CONV, machine)
     batch = sample_mappings(CONV, machine, 3000, np.random.default_rng(5))
-    factors, ranks = columns(batch.factors, np.float32), columns(batch.ranks, np.float32)
+    factors, ranks = batch.factors.astype(np.float32), batch.ranks.astype(np.float32)
     energy, cycles, valid = model.score(factors, ranks)
     fused = compile_score(model)(torch.from_numpy(factors), torch.from_numpy(ranks))
     np.testing.assert_allclose(fused[0].numpy(), energy, rtol=1e-6)
@@ -98,8 +94,8 @@ def test_energy_has_gradients_in_the_factors():
     torch = pytest.importorskip("torch")
     machine = preset("eyeriss_thistle")
     batch = sample_valid_mappings(GEMM, machine, 20, np.random.default_rng(6))
-    factors = torch.from_numpy(columns(batch.factors)).requires_grad_()
-    energy, _, _ = LoopnestModel(GEMM, machine).score(factors, torch.from_numpy(columns(batch.ranks)))
+    factors = torch.from_numpy(batch.factors.astype(np.float64)).requires_grad_()
+    energy, _, _ = LoopnestModel(GEMM, machine).score(factors, torch.from_numpy(batch.ranks.astype(np.float64)))
     energy.sum().backward()
     assert torch.isfinite(factors.grad).all()
     assert (factors.grad != 0).any(dim=0).any(dim=0).all()
@@ -108,7 +104,7 @@ def test_energy_has_gradients_in_the_factors():
 def test_sampled_factors_multiply_and_fit_the_fanout():
     machine = preset("simba_like")
     batch = sample_mappings(CONV, machine, 2000, np.random.default_rng(7))
-    np.testing.assert_array_equal(batch.factors.prod(axis=1), np.broadcast_to(CONV.bounds, (2000, 7)))
+    np.testing.assert_array_equal(batch.factors.prod(axis=0), np.tile(np.array(CONV.bounds)[:, None], 2000))
     reasons = set(LoopnestModel(CONV, machine).evaluate(batch).reason.tolist())
     assert reasons <= {Reason.OK, Reason.CAPACITY}
     again = sample_mappings(CONV, machine, 2000, np.random.default_rng(7))
@@ -119,7 +115,7 @@ def test_sampled_factors_multiply_and_fit_the_fanout():
 def test_sampled_factorisations_are_uniform_where_nothing_binds():
     machine = Architecture("two", (StorageLevel("A"), StorageLevel("B")), Compute())
     batch = sample_mappings(Problem.gemm("g", I=12, J=1, L=1), machine, 60_000, np.random.default_rng(8))
-    _, counts = np.unique(batch.factors[:, 0, 0], return_counts=True)
+    _, counts = np.unique(batch.factors[0, 0], return_counts=True)
     assert len(counts) == 6
     # Six outcomes of 10000 +- 91 each: five standard deviations.
     assert np.abs(counts - 10_000).max() < 460
@@ -182,13 +178,13 @@ def test_bad_arrays_are_bad_values():
     batch = sample_mappings(SMALL, MACHINE, 5, np.random.default_rng(0))
     factors, ranks = batch.factors.copy(), batch.ranks.copy()
     factors[0, 0, 0] = 0
-    factors[1, 0, 0], factors[1, 1, 0] = -factors[1, 0, 0], -factors[1, 1, 0]
-    ranks[2, 0, :] = 0
-    ranks[3, 0, 0] = 99
+    factors[0, 0, 1], factors[1, 0, 1] = -factors[0, 0, 1], -factors[1, 0, 1]
+    ranks[0, :, 2] = 0
+    ranks[0, 0, 3] = 99
     reason = LoopnestModel(SMALL, MACHINE).evaluate(Mappings(SMALL, MACHINE, factors, ranks)).reason
     assert reason.tolist()[:4] == [Reason.BAD_VALUE] * 4
-    keep = np.ones((5, 3, 3), dtype=bool)
-    keep[1, 0, 2] = False
+    keep = np.ones((3, 3, 5), dtype=bool)
+    keep[0, 2, 1] = False
     reason = LoopnestModel(SMALL, MACHINE).evaluate(Mappings(SMALL, MACHINE, batch.factors, batch.ranks, keep)).reason
     assert reason[1] == Reason.BAD_VALUE
 

@@ -88,8 +88,8 @@ def drawn(problem, machine, seed, *, bypass, n=4):
     mappings = sample_mappings(problem, machine, n, rng)
     if not bypass:
         return mappings
-    keep = rng.random((n, len(machine.levels), len(problem.tensors))) < 0.6
-    keep[:, 0] = True
+    keep = rng.random((len(machine.levels), len(problem.tensors), n)) < 0.6
+    keep[0] = True
     return Mappings(problem, machine, mappings.factors, mappings.ranks, keep)
 
 

@@ -42,9 +42,9 @@ PROBLEMS = [
 def random_keep(batch, rng):
     """Bypasses what a coin says, where the level may store it at all."""
     levels, tensors = batch.architecture.levels, batch.problem.tensor_names
-    keep = rng.random((len(batch), len(levels), len(tensors))) < 0.7
-    keep[:, 0] = True
-    keep &= np.array([[level.may_store(t) for t in tensors] for level in levels])
+    keep = rng.random((len(levels), len(tensors), len(batch))) < 0.7
+    keep[0] = True
+    keep &= np.array([[level.may_store(t) for t in tensors] for level in levels])[:, :, None]
     return replace(batch, keep=keep)
 
 
@@ -54,9 +54,9 @@ def one_direction_each(batch):
     for v in range(len(machine.levels)):
         x, y, time = (machine.slot(v, kind) for kind in ("x", "y", "temporal"))
         if x is not None and y is not None:
-            both = (factors[:, x] > 1) & (factors[:, y] > 1)
-            factors[:, time] *= np.where(both, factors[:, y], 1)
-            factors[:, y] = np.where(both, 1, factors[:, y])
+            both = (factors[x] > 1) & (factors[y] > 1)
+            factors[time] *= np.where(both, factors[y], 1)
+            factors[y] = np.where(both, 1, factors[y])
     return replace(batch, factors=factors)
 
 
@@ -66,7 +66,7 @@ def in_mesh(batch):
     for s, slot in enumerate(batch.architecture.slots):
         level = batch.architecture.levels[slot.level]
         if slot.kind != "temporal":
-            good &= batch.factors[:, s].prod(axis=1) <= (level.fanout_x if slot.kind == "x" else level.fanout_y)
+            good &= batch.factors[s].prod(axis=0) <= (level.fanout_x if slot.kind == "x" else level.fanout_y)
     return batch[np.flatnonzero(good)]
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from accelgym.costmodels.architecture import Problem
 from accelgym.costmodels.architecture.presets import preset, preset_names
-from accelgym.costmodels.architecture.rules import Rules
 from accelgym.costmodels.errors import InputError, InputWarning
 from accelgym.costmodels.loopnest import LoopnestModel
+from accelgym.costmodels.mapspace import Constraints
 from accelgym.costmodels.timeloop import read_architecture_files, read_timeloop, read_timeloop_problem
 from accelgym.costmodels.timeloop.directives import read_factors, read_limits, read_permutation
 
@@ -385,12 +385,12 @@ def machine(tmp_path, constraints, name="arch.yaml"):
 def test_constraints_wider_than_a_bound_are_clipped(tmp_path):
     def space(text):
         found = read_architecture_files(machine(tmp_path, text), Problem.conv("c", K=2, C=2, P=4, Q=4, R=3, S=3))
-        return Rules.build(Problem.conv("c", K=2, C=2, P=4, Q=4, R=3, S=3), found, bypass=False)
+        return Constraints.read(Problem.conv("c", K=2, C=2, P=4, Q=4, R=3, S=3), found, bypass=False)
 
     with pytest.warns(InputWarning, match="K=3 .* wider than the bound of K, taken as 2"):
         wide = space("{factors: K=3}")
     assert (wide.fixed == space("{factors: K=2}").fixed).all()
-    assert (space("{factors: K<=3}").most == space("{}").most).all()
+    assert (space("{factors: K<=3}").max_factor == space("{}").max_factor).all()
 
 
 def test_dimensions_that_a_problem_lacks_are_left_out(tmp_path):

@@ -133,9 +133,9 @@ PROBLEMS = [
 def test_written_files_read_back(name, problem):
     machine = preset(name)
     drawn = sample_mappings(problem, machine, 3, np.random.default_rng(1))
-    keep = np.random.default_rng(2).random((3, len(machine.levels), 3)) < 0.7
-    keep[:, 0] = True
-    keep &= np.array([[x.may_store(t) for t in problem.tensor_names] for x in machine.levels])
+    keep = np.random.default_rng(2).random((len(machine.levels), 3, 3)) < 0.7
+    keep[0] = True
+    keep &= np.array([[x.may_store(t) for t in problem.tensor_names] for x in machine.levels])[:, :, None]
     batch = Mappings(problem, machine, drawn.factors, drawn.ranks, keep)
     for row in range(3):
         found = read_timeloop(write_timeloop(problem, machine, batch, row))

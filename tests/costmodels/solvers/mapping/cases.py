@@ -9,9 +9,9 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, Constraint, Problem, StorageLevel, Tensor
-from accelgym.costmodels.architecture.rules import BYPASSED, FREE, Rules
 from accelgym.costmodels.loopnest import LoopnestModel
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MappingSpace, solve
+from accelgym.costmodels.mapspace import BYPASSED, FREE, Constraints, MapSpace
+from accelgym.costmodels.solvers.mapping import Goal, MachineTable, solve
 
 SMALL = st.sampled_from([1, 2, 2, 3, 4, 6])
 BLOCK = 16_384
@@ -143,18 +143,23 @@ class Case:
 
     @property
     def rules(self):
-        return Rules.build(self.problem, self.machine, bypass=False)
+        return Constraints.read(self.problem, self.machine, bypass=False)
 
     @property
     def space(self):
-        return MappingSpace(self.problem, self.machine, self.rules)
+        return MapSpace(self.problem, self.machine)
 
     @property
     def model(self):
         return LoopnestModel(self.problem, self.machine)
 
+    @property
+    def choices(self):
+        """The bypasses with the batch last."""
+        return np.moveaxis(self.keeps, 0, -1)
+
     def solve(self, **options):
-        return solve(self.space, MachineTable.of([self.machine]), self.goal, self.keeps, **options)
+        return solve(self.space, MachineTable.of([self.machine]), self.goal, self.choices, **options)
 
     def objective(self, energy, cycles):
         return {Goal.ENERGY: energy, Goal.LATENCY: cycles, Goal.EDP: energy * cycles}[self.goal]
@@ -205,7 +210,7 @@ def cases(draw, most=120_000, constrained=False, problem=None, floors=False):
 
 def bypasses(problem, machine, *, free):
     """Every choice of what is kept, shape ``(choices, levels, tensors)``."""
-    rules = Rules.build(problem, machine, bypass=free).keep
+    rules = Constraints.read(problem, machine, bypass=free).keep
     open_cells = np.argwhere(rules == FREE)
     rows = []
     for choice in itertools.product((True, False), repeat=len(open_cells)):
@@ -225,8 +230,9 @@ def chains(case, d):
             if left == 1:
                 found.append(row)
             return
-        least = int(rules.floors.factors[s, d])
-        options = range(least, min(left, int(rules.most[s, d])) + 1) if rules.open[s, d] else [int(rules.fixed[s, d])]
+        least = int(rules.minimum.factors[s, d])
+        most = min(left, int(rules.max_factor[s, d]))
+        options = range(least, most + 1) if rules.placeable[s, d] else [int(rules.fixed[s, d])]
         for factor in options:
             if left % factor == 0:
                 extend((*row, factor), left // factor, s + 1)

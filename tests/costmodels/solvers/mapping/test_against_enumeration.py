@@ -44,9 +44,9 @@ def check(case, best, **options):
 
 def priced(case, found):
     """What the cost model says about the mapping that a solver hands back."""
-    factors, ranks, keep = found.mapping
-    assert (factors.prod(axis=0) == case.problem.bounds).all()
-    return float(small.price(case, factors[:, :, None], ranks[:, :, None], keep[:, :, None])[0])
+    mapping = found.mapping
+    assert (mapping.factors[:, :, 0].prod(axis=0) == case.problem.bounds).all()
+    return float(small.price(case, mapping.factors, mapping.ranks, mapping.keep)[0])
 
 
 @given(small.cases(most=40_000))
@@ -134,7 +134,7 @@ def test_a_register_file_with_room_for_one_word_each(long_way):
         memory("RF", 1.0, 3),
     )
     found = check(case, small.optimum(case))
-    assert (found.mapping[0][-1] == 1).all(), "no loop fits inside the registers"
+    assert (found.mapping.factors[-1] == 1).all(), "no loop fits inside the registers"
 
 
 def test_four_levels_with_two_fan_outs_and_bypass(long_way):
@@ -209,7 +209,7 @@ def test_a_class_needs_a_loop_of_every_tensor_that_it_does_not_hoist(long_way, m
 
 
 def no_rows(writer, nodes):
-    shape = (len(nodes), 0, len(writer.space.places) + 1, writer.space.dims)
+    shape = (len(nodes), 0, len(writer.space.sites) + 1, writer.space.dims)
     return np.zeros(shape), np.zeros((len(nodes), 0))
 
 

@@ -5,9 +5,8 @@ import pytest
 
 from accelgym.costmodels.architecture import Problem
 from accelgym.costmodels.architecture.presets import preset
-from accelgym.costmodels.architecture.rules import Rules
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MappingSpace
+from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MapSpace
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.cvxpy_check import solve_as_geometric, solve_in_logarithms
 from accelgym.costmodels.solvers.mapping.interior_point import solve_programs
@@ -23,9 +22,8 @@ PROBLEMS = {
 
 def roots(name, goal, machine=None):
     problem, machine = PROBLEMS[name], machine or preset("eyeriss_thistle")
-    space = MappingSpace(problem, machine, Rules.build(problem, machine, bypass=False))
-    keeps = np.ones((1, len(machine.levels), 3), dtype=bool)
-    search = BranchAndBound(space, MachineTable.of([machine]), goal, keeps)
+    space = MapSpace(problem, machine)
+    search = BranchAndBound(space, MachineTable.of([machine]), goal, space.bypass.all_choices())
     spread, possible = search.fanouts.tighten(search.open)
     return search.writer.write(search.open.take(possible), spread[possible])
 

@@ -53,7 +53,7 @@ def tried(layers, goal):
 def solved(layers, weights, goal, machines=MACHINES):
     rows = cases_of(layers, goal)
     table = MachineTable.of(machines)
-    return best_machine([row[0].space for row in rows], weights, table, goal, [row[0].keeps for row in rows])
+    return best_machine([row[0].space for row in rows], weights, table, goal, [row[0].choices for row in rows])
 
 
 @settings(max_examples=15, deadline=None)
@@ -79,7 +79,7 @@ def test_the_machine_is_the_best_of_all(goal, layers, weights):
 def test_bounds_of_machines_lie_below_their_optima(layer, goal):
     case = cases_of([layer], goal)[0][0]
     # More machines than one chunk holds.
-    bounds = machine_bounds(case.space, MachineTable.of(MACHINES * 2), goal, case.keeps)
+    bounds = machine_bounds(case.space, MachineTable.of(MACHINES * 2), goal, case.choices)
     optima = tried([layer], goal)[0]
     assert (bounds <= np.tile(optima, 2) * (1 + 1e-9)).all()
     assert (bounds > 0).all()
@@ -103,7 +103,7 @@ def test_progress_counts_layers_and_bounds_spare_machines():
         [1.0] * len(LAYERS),
         MachineTable.of(MACHINES),
         Goal.ENERGY,
-        [row[0].keeps for row in rows],
+        [row[0].choices for row in rows],
         progress=lambda done, of: seen.append((done, of)),
     )
     assert seen == [(k + 1, len(LAYERS)) for k in range(len(LAYERS))]
@@ -116,4 +116,4 @@ def test_products_and_layers_that_run_nowhere_are_refused():
     rows = cases_of(LAYERS[:1], Goal.ENERGY)
     cramped = MachineTable.of([machine(2, 8, 4), machine(2, 20, 3)])
     with pytest.raises(InputError, match="no machine runs all layers"):
-        best_machine([rows[0][0].space], [1.0], cramped, Goal.ENERGY, [rows[0][0].keeps])
+        best_machine([rows[0][0].space], [1.0], cramped, Goal.ENERGY, [rows[0][0].choices])

@@ -8,17 +8,16 @@ import pytest
 from accelgym.costmodels.architecture.machine import Architecture, Compute, StorageLevel
 from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.architecture.problem import Problem
-from accelgym.costmodels.architecture.rules import Rules
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.model import LoopnestModel
+from accelgym.costmodels.mapspace import MapSpace
 from accelgym.costmodels.solvers.mapping.classes import level_classes
 from accelgym.costmodels.solvers.mapping.interior_point import lagrangian_bound, solve_programs
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.paper import paper_optimum, paper_programs
 from accelgym.costmodels.solvers.mapping.programs import Convention, Goal, ProgramWriter
-from accelgym.costmodels.solvers.mapping.room import Fanouts
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.solvers.mapping.tightening import Fanouts
 
 MACHINE = Architecture(
     "three",
@@ -57,7 +56,7 @@ def equation_3(dram, sram):
 def test_the_program_of_every_class_is_equation_3_at_a_tiling():
     problem = Problem.gemm("matmul", I=16, J=16, L=16)
     name = {problem.dims.index(dim): short for dim, short in zip("IJL", "ijk", strict=True)}
-    space = MappingSpace(problem, MACHINE, Rules.build(problem, MACHINE, bypass=False))
+    space = MapSpace(problem, MACHINE).site_factorization
     table = LoopnestModel(problem, MACHINE).terms
     classes = tuple(level_classes(space, table, v) for v in range(2))
     writer = ProgramWriter(space, table, classes, MACHINES, Goal.ENERGY, convention=Convention.THISTLE)

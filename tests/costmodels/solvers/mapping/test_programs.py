@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from accelgym.costmodels.architecture import Architecture, Problem, StorageLevel
-from accelgym.costmodels.architecture.rules import Rules
 from accelgym.costmodels.loopnest import LoopnestModel
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MappingSpace, classes
+from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MapSpace, classes
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.classes import level_classes
 from accelgym.costmodels.solvers.mapping.interior_point import Programs, lagrangian_bound, solve_programs
@@ -33,13 +32,13 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def search_of(case):
     machines = MachineTable.of([case.machine])
-    return BranchAndBound(case.space, machines, case.goal, case.keeps)
+    return BranchAndBound(case.space, machines, case.goal, case.choices)
 
 
 def point_nodes(search, case, factors, keep):
     """One node per combination of classes that holds a single tiling, factors of shape ``(slots, dims)``."""
     space = search.space
-    by_place = np.array([[factors[list(p.slots), d].prod() for d in space.active] for p in space.places])
+    by_place = np.array([[factors[list(p.slots), d].prod() for d in space.active] for p in space.sites])
     extents = np.cumprod(by_place[::-1], axis=0)[::-1]
     numbers = np.array([[np.searchsorted(space.divisors[d], e) for d, e in enumerate(row)] for row in extents])
     chosen = np.array(list(itertools.product(*(range(table.undecided) for table in search.classes))))
@@ -231,13 +230,13 @@ def volumes(problem, order, point):
         point: Register tile by dimension, any positive numbers.
     """
     machine = Architecture("m", (StorageLevel("Memory"), StorageLevel("Registers")))
-    space = MappingSpace(problem, machine, Rules.build(problem, machine, bypass=False))
+    space = MapSpace(problem, machine).site_factorization
     table = LoopnestModel(problem, machine).terms
     tables = (level_classes(space, table, 0),)
     names = [problem.dims[d] for d in space.active]
     number = next(k for k, o in enumerate(tables[0].orders) if [names[d] for d in o][: len(order)] == list(order))
     keep = np.ones((1, 2, 3), dtype=bool)
-    shape = (1, len(space.places), space.dims)
+    shape = (1, len(space.sites), space.dims)
     low = np.zeros(shape, dtype=np.int64)
     high = np.broadcast_to([len(x) - 1 for x in space.divisors], shape).copy()
     low[:, 0] = high[:, 0]

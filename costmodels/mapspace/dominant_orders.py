@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.envs.mapping.mapspace import Mapspace
+from accelgym.costmodels.mapspace.space import MapSpace
 
 __all__ = ["dominant_orders", "promising_orders"]
 
 Ints = npt.NDArray[np.int64]
 
 
-def dominant_orders(mapspace: Mapspace, level: int) -> Ints:
-    """Returns positions in :meth:`Mapspace.rank_table` of orders, one of which is best for any factors.
+def dominant_orders(mapspace: MapSpace, level: int) -> Ints:
+    """Returns codes of orders of a level, one of which is best for any factors.
 
     Without windows, data movement depends on the order of a level only through, per tensor, the run of irrelevant
     loops inside its innermost relevant loop: they cost it nothing. When at most one tensor does not use a loop, moving
@@ -26,22 +27,21 @@ def dominant_orders(mapspace: Mapspace, level: int) -> Ints:
     loops continue a slide depends on the factors, and loops outside multiply what it saves. Then all orders are
     returned.
     """
-    free, table = mapspace.free_order(level), mapspace.rank_table(level)
+    free = mapspace.permutation.free[level]
     uses, slides = _uses(mapspace, free), _slides(mapspace, set(mapspace.active))
     if any(slides) or any(sum(d not in used for used in uses) > 1 for d in free):
-        return np.arange(table.shape[1])
-    return _codes(
-        free, table, {(*(d for d in free if d not in used), *(d for d in free if d in used)) for used in uses}
-    )
+        return np.arange(math.factorial(len(free)))
+    orders = {(*(d for d in free if d not in used), *(d for d in free if d in used)) for used in uses}
+    return _codes(mapspace, level, orders)
 
 
-def promising_orders(mapspace: Mapspace, level: int) -> Ints:
-    """Returns positions of orders that are good for most factors: what local search tries.
+def promising_orders(mapspace: MapSpace, level: int) -> Ints:
+    """Returns codes of orders that are good for most factors, those that local search tries.
 
     Per tensor, its irrelevant loops innermost, starting with each that others slide along, followed by each that it
     slides along itself; the other dimension of the same axis follows where it can, so that the slide goes on.
     """
-    free, table = mapspace.free_order(level), mapspace.rank_table(level)
+    free = mapspace.permutation.free[level]
     uses, axes = _uses(mapspace, free), _slides(mapspace, set(free))
     slides = [set().union(*pairs) for pairs in axes]
     partner = {d: pair - {d} for pairs in axes for pair in pairs for d in pair}
@@ -55,16 +55,16 @@ def promising_orders(mapspace: Mapspace, level: int) -> Ints:
     for d in partner:
         rest = [x for x in free if x != d]
         orders.add((d, *sorted(rest, key=lambda x: x not in partner[d])))
-    return _codes(free, table, orders)
+    return _codes(mapspace, level, orders)
 
 
-def _uses(mapspace: Mapspace, free: Sequence[int]) -> list[set[int]]:
+def _uses(mapspace: MapSpace, free: Sequence[int]) -> list[set[int]]:
     """Dimensions with a free loop that each tensor uses."""
     names = mapspace.problem.dims
     return [{d for d in free if names[d] in tensor.dims} for tensor in mapspace.problem.tensors]
 
 
-def _slides(mapspace: Mapspace, among: set[int]) -> list[list[set[int]]]:
+def _slides(mapspace: MapSpace, among: set[int]) -> list[list[set[int]]]:
     """Per tensor, the dimensions of each axis that sums two, as far as they are among those given."""
     names = mapspace.problem.dims
     found: list[list[set[int]]] = []
@@ -74,10 +74,9 @@ def _slides(mapspace: Mapspace, among: set[int]) -> list[list[set[int]]]:
     return found
 
 
-def _codes(free: Sequence[int], table: Ints, orders: set[tuple[int, ...]]) -> Ints:
-    inner_first = np.argsort(-table[list(free)], axis=0).T if free else np.zeros((1, 0), dtype=np.int64)
-    code = {tuple(free[i] for i in row): n for n, row in enumerate(inner_first.tolist())}
-    return np.array(sorted({code[order] for order in orders} or {0}), dtype=np.int64)
+def _codes(mapspace: MapSpace, level: int, orders: set[tuple[int, ...]]) -> Ints:
+    loops = np.array(sorted(orders or {mapspace.permutation.free[level]}), dtype=np.int64)
+    return np.unique(mapspace.permutation.code(level, loops.T))
 
 
 def _starting_with(dims: list[int], first: set[int], partner: dict[int, set[int]]) -> list[list[int]]:

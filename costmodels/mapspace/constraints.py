@@ -1,4 +1,4 @@
-"""Where loops may lie: an architecture's fan-outs and mapping constraints as tables over slots and dimensions."""
+"""Mapping constraints and fan-outs of a machine as tables over slots and dimensions."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.architecture.floors import Floors
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, warn_input
+from accelgym.costmodels.mapspace.minimum_use import MinimumUse
 
-__all__ = ["Rules"]
+__all__ = ["BYPASSED", "FREE", "KEPT", "Constraints"]
 
 FREE, KEPT, BYPASSED = -1, 1, 0
 
 
 @dataclass(frozen=True)
-class Rules:
-    """Everything that restricts a mapping apart from the room in the memories and in the fan-outs."""
+class Constraints:
+    """Everything that restricts a mapping apart from the capacities of the memories and the products of fan-outs."""
 
-    open: npt.NDArray[np.bool_]
+    placeable: npt.NDArray[np.bool_]
     """Whether loops beyond ``fixed`` may be placed, shape ``(slots, dims)``."""
     fixed: npt.NDArray[np.int64]
     """Loop bounds that are prescribed, shape ``(slots, dims)``; 1 elsewhere."""
-    most: npt.NDArray[np.int64]
+    max_factor: npt.NDArray[np.int64]
     """Largest loop bound, shape ``(slots, dims)``."""
-    absorber: npt.NDArray[np.int64]
-    """Per dimension the slot that takes what is not placed elsewhere: the outermost open time loop."""
+    remainder_slot: npt.NDArray[np.int64]
+    """Per dimension the outermost open time loop, which takes every factor that is not placed elsewhere."""
     pinned: tuple[tuple[int, ...], ...]
     """Per level the dimensions whose time loops are innermost, from the innermost outwards."""
     keep: npt.NDArray[np.int8]
     """1 kept, 0 bypassed, -1 free to choose; shape ``(levels, tensors)``."""
-    floors: Floors
-    """What has to be used at least."""
+    minimum: MinimumUse
+    """Smallest factors and smallest shares in use."""
 
     @classmethod
-    def build(cls, problem: Problem, architecture: Architecture, *, bypass: bool) -> Rules:
+    def read(cls, problem: Problem, architecture: Architecture, *, bypass: bool) -> Constraints:
         """Reads the constraints of an architecture.
 
         Args:
@@ -63,7 +63,9 @@ class Rules:
         for s, slot in enumerate(architecture.slots):
             level = architecture.levels[slot.level]
             if slot.kind != "temporal":
-                draft.most[s] = np.minimum(draft.most[s], level.fanout_x if slot.kind == "x" else level.fanout_y)
+                draft.max_factor[s] = np.minimum(
+                    draft.max_factor[s], level.fanout_x if slot.kind == "x" else level.fanout_y
+                )
         pinned: list[tuple[int, ...]] = [()] * len(architecture.levels)
         for constraint in architecture.constraints:
             level_index = architecture.position(constraint.level)
@@ -77,16 +79,16 @@ class Rules:
                     problem.dims.index(dim) for dim in constraint.permutation if dim in problem.dims
                 )
                 draft.restrict(constraint, [architecture.slot(level_index, "temporal")])
-        absorbers = draft.absorbers()
+        remainder_slot = draft.remainder_slots()
         draft.require_least()
-        floors = Floors.read(problem, architecture, draft.least)
+        minimum = MinimumUse.read(problem, architecture, draft.least)
         keep = _keep(problem, architecture, bypass)
-        return cls(draft.open, draft.fixed, draft.most, absorbers, tuple(pinned), keep, floors)
+        return cls(draft.placeable, draft.fixed, draft.max_factor, remainder_slot, tuple(pinned), keep, minimum)
 
     def narrow(self, problem: Problem, architecture: Architecture) -> Architecture:
-        """Returns the machine whose memories may hold only what these rules let them hold.
+        """Returns the machine whose memories may hold only what these constraints let them hold.
 
-        The smallest shares of their words are among the rules and not of that machine.
+        The smallest shares of their words are among the constraints and not of that machine.
         """
         levels = []
         for level, row in zip(architecture.levels, self.keep, strict=True):
@@ -102,9 +104,9 @@ class _Draft:
 
     problem: Problem
     architecture: Architecture
-    open: npt.NDArray[np.bool_]
+    placeable: npt.NDArray[np.bool_]
     fixed: npt.NDArray[np.int64]
-    most: npt.NDArray[np.int64]
+    max_factor: npt.NDArray[np.int64]
     least: npt.NDArray[np.int64]
 
     def pin_direction(self, constraint: Constraint, level: int) -> None:
@@ -121,7 +123,7 @@ class _Draft:
                 continue
             other = slots["y" if along == "x" else "x"]
             if other is not None:
-                self.open[other, d] = False
+                self.placeable[other, d] = False
 
     def restrict(self, constraint: Constraint, slots: list[int | None]) -> None:
         """Applies factors to the slots of a level: its time loops, or both directions of its fan-out."""
@@ -134,20 +136,22 @@ class _Draft:
                 value = self.problem.bounds[d]
                 warn_input(f"{where}: wider than the bound of {dim}, taken as {value}")
             if relation == ">=" and value > 1:
-                candidates = [s for s in slots if s is not None and self.open[s, d] and self.most[s, d] >= value]
+                candidates = [
+                    s for s in slots if s is not None and self.placeable[s, d] and self.max_factor[s, d] >= value
+                ]
                 if len(candidates) != 1:
                     raise self._misplaced(where, candidates)
                 self.least[candidates[0], d] = max(self.least[candidates[0], d], value)
             if relation == "<=":
                 for s in slots:
                     if s is not None:
-                        self.most[s, d] = min(self.most[s, d], value)
+                        self.max_factor[s, d] = min(self.max_factor[s, d], value)
             if relation == "=":
                 self._prescribe(where, d, value or self.problem.bounds[d], [s for s in slots if s is not None])
 
     def _prescribe(self, where: str, d: int, value: int, slots: list[int]) -> None:
-        candidates = [s for s in slots if self.open[s, d] and self.most[s, d] >= value]
-        self.open[slots, d] = False
+        candidates = [s for s in slots if self.placeable[s, d] and self.max_factor[s, d] >= value]
+        self.placeable[slots, d] = False
         if value == 1:
             return
         if len(candidates) != 1:
@@ -163,7 +167,7 @@ class _Draft:
         """Checks that smallest factors can be reached."""
         for s, d in np.argwhere(self.least > 1):
             slot = self.architecture.slots[s]
-            most = self.most[s, d] if self.open[s, d] else self.fixed[s, d]
+            most = self.max_factor[s, d] if self.placeable[s, d] else self.fixed[s, d]
             if most < self.least[s, d]:
                 raise InputError(
                     f"constraints ask for a factor of {self.problem.dims[d]} of at least {self.least[s, d]} and of at "
@@ -174,7 +178,7 @@ class _Draft:
             if needed > bound:
                 raise InputError(f"constraints ask for {needed} iterations of {dim} at least, which has {bound}")
 
-    def absorbers(self) -> npt.NDArray[np.int64]:
+    def remainder_slots(self) -> npt.NDArray[np.int64]:
         """Finds, per dimension, the slot that takes what is placed nowhere else."""
         result = np.zeros(len(self.problem.dims), dtype=np.int64)
         for d, (dim, bound) in enumerate(zip(self.problem.dims, self.problem.bounds, strict=True)):
@@ -182,15 +186,15 @@ class _Draft:
             if bound % placed:
                 raise InputError(f"constraints place a factor of {placed} of {dim}, which does not divide {bound}")
             remainder = bound // placed
-            slots = np.flatnonzero(self.open[:, d])
+            slots = np.flatnonzero(self.placeable[:, d])
             if remainder == 1:
-                self.open[:, d] = False
+                self.placeable[:, d] = False
             elif not len(slots):
                 raise InputError(f"constraints leave no loop for {remainder} of the {bound} iterations of {dim}")
             else:
                 result[d] = slots[0]
                 slot = self.architecture.slots[slots[0]]
-                if slot.kind != "temporal" or self.most[slots[0], d] < remainder:
+                if slot.kind != "temporal" or self.max_factor[slots[0], d] < remainder:
                     raise InputError(
                         f"constraints limit the outermost loop over {dim} that is open, at "
                         f"{self.architecture.levels[slot.level].name!r}; the mapping space needs a time loop there "

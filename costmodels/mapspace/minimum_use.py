@@ -1,4 +1,4 @@
-"""What a mapping must use at least: smallest loop bounds, children and words."""
+"""Lower limits on use: the smallest loop bounds, children and words of a mapping."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy.typing as npt
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.mapspace.capacity import held_words, tile_extents
 
-__all__ = ["Floors"]
+__all__ = ["MinimumUse"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -19,7 +20,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Floors:
+class MinimumUse:
     """Lower limits of a map space.
 
     Timeloop's mapper reads ``type: utilization`` (or ``parallelism``) at the innermost memory as the smallest share of
@@ -35,7 +36,7 @@ class Floors:
     """Smallest share of the words of each level that tiles fill, shape ``(levels,)``."""
 
     @classmethod
-    def read(cls, problem: Problem, architecture: Architecture, factors: Ints) -> Floors:
+    def read(cls, problem: Problem, architecture: Architecture, factors: Ints) -> MinimumUse:
         """Reads the smallest utilisations of an architecture.
 
         Args:
@@ -60,7 +61,7 @@ class Floors:
         return cls(factors, children, words)
 
     @property
-    def any(self) -> bool:
+    def binds(self) -> bool:
         """Whether there is any limit."""
         return bool((self.factors > 1).any() or self.children.any() or self.words.any())
 
@@ -77,7 +78,6 @@ class Floors:
         for s, d in np.argwhere(self.factors > 1):
             total += np.maximum(self.factors[s, d] / factors[s, d] - 1.0, 0.0)
         used, fans = np.ones(factors.shape[2]), 1.0
-        extents = np.ones(factors.shape[1:])
         for v, level in enumerate(architecture.levels):
             for slot, fan in (("x", level.fanout_x), ("y", level.fanout_y)):
                 fans *= fan
@@ -85,24 +85,11 @@ class Floors:
                 if s is not None:
                     used = used * factors[s].prod(axis=0)
             total += np.maximum(self.children[v] * fans / used - 1.0 - 1e-9, 0.0)
-        for s in reversed(range(len(architecture.slots))):
-            extents = extents * factors[s]
-            slot_of = architecture.slots[s]
-            capacity = architecture.levels[slot_of.level].tile_capacity
-            if slot_of.kind == "temporal" and self.words[slot_of.level] > 0 and capacity is not None:
-                words = self._words(problem, architecture, slot_of.level, extents, keep)
-                total += np.maximum(self.words[slot_of.level] * capacity / np.maximum(words, 0.5) - 1.0, 0.0)
-        return total
-
-    def _words(
-        self, problem: Problem, architecture: Architecture, level: int, extents: Floats, keep: Bools | None
-    ) -> Floats:
-        total = np.zeros(extents.shape[1])
-        for t, tensor in enumerate(problem.tensors):
-            if not architecture.levels[level].may_store(tensor.name):
-                continue
-            box = np.ones(extents.shape[1])
-            for axis in tensor.axes:
-                box = box * (1.0 + sum(c * (extents[problem.dims.index(name)] - 1.0) for name, c in axis))
-            total += box if keep is None else box * keep[level, t]
+        stored = np.array([[x.may_store(t) for t in problem.tensor_names] for x in architecture.levels])[:, :, None]
+        held = stored if keep is None else keep & stored
+        for v, extents in tile_extents(problem, architecture, factors):
+            capacity = architecture.levels[v].tile_capacity
+            if self.words[v] > 0 and capacity is not None:
+                words = held_words(problem, extents, held[v])
+                total += np.maximum(self.words[v] * capacity / np.maximum(words, 0.5) - 1.0, 0.0)
         return total

@@ -1,4 +1,4 @@
-"""Integer tightening of nodes: what still fits the memories and the fan-outs."""
+"""Integer tightening of nodes: extents that still fit the memories, factors that still fit the fan-outs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.mapspace import SiteFactorization, fits_capacity, held_words
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
-__all__ = ["Fanouts", "shrink_to_room", "tile_words"]
+__all__ = ["Fanouts", "shrink_to_capacity"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -21,21 +21,7 @@ _MAX_SPREADS = 4096
 _HUGE = np.iinfo(np.int64).max
 
 
-def tile_words(space: MappingSpace, tensor: int, extents: Ints) -> Floats:
-    """Words of a tile from its extents, shape ``(..., dims)``; returns shape ``(...)``."""
-    words = np.ones(extents.shape[:-1])
-    names = space.problem.dims
-    for axis in space.problem.tensors[tensor].axes:
-        reach = np.ones(extents.shape[:-1])
-        for name, coefficient in axis:
-            dim = names.index(name)
-            if dim in space.active:
-                reach = reach + coefficient * (extents[..., space.active.index(dim)] - 1.0)
-        words = words * reach
-    return words
-
-
-def shrink_to_room(space: MappingSpace, machines: MachineTable, nodes: Nodes) -> Bools:
+def shrink_to_capacity(space: SiteFactorization, machines: MachineTable, nodes: Nodes) -> Bools:
     """Lowers the largest extents to what fits when all others are least, in place.
 
     Returns:
@@ -47,34 +33,30 @@ def shrink_to_room(space: MappingSpace, machines: MachineTable, nodes: Nodes) ->
         capacity = machines.capacity[nodes.machine, v]
         if not np.isfinite(capacity).any():
             continue
-        least = table[dims, nodes.low[:, place]]
-        for d in range(space.dims):
-            trial = np.repeat(least[:, None], table.shape[1], axis=1)
-            trial[:, :, d] = table[d]
-            words = sum(
-                tile_words(space, t, trial) * nodes.keep[:, v, t, None] for t in range(len(space.problem.tensors))
-            )
-            held = words <= capacity[:, None] * (1 + 1e-12)
-            held[:, len(space.divisors[d]) :] = False
-            # More of a dimension never takes less room.
-            nodes.high[:, place, d] = np.minimum(nodes.high[:, place, d], held.sum(axis=1) - 1)
+        keep = nodes.keep[:, v].T
+        least = dict(zip(space.names, table[dims, nodes.low[:, place]].T.astype(np.float64), strict=True))
+        for d, name in enumerate(space.names):
+            trial = least | {name: table[d, : len(space.divisors[d]), None].astype(np.float64)}
+            held = fits_capacity(space.problem, capacity, trial, keep[:, None])
+            held = np.broadcast_to(held, (len(space.divisors[d]), len(nodes)))
+            # More of a dimension never takes fewer words.
+            nodes.high[:, place, d] = np.minimum(nodes.high[:, place, d], held.sum(axis=0) - 1)
         fits &= (nodes.low[:, place] <= nodes.high[:, place]).all(axis=1)
-        if (share := space.rules.floors.words[v]) > 0.0:
-            most = table[dims, np.maximum(nodes.high[:, place], 0)]
-            words = sum(tile_words(space, t, most) * nodes.keep[:, v, t] for t in range(len(space.problem.tensors)))
-            fits &= words * (1 + 1e-9) >= share * capacity
+        if (share := space.constraints.minimum.words[v]) > 0.0:
+            most = dict(zip(space.names, table[dims, np.maximum(nodes.high[:, place], 0)].T, strict=True))
+            fits &= held_words(space.problem, most, keep) * (1 + 1e-9) >= share * capacity
     return fits
 
 
 class Fanouts:
-    """What fan-outs can be filled with, given that factors divide.
+    """The factors that fill fan-outs, given that they divide.
 
     Args:
         space: The map space.
         machines: The machines; where they differ in a fan-out, it has one direction.
     """
 
-    def __init__(self, space: MappingSpace, machines: MachineTable) -> None:
+    def __init__(self, space: SiteFactorization, machines: MachineTable) -> None:
         self.space, self.machines = space, machines
         output = next(t for t in space.problem.tensors if t.read_write)
         self.reducing = np.array([space.problem.dims[d] not in output.dims for d in space.active], dtype=bool)
@@ -122,29 +104,31 @@ class Fanouts:
             limit = (self.machines.fanout_x * self.machines.fanout_y)[nodes.machine, v]
             outer_low, outer_high = table[dims, nodes.low[:, place]], table[dims, nodes.high[:, place]]
             inner_low = inner_high = np.ones_like(outer_low)
-            if place + 1 < len(space.places):
+            if place + 1 < len(space.sites):
                 inner_low, inner_high = table[dims, nodes.low[:, place + 1]], table[dims, nodes.high[:, place + 1]]
-            least, most = nodes.spread[:, v, :, 0], nodes.spread[:, v, :, 1]
+            least, most = nodes.spatial_factor_bounds[:, v, :, 0], nodes.spatial_factor_bounds[:, v, :, 1]
             np.maximum(least, -(-outer_low // inner_high), out=least)
             np.minimum(most, outer_high // inner_low, out=most)
             if spreads.rows is None:
                 np.minimum(most, limit[:, None], out=most)
                 total = np.minimum(most.prod(axis=1, dtype=np.float64), limit)
                 most_sum = np.minimum(most[:, self.reducing].prod(axis=1, dtype=np.float64), limit).astype(np.int64)
-                nodes.reduction[:, v, 1] = np.minimum(nodes.reduction[:, v, 1], most_sum)
-                nodes.reduction[:, v, 0] = np.maximum(nodes.reduction[:, v, 0], least[:, self.reducing].prod(axis=1))
+                nodes.reducing_children_bounds[:, v, 1] = np.minimum(nodes.reducing_children_bounds[:, v, 1], most_sum)
+                nodes.reducing_children_bounds[:, v, 0] = np.maximum(
+                    nodes.reducing_children_bounds[:, v, 0], least[:, self.reducing].prod(axis=1)
+                )
                 result[:, v] = np.log(total)
                 possible &= (least.prod(axis=1, dtype=np.float64) <= limit) & (least <= most).all(axis=1)
                 continue
             rows, sums, sizes = spreads.rows, spreads.sums, spreads.sizes
-            inside = (sizes[None] <= limit[:, None]) & (sums[None] >= nodes.reduction[:, v, :1])
-            inside &= sums[None] <= nodes.reduction[:, v, 1:]
+            inside = (sizes[None] <= limit[:, None]) & (sums[None] >= nodes.reducing_children_bounds[:, v, :1])
+            inside &= sums[None] <= nodes.reducing_children_bounds[:, v, 1:]
             for d in range(space.dims):
                 inside &= (rows[None, :, d] >= least[:, d, None]) & (rows[None, :, d] <= most[:, d, None])
             possible &= inside.any(axis=1)
             result[:, v] = np.log(sizes[inside.argmax(axis=1)])
-            nodes.reduction[:, v, 0] = np.where(inside, sums, _HUGE).min(axis=1, initial=_HUGE)
-            nodes.reduction[:, v, 1] = np.where(inside, sums, 0).max(axis=1, initial=0)
+            nodes.reducing_children_bounds[:, v, 0] = np.where(inside, sums, _HUGE).min(axis=1, initial=_HUGE)
+            nodes.reducing_children_bounds[:, v, 1] = np.where(inside, sums, 0).max(axis=1, initial=0)
             for d in range(space.dims):
                 least[:, d] = np.where(inside, rows[:, d], _HUGE).min(axis=1, initial=_HUGE)
                 most[:, d] = np.where(inside, rows[:, d], 1).max(axis=1, initial=1)
