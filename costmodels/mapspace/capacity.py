@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 
 __all__ = ["capacities", "fanouts", "fits_capacity", "fits_fanouts", "held_words", "tile_extents"]
 
@@ -32,7 +32,7 @@ def fanouts(architecture: Architecture) -> Floats:
     return np.array(limits)
 
 
-def held_words(problem: Problem, extents: Mapping[str, Any], keep: npt.NDArray[Any]) -> Any:
+def held_words(problem: LoopNest, extents: Mapping[str, Any], keep: npt.NDArray[Any]) -> Any:
     """Returns the words of the tiles that a level keeps, exact in float64.
 
     Args:
@@ -47,7 +47,7 @@ def held_words(problem: Problem, extents: Mapping[str, Any], keep: npt.NDArray[A
     return total
 
 
-def fits_capacity(problem: Problem, capacity: Any, extents: Mapping[str, Any], keep: npt.NDArray[Any]) -> Any:
+def fits_capacity(problem: LoopNest, capacity: Any, extents: Mapping[str, Any], keep: npt.NDArray[Any]) -> Any:
     """Returns whether the tiles that a memory keeps fit into it together.
 
     Args:
@@ -69,7 +69,7 @@ def fits_fanouts(architecture: Architecture, factors: Ints) -> Bools:
 
 
 def tile_extents(
-    problem: Problem, architecture: Architecture, factors: Ints
+    problem: LoopNest, architecture: Architecture, factors: Ints
 ) -> Iterator[tuple[int, dict[str, Floats]]]:
     """Yields each level, the innermost first, with the extents of its tile by dimension, shape ``(n,)`` each.
 

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, warn_input
 from accelgym.costmodels.mapspace.minimum_use import MinimumUse
 
@@ -38,7 +38,7 @@ class Constraints:
     """Smallest factors and smallest shares in use."""
 
     @classmethod
-    def read(cls, problem: Problem, architecture: Architecture, *, bypass: bool) -> Constraints:
+    def read(cls, problem: LoopNest, architecture: Architecture, *, bypass: bool) -> Constraints:
         """Reads the constraints of an architecture.
 
         Args:
@@ -85,7 +85,7 @@ class Constraints:
         keep = _keep(problem, architecture, bypass)
         return cls(draft.placeable, draft.fixed, draft.max_factor, remainder_slot, tuple(pinned), keep, minimum)
 
-    def narrow(self, problem: Problem, architecture: Architecture) -> Architecture:
+    def narrow(self, problem: LoopNest, architecture: Architecture) -> Architecture:
         """Returns the machine whose memories may hold only what these constraints let them hold.
 
         The smallest shares of their words are among the constraints and not of that machine.
@@ -102,7 +102,7 @@ class Constraints:
 class _Draft:
     """Tables under construction."""
 
-    problem: Problem
+    problem: LoopNest
     architecture: Architecture
     placeable: npt.NDArray[np.bool_]
     fixed: npt.NDArray[np.int64]
@@ -203,7 +203,7 @@ class _Draft:
         return result
 
 
-def _keep(problem: Problem, architecture: Architecture, bypass: bool) -> npt.NDArray[np.int8]:
+def _keep(problem: LoopNest, architecture: Architecture, bypass: bool) -> npt.NDArray[np.int8]:
     rules = np.full((len(architecture.levels), len(problem.tensors)), FREE if bypass else KEPT, dtype=np.int8)
     for constraint in architecture.constraints:
         if constraint.kind == "bypass":

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.mapspace.constraints import Constraints
 from accelgym.costmodels.mapspace.decisions import FactorPlacement
 from accelgym.costmodels.mapspace.spatial_split import lies_along_both
@@ -29,7 +29,7 @@ class IndexFactorization:
         constraints: What restricts the factors.
     """
 
-    def __init__(self, problem: Problem, architecture: Architecture, constraints: Constraints) -> None:
+    def __init__(self, problem: LoopNest, architecture: Architecture, constraints: Constraints) -> None:
         self.problem, self.architecture, self.constraints = problem, architecture, constraints
         self.active = tuple(d for d, bound in enumerate(problem.bounds) if bound > 1)
         """Dimensions with more than one iteration."""

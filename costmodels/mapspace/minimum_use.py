@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.mapspace.capacity import held_words, tile_extents
 
@@ -36,7 +36,7 @@ class MinimumUse:
     """Smallest share of the words of each level that tiles fill, shape ``(levels,)``."""
 
     @classmethod
-    def read(cls, problem: Problem, architecture: Architecture, factors: Ints) -> MinimumUse:
+    def read(cls, problem: LoopNest, architecture: Architecture, factors: Ints) -> MinimumUse:
         """Reads the smallest utilisations of an architecture.
 
         Args:
@@ -65,7 +65,7 @@ class MinimumUse:
         """Whether there is any limit."""
         return bool((self.factors > 1).any() or self.children.any() or self.words.any())
 
-    def shortfall(self, problem: Problem, architecture: Architecture, factors: Ints, keep: Bools | None) -> Floats:
+    def shortfall(self, problem: LoopNest, architecture: Architecture, factors: Ints, keep: Bools | None) -> Floats:
         """How far mappings stay below the limits, 0 where they do not; shape ``(n,)``.
 
         Args:

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.mapspace.constraints import Constraints
 from accelgym.costmodels.mapspace.decisions import LoopChoice
 
@@ -33,7 +33,7 @@ class Permutation:
         fixed: Loop bounds that no decision changes, shape ``(slots, dims)``.
     """
 
-    def __init__(self, problem: Problem, architecture: Architecture, constraints: Constraints, fixed: Ints) -> None:
+    def __init__(self, problem: LoopNest, architecture: Architecture, constraints: Constraints, fixed: Ints) -> None:
         self.problem, self.architecture, self.constraints = problem, architecture, constraints
         self.levels = len(architecture.levels) - 1
         """Levels with an order."""

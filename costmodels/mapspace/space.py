@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.architecture.family import ArchitectureFamily
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import Mappings
 from accelgym.costmodels.mapspace.bypass import Bypass
@@ -53,7 +53,7 @@ class MapSpace:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: LoopNest,
         architecture: Architecture,
         *,
         bypass: bool = False,

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError
@@ -19,14 +19,8 @@ from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.nest_text import format_nest
 from accelgym.costmodels.loopnest.rows import result_row
 from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, MemorySize, TensorBypass, combine
-from accelgym.costmodels.solvers.mapping import (
-    PROOF_VERSION,
-    RELAXATIONS,
-    Goal,
-    MachineTable,
-    Solution,
-    solve,
-)
+from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.solvers.mapping import PROOF_VERSION, RELAXATIONS, MachineTable, Solution, solve
 from accelgym.costmodels.solvers.mapping.enumeration import enumerate_all
 from accelgym.costmodels.solvers.mapping.local_search import descend, recombine
 from accelgym.costmodels.timeloop import (
@@ -41,7 +35,7 @@ from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.parameters import design_space
-from accelgym.envs.mapping.spec import MappingObjective, MappingSpec, read_architecture, read_problem
+from accelgym.envs.mapping.spec import MappingSpec, read_architecture, read_problem
 from accelgym.envs.space import Designs, Space
 from accelgym.envs.task import Outcome
 
@@ -72,7 +66,7 @@ class MappingTask(ProvedTask):
     """
 
     def __init__(
-        self, *, problem: Problem | None = None, machine: Architecture | None = None, **arguments: Any
+        self, *, problem: LoopNest | None = None, machine: Architecture | None = None, **arguments: Any
     ) -> None:
         self.spec = MappingSpec.parse(arguments)
         self.problem = problem = read_problem(self.spec, problem, own_names=names_files(self.spec.architecture))
@@ -217,14 +211,14 @@ class MappingTask(ProvedTask):
             "timeloop": runs,
         }
 
-    def figures(self, value: float) -> dict[str, float]:
+    def normalised_metrics(self, value: float) -> dict[str, float]:
         """PJ per multiply-accumulate, or multiply-accumulates per cycle."""
         match self.spec.objective:
-            case MappingObjective.ENERGY:
+            case Objective.ENERGY:
                 return {"pj_per_mac": value / self.problem.macs}
-            case MappingObjective.LATENCY:
+            case Objective.LATENCY:
                 return {"ipc": self.problem.macs / value}
-            case MappingObjective.EDP:
+            case Objective.EDP:
                 return {"pj_cycles_per_mac2": value / self.problem.macs**2}
 
     # -- what is known about the task ----------------------------------------------------------------------
@@ -290,9 +284,9 @@ class MappingTask(ProvedTask):
         Raises:
             InputError: The problem has no certified bound (an output with strided or summed axes).
         """
-        goal = Goal(str(self.spec.objective))
+        objective = Objective(str(self.spec.objective))
         limits = {"tolerance": tolerance, "most_nodes": most_nodes, "seconds": seconds}
-        return solve(self.mapspace, self.solver_machines, goal, **limits)
+        return solve(self.mapspace, self.solver_machines, objective, **limits)
 
     def certify(self, solution: Solution, seconds: float) -> Certificate:
         """Returns what a solver found as a certificate; local descents improve what was not proved optimal."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
 from accelgym.costmodels.mapspace import MapSpace
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.classes import level_classes, mirrors
 from accelgym.costmodels.solvers.mapping.continuation import narrow, pointless
 from accelgym.costmodels.solvers.mapping.digits import (
@@ -31,7 +32,7 @@ from accelgym.costmodels.solvers.mapping.interior_point import Relaxed, solve_pr
 from accelgym.costmodels.solvers.mapping.leaves import Found, LeafEvaluator
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
-from accelgym.costmodels.solvers.mapping.programs import Goal, ProgramWriter
+from accelgym.costmodels.solvers.mapping.programs import ProgramWriter
 from accelgym.costmodels.solvers.mapping.tightening import Fanouts, shrink_to_capacity
 from accelgym.costmodels.solvers.mapping.windows import varying_first
 
@@ -75,23 +76,23 @@ class BranchAndBound:
     Args:
         mapspace: The map space.
         machines: Machines to choose from; one for a fixed architecture.
-        goal: The objective.
+        objective: What is minimised.
         keeps: Bypass choices, shape ``(levels, tensors, choices)``.
         tolerance: Relative gap at which a node is not worth pursuing.
     """
 
     def __init__(
-        self, mapspace: MapSpace, machines: MachineTable, goal: Goal, keeps: Bools, *, tolerance: float = 1e-3
+        self, mapspace: MapSpace, machines: MachineTable, objective: Objective, keeps: Bools, *, tolerance: float = 1e-3
     ) -> None:
         self.mapspace, self.space = mapspace, mapspace.site_factorization
-        self.machines, self.goal, self.tolerance = machines, goal, tolerance
+        self.machines, self.objective, self.tolerance = machines, objective, tolerance
         space = self.space
         table = LoopnestModel(space.problem, machines.architectures[0]).terms
         self.classes = tuple(level_classes(space, table, v) for v in range(len(space.architecture.levels) - 1))
         self.windows = tuple(transfers[0].windows for transfers in table.transfers)
         self.mirrors = mirrors(space, table, self.classes)
-        self.writer = ProgramWriter(space, table, self.classes, machines, goal)
-        self.evaluator = LeafEvaluator(mapspace, self.classes, machines, goal)
+        self.writer = ProgramWriter(space, table, self.classes, machines, objective)
+        self.evaluator = LeafEvaluator(mapspace, self.classes, machines, objective)
         self.fanouts = Fanouts(space, machines)
         self.best: Found | None = None
         self.grid = bound_grid(tolerance)
@@ -351,7 +352,7 @@ class BranchAndBound:
         children = [nodes.take(np.zeros(0, dtype=np.int64))]
         kept = np.arange(len(nodes))
         for v in self.fanouts.choices:
-            if self.goal is Goal.LATENCY:
+            if self.objective is Objective.LATENCY:
                 break
             wide = nodes.reducing_children_bounds[:, v, 1] > _WIDE * nodes.reducing_children_bounds[:, v, 0]
             part = nodes.take(wide)

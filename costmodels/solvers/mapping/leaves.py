@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, fits_capacity
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.digits import POINT_GRID, significant
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.programs import Goal
 
 __all__ = ["Found", "LeafEvaluator"]
 
@@ -49,15 +49,15 @@ class LeafEvaluator:
         mapspace: The map space.
         classes: Permutation classes of every level but the innermost.
         machines: The machines that nodes name.
-        goal: The objective.
+        objective: What is minimised.
     """
 
     def __init__(
-        self, mapspace: MapSpace, classes: tuple[LevelClasses, ...], machines: MachineTable, goal: Goal
+        self, mapspace: MapSpace, classes: tuple[LevelClasses, ...], machines: MachineTable, objective: Objective
     ) -> None:
         self.mapspace, self.space, self.machines = mapspace, mapspace.site_factorization, machines
         self.evaluators = [
-            CandidateEvaluator(mapspace, LoopnestModel(mapspace.problem, machine), goal)
+            CandidateEvaluator(mapspace, LoopnestModel(mapspace.problem, machine), objective)
             for machine in machines.architectures
         ]
         self._codes = [

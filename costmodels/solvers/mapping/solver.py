@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from accelgym.costmodels.loopnest import Mappings
 from accelgym.costmodels.mapspace import MapSpace
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
-from accelgym.costmodels.solvers.mapping.programs import Goal
 
 __all__ = ["Solution", "node_limit", "solve"]
 
@@ -49,17 +49,17 @@ class Solution:
     """What ended an open search: ``nodes``, which is the same everywhere, or ``seconds``, which is not."""
 
 
-def node_limit(space: MapSpace, machines: MachineTable, goal: Goal) -> int:
+def node_limit(space: MapSpace, machines: MachineTable, objective: Objective) -> int:
     """Programs that a search of a map space solves at most unless told otherwise."""
     variables = max(1, (len(space.site_factorization.sites) - 1) * space.site_factorization.dims)
-    limited = goal is not Goal.ENERGY and any(np.isfinite(words).any() for _, words in machines.ports)
+    limited = objective is not Objective.ENERGY and any(np.isfinite(words).any() for _, words in machines.ports)
     return max(_FEWEST_NODES, int(_WORK / variables**3 / (1 + limited)))
 
 
 def solve(
     space: MapSpace,
     machines: MachineTable,
-    goal: Goal,
+    objective: Objective,
     keeps: Bools | None = None,
     *,
     tolerance: float = 1e-3,
@@ -74,7 +74,7 @@ def solve(
     Args:
         space: The map space.
         machines: Machines to choose from.
-        goal: The objective.
+        objective: What is minimised.
         keeps: Bypass choices, shape ``(levels, tensors, choices)``; by default all of the map space.
         tolerance: Relative gap at which the search ends.
         most_nodes: Limit on the programs solved; that of :func:`node_limit` where neither limit is given.
@@ -82,8 +82,12 @@ def solve(
     """
     begin = time.perf_counter()
     keeps = space.bypass.all_choices() if keeps is None else keeps
-    search = BranchAndBound(space, machines, goal, keeps, tolerance=max(tolerance - _ROUNDING, tolerance / 2))
-    limit = (np.inf if seconds is not None else node_limit(space, machines, goal)) if most_nodes is None else most_nodes
+    search = BranchAndBound(space, machines, objective, keeps, tolerance=max(tolerance - _ROUNDING, tolerance / 2))
+    limit = (
+        (np.inf if seconds is not None else node_limit(space, machines, objective))
+        if most_nodes is None
+        else most_nodes
+    )
     ended = ""
     while len(search.open) and not ended:
         search.advance()

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgym.costmodels.architecture import Architecture, Compute, Constraint, Problem, StorageLevel
+from accelgym.costmodels.architecture import Architecture, Compute, Constraint, LoopNest, StorageLevel
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.loopnest.sampler import sample_mappings
 from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, combine, fits_capacity, held_words
 
 PROBLEMS = (
-    Problem.conv("conv", K=12, C=4, P=6, Q=4, R=3, S=1, stride=(2, 1)),
-    Problem.conv("grouped", K=4, C=6, P=4, Q=1, R=2, S=2, groups=2),
-    Problem.gemm("gemm", I=8, J=6, L=9),
-    Problem.conv1d("conv1d", M=4, P=8, R=3, dilation=2),
+    LoopNest.conv("conv", K=12, C=4, P=6, Q=4, R=3, S=1, stride=(2, 1)),
+    LoopNest.conv("grouped", K=4, C=6, P=4, Q=1, R=2, S=2, groups=2),
+    LoopNest.gemm("gemm", I=8, J=6, L=9),
+    LoopNest.conv1d("conv1d", M=4, P=8, R=3, dilation=2),
 )
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -106,7 +106,7 @@ def test_what_fits_is_what_the_cost_model_accepts(problem, bypass, seed):
 
 
 def test_words_held_by_hand():
-    problem = Problem.conv("c", K=2, C=3, P=4, Q=5, R=3, S=2, stride=(2, 1))
+    problem = LoopNest.conv("c", K=2, C=3, P=4, Q=5, R=3, S=2, stride=(2, 1))
     extents = {"K": 2, "C": 3, "P": np.array([1, 4]), "R": 3, "S": 2}  # Q is 1
     keep = np.array([[True], [True], [False]])
     expected = 2 * 3 * 3 * 2 + 3 * np.array([3, 9]) * 2
