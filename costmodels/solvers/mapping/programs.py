@@ -125,7 +125,7 @@ class ProgramWriter:
                 if movement.delivered is None:
                     price = price + self._filling(nodes, movement)
                 constant = constant + price * self._amount(movement.requests)
-        elision = Elision.plan(self, nodes, constant)
+        elision = Elision.plan(self.space, machines, self.traffic, nodes, constant)
         constant = elision.constant
         for movement in moved:
             t, child, request = movement.tensor, movement.child, movement.requests
