@@ -59,6 +59,19 @@ def import_graph() -> dict[str, set[str]]:
     return {name: imported(path, modules) - {name} for name, path in modules.items()}
 
 
+def late_imports() -> set[tuple[str, str]]:
+    """Returns the imports of own modules that stand inside a function, as module and target."""
+    modules = module_paths()
+    found = set()
+    for name, path in modules.items():
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for node in ast.walk(function):
+                    if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("accelgym"):
+                        found.add((name, str(node.module)))
+    return found
+
+
 def circles(graph: Mapping[str, set[str]]) -> list[list[str]]:
     """Returns the groups of modules that import each other, directly or on a detour (Tarjan's algorithm)."""
     index: dict[str, int] = {}

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from import_graph import FLOORS, ORDER, circles, import_graph, upward_arrows
+from import_graph import FLOORS, ORDER, circles, import_graph, late_imports, upward_arrows
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = [folder for folder in ORDER if (ROOT / folder).is_dir()]
@@ -38,6 +38,19 @@ def test_imports_lead_downwards():
 
 def test_no_module_imports_itself_on_a_detour():
     assert circles(import_graph()) == []
+
+
+LATE = {
+    "accelgym.costmodels.workloads.load": "PyYAML, and ONNX's reader, come with the first file, not with the package",
+    "accelgym.costmodels.workloads.zoo": "PyYAML and pydantic come with the first network, not with the package",
+    "accelgym.experiments.report": "the page needs Plotly, which is optional",
+}
+"""Modules that import others inside a function, and the packages this puts off. So do all commands, for a fast help."""
+
+
+def test_own_modules_are_imported_at_the_top():
+    late = {module for module, _ in late_imports() if not module.startswith("accelgym.cli.")}
+    assert late == set(LATE)
 
 
 def test_every_floor_of_costmodels_is_there():
