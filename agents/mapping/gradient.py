@@ -12,7 +12,6 @@ from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.options import require
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.loopnest.kernel import Kernel, access_pj
-from accelgym.costmodels.objective import Objective
 from accelgym.envs.mapping.mapspace import Keep, Place
 from accelgym.envs.mapping.orders import promising_orders
 from accelgym.envs.mapping.pricing import Candidates
@@ -175,11 +174,7 @@ class MappingGradient(MappingAgent):
                 limit = level.fanout_x if slot.kind == "x" else level.fanout_y
                 over = over + torch.relu(torch.log(factors[s]).sum(dim=0) - float(np.log(limit)))
         energy = energy + architecture.cycle_leakage_pj(totals.utilized) * cycles
-        objective = {
-            Objective.ENERGY: torch.log(energy),
-            Objective.LATENCY: torch.log(cycles),
-            Objective.EDP: torch.log(energy) + torch.log(cycles),
-        }[self.mapping.spec.objective]
+        objective = self.mapping.spec.objective.combine_logs(torch.log(energy), torch.log(cycles))
         loss: Tensor = objective + self.penalty * over
         return loss
 

@@ -184,12 +184,7 @@ def _improve(
             continue
         cycles = part["cycles"][:end]
         energy = dynamic[:end] + prices.leakage_pj[i, buffer] * cycles
-        if objective is Objective.LATENCY:
-            cost, tie = cycles, energy
-        elif objective is Objective.ENERGY:
-            cost, tie = energy, cycles
-        else:
-            cost, tie = energy * cycles, energy
+        cost, tie = objective.with_tie(energy, cycles)
         equal = np.flatnonzero(cost == cost.min())
         row = equal[tie[equal].argmin()]
         if (cost[row], tie[row]) < (best.cost[i, buffer], best.tie[i, buffer]):

@@ -11,11 +11,12 @@ import numpy as np
 
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.energy import TECHNOLOGY, EnergyLaw
 from accelgym.costmodels.systolic.operand_types import OperandTypes
-from accelgym.costmodels.systolic.scheduler import NoTilingError, Objective, Schedule, schedule
+from accelgym.costmodels.systolic.scheduler import NoTilingError, Schedule, schedule
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
 from accelgym.costmodels.workloads.layer import Layer
@@ -43,7 +44,8 @@ class SystolicModel:
     buffers and ports and the area follow from component laws (:mod:`accelgym.costmodels.systolic.energy`).
 
     Args:
-        objective: What the schedule minimises, ``latency`` or ``energy``; the other breaks ties.
+        objective: ``latency``, ``energy`` or ``edp``: what the schedule minimises. Of equal ones the least energy is
+            taken, or the least latency where energy is the objective.
 
     Raises:
         InputError: The objective is unknown.
@@ -54,9 +56,8 @@ class SystolicModel:
     technology = TECHNOLOGY
 
     def __init__(self, objective: str = "latency") -> None:
-        allowed = [member.value for member in Objective]
-        if objective not in allowed:
-            raise unknown_name("objective", objective, allowed)
+        if objective not in set(Objective):
+            raise unknown_name("objective", objective, Objective)
         self.objective = Objective(objective)
 
     def evaluate(self, designs: object) -> Costs:

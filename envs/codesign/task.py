@@ -19,7 +19,6 @@ from accelgym.envs.mapping.bounds import cost_floor
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.limits import breach
 from accelgym.envs.mapping.mapspace import Mapspace
-from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.mapping.spec import read_problem
 from accelgym.envs.mapping.task import MappingTask
 from accelgym.envs.space import Designs
@@ -133,7 +132,7 @@ class CoDesignTask(MappingTask):
         values = []
         for machine in self.family.machines:
             floor = cost_floor(Mapspace(self.problem, machine.architecture))
-            values.append(float(combine(self.spec.objective, np.array(floor.energy_pj), np.array(floor.cycles))))
+            values.append(float(self.spec.objective.combine(floor.energy_pj, floor.cycles)))
         return min(values)
 
     @cached_property

@@ -12,20 +12,13 @@ from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.objective import Objective
 from accelgym.envs.mapping.mapspace import Mapspace
 
-__all__ = ["Candidates", "Pricing", "combine"]
+__all__ = ["Candidates", "Pricing"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _BLOCK = 8192
-
-
-def combine(objective: Objective, energy_pj: Floats, cycles: Floats) -> Floats:
-    """Returns what is minimised."""
-    if objective is Objective.ENERGY:
-        return energy_pj
-    return cycles if objective is Objective.LATENCY else energy_pj * cycles
 
 
 @dataclass(frozen=True)
@@ -94,7 +87,7 @@ class Pricing:
                 self.mapspace.ranks(part.codes).astype(np.float64),
                 part.keep if self.free_keep.any() else None,
             )
-            value = combine(self.objective, energy, cycles)
+            value = self.objective.combine(energy, cycles)
             floors, mapspace = self.mapspace.rules.floors, self.mapspace
             if floors.any:
                 short = floors.shortfall(mapspace.problem, mapspace.architecture, part.factors, part.keep)

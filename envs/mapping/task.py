@@ -34,7 +34,7 @@ from accelgym.envs.mapping.bounds import Floor, cost_floor
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.limits import breach
 from accelgym.envs.mapping.mapspace import Keep, Mapspace, Size
-from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
+from accelgym.envs.mapping.pricing import Candidates, Pricing
 from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
 from accelgym.envs.mapping.spec import MappingSpec, read_architecture, read_problem
 from accelgym.envs.space import Designs, Space
@@ -111,7 +111,7 @@ class MappingTask(ProvedTask):
             breach: How far each mapping breaks the map space's rules, 0 where it does not; shape ``(n,)``.
         """
         valid = np.asarray(costs.valid, dtype=bool)
-        objective = combine(self.spec.objective, costs.energy_pj, costs.latency_cycles)
+        objective = self.spec.objective.combine(costs.energy_pj, costs.latency_cycles)
         levels = self.architecture.level_names
         spent = np.stack([costs.breakdown[f"{name}.energy_pj"] for name in (*levels, self.architecture.compute.name)])
         return Outcome(
@@ -202,7 +202,7 @@ class MappingTask(ProvedTask):
         for run in runs.values():
             if "cycles" in run:
                 energy, cycles = np.array(run["energy_pj"]), np.array(float(run["cycles"]))
-                run["objective"] = float(combine(self.spec.objective, energy, cycles))
+                run["objective"] = float(self.spec.objective.combine(energy, cycles))
         return {
             "mapping": mappings.to_loops(0),
             "loop_nest": format_nest(mappings).splitlines(),
@@ -227,7 +227,7 @@ class MappingTask(ProvedTask):
     def bound(self) -> float:
         """A certified lower bound on the objective of every design; cheap."""
         floor = self._floor
-        return float(combine(self.spec.objective, np.array(floor.energy_pj), np.array(floor.cycles)))
+        return float(self.spec.objective.combine(floor.energy_pj, floor.cycles))
 
     @cached_property
     def _floor(self) -> Floor:

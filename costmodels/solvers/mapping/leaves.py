@@ -131,10 +131,7 @@ class Evaluator:
             if floors.any:
                 machine_of = self.machines.architectures[m]
                 valid = valid & (floors.shortfall(self.space.problem, machine_of, slots[:, :, rows], held) == 0.0)
-            value = {Objective.ENERGY: energy, Objective.LATENCY: cycles, Objective.EDP: energy * cycles}[
-                self.objective
-            ]
-            values[rows] = np.where(valid, value, np.inf)
+            values[rows] = np.where(valid, self.objective.combine(energy, cycles), np.inf)
         return values
 
     def nests(self, chains: Ints, classes: Ints, machine: Ints, keep: Bools) -> tuple[Ints, Ints, Bools]:

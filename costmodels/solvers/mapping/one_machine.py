@@ -86,7 +86,7 @@ def best_machine(
     Raises:
         InputError: The objective does not add up over layers.
     """
-    if objective is Objective.EDP:
+    if not objective.adds_up:
         raise InputError("objective is 'edp', allowed energy or latency: products do not add up over layers")
     begin = time.perf_counter()
     share = np.asarray(weights, dtype=np.float64)

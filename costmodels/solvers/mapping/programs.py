@@ -108,7 +108,8 @@ class ProgramWriter:
 
     @property
     def _cycle_power(self) -> float:
-        return 1.0 if self.objective is Objective.EDP else 0.0
+        energy, delay = self.objective.exponents
+        return float(energy * delay)  # the objective is energy, its monomials are scaled by the cycles
 
     def _objective(self, nodes: Nodes, moved: list[Movement], low: Floats, high: Floats) -> Posynomial:
         n = len(nodes)
