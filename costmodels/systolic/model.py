@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.systolic.scheduler import NoTilingError, Schedule, schedule
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
+from accelgym.costmodels.workloads.equal_layers import unnamed
 from accelgym.costmodels.workloads.layer import Layer
 
 __all__ = ["SystolicDesigns", "SystolicModel"]
@@ -121,9 +122,9 @@ def _config_costs(
 ) -> dict[str, Any]:
     """Returns the costs of layers on one configuration, arrays of shape ``(layers,)``."""
     runs = [_with_types(config, wanted) for wanted in types]
-    # Layers of one shape share their schedule, whatever their names.
+    # Layers of one shape share their schedule in the cache.
     found_schedules = [
-        Reason.FORMAT if run is None else _schedule(run, replace(layer, name=""), objective)
+        Reason.FORMAT if run is None else _schedule(run, unnamed(layer), objective)
         for run, layer in zip(runs, layers, strict=True)
     ]
     reasons = [one if isinstance(one, Reason) else Reason.OK for one in found_schedules]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -17,6 +16,7 @@ from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.workloads import Workload, load_workload
+from accelgym.costmodels.workloads.equal_layers import EqualLayers
 from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.mapping import MappingTask
 from accelgym.envs.network_mapping.spec import NetworkMappingSpec
@@ -54,14 +54,11 @@ class NetworkMappingTask(ProvedTask):
         self.spec = NetworkMappingSpec.parse(arguments)
         self.workload = workload_object or load_workload(self.spec.workload)
         self._machine = machine
-        shapes: dict[LoopNest, list[LoopNest]] = {}
-        for layer in self.workload.compute_layers:
-            problem = LoopNest.from_layer(layer)
-            shapes.setdefault(replace(problem, name=""), []).append(problem)
-        if not shapes:
+        equal = EqualLayers.of(LoopNest.from_layer(layer) for layer in self.workload.compute_layers)
+        if not equal.first:
             raise InputError(f"workload {self.workload.name!r} has no convolution or GEMM to map")
-        self._problems = tuple(same[0] for same in shapes.values())
-        self.counts: Ints = np.array([len(same) for same in shapes.values()], dtype=np.int64)
+        self._problems = equal.first
+        self.counts: Ints = equal.counts
         """How often each distinct layer occurs, shape ``(layers,)``."""
         self.weights: Floats = self.counts.astype(np.float64)
         self.layers = self._tasks(self.spec.objective)
