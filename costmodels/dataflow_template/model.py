@@ -159,7 +159,7 @@ class TemplateModel:
 
 @dataclass(frozen=True)
 class _Cells:
-    """What is known about one problem under one dataflow, on a grid of PEs and buffers."""
+    """Best mappings and their figures of one loop nest under one dataflow, on a grid of PEs and buffers."""
 
     best: Best
     tilings: Tilings

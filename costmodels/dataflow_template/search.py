@@ -28,7 +28,7 @@ _ROWS = 1 << 14
 
 @dataclass(frozen=True)
 class Prices:
-    """What sizes alone decide; arrays of shape ``(pes, buffers)`` or ``(buffers,)``."""
+    """Prices that follow from the sizes alone; arrays of shape ``(pes, buffers)`` or ``(buffers,)``."""
 
     read_pj: Floats
     write_pj: Floats

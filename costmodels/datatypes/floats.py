@@ -44,7 +44,7 @@ class Specials(StrEnum):
 
 
 class Underflow(StrEnum):
-    """What exponent field 0 means."""
+    """Meaning of exponent field 0."""
 
     GRADUAL = "gradual"
     """Zero and subnormal numbers."""

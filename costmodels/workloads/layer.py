@@ -15,7 +15,7 @@ MAX_MACS = 2**53
 
 
 class LayerKind(StrEnum):
-    """What a layer does. The first two are multiply-accumulate nests, the rest vector operations."""
+    """Kind of operation. The first two are multiply-accumulate nests, the rest vector operations."""
 
     CONV = "conv"
     GEMM = "gemm"

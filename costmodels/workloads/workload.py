@@ -25,7 +25,7 @@ class Workload:
     source: str = ""
     """Where the shapes come from."""
     notes: tuple[str, ...] = ()
-    """What the layers do not say: operators counted as vector work, waits between the steps of a recurrence."""
+    """Beside the layers: operators counted as vector work, waits between the steps of a recurrence."""
 
     def __post_init__(self) -> None:
         if not self.layers:

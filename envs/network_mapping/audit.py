@@ -1,4 +1,4 @@
-"""What a network-mapping task says about its landscape."""
+"""Landscape of a network-mapping task, for its audit."""
 
 from __future__ import annotations
 

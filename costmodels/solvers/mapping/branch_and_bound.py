@@ -50,7 +50,7 @@ RELAXATIONS = (
     "elided first accumulations are chords, or shares of what is certainly moved",
     "accesses are not rounded up to blocks, cycles not to integers",
 )
-"""What the bounds of open nodes give away."""
+"""Relaxations that the bounds of open nodes rest on."""
 
 _BATCH = 256
 _DIVES = 64

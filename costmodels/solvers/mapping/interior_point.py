@@ -60,7 +60,7 @@ class Programs:
 
 @dataclass
 class Relaxed:
-    """What is known about a batch of programs."""
+    """Solutions and bounds of a batch of programs."""
 
     point: Floats
     """Near-optimal logarithms of the variables, shape ``(programs, variables)``."""

@@ -32,7 +32,7 @@ _ROOM = 1e-5
 
 
 class Convention(StrEnum):
-    """What energy counts."""
+    """Accesses that energy charges."""
 
     LOOPNEST = "loopnest"
     """As the cost model: every fill of every instance, first accumulations elided. The one that bounds rest on."""
@@ -49,7 +49,7 @@ class ProgramWriter:
         classes: Permutation classes of every level but the innermost.
         machines: The machines that nodes name.
         objective: What is minimised.
-        convention: What energy counts.
+        convention: Accesses that energy charges.
     """
 
     def __init__(
