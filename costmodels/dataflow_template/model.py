@@ -27,7 +27,9 @@ from accelgym.costmodels.workloads.layer import Layer
 __all__ = ["LayerDesigns", "TemplateModel"]
 
 _LEAST_BYTES = 64
+"""Smallest buffer: eight accesses of 64 bits; what is smaller would be a register file."""
 _MOST = 2**31 - 1
+"""Most PEs and bytes, as for the dimensions of a layer; products of two stay exact in int64."""
 _FIGURES = {
     "latency_cycles": "int64",
     "energy_pj": "float64",

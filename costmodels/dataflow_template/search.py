@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _TILINGS = 1 << 17
+"""Tilings enumerated at a time: columns of 1 MB."""
 _ROWS = 1 << 14
 """Mappings priced at a time, so that columns stay in cache."""
 

@@ -28,6 +28,7 @@ __all__ = ["FloatFormat", "Specials", "Underflow"]
 
 _FLOAT64_MANTISSA = 52
 _FLOAT64_BIAS = 1023
+"""IEEE 754 binary64."""
 
 
 class Specials(StrEnum):

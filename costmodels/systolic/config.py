@@ -42,6 +42,7 @@ __all__ = [
 MAX_ROWS = 128
 MAX_COLUMNS = 128
 MAX_DEPTH = 65536
+"""Largest sizes that are generated; the address of a buffer word has at most 16 bits."""
 LANE_GROUP = 4
 """Rows or columns of the array that share a memory macro; the access moves on from macro to macro with the wavefront,
 so that registers skew only the lanes of one macro."""

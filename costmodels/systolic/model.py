@@ -25,6 +25,7 @@ from accelgym.costmodels.workloads.layer import Layer
 __all__ = ["SystolicDesigns", "SystolicModel"]
 
 _SCHEDULES = 65536
+"""Schedules kept, a few hundred bytes each."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ __all__ = ["NoTilingError", "Schedule", "Tiling", "candidate_tilings", "cycles_l
 
 Ints = npt.NDArray[np.int64]
 _CHUNK = 256
+"""Tilings that go through the exact recurrence at once, so that later ones profit from the best so far."""
 
 
 class NoTilingError(InputError):

@@ -28,6 +28,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _CHUNK = 8
+"""Machines whose root programs are held at once; decides no bound."""
 _TIE_BITS = 30
 """Significant digits of sums of bounds that are told apart."""
 
