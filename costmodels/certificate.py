@@ -1,4 +1,4 @@
-"""What a solver hands back: a value, a design, and what is proved about them."""
+"""Result of a solver: a value, a design, and a lower bound."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ EXACT_GAP = 1e-9
 Sums of thousands of rounded terms in another order differ by less.
 """
 _BOUND_DIGITS = 10
+"""Significant digits of a bound that is kept: it loses at most 1e-9 of itself, no more than :data:`EXACT_GAP`."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Certificate:
     """Work done, in units of the method (states, branch-and-bound nodes, enumerated designs)."""
     seconds: float = 0.0
     limited_by: str = ""
-    """What ended the proof before the gap was closed: ``nodes``, a limit that is the same everywhere, or ``seconds``,
-    after which another machine may prove more or less; empty where neither did."""
+    """Limit that ended the proof before the gap was closed: ``nodes``, which is the same everywhere, or ``seconds``,
+    in which another machine may prove more or less; empty where neither did."""
 
     @property
     def exact(self) -> bool:
@@ -53,7 +54,7 @@ class Certificate:
 
     @property
     def yardstick(self) -> float:
-        """What regrets are measured against: the optimum where it is proved, else the certified lower bound.
+        """Reference of regrets: the optimum where it is proved, else the certified lower bound.
 
         A bound of 0 or below says nothing about a ratio; the best known value stands in for it.
         """

@@ -1,4 +1,4 @@
-"""What every cost model returns, and the contract it fulfils."""
+"""Costs of a batch of designs, and the contract of cost models."""
 
 from __future__ import annotations
 

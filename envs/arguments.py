@@ -1,4 +1,4 @@
-"""What the specifications of all tasks share: keyword arguments, checked with errors that name the key."""
+"""Base of the specifications of all tasks: keyword arguments, checked with errors that name the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all environments share: lanes stepped as arrays, and a scalar environment that is one of them."""
+"""Environments with one decision a step: episodes stepped as arrays, and a scalar one that is a row of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Step = tuple[Obs, Floats, Bools, Bools, Infos]
 
 
 class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
-    """Lanes that reset in the step that ends their episode (``AutoresetMode.SAME_STEP``).
+    """Episodes of one decision a step, in lanes that reset in the step that ends them (``AutoresetMode.SAME_STEP``).
 
     The last observation and info of an episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks
     ``_final_obs`` and ``_final_info``. A subclass calls :meth:`check_arguments`, builds its task, calls
@@ -139,7 +139,7 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
 
     @abstractmethod
     def _observe(self) -> Obs:
-        """What all lanes show."""
+        """Observations of all lanes."""
 
     @abstractmethod
     def _values(self) -> Infos:

@@ -45,7 +45,7 @@ def evaluate(
     loopnest reads JSON lines with the keys problem, arch and mapping, optionally id, link_transfers, variant and
     engine (head or v3.0.3), and writes id and result. systolic with --config reads layers
     (name,kind,N,K,C,P,Q,R,S,stride,padding,dilation, optionally groups, input_type,weight_type) and writes a row
-    for each of them on each accelerator; --option objective=energy chooses schedules by energy. With --preset
+    for each of them on each accelerator; --option objective=energy (or edp) chooses schedules by it. With --preset
     voyager it adds cycles and class to model,layer,count,unit,input_shape, weight_shape,stride, with --preset
     scalesim cycles to array_rows,array_cols,dataflow,layer,kind,params,gemm_M, gemm_N,gemm_K.
     """

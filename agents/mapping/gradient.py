@@ -14,7 +14,6 @@ from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.loopnest.kernel import Kernel, access_pj
 from accelgym.costmodels.mapspace import Candidates
 from accelgym.costmodels.mapspace.dominant_orders import promising_orders
-from accelgym.costmodels.objective import Objective
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -173,11 +172,7 @@ class MappingGradient(MappingAgent):
                 limit = level.fanout_x if slot.kind == "x" else level.fanout_y
                 over = over + torch.relu(torch.log(factors[s]).sum(dim=0) - float(np.log(limit)))
         energy = energy + architecture.cycle_leakage_pj(totals.utilized) * cycles
-        objective = {
-            Objective.ENERGY: torch.log(energy),
-            Objective.LATENCY: torch.log(cycles),
-            Objective.EDP: torch.log(energy) + torch.log(cycles),
-        }[self.mapping.spec.objective]
+        objective = self.mapping.spec.objective.combine_logs(torch.log(energy), torch.log(cycles))
         loss: Tensor = objective + self.penalty * over
         return loss
 

@@ -1,4 +1,4 @@
-"""What is computed (einsums) and on what (memory hierarchies)."""
+"""Loop nests (einsums) and memory hierarchies."""
 
 from accelgym.costmodels.architecture.loop_nest import Axis, LoopNest, Tensor
 from accelgym.costmodels.architecture.machine import (

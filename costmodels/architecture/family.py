@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 from accelgym.costmodels.architecture.machine import Architecture, Leakage, StorageLevel
-from accelgym.costmodels.components.technologies import Technology, technology
+from accelgym.costmodels.components.technologies import Technology
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.timeloop.presets import preset
 
 __all__ = ["ArchitectureFamily", "MachineSize"]
 
@@ -63,29 +61,36 @@ class ArchitectureFamily:
     @classmethod
     def thistle(
         cls,
+        base: Architecture,
+        prices: Technology,
         *,
-        base: str = "eyeriss_thistle",
         area_um2: float | None = None,
-        sram_unit: Literal["words", "bits"] = "words",
         registers: Sequence[int] = tuple(2**k for k in range(2, 10)),
         sram_words: Sequence[int] = tuple(2**k for k in range(8, 19)),
-        prices: str = "thistle-table3",
         leakage: Leakage = "instances_in_use",
         dram_bandwidth: float | None = 4.0,
         sram_bandwidth: float | None = 16.0,
     ) -> ArchitectureFamily:
-        """The paper's family: Table III, and the area of Eyeriss (2.364 mm2) unless stated.
+        """The paper's sizes under the area of the base machine unless stated.
 
-        The paper gives no bandwidths; with unlimited ones every machine that fills its area is equally fast. The
-        defaults are words per cycle, to read and to write.
+        The paper's base is the preset ``eyeriss_thistle`` (2.364 mm2) at the prices of its Table III
+        (``thistle-table3``). It gives no bandwidths; with unlimited ones every machine that fills its area is equally
+        fast. The defaults are words per cycle, to read and to write.
+
+        Args:
+            base: The machine whose structure is kept, at the prices of ``prices``.
+            prices: Technology of every size.
+            area_um2: Budget for memories and multipliers.
+            registers: Words of the register file of a processing element, ascending.
+            sram_words: Words of the SRAM, ascending.
+            leakage: Which instances leak.
+            dram_bandwidth: Words per cycle, each way; ``None`` is unlimited.
+            sram_bandwidth: Words per cycle, each way; ``None`` is unlimited.
         """
-        machine = preset(base, prices=prices, sram_unit=sram_unit)
-        limits = (dram_bandwidth, sram_bandwidth, *(None for _ in machine.levels[2:]))
-        levels = tuple(replace(x, read_bw=b, write_bw=b) for x, b in zip(machine.levels, limits, strict=True))
-        machine = replace(machine, levels=levels, leakage=leakage)
-        area = machine.area_um2 if area_um2 is None else area_um2
-        law = technology(prices, sram_unit=sram_unit)
-        return cls(machine, law, tuple(registers), tuple(sram_words), area)
+        limits = (dram_bandwidth, sram_bandwidth, *(None for _ in base.levels[2:]))
+        levels = tuple(replace(x, read_bw=b, write_bw=b) for x, b in zip(base.levels, limits, strict=True))
+        area = base.area_um2 if area_um2 is None else area_um2
+        return cls(replace(base, levels=levels, leakage=leakage), prices, tuple(registers), tuple(sram_words), area)
 
     @cached_property
     def machines(self) -> tuple[MachineSize, ...]:

@@ -1,4 +1,4 @@
-"""An operation as an affine einsum: loop dimensions, and tensors indexed by sums of ``coefficient * dimension``."""
+"""Loop nests: loop dimensions, and tensors indexed by sums of ``coefficient * dimension`` (an affine einsum)."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a mapper must respect at one level, as Timeloop's constraint files say it."""
+    """Constraint on the mappings of one level, as in Timeloop's constraint files."""
 
     level: str
     kind: Literal["temporal", "spatial", "bypass", "utilization"]

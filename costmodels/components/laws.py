@@ -36,6 +36,7 @@ __all__ = [
 Tables = Literal["2022", "2024"]
 
 DRAM_PJ_PER_BIT = {"LPDDR4": 8.0, "LPDDR": 40.0, "DDR3": 70.0, "HBM2": 6.25}
+"""By the plug-in's names of the types."""
 SRAM_ERRORS = {"read": (0.084, 0.20), "write": (0.064, 0.22), "area": (0.031, 0.11)}
 """Mean and largest relative error of the SRAM fit against its points."""
 
@@ -43,8 +44,10 @@ SRAM_ERRORS = {"read": (0.084, 0.20), "write": (0.064, 0.22), "area": (0.031, 0.
 _SRAM_READ = (4.6449, 0.5887, 0.9486, 0.0634, -0.0044, -0.0263)
 _SRAM_WRITE = (4.3811, 0.4151, 1.0515, 0.0738, -0.0266, 0.0033)
 _SRAM_AREA = (17.6412, 0.9962, 1.0070, 0.0182, 0.0, 0.0)
+"""log2(um2) over the same terms."""
 _SRAM_DEPTHS = (512, 262_144)
 _SRAM_WIDTHS = (8, 2048)
+"""Ranges of the fitted points."""
 
 _COMPARATOR = {"2022": 9.06719e-4, "2024": 9.2094e-4}
 _LEAK_PER_BIT = 2.5e-5 / 32

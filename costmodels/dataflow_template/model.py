@@ -21,12 +21,15 @@ from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.loopnest import Mappings
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.workloads.equal_layers import EqualLayers
 from accelgym.costmodels.workloads.layer import Layer
 
 __all__ = ["LayerDesigns", "TemplateModel"]
 
 _LEAST_BYTES = 64
+"""Smallest buffer: eight accesses of 64 bits; what is smaller would be a register file."""
 _MOST = 2**31 - 1
+"""Most PEs and bytes, as for the dimensions of a layer; products of two stay exact in int64."""
 _FIGURES = {
     "latency_cycles": "int64",
     "energy_pj": "float64",
@@ -113,8 +116,8 @@ class TemplateModel:
         good &= (pes >= 1) & (pes <= _MOST) & (size >= _LEAST_BYTES) & (size <= _MOST)
         figures = {name: np.zeros(len(layer), dtype=kind) for name, kind in _FIGURES.items()}
         fits = np.zeros(len(layer), dtype=bool)
-        problems = np.array([layer_problem(x) for x in designs.layers], dtype=object)
-        for problem, dataflow, rows in _groups(problems, layer, flow, good):
+        equal = EqualLayers.of(layer_problem(x) for x in designs.layers)
+        for problem, dataflow, rows in _groups(equal, layer, flow, good):
             grid, i = np.unique(pes[rows], return_inverse=True)
             sizes, j = np.unique(size[rows], return_inverse=True)
             found = self._cells(problem, dataflow, tuple(grid.tolist()), tuple(sizes.tolist()))
@@ -158,7 +161,7 @@ class TemplateModel:
 
 @dataclass(frozen=True)
 class _Cells:
-    """What is known about one problem under one dataflow, on a grid of PEs and buffers."""
+    """Best mappings and their figures of one loop nest under one dataflow, on a grid of PEs and buffers."""
 
     best: Best
     tilings: Tilings
@@ -202,16 +205,17 @@ def _search_cells(
 
 
 def _groups(
-    problems: npt.NDArray[Any], layer: npt.NDArray[np.int64], flow: npt.NDArray[np.int64], good: npt.NDArray[np.bool_]
+    equal: EqualLayers[LoopNest],
+    layer: npt.NDArray[np.int64],
+    flow: npt.NDArray[np.int64],
+    good: npt.NDArray[np.bool_],
 ) -> Iterator[tuple[LoopNest, Dataflow, npt.NDArray[np.int64]]]:
     """Valid rows by problem and dataflow; layers of equal shape share a problem."""
-    number: dict[LoopNest, int] = {}
-    shape_of = np.array([number.setdefault(problem, len(number)) for problem in problems], dtype=np.int64)
     rows = np.flatnonzero(good)
-    key = shape_of[layer[rows]] * len(Dataflow) + flow[rows]
+    key = equal.group[layer[rows]] * len(Dataflow) + flow[rows]
     for value in np.unique(key):
-        which = rows[key == value]
-        yield problems[layer[which[0]]], Dataflow(int(flow[which[0]])), which
+        shape, dataflow = divmod(int(value), len(Dataflow))
+        yield equal.first[shape], Dataflow(dataflow), rows[key == value]
 
 
 def _like(xp: Any, array: npt.NDArray[Any]) -> Array:

@@ -22,13 +22,14 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _TILINGS = 1 << 17
+"""Tilings enumerated at a time: columns of 1 MB."""
 _ROWS = 1 << 14
 """Mappings priced at a time, so that columns stay in cache."""
 
 
 @dataclass(frozen=True)
 class Prices:
-    """What sizes alone decide; arrays of shape ``(pes, buffers)`` or ``(buffers,)``."""
+    """Prices that follow from the sizes alone; arrays of shape ``(pes, buffers)`` or ``(buffers,)``."""
 
     read_pj: Floats
     write_pj: Floats
@@ -184,12 +185,7 @@ def _improve(
             continue
         cycles = part["cycles"][:end]
         energy = dynamic[:end] + prices.leakage_pj[i, buffer] * cycles
-        if objective is Objective.LATENCY:
-            cost, tie = cycles, energy
-        elif objective is Objective.ENERGY:
-            cost, tie = energy, cycles
-        else:
-            cost, tie = energy * cycles, energy
+        cost, tie = objective.with_tie(energy, cycles)
         equal = np.flatnonzero(cost == cost.min())
         row = equal[tie[equal].argmin()]
         if (cost[row], tie[row]) < (best.cost[i, buffer], best.tie[i, buffer]):

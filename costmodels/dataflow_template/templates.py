@@ -16,6 +16,7 @@ __all__ = ["BUFFER", "DRAM", "REGISTERS", "TEMPLATES", "WORD_BYTES", "Template",
 DRAM, BUFFER, REGISTERS = 0, 1, 2
 """Positions of the storage levels."""
 WORD_BYTES = 2
+"""16-bit words, as the PEs of Eyeriss and ShiDianNao have."""
 
 _WORD_BITS = 8 * WORD_BYTES
 _BUFFER_WIDTH = 64

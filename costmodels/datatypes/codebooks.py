@@ -18,7 +18,9 @@ from accelgym.costmodels.errors import InputError
 __all__ = ["CodebookFormat"]
 
 _SPAN_BITS = 28
+"""Widest integers that entries may need: products of two, at most 56 bits, stay exact in int64."""
 _LARGEST = 2.0**500
+"""Products of two entries neither overflow nor vanish in float64."""
 
 
 @dataclass(frozen=True, repr=False)

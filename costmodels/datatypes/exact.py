@@ -31,7 +31,7 @@ class Rounding(StrEnum):
 
 
 class Overflow(StrEnum):
-    """What becomes of a value beyond the largest finite one."""
+    """Treatment of a value beyond the largest finite one."""
 
     SATURATE = "saturate"
     """The largest finite value of that sign, also for infinities."""
@@ -95,7 +95,7 @@ def rounds_up(
 
 @dataclass(frozen=True)
 class Fields:
-    """What a decoder in hardware puts out: ``(-1)**negative * significand * 2**exponent``.
+    """Output of a decoder in hardware: ``(-1)**negative * significand * 2**exponent``.
 
     The significand is not normalised: its width is fixed by the format (``Datatype.significand_bits``).
     """

@@ -28,6 +28,7 @@ __all__ = ["FloatFormat", "Specials", "Underflow"]
 
 _FLOAT64_MANTISSA = 52
 _FLOAT64_BIAS = 1023
+"""IEEE 754 binary64."""
 
 
 class Specials(StrEnum):
@@ -44,7 +45,7 @@ class Specials(StrEnum):
 
 
 class Underflow(StrEnum):
-    """What exponent field 0 means."""
+    """Meaning of exponent field 0."""
 
     GRADUAL = "gradual"
     """Zero and subnormal numbers."""

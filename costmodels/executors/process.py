@@ -25,6 +25,7 @@ _ENVIRONMENT = {
 }
 
 _PATIENCE_S = 5.0
+"""Time a worker has to end by itself before it is stopped; decides no result."""
 
 
 class _Worker:

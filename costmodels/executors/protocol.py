@@ -1,4 +1,4 @@
-"""What runs jobs, seen from those who have some."""
+"""Protocol of executors, which run jobs elsewhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Event:
     """The job, by the name that it was started with."""
     kind: Literal["progress", "done", "failed"]
     data: Mapping[str, Any] = field(default_factory=dict)
-    """What the job reported, or its result."""
+    """Report of the job, or its result."""
     error: str = ""
     """Why it failed, in one line."""
     traceback: str = ""

@@ -16,6 +16,7 @@ from accelgym.costmodels.files.plain import plain
 __all__ = ["main"]
 
 _SECONDS_BETWEEN_EVENTS = 0.2
+"""Progress is shown to people; decides no result."""
 
 
 def main() -> None:

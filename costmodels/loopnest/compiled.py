@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from accelgym.costmodels.errors import MissingExtraError
+from accelgym.costmodels.loopnest.model import LoopnestModel
 
 if TYPE_CHECKING:
     import torch
-
-    from accelgym.costmodels.loopnest.model import LoopnestModel
 
 __all__ = ["compile_score"]
 

@@ -19,6 +19,7 @@ from accelgym.costmodels.loopnest.mappings import Loop
 __all__ = ["distinct_words"]
 
 MAX_VISITS = 5_000_000
+"""Most iterations times levels times tensors: the simulator is for tests, and walks them in Python."""
 Word = tuple[int, ...]
 Box = tuple[tuple[int, int], ...]
 

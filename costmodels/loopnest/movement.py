@@ -1,4 +1,4 @@
-"""What the slow simulators count for one mapping, and what it costs."""
+"""Counts of the slow simulators for one mapping, and their costs."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ _KEYS = ("id", "problem", "arch", "mapping", "link_transfers", "extrapolation", 
 _IGNORED = ("source", "set", "result", "default_link_transfers_differ")
 _VARIANTS = ("no_extrapolation", "no_first_read_elision")
 _BATCH = 4096
+"""Lines read ahead and grouped by problem and machine; decides no result."""
 
 
 def evaluate_rows(

@@ -20,7 +20,9 @@ __all__ = ["divisor_chains", "sample_mappings", "sample_valid_mappings"]
 
 Ints = npt.NDArray[np.int64]
 MAX_CHAINS = 5_000_000
+"""Most factorisations of a bound that are listed: 40 MB a slot."""
 _TABLE_DIMS = 8
+"""Most loops whose orders are listed: 8! is 40,320."""
 
 
 @lru_cache(maxsize=256)

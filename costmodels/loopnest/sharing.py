@@ -1,4 +1,4 @@
-"""What the children of one parent ask for together: multicast and neighbour-to-neighbour forwarding."""
+"""Words that the children of one parent request together: multicast and neighbour-to-neighbour forwarding."""
 
 from __future__ import annotations
 

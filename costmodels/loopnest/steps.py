@@ -35,6 +35,7 @@ Engine = Literal["head", "v3.0.3"]
 Ints = npt.NDArray[np.int64]
 _Visit = tuple[int, int, int]
 MAX_STEPS = 4_000_000
+"""Most steps that are listed: 32 MB a column."""
 
 
 @dataclass(frozen=True)

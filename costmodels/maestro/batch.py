@@ -22,6 +22,7 @@ BLOCK = 8192
 """Rows evaluated at a time with NumPy: temporaries stay in cache and below the size (128 KiB) from which the C
 allocator maps fresh pages for every one of them."""
 INT32_MAX = 2.0**31 - 1.0
+"""MAESTRO counts iterations in ``int``."""
 
 _TRAFFIC = ("latency_cycles", "input_l2_reads", "filter_l2_reads", "output_l2_writes", "l2_bytes", "counted_macs")
 

@@ -1,4 +1,4 @@
-"""The inputs of the model as broadcast float64 columns, and which of them are meaningful."""
+"""The inputs of the model as broadcast float64 columns, and which rows are meaningful."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ __all__ = ["LevelCounts", "analyse", "analyse_levels"]
 
 @dataclass(frozen=True)
 class LevelCounts:
-    """What the top level does over all its cases; elements unless stated."""
+    """Totals of the top level over all its cases; elements unless stated."""
 
     runtime: Array
     """Cycles."""

@@ -33,7 +33,7 @@ from accelgym.costmodels.mapspace.candidates import Candidates
 from accelgym.costmodels.mapspace.capacity import fits_capacity, held_words
 from accelgym.costmodels.mapspace.constraints import BYPASSED, FREE, KEPT, Constraints
 from accelgym.costmodels.mapspace.decisions import Decision, FactorPlacement, LoopChoice, MemorySize, TensorBypass
-from accelgym.costmodels.mapspace.evaluator import CandidateEvaluator, combine
+from accelgym.costmodels.mapspace.evaluator import CandidateEvaluator
 from accelgym.costmodels.mapspace.minimum_use import MinimumUse
 from accelgym.costmodels.mapspace.site_factorization import LoopSite, SiteFactorization
 from accelgym.costmodels.mapspace.space import MapSpace
@@ -54,7 +54,6 @@ __all__ = [
     "MinimumUse",
     "SiteFactorization",
     "TensorBypass",
-    "combine",
     "fits_capacity",
     "held_words",
 ]

@@ -8,20 +8,14 @@ import numpy.typing as npt
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.mapspace.candidates import Candidates
 from accelgym.costmodels.mapspace.space import MapSpace
+from accelgym.costmodels.objective import Objective
 
-__all__ = ["CandidateEvaluator", "combine"]
+__all__ = ["CandidateEvaluator"]
 
 Floats = npt.NDArray[np.float64]
 
 _BLOCK = 8192
 """Candidates evaluated at a time: their columns stay in cache."""
-
-
-def combine(objective: str, energy_pj: Floats, cycles: Floats) -> Floats:
-    """Returns the objective: energy (pJ), latency (cycles), or their product for any other."""
-    if objective == "energy":
-        return energy_pj
-    return cycles if objective == "latency" else energy_pj * cycles
 
 
 class CandidateEvaluator:
@@ -30,10 +24,10 @@ class CandidateEvaluator:
     Args:
         mapspace: The map space.
         model: The cost model, built for a machine with the levels of ``mapspace``.
-        objective: ``energy``, ``latency`` or ``edp``.
+        objective: What is minimised.
     """
 
-    def __init__(self, mapspace: MapSpace, model: LoopnestModel, objective: str) -> None:
+    def __init__(self, mapspace: MapSpace, model: LoopnestModel, objective: Objective) -> None:
         self.mapspace, self.model, self.objective = mapspace, model, objective
         self.spent = 0
         """Mappings evaluated so far."""
@@ -56,6 +50,6 @@ class CandidateEvaluator:
             if minimum.binds:
                 problem, machine = self.mapspace.problem, self.model.architecture
                 valid = valid & (minimum.shortfall(problem, machine, part.factors, part.keep) == 0.0)
-            value = combine(self.objective, energy, cycles)
+            value = self.objective.combine(energy, cycles)
             result[begin : begin + _BLOCK] = np.where(valid, value, np.inf)
         return result

@@ -60,7 +60,7 @@ class Kind(FormatKind):
     element_area: float
     """Processing element, NAND2 equivalents."""
     last_row_area: float
-    """What an element of the last row has besides."""
+    """Additions to an element of the last row."""
     element_path: float
     """ps."""
     input_decoder_area: float
@@ -180,7 +180,7 @@ CONTROL_TERMS = (
     "output_word_bits",
     "latency_bits",
 )
-"""What the area of address generation and control is linear in."""
+"""Terms of the linear law of address generation and control."""
 
 
 def _skewed(lanes: Ints) -> Ints:

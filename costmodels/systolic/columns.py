@@ -1,4 +1,4 @@
-"""Layers and hardware as arrays: what the cycle and traffic formulas are written in."""
+"""Layers and hardware as columns of numbers, the arguments of the cycle and traffic formulas."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Hardware:
     accumulation_banks: Array
     memory_latency: Array
     input_beats: Array
-    """Cycles the input port needs for one word of the format at hand."""
+    """Cycles the input port needs for one word of the layer's format."""
     weight_beats: Array
     output_beats: Array
     weight_words: Array

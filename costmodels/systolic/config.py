@@ -42,6 +42,7 @@ __all__ = [
 MAX_ROWS = 128
 MAX_COLUMNS = 128
 MAX_DEPTH = 65536
+"""Largest sizes that are generated; the address of a buffer word has at most 16 bits."""
 LANE_GROUP = 4
 """Rows or columns of the array that share a memory macro; the access moves on from macro to macro with the wavefront,
 so that registers skew only the lanes of one macro."""
@@ -106,7 +107,7 @@ class SystolicConfig(StrictModel):
     template: Annotated[Template, Field(strict=False)] = Template.WEIGHT_STATIONARY
     input_type: TypeNames = "int8"
     """Format of the inputs; a list: the formats that the hardware has decoders for and a layer chooses from at run
-    time. The first one is that of the layer at hand (:meth:`with_types`); the order says nothing about the hardware."""
+    time. The first one is that of the present layer (:meth:`with_types`); the order says nothing about the hardware."""
     weight_type: TypeNames = "int8"
     """Format of the weights, or a list as for the inputs; every pair of formats has to go with ``psum_type``."""
     scale_type: str | None = None
@@ -194,7 +195,7 @@ class SystolicConfig(StrictModel):
         return self
 
     def with_types(self, input: str | None = None, weight: str | None = None) -> SystolicConfig:
-        """Returns the same accelerator with other formats for the layer at hand; None keeps one.
+        """Returns the same accelerator with other formats for the present layer; None keeps one.
 
         Raises:
             InputError: The hardware has no such format.
@@ -211,7 +212,7 @@ class SystolicConfig(StrictModel):
         return self.model_copy(update=chosen)
 
     def with_every_pair(self, types: OperandTypes) -> tuple[SystolicConfig, ...]:
-        """Returns the accelerator with every pair of formats that ``types`` leaves open, those at hand first.
+        """Returns the accelerator with every pair of formats that ``types`` leaves open, the present ones first.
 
         Raises:
             InputError: The hardware has no such format.
@@ -222,7 +223,7 @@ class SystolicConfig(StrictModel):
 
     @property
     def inputs(self) -> tuple[Datatype, ...]:
-        """Formats of the first operand in the order of their modes, whatever the layer at hand runs with."""
+        """Formats of the first operand in the order of their modes, whatever the present layer runs with."""
         return formats_of(self.input_type)
 
     @property
@@ -232,12 +233,12 @@ class SystolicConfig(StrictModel):
 
     @property
     def input(self) -> Datatype:
-        """Format of the first operand, of the layer at hand."""
+        """Format of the first operand, of the present layer."""
         return get_datatype(names_of(self.input_type)[0])
 
     @property
     def weight(self) -> Datatype:
-        """Format of the second operand, of the layer at hand."""
+        """Format of the second operand, of the present layer."""
         return get_datatype(names_of(self.weight_type)[0])
 
     @property
@@ -292,7 +293,7 @@ class SystolicConfig(StrictModel):
 
     @property
     def scale_part_bits(self) -> int:
-        """Bits of a block scale in a lane of a weight word: those of the narrowest weight, whatever is at hand."""
+        """Bits of a block scale in a lane of a weight word: those of the narrowest weight format."""
         return min(datatype.bits for datatype in self.weights)
 
     @property
@@ -317,7 +318,7 @@ class SystolicConfig(StrictModel):
 
     @property
     def packed_input_bits(self) -> int:
-        """Bits of an input word in memory: elements of the format at hand without gaps, and the scale."""
+        """Bits of an input word in memory: elements of the layer's format without gaps, and the scale."""
         return self.rows * self.input.bits + self._scale_bits
 
     @property
@@ -331,12 +332,12 @@ class SystolicConfig(StrictModel):
 
     @property
     def input_beats(self) -> int:
-        """Cycles in which the input port takes a word of the format at hand."""
+        """Cycles in which the input port takes a word of the layer's format."""
         return -(-self.packed_input_bits // self.input_port_bits)
 
     @property
     def weight_beats(self) -> int:
-        """Cycles in which the weight port takes a word of the format at hand."""
+        """Cycles in which the weight port takes a word of the layer's format."""
         return -(-self.packed_weight_bits // self.weight_port_bits)
 
     @property

@@ -61,7 +61,7 @@ START = (NEVER, 0, 0, 0, 0, 0, 0, 0, 0)
 
 @dataclass(frozen=True)
 class TileRole:
-    """What happens at a tile besides computing, bool arrays or plain bools."""
+    """Events at a tile besides computing, bool arrays or plain bools."""
 
     loads_input: Array
     loads_weights: Array

@@ -139,7 +139,7 @@ class EnergyLaw:
         sums = _bank(config.accumulation_buffer_depth, macro_widths(config.columns, config.accumulation.bits))
         sum_banks = 2 if config.double_buffered_accumulation else 1
         multiplier = _multiply_add(config, config.input, config.weight)
-        # What is built can do every pair of formats; what moves is the one at hand.
+        # What is built can do every pair of formats; what moves is the layer's.
         pairs = product(config.inputs, config.weights)
         built = max((_multiply_add(config, x, w) for x, w in pairs), key=lambda cost: cost.area_um2)
         registers = laws.register_file(1, config.input_lane_bits + 2 * config.weight_lane_bits + config.psum.bits)
@@ -195,7 +195,7 @@ class EnergyLaw:
 
     @property
     def per_cycle(self) -> float:
-        """What every cycle costs, whatever moves: clock and leakage."""
+        """Energy of every cycle, whatever moves: clock and leakage."""
         return self.clock + self.leakage
 
 

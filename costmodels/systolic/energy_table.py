@@ -50,13 +50,13 @@ LOADING_TERMS = ("input_bits", "weight_bits", "loads")
 DRAIN_TERMS = ("output_bits", "outputs")
 CONTROL_TERMS = ("steps", "weight_words", "sums", "sum_address_bits", "cycles")
 SWITCHING_TERMS = (*LOADING_TERMS, *DRAIN_TERMS, *CONTROL_TERMS)
-"""What the switching of loaders, of drain and vector unit, and of the rest is linear in."""
+"""Terms of the linear laws of switching: loaders, drain and vector unit, the rest."""
 FLIP_FLOP_TERMS = (
     *("constant", "output_stationary", "address_bits", "input_word_bits", "weight_word_bits", "psum_word_bits"),
     *("accumulation_word_bits", "bank_word_bits", "assembled_bits", "sent_bits", "latency", "rows", "columns"),
     *("slow_word_bits", "slow_rows"),
 )
-"""What the number of flip-flops outside the processing elements is linear in."""
+"""Terms of the linear law of flip-flops outside the processing elements."""
 
 
 def data_path() -> Path:

@@ -24,7 +24,7 @@ FORMATS: dict[str, dict[str, str]] = {
 
 
 class FormatKind(StrictModel):
-    """What a row depends on: neither the size of the array nor its memories."""
+    """Key of a row: formats and pipeline, neither the size of the array nor its memories."""
 
     template: str
     input_type: str
@@ -35,7 +35,7 @@ class FormatKind(StrictModel):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What tells rows apart."""
+        """Values that tell rows apart."""
         types = (self.input_type, self.weight_type, self.psum_type, self.accumulation_type)
         return (self.template, *types, self.pe_pipeline)
 

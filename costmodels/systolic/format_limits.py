@@ -10,6 +10,7 @@ __all__ = ["TABLE_BITS", "has_operand_decoder", "has_scale_decoder", "is_plain",
 TABLE_BITS = 8
 """Widest format decoded by a table."""
 _PLAIN_BITS = 16
+"""Widest format decoded by logic."""
 
 
 def is_plain(datatype: Datatype) -> bool:

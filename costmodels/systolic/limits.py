@@ -1,4 +1,4 @@
-"""What the counters and addresses of the generated hardware can carry: the one check of whether it runs a tiling.
+"""Ranges of the counters and addresses of the generated hardware: the one check of whether it runs a tiling.
 
 The scheduler chooses among the tilings that pass, so cost model, timeline, verification and tasks never see another;
 :func:`accelgym.hwgen.program.compile_layer` checks a tiling that a caller brings.

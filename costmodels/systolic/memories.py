@@ -24,6 +24,7 @@ NAND2_UM2 = 0.798
 TWO_PORT_AREA = 8 / 6
 """Area of a memory that reads and writes in one cycle, over one that does either: transistors of a bit cell."""
 _ACCESS_FO4_1KB = 8.0
+"""At 1 Kb; an assumption, see :func:`access_fo4`."""
 
 
 def address_bits(depth: npt.ArrayLike) -> npt.NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,18 +11,21 @@ import numpy as np
 
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.energy import TECHNOLOGY, EnergyLaw
 from accelgym.costmodels.systolic.operand_types import OperandTypes
-from accelgym.costmodels.systolic.scheduler import NoTilingError, Objective, Schedule, schedule
+from accelgym.costmodels.systolic.scheduler import NoTilingError, Schedule, schedule
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
+from accelgym.costmodels.workloads.equal_layers import unnamed
 from accelgym.costmodels.workloads.layer import Layer
 
 __all__ = ["SystolicDesigns", "SystolicModel"]
 
 _SCHEDULES = 65536
+"""Schedules kept, a few hundred bytes each."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class SystolicModel:
     buffers and ports and the area follow from component laws (:mod:`accelgym.costmodels.systolic.energy`).
 
     Args:
-        objective: What the schedule minimises, ``latency`` or ``energy``; the other breaks ties.
+        objective: ``latency``, ``energy`` or ``edp``: what the schedule minimises. Of equal ones the least energy is
+            taken, or the least latency where energy is the objective.
 
     Raises:
         InputError: The objective is unknown.
@@ -54,9 +58,8 @@ class SystolicModel:
     technology = TECHNOLOGY
 
     def __init__(self, objective: str = "latency") -> None:
-        allowed = [member.value for member in Objective]
-        if objective not in allowed:
-            raise unknown_name("objective", objective, allowed)
+        if objective not in set(Objective):
+            raise unknown_name("objective", objective, Objective)
         self.objective = Objective(objective)
 
     def evaluate(self, designs: object) -> Costs:
@@ -120,9 +123,9 @@ def _config_costs(
 ) -> dict[str, Any]:
     """Returns the costs of layers on one configuration, arrays of shape ``(layers,)``."""
     runs = [_with_types(config, wanted) for wanted in types]
-    # Layers of one shape share their schedule, whatever their names.
+    # Layers of one shape share their schedule in the cache.
     found_schedules = [
-        Reason.FORMAT if run is None else _schedule(run, replace(layer, name=""), objective)
+        Reason.FORMAT if run is None else _schedule(run, unnamed(layer), objective)
         for run, layer in zip(runs, layers, strict=True)
     ]
     reasons = [one if isinstance(one, Reason) else Reason.OK for one in found_schedules]

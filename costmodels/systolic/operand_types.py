@@ -30,7 +30,7 @@ def _one_or_several(value: object) -> object:
 
 
 TypeNames = Annotated[str | tuple[str, ...], BeforeValidator(_one_or_several)]
-"""Field type: the name of a format, or different names, of which the layer at hand runs with the first."""
+"""Field type: the name of a format, or different names, of which the present layer runs with the first."""
 
 
 def names_of(types: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.systolic.cycles import OUTPUT_LATENCY, layer_cycles
@@ -21,10 +21,11 @@ from accelgym.costmodels.systolic.tiling import TileTerms, tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
 from accelgym.costmodels.workloads.layer import Layer
 
-__all__ = ["NoTilingError", "Objective", "Schedule", "Tiling", "candidate_tilings", "cycles_lower_bound", "schedule"]
+__all__ = ["NoTilingError", "Schedule", "Tiling", "candidate_tilings", "cycles_lower_bound", "schedule"]
 
 Ints = npt.NDArray[np.int64]
 _CHUNK = 256
+"""Tilings that go through the exact recurrence at once, so that later ones profit from the best so far."""
 
 
 class NoTilingError(InputError):
@@ -37,14 +38,6 @@ class NoTilingError(InputError):
     def __init__(self, message: str, reason: Reason) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class Objective(StrEnum):
-    """What the scheduler minimises; the other quantity breaks ties."""
-
-    LATENCY = "latency"
-    ENERGY = "energy"
-    """Of everything that moves; leakage, which follows the latency, is not weighed against it."""
 
 
 @dataclass(frozen=True)
@@ -187,27 +180,27 @@ def schedule(config: SystolicConfig, layer: Layer, objective: Objective = Object
 def _best(
     terms: TileTerms, dynamic: npt.NDArray[np.float64], per_cycle: float, objective: Objective
 ) -> tuple[int, int, float]:
-    """Returns the position of the best tiling, its cycles and its energy; the other objective breaks ties."""
+    """Returns the position of the best tiling, its cycles and its energy."""
 
     def costs(cycles: Ints, of: Any) -> tuple[Any, Any]:
-        energy = dynamic[of] + per_cycle * cycles
-        return (cycles, energy) if objective is Objective.LATENCY else (energy, cycles)
+        return objective.with_tie(dynamic[of] + per_cycle * cycles, cycles)
 
-    # Both objectives grow with the cycles: what a bound of them costs bounds the cost.
+    # Every objective grows with the cycles: the cost at a bound of the cycles bounds the cost.
     bound, tie = costs(cycles_lower_bound(terms), slice(None))
     order = np.lexsort((tie, bound))
-    best: tuple[float, float, int] | None = None
+    best: tuple[float, float, int, int] | None = None
     for start in range(0, order.size, _CHUNK):
         chunk = order[start : start + _CHUNK]
         if best is not None:
             chunk = chunk[bound[chunk] <= best[0]]
             if chunk.size == 0:
                 break
-        first, second = costs(layer_cycles(_take(terms, chunk)), chunk)
+        cycles = layer_cycles(_take(terms, chunk))
+        first, second = costs(cycles, chunk)
         at = np.lexsort((chunk, second, first))[0]
-        found = (first[at].item(), second[at].item(), int(chunk[at]))
+        found = (first[at].item(), second[at].item(), int(chunk[at]), int(cycles[at]))
         best = found if best is None else min(best, found)
     if best is None:
         raise InputError("no tilings to choose from")
-    cycles, energy = best[:2] if objective is Objective.LATENCY else best[1::-1]
-    return best[2], int(cycles), energy
+    winner, count = best[2:]
+    return winner, count, float(dynamic[winner] + per_cycle * count)

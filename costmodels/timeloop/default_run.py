@@ -1,4 +1,4 @@
-"""What ``timeloop-model`` prints for a mapping when no setting is changed."""
+"""Results of ``timeloop-model`` for a mapping when no setting is changed."""
 
 from __future__ import annotations
 

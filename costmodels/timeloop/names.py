@@ -42,7 +42,7 @@ class ExportNames:
 
     @property
     def comments(self) -> list[str]:
-        """What was renamed, one line each; nothing where all names stay."""
+        """Renamed dimensions and tensors, one line each; nothing where all names stay."""
         tables = (("dimension", self.dims), ("component", self.components))
         return [
             f"{kind} {' '.join(old.split())!r} is called {new!r} here"

@@ -13,6 +13,8 @@ from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.components.technologies import technology
 from accelgym.costmodels.errors import unknown_name
+from accelgym.costmodels.files.timeloop_yaml.document import parse_document
+from accelgym.costmodels.timeloop.reader import read_timeloop_data
 
 __all__ = ["preset", "preset_names"]
 
@@ -35,10 +37,6 @@ def preset(name: str, *, prices: str | None = None, sram_unit: Literal["words", 
     Raises:
         InputError: No such preset or technology.
     """
-    # The reader lies above the descriptions it fills.
-    from accelgym.costmodels.files.timeloop_yaml.document import parse_document
-    from accelgym.costmodels.timeloop.reader import read_timeloop_data
-
     if name not in preset_names():
         raise unknown_name("architecture preset", name, preset_names())
     data = parse_document(_FOLDER / f"{name}.yaml")

@@ -61,7 +61,7 @@ _SECTIONS = (
 
 @dataclass(frozen=True)
 class TimeloopInput:
-    """What a set of Timeloop files describes."""
+    """Contents of a set of Timeloop files."""
 
     problem: LoopNest
     architecture: Architecture

@@ -36,7 +36,7 @@ class Feature:
 
 
 class BaseRow(StrictModel):
-    """What all rows have in common."""
+    """Fields that all rows have in common."""
 
     name: str
     source: str | list[str] | None = Field(default=None, alias="from")

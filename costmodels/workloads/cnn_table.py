@@ -18,6 +18,7 @@ __all__ = ["CnnTable"]
 
 _ROW: TypeAdapter[Any] = TypeAdapter(Row)
 _MAX_DEPTH = 16
+"""A description whose blocks contain themselves ends here."""
 
 
 class Block(StrictModel):

@@ -10,12 +10,13 @@ from accelgym.costmodels.errors import InputError
 __all__ = ["COMPUTE_KINDS", "MAX_DIM", "MAX_MACS", "Layer", "LayerKind"]
 
 MAX_DIM = 2**31 - 1
+"""Largest int32; products of two dimensions stay exact in int64."""
 MAX_MACS = 2**53
 """Counts stay exact in float64 up to here; larger layers are refused."""
 
 
 class LayerKind(StrEnum):
-    """What a layer does. The first two are multiply-accumulate nests, the rest vector operations."""
+    """Kind of operation. The first two are multiply-accumulate nests, the rest vector operations."""
 
     CONV = "conv"
     GEMM = "gemm"

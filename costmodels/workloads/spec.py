@@ -1,4 +1,4 @@
-"""What every network description file states."""
+"""Fields of every network description file."""
 
 from __future__ import annotations
 

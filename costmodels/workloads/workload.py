@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.layer import Layer
-
-if TYPE_CHECKING:
-    import torch
 
 __all__ = ["Workload"]
 
@@ -29,7 +25,7 @@ class Workload:
     source: str = ""
     """Where the shapes come from."""
     notes: tuple[str, ...] = ()
-    """What the layers do not say: operators counted as vector work, waits between the steps of a recurrence."""
+    """Beside the layers: operators counted as vector work, waits between the steps of a recurrence."""
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -54,15 +50,6 @@ class Workload:
         """Builds a workload whose every layer feeds the next."""
         edges = tuple((i, i + 1) for i in range(len(layers) - 1))
         return cls(name, tuple(layers), edges, source)
-
-    @classmethod
-    def from_torch(
-        cls, module: torch.nn.Module, example_inputs: tuple[Any, ...], *, name: str | None = None
-    ) -> Workload:
-        """Traces a module with ``torch.export`` (extra ``agents``); see ``importers.torch_export``."""
-        from accelgym.costmodels.workloads.importers.torch_export import import_torch
-
-        return import_torch(module, example_inputs, name=name)
 
     @property
     def compute_layers(self) -> tuple[Layer, ...]:

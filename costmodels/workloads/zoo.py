@@ -37,7 +37,7 @@ _FAMILIES = {
 
 @dataclass(frozen=True)
 class WorkloadInfo:
-    """What is known about a workload without expanding it."""
+    """Description of a workload, which is not expanded for it."""
 
     name: str
     source: str

@@ -1,4 +1,4 @@
-"""What a co-design task says about its landscape."""
+"""Landscape of a co-design task, for its audit: greedy rule, ties, relaxed optimum."""
 
 from __future__ import annotations
 

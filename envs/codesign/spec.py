@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from accelgym.costmodels.architecture.family import ArchitectureFamily
+from accelgym.costmodels.components.technologies import technology
 from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.timeloop.presets import preset
 from accelgym.envs.mapping.spec import MappingSpec
 
 __all__ = ["CoDesignSpec"]
@@ -46,9 +48,8 @@ class CoDesignSpec(MappingSpec):
             InputError: The preset has another structure, or nothing fits into the area.
         """
         return ArchitectureFamily.thistle(
-            base=self.architecture,
-            prices=self.technology,
-            sram_unit=self.sram_unit,
+            preset(self.architecture, prices=self.technology, sram_unit=self.sram_unit),
+            technology(self.technology, sram_unit=self.sram_unit),
             area_um2=self.area_um2,
             registers=self.registers,
             sram_words=self.sram_words,

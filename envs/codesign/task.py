@@ -12,7 +12,7 @@ import numpy.typing as npt
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
-from accelgym.costmodels.mapspace import Candidates, MapSpace, combine
+from accelgym.costmodels.mapspace import Candidates, MapSpace
 from accelgym.costmodels.solvers.mapping import MachineTable, Solution
 from accelgym.costmodels.timeloop import timeloop_document
 from accelgym.envs.codesign.spec import CoDesignSpec
@@ -131,7 +131,7 @@ class CoDesignTask(MappingTask):
         values = []
         for machine in self.family.machines:
             floor = cost_floor(MapSpace(self.problem, machine.architecture))
-            values.append(float(combine(self.spec.objective, np.array(floor.energy_pj), np.array(floor.cycles))))
+            values.append(float(self.spec.objective.combine(floor.energy_pj, floor.cycles)))
         return min(values)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What a hardware-generation task says about its landscape."""
+"""Landscape of a hardware-generation task, for its audit."""
 
 from __future__ import annotations
 

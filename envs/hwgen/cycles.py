@@ -19,6 +19,7 @@ from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.scheduler import candidate_tilings, cycles_lower_bound
 from accelgym.costmodels.systolic.steady import steady_layer_cycles
 from accelgym.costmodels.systolic.tiling import TileTerms, Tilings, tile_terms
+from accelgym.costmodels.workloads.equal_layers import EqualLayers
 from accelgym.costmodels.workloads.layer import Layer
 
 __all__ = ["NO_TILING", "cycles_by_depth", "distinct_layers", "least_cycles"]
@@ -36,14 +37,14 @@ _MOST = 4000
 
 def distinct_layers(layers: Sequence[Layer]) -> list[tuple[Layer, int]]:
     """Returns the compute layers that differ in shape, and how often each occurs."""
-    found: dict[bytes, tuple[Layer, int]] = {}
-    for layer in layers:
-        if layer.is_compute:
-            problem = LayerColumns.of([layer])
-            key = b"".join(getattr(problem, field.name).tobytes() for field in fields(LayerColumns))
-            first, count = found.get(key, (layer, 0))
-            found[key] = (first, count + 1)
-    return list(found.values())
+    equal = EqualLayers.of((layer for layer in layers if layer.is_compute), _columns)
+    return list(zip(equal.first, equal.counts.tolist(), strict=True))
+
+
+def _columns(layer: Layer) -> bytes:
+    """All that the cycle formulas see of a layer; a product and the convolution that it is agree."""
+    columns = LayerColumns.of([layer])
+    return b"".join(getattr(columns, field.name).tobytes() for field in fields(LayerColumns))
 
 
 def cycles_by_depth(

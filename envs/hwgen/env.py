@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
 from accelgym.costmodels.errors import unknown_name
+from accelgym.envs.hwgen import proof
 from accelgym.envs.hwgen.observation import Observer
+from accelgym.envs.hwgen.proof import HardwareRecord
 from accelgym.envs.hwgen.render import draw_design, format_design
 from accelgym.envs.hwgen.task import HwGenTask
 from accelgym.envs.sequential import SequentialEnv, SequentialVectorEnv
-
-if TYPE_CHECKING:
-    from accelgym.envs.hwgen.proof import HardwareRecord
 
 __all__ = ["VERIFY", "HwGenEnv", "HwGenVectorEnv"]
 
@@ -145,11 +144,8 @@ class HwGenVectorEnv(SequentialVectorEnv):
             rewards[lane] *= record.share
 
     def _prove(self, design: Ints) -> HardwareRecord:
-        # The tools' flow is imported by those who use it.
-        from accelgym.envs.hwgen.proof import prove
-
         layers = [layer for layer, _ in self.task.layers]
-        return prove(self.task.config(design), layers, self.task.spec.area_budget)
+        return proof.prove(self.task.config(design), layers, self.task.spec.area_budget)
 
     def _begin(self, lanes: Bools) -> None:
         self._position = np.where(lanes, 0, self._position)

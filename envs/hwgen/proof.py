@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from accelgym.costmodels.systolic.config import SystolicConfig
+from accelgym.costmodels.workloads.equal_layers import EqualLayers
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.emitter import emit
@@ -68,12 +69,11 @@ def probe_layers(layers: Sequence[Layer], config: SystolicConfig) -> list[Layer]
         layers: Compute layers.
         config: The accelerator.
     """
-    found: dict[Layer, Layer] = {}
+    cropped = []
     for layer in layers:
         groups = min(layer.groups, _GROUPS)
-        cropped = replace(
+        small = replace(
             layer,
-            name="probe",
             N=1,
             groups=groups,
             K=groups * min(layer.K // layer.groups, config.columns + 1),
@@ -81,8 +81,8 @@ def probe_layers(layers: Sequence[Layer], config: SystolicConfig) -> list[Layer]
             P=min(layer.P, _PIXELS),
             Q=min(layer.Q, _PIXELS),
         )
-        found.setdefault(cropped, replace(cropped, name=layer.name))
-    return list(found.values())
+        cropped.append(small)
+    return list(EqualLayers.of(cropped).first)
 
 
 def prove(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import MissingExtraError
+from accelgym.costmodels.systolic.area import AreaTerms, estimate
 
 if TYPE_CHECKING:
     from accelgym.envs.hwgen.task import HwGenTask
@@ -52,7 +53,6 @@ def draw_design(task: HwGenTask, design: npt.NDArray[np.integer[Any]]) -> npt.ND
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("drawing", "matplotlib", "report") from error
-    from accelgym.costmodels.systolic.area import AreaTerms, estimate
 
     figure = Figure(figsize=(7, 3), layout="constrained")
     canvas: Any = FigureCanvasAgg(figure)

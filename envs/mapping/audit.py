@@ -1,4 +1,4 @@
-"""What a mapping task says about its landscape."""
+"""Landscape of a mapping task, for its audit: greedy rule, ties, relaxed optimum."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.nest_text import format_nest
 from accelgym.costmodels.loopnest.rows import result_row
-from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, MemorySize, TensorBypass, combine
+from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, MemorySize, TensorBypass
 from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping import PROOF_VERSION, RELAXATIONS, MachineTable, Solution, solve
 from accelgym.costmodels.solvers.mapping.enumeration import enumerate_all
@@ -111,7 +111,7 @@ class MappingTask(ProvedTask):
             broken: From :meth:`MapSpace.violation`, shape ``(n,)``.
         """
         valid = np.asarray(costs.valid, dtype=bool)
-        objective = combine(self.spec.objective, costs.energy_pj, costs.latency_cycles)
+        objective = self.spec.objective.combine(costs.energy_pj, costs.latency_cycles)
         levels = self.architecture.level_names
         spent = np.stack([costs.breakdown[f"{name}.energy_pj"] for name in (*levels, self.architecture.compute.name)])
         return Outcome(
@@ -202,7 +202,7 @@ class MappingTask(ProvedTask):
         for run in runs.values():
             if "cycles" in run:
                 energy, cycles = np.array(run["energy_pj"]), np.array(float(run["cycles"]))
-                run["objective"] = float(combine(self.spec.objective, energy, cycles))
+                run["objective"] = float(self.spec.objective.combine(energy, cycles))
         return {
             "mapping": mappings.to_loops(0),
             "loop_nest": format_nest(mappings).splitlines(),
@@ -227,7 +227,7 @@ class MappingTask(ProvedTask):
     def bound(self) -> float:
         """A certified lower bound on the objective of every design; cheap."""
         floor = self._floor
-        return float(combine(self.spec.objective, np.array(floor.energy_pj), np.array(floor.cycles)))
+        return float(self.spec.objective.combine(floor.energy_pj, floor.cycles))
 
     @cached_property
     def _floor(self) -> Floor:

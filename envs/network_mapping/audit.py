@@ -1,11 +1,9 @@
-"""What a network-mapping task says about its landscape."""
+"""Landscape of a network-mapping task, for its audit."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from accelgym.costmodels.mapspace import combine
-from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.local_search import descend
 from accelgym.envs.hardness import Landscape, landscape
 from accelgym.envs.mapping.audit import fullest_share, greedy_mapping, tied_orders, unlimited_task
@@ -40,13 +38,13 @@ def network_landscape(task: NetworkMappingTask, rng: np.random.Generator) -> Lan
         for name in ("energy_pj", "latency_cycles")
     )
     tied = np.ones(1)
-    if task.spec.objective is not Objective.EDP:  # layers tie by themselves only where costs add up
+    if task.spec.objective.adds_up:  # layers tie by themselves only where costs add up
         tied = np.array([tied_orders(x, part[0], float(x.evaluate(part).objective[0])) for x, part in best])
     return Landscape(
         greedy=np.concatenate([design for design, _ in greedy], axis=1),
         greedy_evaluations=max(evaluations for _, evaluations in greedy),
         tied_optima=float(tied.prod()),
         most_tied=float(tied.max()),
-        relaxed_optimum=min(optimum, float(combine(task.spec.objective, np.array(energy), np.array(cycles)))),
+        relaxed_optimum=min(optimum, float(task.spec.objective.combine(energy, cycles))),
         budget_used=max(fullest_share(x, part[0]) for x, part in best),
     )

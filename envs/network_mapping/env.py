@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from accelgym.costmodels.mapspace import combine
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.network_mapping.observation import NetworkObserver
 from accelgym.envs.network_mapping.render import draw_layer, format_network
@@ -149,7 +148,7 @@ class NetworkMappingVectorEnv(SequentialVectorEnv):
     def _hope(self, rows: Ints, number: int) -> Floats:
         """A lower bound on the objective, given the layers before ``number``."""
         energy, cycles = self._energy[rows] + self._rest[0][number], self._cycles[rows] + self._rest[1][number]
-        return np.asarray(combine(self._objective, energy, cycles))
+        return np.asarray(self._objective.combine(energy, cycles))
 
     def _begin(self, lanes: Bools) -> None:
         rows = np.flatnonzero(lanes)
@@ -171,7 +170,7 @@ class NetworkMappingVectorEnv(SequentialVectorEnv):
         done = (self._layer == len(self._states)) & self._feasible
         totals = np.where(done, self._energy, np.inf), np.where(done, self._cycles, np.inf)
         return {
-            "objective": np.array(combine(self._objective, *totals)),
+            "objective": np.array(self._objective.combine(*totals)),
             "energy_pj": totals[0],
             "latency_cycles": totals[1],
             "feasible": self._feasible.copy(),

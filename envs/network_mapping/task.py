@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -15,9 +14,9 @@ from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.mapspace import combine
 from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.workloads import Workload, load_workload
+from accelgym.costmodels.workloads.equal_layers import EqualLayers
 from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.mapping import MappingTask
 from accelgym.envs.network_mapping.spec import NetworkMappingSpec
@@ -55,14 +54,11 @@ class NetworkMappingTask(ProvedTask):
         self.spec = NetworkMappingSpec.parse(arguments)
         self.workload = workload_object or load_workload(self.spec.workload)
         self._machine = machine
-        shapes: dict[LoopNest, list[LoopNest]] = {}
-        for layer in self.workload.compute_layers:
-            problem = LoopNest.from_layer(layer)
-            shapes.setdefault(replace(problem, name=""), []).append(problem)
-        if not shapes:
+        equal = EqualLayers.of(LoopNest.from_layer(layer) for layer in self.workload.compute_layers)
+        if not equal.first:
             raise InputError(f"workload {self.workload.name!r} has no convolution or GEMM to map")
-        self._problems = tuple(same[0] for same in shapes.values())
-        self.counts: Ints = np.array([len(same) for same in shapes.values()], dtype=np.int64)
+        self._problems = equal.first
+        self.counts: Ints = equal.counts
         """How often each distinct layer occurs, shape ``(layers,)``."""
         self.weights: Floats = self.counts.astype(np.float64)
         self.layers = self._tasks(self.spec.objective)
@@ -128,7 +124,7 @@ class NetworkMappingTask(ProvedTask):
         # A matrix product could round differently from batch to batch.
         totals = (energy * self.weights).sum(axis=1), (cycles * self.weights).sum(axis=1)
         return Outcome(
-            objective=np.where(valid, combine(self.spec.objective, *totals), np.inf),
+            objective=np.where(valid, self.spec.objective.combine(*totals), np.inf),
             feasible=np.all([x.feasible for x in outcomes], axis=0),
             violation=np.where(valid, violation, np.inf),
             valid=valid,
@@ -185,7 +181,7 @@ class NetworkMappingTask(ProvedTask):
     def bound(self) -> float:
         """A certified lower bound on the objective of every design; cheap."""
         energy, cycles = (floor @ self.weights for floor in self.floors)
-        return float(combine(self.spec.objective, energy, cycles))
+        return float(self.spec.objective.combine(energy, cycles))
 
     @cached_property
     def floors(self) -> tuple[Floats, Floats]:
@@ -216,7 +212,7 @@ class NetworkMappingTask(ProvedTask):
 
     def prove(self, *, anew: bool = False) -> Certificate:
         start = time.perf_counter()
-        product = self.spec.objective is Objective.EDP
+        product = not self.spec.objective.adds_up
         names = tuple(Objective) if product else (self.spec.objective,)
         found = {
             name: [layer.prove(anew=True) if anew else layer.reference() for layer in self._tasks(name)]
@@ -229,7 +225,9 @@ class NetworkMappingTask(ProvedTask):
             name: float((np.array([cert.lower_bound for cert in row]) * self.weights).sum())
             for name, row in found.items()
         }
-        bound = bounds[Objective.ENERGY] * bounds[Objective.LATENCY] if product else bounds[self.spec.objective]
+        bound = bounds.get(self.spec.objective, 0.0)
+        if product:
+            bound = self.spec.objective.combine(bounds[Objective.ENERGY], bounds[Objective.LATENCY])
         bound = value if bound >= value * (1 - _ROUNDING) else rounded_down(bound)
         certificates = [cert for row in found.values() for cert in row]
         methods = " | ".join(dict.fromkeys(cert.method for cert in certificates))
@@ -267,7 +265,7 @@ class NetworkMappingTask(ProvedTask):
         picks = (energy[:, None] + prices[None, :, None] * cycles[:, None]).argmin(axis=2).T
         rows = np.arange(len(parts))
         totals = ((figure[rows, picks] * self.weights).sum(axis=-1) for figure in (energy, cycles))
-        best = picks[combine(self.spec.objective, *totals).argmin()]
+        best = picks[self.spec.objective.combine(*totals).argmin()]
         return np.concatenate([part[i] for part, i in zip(parts, best, strict=True)])
 
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:

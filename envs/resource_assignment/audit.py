@@ -1,4 +1,4 @@
-"""What a resource-assignment task says about its landscape."""
+"""Landscape of a resource-assignment task, for its audit."""
 
 from __future__ import annotations
 

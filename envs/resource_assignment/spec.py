@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from accelgym.costmodels.objective import Objective
 from accelgym.envs.arguments import TaskSpec
 
 __all__ = [
@@ -54,18 +55,26 @@ class Granularity(StrEnum):
 
 
 class AssignmentObjective(StrEnum):
-    """What is minimised: of every layer before aggregation when pipelined, of the whole chip when sequential."""
+    """Quantity minimised: of every layer before aggregation when pipelined, of the whole chip when sequential.
 
-    LATENCY = "latency"
+    Those of :class:`~accelgym.costmodels.objective.Objective`, and two that involve the size of the chip.
+    """
+
+    LATENCY = Objective.LATENCY.value
     """Cycles."""
-    ENERGY = "energy"
+    ENERGY = Objective.ENERGY.value
     """pJ."""
-    EDP = "edp"
+    EDP = Objective.EDP.value
     """pJ x cycles."""
     LAP = "lap"
     """Cycles x um2."""
     TARGET = "target"
     """The constrained resource, subject to a latency target in place of the budget."""
+
+    @property
+    def of_mapping(self) -> Objective:
+        """Its part that a mapping decides: the objective itself, or latency beside area, power or PEs."""
+        return Objective(self.value) if self.value in set(Objective) else Objective.LATENCY
 
 
 class Aggregate(StrEnum):

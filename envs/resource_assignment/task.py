@@ -39,8 +39,6 @@ BUFFER_LEVELS = tuple(range(1, 13))
 BUFFER_BYTES = tuple(1024 * level for level in PE_LEVELS)
 """Buffer sizes of the ``dataflow_template`` model: 1 to 128 KiB, in the proportions of the PE levels."""
 
-_MAPPED_FOR = {AssignmentObjective.ENERGY: "energy", AssignmentObjective.EDP: "edp"}
-"""What the ``dataflow_template`` model minimises inside a template, by the task's objective; otherwise latency."""
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -68,7 +66,7 @@ class ResourceAssignmentTask(ProvedTask):
             raise InputError(f"workload {self.workload.name!r} has no convolution or GEMM to assign")
         options = dict(self.spec.model_options)
         if self.spec.model == TemplateModel.name:
-            options.setdefault("objective", _MAPPED_FOR.get(self.spec.objective, "latency"))
+            options.setdefault("objective", self.spec.objective.of_mapping.value)
         self.model = cost_models.build(self.spec.model, **options)
 
     lanes: ClassVar[str] = "accelgym.envs.resource_assignment.env:ResourceAssignmentVectorEnv"
@@ -206,13 +204,9 @@ class ResourceAssignmentTask(ProvedTask):
         """Every option of every slot, evaluated once."""
         figures, pes, valid, reason = self._figures()
         latency, area = figures["latency_cycles"], figures["area_um2"]
-        cost = {
-            AssignmentObjective.LATENCY: latency,
-            AssignmentObjective.ENERGY: figures["energy_pj"],
-            AssignmentObjective.EDP: latency * figures["energy_pj"],
-            AssignmentObjective.LAP: latency * area,
-            AssignmentObjective.TARGET: latency,
-        }[self.spec.objective]
+        cost = self.spec.objective.of_mapping.combine(figures["energy_pj"], latency)
+        if self.spec.objective is AssignmentObjective.LAP:
+            cost = cost * area
         resource = {Constraint.AREA: area, Constraint.POWER: figures["power_mw"], Constraint.PES: pes}[
             self.spec.constraint
         ]

@@ -7,6 +7,8 @@ import pytest
 
 from accelgym.costmodels.architecture import LoopNest
 from accelgym.costmodels.architecture.family import ArchitectureFamily
+from accelgym.costmodels.components.technologies import technology
+from accelgym.costmodels.timeloop.presets import preset
 from accelgym.experiments.mapping_agents import MAPPER_PJ_PER_MAC
 from accelgym.experiments.thistle import (
     LAYERS,
@@ -164,7 +166,9 @@ def test_the_comparison_leaves_three_files(tmp_path, capsys):
 
 def test_the_family_offers_the_sizes_of_eyeriss():
     """168 processing elements with 512 registers and 64Ki words fill the area exactly."""
-    offered = {(m.registers, m.sram_words, m.pes) for m in ArchitectureFamily.thistle().machines}
+    name = "thistle-table3"
+    family = ArchitectureFamily.thistle(preset("eyeriss_thistle", prices=name), technology(name))
+    offered = {(m.registers, m.sram_words, m.pes) for m in family.machines}
     assert (512, 65536, 168) in offered
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name
+from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.files.timeloop_yaml.templates import is_template, read_template
 from accelgym.costmodels.files.timeloop_yaml.text import load_yaml
 
@@ -23,7 +24,6 @@ __all__ = [
     "parse_document",
 ]
 
-_MAX_BYTES = 16_000_000
 SUFFIXES = (".yaml", ".yml", ".jinja", ".jinja2")
 """Suffixes of files that are read."""
 
@@ -76,16 +76,9 @@ def parse_document(
 
 
 def _read(path: Path) -> str:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    if path.suffix.lower() == ".cfg":
+    if path.suffix.lower() == ".cfg" and path.is_file():
         raise InputError(f"{path}: libconfig files are not supported; allowed: YAML ({', '.join(SUFFIXES)})")
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path}: larger than {_MAX_BYTES:,} bytes")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+    return read_text(path)
 
 
 def merge_documents(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -190,4 +183,4 @@ def as_integer(value: Any, where: str) -> int:
     """
     if not isinstance(value, bool) and isinstance(value, int | float) and 1 <= value < 2**31 and value == int(value):
         return int(value)
-    raise InputError(f"{where} is {shown(value)}, allowed integers >= 1")
+    raise InputError(f"{where} is {shown(value)}, allowed integers 1..{2**31 - 1}")

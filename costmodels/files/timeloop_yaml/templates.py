@@ -15,6 +15,7 @@ __all__ = ["is_template", "read_template"]
 _MAX_TEXT = 4_000_000
 _MAX_FILES = 500
 _MAX_NESTING = 20
+"""Far above public collections, and low enough that a hostile template ends at once."""
 _FUNCTIONS = ("add_to_path", "cwd", "find_path", "include", "include_all", "include_text", "path_exists")
 _FILTERS = ("d", "default", "float", "int", "length", "lower", "round", "string", "trim", "upper")
 _STATEMENTS = ("Template", "Output", "TemplateData", "Assign", "If")

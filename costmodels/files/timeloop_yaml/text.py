@@ -15,6 +15,7 @@ __all__ = ["Tagged", "load_yaml"]
 _MAX_NODES = 500_000
 """Largest number of values after aliases are followed; the largest public file has about 20,000."""
 _MAX_DEPTH = 60
+"""Beyond any machine's nesting; keeps hostile files from exhausting the stack."""
 
 
 class Tagged(dict[str, Any]):

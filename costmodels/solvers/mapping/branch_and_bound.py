@@ -52,14 +52,19 @@ RELAXATIONS = (
     "elided first accumulations are chords, or shares of what is certainly moved",
     "accesses are not rounded up to blocks, cycles not to integers",
 )
-"""What the bounds of open nodes give away."""
+"""Relaxations that the bounds of open nodes rest on."""
 
 _BATCH = 256
+"""Nodes that are relaxed together, so that arrays outweigh the interpreter. It decides which nodes are visited, never
+what is proved."""
 _DIVES = 64
 """Part of a batch that goes to nodes whose classes are decided."""
 _LEAF = 1000.0
+"""Most mappings of a node that is enumerated instead of relaxed further."""
 _MOST_ROOTS = 4096
+"""Most nodes to begin with; permutation classes of further levels are left to branching."""
 _ROUNDED = 8
+"""Nodes of a batch, least bounds first, whose relaxed optimum is rounded to mappings."""
 _WIDE = 1.3
 """Ratio of largest to least reduction above which a node is split there first."""
 _SAFETY = 1e-9

@@ -11,16 +11,14 @@ least ratio of the two in the box.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.traffic import Posynomial, log_of
-
-if TYPE_CHECKING:
-    from accelgym.costmodels.solvers.mapping.programs import ProgramWriter
+from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.solvers.mapping.traffic import Posynomial, TrafficTerms, log_of
 
 __all__ = ["Elision"]
 
@@ -53,28 +51,32 @@ class Elision:
     losses: list[_Loss]
 
     @classmethod
-    def plan(cls, writer: ProgramWriter, nodes: Nodes, constant: Floats) -> Elision:
+    def plan(
+        cls, space: MappingSpace, machines: MachineTable, traffic: TrafficTerms, nodes: Nodes, constant: Floats
+    ) -> Elision:
         """Decides which levels the constant can pay for, from the innermost outwards.
 
         Args:
-            writer: Knows map space, machines and movement terms.
+            space: The map space.
+            machines: The machines that nodes name.
+            traffic: Movement terms of the map space.
             nodes: The nodes.
             constant: Energy that is the same for every tiling, less than or equal to the true one.
         """
-        traffic, machines, space, n = writer.traffic, writer.machines, writer.space, len(nodes)
+        depth, n = len(space.architecture.levels), len(nodes)
         t, rows = traffic.output, nodes.machine
         words = float(traffic.table.transfers[t][0].constant)
         exponents, least, most = traffic.zeros(n), np.zeros(n), np.zeros(n)
         owned = []
-        for v in range(writer.depth):
+        for v in range(depth):
             if v and space.fan(v - 1) is not None:
                 exponents = exponents + traffic.fan_exponents(n, v - 1, traffic.irrelevant[t])
                 least = least + np.log(nodes.reducing_children_bounds[:, v - 1, 0])
                 most = most + np.log(nodes.reducing_children_bounds[:, v - 1, 1])
             owned.append((exponents, least, most))
-        absorbed, losses = np.zeros((n, writer.depth), dtype=bool), []
+        absorbed, losses = np.zeros((n, depth), dtype=bool), []
         budget = constant.copy()
-        for v in reversed(range(writer.depth)):
+        for v in reversed(range(depth)):
             exponents, least, most = owned[v]
             price = machines.read_pj[rows, v] + (machines.fill_pj[rows, v] if v else 0.0)
             saved = words * price * nodes.keep[:, v, t]

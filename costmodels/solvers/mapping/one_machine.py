@@ -28,6 +28,7 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _CHUNK = 8
+"""Machines whose root programs are held at once; decides no bound."""
 _TIE_BITS = 30
 """Significant digits of sums of bounds that are told apart."""
 
@@ -86,7 +87,7 @@ def best_machine(
     Raises:
         InputError: The objective does not add up over layers.
     """
-    if objective is Objective.EDP:
+    if not objective.adds_up:
         raise InputError("objective is 'edp', allowed energy or latency: products do not add up over layers")
     begin = time.perf_counter()
     share = np.asarray(weights, dtype=np.float64)

@@ -32,7 +32,7 @@ _ROOM = 1e-5
 
 
 class Convention(StrEnum):
-    """What energy counts."""
+    """Accesses that energy charges."""
 
     LOOPNEST = "loopnest"
     """As the cost model: every fill of every instance, first accumulations elided. The one that bounds rest on."""
@@ -49,7 +49,7 @@ class ProgramWriter:
         classes: Permutation classes of every level but the innermost.
         machines: The machines that nodes name.
         objective: What is minimised.
-        convention: What energy counts.
+        convention: Accesses that energy charges.
     """
 
     def __init__(
@@ -108,7 +108,8 @@ class ProgramWriter:
 
     @property
     def _cycle_power(self) -> float:
-        return 1.0 if self.objective is Objective.EDP else 0.0
+        energy, delay = self.objective.exponents
+        return float(energy * delay)  # the objective is energy, its monomials are scaled by the cycles
 
     def _objective(self, nodes: Nodes, moved: list[Movement], low: Floats, high: Floats) -> Posynomial:
         n = len(nodes)
@@ -125,7 +126,7 @@ class ProgramWriter:
                 if movement.delivered is None:
                     price = price + self._filling(nodes, movement)
                 constant = constant + price * self._amount(movement.requests)
-        elision = Elision.plan(self, nodes, constant)
+        elision = Elision.plan(self.space, machines, self.traffic, nodes, constant)
         constant = elision.constant
         for movement in moved:
             t, child, request = movement.tensor, movement.child, movement.requests

@@ -29,7 +29,7 @@ variables take about a minute on a core of 2024."""
 
 @dataclass(frozen=True)
 class Solution:
-    """What a search hands back."""
+    """Result of a search."""
 
     value: float
     """Objective of the best mapping, ``inf`` when none was found."""
@@ -46,7 +46,7 @@ class Solution:
     closed: bool
     """Whether the gap is within the tolerance."""
     limited_by: str = ""
-    """What ended an open search: ``nodes``, which is the same everywhere, or ``seconds``, which is not."""
+    """Limit that ended an open search: ``nodes``, which is the same everywhere, or ``seconds``, which is not."""
 
 
 def node_limit(space: MapSpace, machines: MachineTable, objective: Objective) -> int:

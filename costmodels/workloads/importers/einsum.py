@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 
-__all__ = ["Access", "layer_from_accesses"]
+__all__ = ["Access", "Axis", "layer_from_accesses"]
 
 Axis = tuple[tuple[str, int], ...]
 

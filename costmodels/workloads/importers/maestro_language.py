@@ -75,7 +75,7 @@ class LayerBlock:
 
 @dataclass(frozen=True)
 class MaestroFile:
-    """What a file holds."""
+    """Contents of a file."""
 
     path: Path
     network: str

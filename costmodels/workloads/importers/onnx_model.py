@@ -22,6 +22,7 @@ _OPERATORS = {
     ast.Mod: operator.mod,
 }
 _MAX_NAMED = 12
+"""Names listed in a message."""
 
 
 def load_model(path: Path) -> Any:

@@ -22,7 +22,7 @@ MAX_FOLDED = 2**18
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """What is known about a tensor before the network runs."""
+    """Shape and, where constant, value of a tensor before the network runs."""
 
     shape: tuple[int, ...] | None
     """None: depends on the data."""

@@ -1,4 +1,4 @@
-"""What the importers of traced graphs share: layers from tensor shapes and the edges between them."""
+"""Common part of the importers of traced graphs: layers from tensor shapes and the edges between them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from accelgym.costmodels.architecture import Architecture, Compute, Constraint, 
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.loopnest.sampler import sample_mappings
-from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, combine, fits_capacity, held_words
+from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, fits_capacity, held_words
+from accelgym.costmodels.objective import Objective
 
 PROBLEMS = (
     LoopNest.conv("conv", K=12, C=4, P=6, Q=4, R=3, S=1, stride=(2, 1)),
@@ -121,7 +122,7 @@ def test_candidates_cost_what_their_mappings_cost(objective):
     candidates = mapspace.to_candidates(drawn_designs(mapspace, 7, n=300))
     costs = model.evaluate(mapspace.to_mappings(candidates))
     values = CandidateEvaluator(mapspace, model, objective)(candidates)
-    expected = combine(objective, costs.energy_pj, costs.latency_cycles)
+    expected = Objective(objective).combine(costs.energy_pj, costs.latency_cycles)
     np.testing.assert_allclose(values[costs.valid], expected[costs.valid], rtol=1e-12)
     assert np.isinf(values[~costs.valid]).all()
     assert 0 < costs.valid.sum() < 300

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import Template, make_config
 from accelgym.costmodels.systolic.cycles import layer_cycles, layer_cycles_by_iteration
@@ -15,7 +16,6 @@ from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.max_plus import NEVER, apply, power, product
 from accelgym.costmodels.systolic.scheduler import (
     NoTilingError,
-    Objective,
     Tiling,
     candidate_tilings,
     cycles_lower_bound,
@@ -84,6 +84,8 @@ def test_no_tiling_beats_the_schedule(config, layer):
     frugal = schedule(config, layer, Objective.ENERGY)
     assert frugal.energy_pj == energy.min()
     assert frugal.cycles == cycles[energy == energy.min()].min()
+    both = schedule(config, layer, Objective.EDP)
+    assert both.energy_pj * both.cycles == (energy * cycles).min()
     assert np.all(cycles_lower_bound(fitting) <= cycles)
 
 

@@ -185,9 +185,9 @@ BAD = {
         d.pop("ERT"),
     ),
     "branches into": lambda d: d["architecture"]["subtree"][0]["subtree"].append({"name": "other"}),
-    "problem.instance.K is None": lambda d: d["problem"]["instance"].pop("K"),
+    "the bound of dimension 'K' is missing": lambda d: d["problem"]["instance"].pop("K"),
     "densities is .* sparse": lambda d: d["problem"]["instance"].update(densities={"Weights": 0.5}),
-    "dimension in projection of 'Weights' 'Z'": lambda d: d["problem"]["shape"]["data-spaces"][0].update(
+    "projection of 'Weights': unknown dimension 'Z'": lambda d: d["problem"]["shape"]["data-spaces"][0].update(
         projection=[[["Z"]]]
     ),
     "temporal target 'L2'": lambda d: d["mapping"][0].update(target="L2"),

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from accelgym.costmodels.errors import InputError, InputWarning
-from accelgym.costmodels.workloads import LayerKind, Workload
+from accelgym.costmodels.workloads import LayerKind
 from accelgym.costmodels.workloads.importers import import_torch
 
 
@@ -251,14 +251,6 @@ def test_masks_and_tables_are_constants():
     ]
     last = workload.compute_layers[-1]
     assert (last.weights_are_parameters, last.weight_words) == (True, 6 * 16)
-
-
-def test_workload_from_torch_is_the_same_door():
-    module = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
-    workload = Workload.from_torch(module, (torch.randn(3, 4),), name="mlp")
-    assert [layer.name for layer in workload.layers] == ["0", "1", "2"]
-    assert workload.edges == ((0, 1), (1, 2))
-    assert workload.macs == 3 * (4 * 8 + 8 * 2)
 
 
 @pytest.mark.parametrize(
