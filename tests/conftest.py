@@ -3,6 +3,11 @@
 import os
 import shutil
 
+# Before NumPy and torch are loaded: their arrays here are small, and threads that wait for each other would cost
+# the two workers of pytest more time than the tests take.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 import pytest
 
 from accelgym.agents import agents
