@@ -35,22 +35,25 @@ def pytest_runtest_setup(item):
                 pytest.skip(reason)
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory):
+    """A folder of this run, the same for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def certificates_of_this_run(tmp_path_factory):
+def certificates_of_this_run(shared_folder):
     """Keeps certificates that earlier runs proved out of the tests."""
-    folder = tmp_path_factory.mktemp("certificates")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(certificates, "default_cache_folder", lambda: folder)
+        patch.setattr(certificates, "default_cache_folder", lambda: shared_folder)
         yield
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
+def cache(shared_folder):
     """A cache of simulators that all workers share, apart from the user's unless the environment names one."""
-    if "ACCELGYM_CACHE" in os.environ:
-        return ContentCache()
-    base = tmp_path_factory.getbasetemp()
-    return ContentCache((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "hwgen-cache")
+    return ContentCache() if "ACCELGYM_CACHE" in os.environ else ContentCache(shared_folder / "hwgen-cache")
 
 
 @pytest.fixture(scope="session")
