@@ -13,7 +13,7 @@ golden = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(golden)
 
 
-@pytest.mark.parametrize("name", ["setB", "setB_head", "setC_tiny"])
+@pytest.mark.parametrize("name", ["setB", "setB_head", pytest.param("setC_tiny", marks=pytest.mark.slow)])
 def test_sampled_counting_reproduces_every_row(name):
     rows = golden.rows(name)
     results = list(evaluate_rows(rows, counting="sampled", engine=golden.ENGINE[name]))

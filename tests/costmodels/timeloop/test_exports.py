@@ -159,7 +159,7 @@ def machines(draw):
 
 
 @given(machines(), st.lists(NAMES, min_size=3, max_size=3, unique=True), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_exports_of_any_machine_load_and_cost_the_same(machine, dims, seed):
     a, b, c = dims
     tensors = (
