@@ -65,7 +65,7 @@ def read_yaml(path: Path) -> YamlSource:
         # Before what is merged with << is written into the nodes.
         if root is not None:
             _collect(root, (), marks, set())
-        data = None if root is None else loader.construct_document(root)
+        data: Any = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
