@@ -127,7 +127,7 @@ class HwGenTask(ProvedTask):
             self._count(array, designs[mine])
         return np.asarray(self._cycles[where])
 
-    @property
+    @cached_property
     def _cycles(self) -> Ints:
         """Cycles of every design counted so far, shape ``nvec``."""
         return _counted(self._decoder.settings, tuple(self.layers))
@@ -184,11 +184,11 @@ class HwGenTask(ProvedTask):
             overshoot += np.maximum(part, 0.0)
         return overshoot.ravel()
 
-    @property
+    @cached_property
     def _area(self) -> Floats:
         return _estimated(self._decoder.settings)[0]
 
-    @property
+    @cached_property
     def _path(self) -> Floats:
         return _estimated(self._decoder.settings)[1]
 
