@@ -3,6 +3,11 @@
 import os
 import shutil
 
+# Before NumPy and torch are loaded: their arrays here are small, and threads that wait for each other would cost
+# the two workers of pytest more time than the tests take.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 import pytest
 
 from accelgym.agents import agents
@@ -30,22 +35,31 @@ def pytest_runtest_setup(item):
                 pytest.skip(reason)
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory):
+    """A folder of this run, the same for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def certificates_of_this_run(tmp_path_factory):
+def certificates_of_this_run(shared_folder):
     """Keeps certificates that earlier runs proved out of the tests."""
-    folder = tmp_path_factory.mktemp("certificates")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(certificates, "default_cache_folder", lambda: folder)
+        patch.setattr(certificates, "default_cache_folder", lambda: shared_folder)
         yield
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
+def cache(shared_folder):
     """A cache of simulators that all workers share, apart from the user's unless the environment names one."""
-    if "ACCELGYM_CACHE" in os.environ:
-        return ContentCache()
-    base = tmp_path_factory.getbasetemp()
-    return ContentCache((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "hwgen-cache")
+    return ContentCache() if "ACCELGYM_CACHE" in os.environ else ContentCache(shared_folder / "hwgen-cache")
+
+
+@pytest.fixture(scope="session")
+def run_cache(shared_folder):
+    """Like ``cache``, for tests of what is built anew: it never holds anything of an earlier run."""
+    return ContentCache(shared_folder / "hwgen-cache")
 
 
 @pytest.fixture(scope="session")

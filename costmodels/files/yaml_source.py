@@ -58,9 +58,14 @@ def read_yaml(path: Path) -> YamlSource:
         InputError: The file cannot be read, is no YAML, gives a key twice, is empty or is not a mapping.
     """
     text = read_text(path)
+    marks: dict[Key, tuple[int, int]] = {}
     try:
-        root = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        # Before what is merged with << is written into the nodes.
+        if root is not None:
+            _collect(root, (), marks, set())
+        data: Any = None if root is None else loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
@@ -72,8 +77,6 @@ def read_yaml(path: Path) -> YamlSource:
     if not isinstance(data, dict):
         found = "an empty file" if data is None else type(data).__name__
         raise InputError(f"{path}:1:1: expected a mapping of keys to values, found {found}")
-    marks: dict[Key, tuple[int, int]] = {}
-    _collect(root, (), marks, set())
     return YamlSource(path, data, marks)
 
 

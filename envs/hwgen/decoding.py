@@ -11,7 +11,7 @@ from accelgym.costmodels.systolic.area import AreaTable, AreaTerms
 from accelgym.costmodels.systolic.columns import Hardware, release_cycles
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
 from accelgym.costmodels.systolic.format_kinds import FORMATS
-from accelgym.envs.hwgen.spec import PARAMETER_ROLES, PARAMETER_VALUES, HwGenSpec
+from accelgym.envs.hwgen.spec import PARAMETER_ROLES, PARAMETER_VALUES
 from accelgym.envs.space import Designs, Parameter, Space
 
 __all__ = ["ARRAY", "BUFFER_DEPTHS", "DEPTHS", "PORTS", "SIZED", "Decoder"]
@@ -34,11 +34,13 @@ class Decoder:
     """Reads designs under the settings that a task fixes.
 
     Args:
-        spec: The task's specification.
+        pe_pipeline: Pipeline stages of a processing element.
+        memory_latency: Cycles from a request to its beat.
+        clock_ghz: The clock.
     """
 
-    def __init__(self, spec: HwGenSpec) -> None:
-        self._spec = spec
+    def __init__(self, pe_pipeline: int, memory_latency: int, clock_ghz: float) -> None:
+        self.settings = (pe_pipeline, memory_latency, clock_ghz)
         self.space = Space(
             tuple(Parameter(n, v, n not in _UNORDERED, *PARAMETER_ROLES[n]) for n, v in PARAMETER_VALUES.items())
         )
@@ -47,13 +49,9 @@ class Decoder:
         """Returns the configuration of one design, shape ``(parameters,)``."""
         values = self.space.decode(design)
         formats = FORMATS[values.pop("formats")]
-        spec = self._spec
+        pe_pipeline, memory_latency, clock_ghz = self.settings
         return make_config(
-            **values,
-            **formats,
-            pe_pipeline=spec.pe_pipeline,
-            memory_latency=spec.memory_latency,
-            clock_ghz=spec.clock_ghz,
+            **values, **formats, pe_pipeline=pe_pipeline, memory_latency=memory_latency, clock_ghz=clock_ghz
         )
 
     def numbers(self, designs: Designs) -> dict[str, Ints]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.area import area_table, estimate
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.format_kinds import FORMATS
-from accelgym.costmodels.workloads import Workload, load_workload
+from accelgym.costmodels.workloads import Layer, Workload, load_workload
 from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.hwgen.cycles import NO_TILING, cycles_by_depth, distinct_layers, least_cycles
 from accelgym.envs.hwgen.decoding import ARRAY, BUFFER_DEPTHS, DEPTHS, PORTS, SIZED, Decoder
@@ -51,7 +51,7 @@ class HwGenTask(ProvedTask):
 
     def __init__(self, *, workload_object: Workload | None = None, **arguments: Any) -> None:
         self.spec = HwGenSpec.parse(arguments)
-        self._decoder = Decoder(self.spec)
+        self._decoder = Decoder(self.spec.pe_pipeline, self.spec.memory_latency, self.spec.clock_ghz)
         self.workload = workload_object or load_workload(self.spec.workload)
         self.layers = distinct_layers(self.workload.layers)
         if not self.layers:
@@ -130,7 +130,7 @@ class HwGenTask(ProvedTask):
     @cached_property
     def _cycles(self) -> Ints:
         """Cycles of every design counted so far, shape ``nvec``."""
-        return np.full(tuple(self.space.nvec), _UNKNOWN, dtype=np.int64)
+        return _counted(self._decoder.settings, tuple(self.layers))
 
     def _count(self, array: Ints, designs: Designs) -> None:
         """Fills in the cycles of an array for all depths, with the formats and ports that are feasible or asked for."""
@@ -168,41 +168,29 @@ class HwGenTask(ProvedTask):
         return np.array([product_sqnr_db(f["input_type"], f["weight_type"]) for f in FORMATS.values()])
 
     @cached_property
-    def _limits(self) -> tuple[Floats, Floats, Floats]:
-        """Area, critical path and overshoot of every design of the space, by number.
-
-        The overshoot is relative, added up over the limits; 0 where a design is feasible.
-        """
-        spec, table = self.spec, area_table()
-        area, path, overshoot = np.empty((3, self.space.cardinality))
-        for begin in range(0, len(area), _BLOCK):
-            block = slice(begin, begin + _BLOCK)
-            designs = self._at(np.arange(*block.indices(len(area))))
-            found = estimate(self._decoder.area_terms(designs, table), table)
-            area[block], path[block] = found.total, found.critical_path_ps
-            numbers = self._decoder.numbers(designs)
-            bandwidth = sum(numbers[p.name] for p in self.space.parameters if p.knob == "bits")
-            missing_db = spec.min_sqnr_db - self._sqnr[designs[:, 0]]
-            excess = (
-                area[block] / spec.area_budget - 1,
-                bandwidth / spec.bandwidth_bits - 1,
-                path[block] * spec.clock_ghz / 1000 - 1,
-                missing_db / max(abs(spec.min_sqnr_db), 1.0),
-            )
-            overshoot[block] = sum(np.maximum(part, 0.0) for part in excess)
-        return area, path, overshoot
-
-    @property
-    def _area(self) -> Floats:
-        return self._limits[0]
-
-    @property
-    def _path(self) -> Floats:
-        return self._limits[1]
-
-    @property
     def _overshoot(self) -> Floats:
-        return self._limits[2]
+        """Relative overshoot of every design, by number, added up over the limits; 0 where a design is feasible."""
+        spec, shape = self.spec, tuple(self.space.nvec)
+        bandwidth = sum(np.ix_(*PARAMETER_VALUES.values())[PORTS])
+        missing_db = (spec.min_sqnr_db - self._sqnr).reshape(-1, *(1,) * (len(shape) - 1))
+        excess = (
+            self._area.reshape(shape) / spec.area_budget - 1,
+            np.asarray(bandwidth) / spec.bandwidth_bits - 1,
+            self._path.reshape(shape) * spec.clock_ghz / 1000 - 1,
+            missing_db / max(abs(spec.min_sqnr_db), 1.0),
+        )
+        overshoot = np.zeros(shape)
+        for part in excess:
+            overshoot += np.maximum(part, 0.0)
+        return overshoot.ravel()
+
+    @cached_property
+    def _area(self) -> Floats:
+        return _estimated(self._decoder.settings)[0]
+
+    @cached_property
+    def _path(self) -> Floats:
+        return _estimated(self._decoder.settings)[1]
 
     @property
     def area_nand2(self) -> Floats:
@@ -324,3 +312,27 @@ class HwGenTask(ProvedTask):
         """The feasible design of the least area, shape ``(parameters,)``."""
         rows = self._feasible_rows
         return np.asarray(self._at(rows[self._area[rows].argmin()][None])[0])
+
+
+# Tasks of a process that differ in their limits alone, and the copies of one task in its environments, share these.
+
+
+@lru_cache(maxsize=4)
+def _estimated(settings: tuple[int, int, float]) -> tuple[Floats, Floats]:
+    """Area and critical path of every design of the space under the settings of a decoder, by number."""
+    decoder, table = Decoder(*settings), area_table()
+    shape = tuple(decoder.space.nvec)
+    area, path = np.empty((2, decoder.space.cardinality))
+    for begin in range(0, len(area), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        designs = np.stack(np.unravel_index(np.arange(*block.indices(len(area))), shape), axis=1)
+        found = estimate(decoder.area_terms(designs, table), table)
+        area[block], path[block] = found.total, found.critical_path_ps
+    area.flags.writeable = path.flags.writeable = False
+    return area, path
+
+
+@lru_cache(maxsize=4)
+def _counted(settings: tuple[int, int, float], layers: tuple[tuple[Layer, int], ...]) -> Ints:
+    """Cycles of the designs under the settings of a decoder; :data:`_UNKNOWN` where no task has counted them yet."""
+    return np.full(tuple(Decoder(*settings).space.nvec), _UNKNOWN, dtype=np.int64)

@@ -1,13 +1,13 @@
-"""The command line as a user meets it: real processes for exit codes, in-process calls for the rest."""
+"""The command line as a user meets it."""
 
 import csv
 import gzip
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import PROCESS, answer
 from typer.testing import CliRunner
 
 from accelgym.agents import Trajectory
@@ -30,11 +30,6 @@ def run(*arguments):
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
-
-
-def run_process(*arguments, cwd=None):
-    command = [sys.executable, "-c", "from accelgym.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
 
 
 def test_oracle_prints_the_published_optimum():
@@ -69,7 +64,7 @@ def test_envs_and_workloads_are_listed():
 def evaluate(tmp_path, text, *options):
     source, target = tmp_path / "points.csv", tmp_path / "costs.csv"
     source.write_text(text)
-    result = run_process("evaluate", "--model", "maestro", "--in", source, "--out", target, *options)
+    result = answer("evaluate", "--model", "maestro", "--in", source, "--out", target, *options)
     return result, target
 
 
@@ -126,7 +121,7 @@ def test_a_malformed_csv_is_answered_with_file_line_and_column(tmp_path, old, ne
     ],
 )
 def test_bad_input_exits_with_2_and_no_traceback(arguments, message, tmp_path):
-    result = run_process(*arguments, cwd=tmp_path)
+    result = answer(*arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert message in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.stderr
@@ -166,8 +161,16 @@ def test_settings_nest_and_are_typed():
         parse_settings(["a=1", "a=2"])
 
 
+def test_a_process_answers_as_a_call_within_this_one_does(tmp_path):
+    for arguments in (("workloads", "resnet18", "--json"), ("audit", "--env", "nothing")):
+        found = subprocess.run([*PROCESS, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False)
+        expected = answer(*arguments, cwd=tmp_path)
+        assert (found.returncode, found.stdout) == (expected.returncode, expected.stdout)
+        assert found.stderr.split() == expected.stderr.split()
+
+
 def test_help_names_every_command():
-    text = run_process("--help").stdout
+    text = answer("--help").stdout
     for command in ("envs", "workloads", "evaluate", "search", "oracle", "audit", "bench", "report"):
         assert command in text
 

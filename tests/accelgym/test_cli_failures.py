@@ -5,10 +5,10 @@ import json
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import PROCESS, answer
 
 from accelgym.cli import root
 from accelgym.costmodels.errors import InputError
@@ -33,9 +33,8 @@ def work(tmp_path):
 
 
 def run(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from accelgym.cli import main; main()", *map(str, arguments)]
     return subprocess.run(
-        command,
+        [*PROCESS, *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -71,7 +70,7 @@ def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
 def test_places_that_cannot_be_written(arguments, message, work):
-    refused(run(*arguments, cwd=work), message)
+    refused(answer(*arguments, cwd=work), message)
     assert (work / "taken").read_text() == "here"
 
 

@@ -2,12 +2,11 @@
 
 import gzip
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from command_line import answer
 from typer.testing import CliRunner
 
 from accelgym.cli import app
@@ -69,11 +68,6 @@ def run(*arguments):
     return result.stdout
 
 
-def run_process(*arguments, cwd):
-    command = [sys.executable, "-c", "from accelgym.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
-
-
 def counts(result):
     keys = ("reads", "fills", "updates")
     return {
@@ -127,7 +121,7 @@ def test_bad_input_exits_with_2_and_writes_nothing(tmp_path, options, message):
     rows[1]["id"] = "x"
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     files = ("--in", "rows.jsonl", "--out", "out.jsonl")
-    result = run_process("evaluate", "--model", "loopnest", *files, *options, cwd=tmp_path)
+    result = answer("evaluate", "--model", "loopnest", *files, *options, cwd=tmp_path)
     assert result.returncode == 2
     assert message in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.stderr
@@ -177,7 +171,7 @@ def test_parts_of_the_energy_add_up(native):
 )
 def test_native_files_that_do_not_fit_are_answered(native, files, edit, message):
     (native / "map.yaml").write_text(MAP.replace(*edit) if edit[0] else MAP)
-    result = run_process("import", "timeloop", *(f"{name}.yaml" for name in files), cwd=native)
+    result = answer("import", "timeloop", *(f"{name}.yaml" for name in files), cwd=native)
     assert result.returncode == 2
     assert message in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.stderr
@@ -217,7 +211,7 @@ def test_check_proves_a_stored_certificate_again(tmp_path, monkeypatch):
     ],
 )
 def test_check_needs_something_to_compare_with(tmp_path, options, message):
-    result = run_process("oracle", "--env", "accelgym/ResourceAssignment-v0", *options, cwd=tmp_path)
+    result = answer("oracle", "--env", "accelgym/ResourceAssignment-v0", *options, cwd=tmp_path)
     assert result.returncode == 2
     assert message in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.stderr
@@ -239,7 +233,7 @@ def test_the_oracle_exports_the_machine_it_chose(tmp_path):
 
 
 def test_a_budget_that_holds_no_machine_is_answered(tmp_path):
-    result = run_process("oracle", "--env", "accelgym/CoDesign-v0", "--set", "area_um2=500", cwd=tmp_path)
+    result = answer("oracle", "--env", "accelgym/CoDesign-v0", "--set", "area_um2=500", cwd=tmp_path)
     assert result.returncode == 2
     assert "no machine of the family of 'eyeriss_thistle' fits into 500 um2" in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.stderr
@@ -342,7 +336,7 @@ def test_statistics_that_differ_are_shown_counter_by_counter(native, edit, expec
 
 
 def test_a_file_that_is_no_statistics_is_named(native):
-    result = run_process(
+    result = answer(
         "import", "timeloop", *(f"{n}.yaml" for n in ("problem", "arch", "map")), "--compare", "map.yaml", cwd=native
     )
     assert result.returncode == 2

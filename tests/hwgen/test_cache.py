@@ -51,7 +51,12 @@ def test_a_record_depends_on_config_layers_and_seed(built, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [("record.json", "flip"), ("simulator", "truncate"), ("simulator", "remove"), ("MANIFEST.json", "flip")],
+    [
+        ("record.json", "flip"),
+        ("simulator", "truncate"),
+        pytest.param("simulator", "remove", marks=pytest.mark.slow),
+        ("MANIFEST.json", "flip"),
+    ],
 )
 def test_damaged_entries_are_rebuilt(name, damage, built, tmp_path):
     root, first = built

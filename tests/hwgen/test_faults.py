@@ -17,8 +17,8 @@ def broken(file: str, old: str, new: str, config: SystolicConfig = CONFIG) -> Rt
     return Rtl(files)
 
 
-def record(rtl: Rtl, cache) -> VerificationRecord:
-    return verify(CONFIG, (LAYER,), cache=cache, rtl=rtl)
+def record(rtl: Rtl, cache, *, locate: bool = False) -> VerificationRecord:
+    return verify(CONFIG, (LAYER,), cache=cache, rtl=rtl, locate=locate)
 
 
 def test_weights_that_arrive_with_their_pass_are_used(cache):
@@ -26,7 +26,7 @@ def test_weights_that_arrive_with_their_pass_are_used(cache):
     config, layer = make_config(rows=5, columns=3, weight_port_bits=24), Layer.gemm("short", M=2, K=6, C=20)
     assert verify(config, (layer,), cache=cache).verified
     late = broken("array_weight_stationary.v", "i == ROWS - 1 && SCALED == 0", "0", config)
-    assert not verify(config, (layer,), cache=cache, rtl=late).bit_exact
+    assert not verify(config, (layer,), cache=cache, rtl=late, locate=False).bit_exact
 
 
 def test_a_fault_in_one_element_is_located(cache):
@@ -37,7 +37,7 @@ def test_a_fault_in_one_element_is_located(cache):
     assert array.count(old) == 1
     new = ".psum_in(psum_above[j*ABOVE_BITS +: ABOVE_BITS] ^ {{(ABOVE_BITS-1){1'b0}}, i == 1 && j == 2}),"
     files["array_weight_stationary.v"] = array.replace(old, new)
-    found = record(Rtl(files), cache).layers[0].mismatch
+    found = record(Rtl(files), cache, locate=True).layers[0].mismatch
     assert found is not None
     assert (found["place"], found["row"], found["column"]) == ("array", 1, 2)
     assert found["expected"] ^ found["found"] == 1

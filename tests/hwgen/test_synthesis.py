@@ -37,13 +37,8 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return ContentCache(tmp_path_factory.mktemp("synthesis") / "hwgen")
-
-
-@pytest.fixture(scope="module")
-def report(store):
-    return synthesise(make_config(columns=2, **SMALL), cache=store)
+def report(run_cache):
+    return synthesise(make_config(columns=2, **SMALL), cache=run_cache)
 
 
 def total(report, module):
@@ -73,35 +68,35 @@ def test_registers_of_the_skew_are_all_there(report):
     assert row.area_nand2 == pytest.approx(6 * data + (6 + 1.5) * marks, rel=0.01)
 
 
-def test_processing_elements_grow_with_rows_times_columns(store, report):
-    wide = synthesise(make_config(columns=4, **SMALL), cache=store)
+def test_processing_elements_grow_with_rows_times_columns(run_cache, report):
+    wide = synthesise(make_config(columns=4, **SMALL), cache=run_cache)
     assert total(wide, "pe_weight_stationary") == 2 * total(report, "pe_weight_stationary")
     assert wide.critical_path_ps >= report.critical_path_ps * 0.9
 
 
-def test_a_narrower_type_is_smaller_and_faster(store, report):
-    narrow = {"input_type": "int4", "weight_type": "int4", "psum_type": "int16", "accumulation_type": "int16"}
-    small = synthesise(make_config(columns=2, **SMALL, **narrow), cache=store)
+def test_a_narrower_type_is_smaller_and_faster(run_cache, report):
+    narrow = {"input_type": "int4", "weight_type": "int4", "psum_type": "int12", "accumulation_type": "int12"}
+    small = synthesise(make_config(columns=2, **SMALL, **narrow), cache=run_cache)
     assert small.parts["array"] < 0.5 * report.parts["array"]
 
 
-def test_growing_partial_sums_save_area(store):
+def test_growing_partial_sums_save_area(run_cache):
     fixed, growing = (
-        synthesise(make_config(columns=2, **SMALL, row_psum_widths=on), cache=store) for on in (False, True)
+        synthesise(make_config(columns=2, **SMALL, row_psum_widths=on), cache=run_cache) for on in (False, True)
     )
     assert growing.parts["array"] < fixed.parts["array"]
 
 
-def test_a_hit_calls_no_tool_and_returns_the_same(store, report, monkeypatch):
+def test_a_hit_calls_no_tool_and_returns_the_same(run_cache, report, monkeypatch):
     def refuse(*_):
         raise AssertionError("yosys was called")
 
     monkeypatch.setattr(flow_module, "elaborate", refuse)
-    assert synthesise(make_config(columns=2, **SMALL), cache=store) == report
+    assert synthesise(make_config(columns=2, **SMALL), cache=run_cache) == report
     assert SynthesisReport.from_json(json.loads(json.dumps(report.as_json()))) == report
 
 
-def test_a_module_is_mapped_once(store, report, monkeypatch):
+def test_a_module_is_mapped_once(run_cache, report, monkeypatch):
     """Deeper buffers change the memories, the address registers and the top, not the array."""
     mapped = []
     original = flow_module.read_netlist
@@ -111,14 +106,16 @@ def test_a_module_is_mapped_once(store, report, monkeypatch):
         return original(netlist, wanted, *rest)
 
     monkeypatch.setattr(flow_module, "read_netlist", watch)
-    deeper = synthesise(make_config(columns=2, **{**SMALL, "input_buffer_depth": 32}), cache=store)
+    deeper = synthesise(make_config(columns=2, **{**SMALL, "input_buffer_depth": 32}), cache=run_cache)
     assert any("accelerator" in name for name in mapped)
     assert not any("pe_weight_stationary" in name or "accumulate_add" in name for name in mapped)
     assert deeper.parts["array"] == report.parts["array"]
 
 
 @pytest.mark.slow
-def test_damaged_entries_are_mapped_again(store, report):
+def test_damaged_entries_are_mapped_again(report, tmp_path):
+    store = ContentCache(tmp_path)
+    assert synthesise(make_config(columns=2, **SMALL), cache=store) == report
     damaged = [*store.root.glob("*/*/report.json"), *store.root.glob("*/*/module.json")]
     assert len(damaged) > 10
     for path in damaged:
@@ -127,9 +124,9 @@ def test_damaged_entries_are_mapped_again(store, report):
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_cache_and_what_was_mapped_before_changes_nothing(store, report, tmp_path):
+def test_two_processes_share_a_cache_and_what_was_mapped_before_changes_nothing(run_cache, report, tmp_path):
     """ABC's results depend on the order of names in memory; every module must come out alike all the same."""
-    synthesise(make_config(columns=3, **SMALL), cache=store)
+    synthesise(make_config(columns=3, **SMALL), cache=run_cache)
     code = (
         "import sys, json; from pathlib import Path;"
         "from accelgym.costmodels.systolic.config import make_config;"
@@ -142,21 +139,21 @@ def test_two_processes_share_a_cache_and_what_was_mapped_before_changes_nothing(
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    expected = synthesise(make_config(columns=3, **SMALL), cache=store)
+    expected = synthesise(make_config(columns=3, **SMALL), cache=run_cache)
     assert [SynthesisReport.from_json(json.loads(output)) for output in outputs] == [expected] * 2
 
 
-def test_own_verilog_with_a_fault_is_told_with_the_words_of_the_tool(store):
+def test_own_verilog_with_a_fault_is_told_with_the_words_of_the_tool(run_cache):
     config = make_config(columns=2, **SMALL)
     design = emit(config)
     design.files["vector_unit.v"] = "module vector_unit (input wire clk"
     with pytest.raises(Exception, match=r"vector_unit\.v"):
-        synthesise(config, cache=store, rtl=design)
+        synthesise(config, cache=run_cache, rtl=design)
 
 
-def test_the_clock_of_the_configuration_is_judged(store, report):
+def test_the_clock_of_the_configuration_is_judged(run_cache, report):
     assert report.meets_clock
-    fast = synthesise(make_config(columns=2, **{**SMALL, "clock_ghz": 5.0}), cache=store)
+    fast = synthesise(make_config(columns=2, **{**SMALL, "clock_ghz": 5.0}), cache=run_cache)
     assert not fast.meets_clock
     assert fast.critical_path_ps == report.critical_path_ps
 
@@ -214,8 +211,9 @@ def test_the_critical_path_is_that_of_the_flattened_netlist(tmp_path):
     assert modules["generated"].timing.longest == pytest.approx(flat.longest)
 
 
-def test_the_command_prints_the_report(store, report, tmp_path, monkeypatch):
-    monkeypatch.setenv("ACCELGYM_CACHE", str(store.root.parent))
+def test_the_command_prints_the_report(run_cache, report, tmp_path, monkeypatch):
+    (tmp_path / "hwgen").symlink_to(run_cache.root)
+    monkeypatch.setenv("ACCELGYM_CACHE", str(tmp_path))
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump({"columns": 2, **SMALL}))
     found = CliRunner().invoke(app, ["rtl", "synth", str(path), "--json"])
@@ -229,14 +227,14 @@ def test_the_command_prints_the_report(store, report, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_another_library_is_measured_by_its_own_nand2_and_inverter(store, report, tmp_path):
+def test_another_library_is_measured_by_its_own_nand2_and_inverter(run_cache, report, tmp_path):
     """Our library in square micrometres and nanoseconds, with other names: the same circuit, hence the same report."""
     text = re.sub(r"cell \((\w+)\)", r"cell (X_\1)", DEFAULT_LIBRARY.read_text())
     text = re.sub(r"area : ([\d.]+)", lambda match: f"area : {0.798 * float(match[1]):.6f}", text)
     text = re.sub(r"values \((.*?)\);", lambda match: _scaled(match[0], 1e-3), text)
     path = tmp_path / "other.lib"
     path.write_text(text.replace('time_unit : "1ps"', 'time_unit : "1ns"'))
-    other = synthesise(make_config(columns=2, **SMALL), library=read_library(path), cache=store)
+    other = synthesise(make_config(columns=2, **SMALL), library=read_library(path), cache=run_cache)
     assert other.nand2_area == pytest.approx(0.798)
     assert other.area_nand2 == pytest.approx(report.area_nand2, rel=0.02)
     assert other.critical_path_ps == pytest.approx(report.critical_path_ps, rel=0.05)
@@ -248,9 +246,9 @@ def _scaled(text, factor):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("rows", "columns", "growing"), [(8, (4, 8, 16), False), (3, (2, 5, 9), True)])
-def test_area_is_linear_in_columns(rows, columns, growing, store):
+def test_area_is_linear_in_columns(rows, columns, growing, run_cache):
     """All of it and the array alone lie on a line within 2 %."""
-    reports = [synthesise(make_config(rows=rows, columns=c, row_psum_widths=growing), cache=store) for c in columns]
+    reports = [synthesise(make_config(rows=rows, columns=c, row_psum_widths=growing), cache=run_cache) for c in columns]
     for areas in ([r.area_nand2 for r in reports], [r.parts["array"] for r in reports]):
         line = np.polynomial.Polynomial.fit(columns[:2], areas[:2], 1)
         np.testing.assert_allclose(line(np.array(columns)), areas, rtol=0.02)

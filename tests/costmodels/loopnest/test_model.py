@@ -218,8 +218,8 @@ def test_leakage_makes_idling_cost(leakage):
     per_cycle += machine.compute.leakage_pj * machine.num_multipliers * (leakage == "whole_chip")
     np.testing.assert_allclose(paid - compute, per_cycle * leaky.latency_cycles, rtol=1e-6)
     np.testing.assert_allclose(leaky.breakdown["leakage_pj"], per_cycle * leaky.latency_cycles, rtol=1e-12)
-    walked = LoopnestModel(CONV, machine, counting="walk").evaluate(batch[:2])
-    np.testing.assert_allclose(walked.breakdown["leakage_pj"], leaky.breakdown["leakage_pj"][:2], rtol=1e-12)
+    walked = LoopnestModel(CONV, machine, counting="walk").evaluate(batch[:1])
+    np.testing.assert_allclose(walked.breakdown["leakage_pj"], leaky.breakdown["leakage_pj"][:1], rtol=1e-12)
 
 
 def test_layers_become_problems():

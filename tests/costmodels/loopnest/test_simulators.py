@@ -10,7 +10,8 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings, sample_mappings
 from accelgym.costmodels.loopnest.distinct import distinct_words
 
-SETTINGS = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+few_and_many = pytest.mark.parametrize("examples", [60, pytest.param(250, marks=pytest.mark.slow)])
 SMALL = st.sampled_from([1, 2, 3, 4, 6])
 
 
@@ -103,34 +104,38 @@ def slides_once(problem, mappings, row):
     return True
 
 
-@given(problems(), machines(), st.integers(0, 2**32), st.booleans(), st.sampled_from(["head", "v3.0.3"]), st.booleans())
-@SETTINGS
-def test_model_equals_the_walk_and_under_the_old_engine_never_counts_less(
-    problem, machine, seed, bypass, engine, elide
-):
-    mappings = drawn(problem, machine, seed, bypass=bypass)
-    closed = LoopnestModel(problem, machine, engine=engine, first_read_elision=elide).evaluate(mappings)
-    walked = LoopnestModel(problem, machine, engine=engine, first_read_elision=elide, counting="walk").evaluate(
-        mappings
+@few_and_many
+def test_model_equals_the_walk_and_under_the_old_engine_never_counts_less(examples):
+    @given(
+        problems(), machines(), st.integers(0, 2**32), st.booleans(), st.sampled_from(["head", "v3.0.3"]), st.booleans()
     )
-    assert closed.valid.all()
-    assert walked.valid.all()
-    for row in range(len(mappings)):
-        exact = engine == "head" or slides_once(problem, mappings, row)
-        for name, values in walked.breakdown.items():
-            if name.endswith(("reads", "fills", "updates", "cycles", "energy_pj")):
-                ours, theirs = closed.breakdown.get(name, np.zeros(4))[row], values[row]
-                if exact:
-                    assert ours == pytest.approx(theirs, rel=1e-12), name
-                else:
-                    assert ours >= theirs * (1 - 1e-12), name
-            elif name.endswith("multicast") and values[row] == 0:
-                assert f"{name[:-9]}reads" in walked.breakdown  # bypassed here: nothing to share
-            elif name.endswith(("tile_words", "instances", "utilized_pes", "multicast")) and exact:
-                assert closed.breakdown[name][row] == pytest.approx(values[row], rel=1e-12), name
-        if exact:
-            assert closed.energy_pj[row] == pytest.approx(walked.energy_pj[row], rel=1e-12)
-            assert closed.latency_cycles[row] == walked.latency_cycles[row]
+    @settings(max_examples=examples, **QUIET)
+    def holds(problem, machine, seed, bypass, engine, elide):
+        mappings = drawn(problem, machine, seed, bypass=bypass)
+        closed = LoopnestModel(problem, machine, engine=engine, first_read_elision=elide).evaluate(mappings)
+        walked = LoopnestModel(problem, machine, engine=engine, first_read_elision=elide, counting="walk").evaluate(
+            mappings
+        )
+        assert closed.valid.all()
+        assert walked.valid.all()
+        for row in range(len(mappings)):
+            exact = engine == "head" or slides_once(problem, mappings, row)
+            for name, values in walked.breakdown.items():
+                if name.endswith(("reads", "fills", "updates", "cycles", "energy_pj")):
+                    ours, theirs = closed.breakdown.get(name, np.zeros(4))[row], values[row]
+                    if exact:
+                        assert ours == pytest.approx(theirs, rel=1e-12), name
+                    else:
+                        assert ours >= theirs * (1 - 1e-12), name
+                elif name.endswith("multicast") and values[row] == 0:
+                    assert f"{name[:-9]}reads" in walked.breakdown  # bypassed here: nothing to share
+                elif name.endswith(("tile_words", "instances", "utilized_pes", "multicast")) and exact:
+                    assert closed.breakdown[name][row] == pytest.approx(values[row], rel=1e-12), name
+            if exact:
+                assert closed.energy_pj[row] == pytest.approx(walked.energy_pj[row], rel=1e-12)
+                assert closed.latency_cycles[row] == walked.latency_cycles[row]
+
+    holds()
 
 
 @st.composite
@@ -154,57 +159,73 @@ def windows(draw):
     )
 
 
-@given(windows(), machines(), st.integers(0, 2**32), st.booleans())
-@SETTINGS
-def test_windows_continued_at_several_levels_equal_the_walk(problem, machine, seed, bypass):
-    mappings = drawn(problem, machine, seed, bypass=bypass)
-    closed = LoopnestModel(problem, machine).evaluate(mappings)
-    walked = LoopnestModel(problem, machine, counting="walk").evaluate(mappings)
-    for name, values in walked.breakdown.items():
-        if name.endswith(("reads", "fills", "updates", "cycles", "energy_pj")):
-            np.testing.assert_allclose(closed.breakdown.get(name, np.zeros(4)), values, rtol=1e-12, err_msg=name)
-    np.testing.assert_allclose(closed.energy_pj, walked.energy_pj, rtol=1e-12)
+@few_and_many
+def test_windows_continued_at_several_levels_equal_the_walk(examples):
+    @given(windows(), machines(), st.integers(0, 2**32), st.booleans())
+    @settings(max_examples=examples, **QUIET)
+    def holds(problem, machine, seed, bypass):
+        mappings = drawn(problem, machine, seed, bypass=bypass)
+        closed = LoopnestModel(problem, machine).evaluate(mappings)
+        walked = LoopnestModel(problem, machine, counting="walk").evaluate(mappings)
+        for name, values in walked.breakdown.items():
+            if name.endswith(("reads", "fills", "updates", "cycles", "energy_pj")):
+                np.testing.assert_allclose(closed.breakdown.get(name, np.zeros(4)), values, rtol=1e-12, err_msg=name)
+        np.testing.assert_allclose(closed.energy_pj, walked.energy_pj, rtol=1e-12)
+
+    holds()
 
 
-@given(problems(), machines(), st.integers(0, 2**32))
-@SETTINGS
-def test_model_never_counts_less_than_the_words_needed(problem, machine, seed):
-    mappings = drawn(problem, machine, seed, bypass=False, n=1)
-    costs = LoopnestModel(problem, machine, first_read_elision=False).evaluate(mappings)
-    try:
-        needed = distinct_words(problem, machine, mappings.loops(0))
-    except InputError:
-        assert problem.macs > 100_000
-        return
-    for (level, t), (sent, delivered) in needed.items():
-        tensor = problem.tensors[t].name
-        assert costs.breakdown[f"{machine.levels[level].name}.{tensor}.reads"][0] >= sent
-        if level + 1 < len(machine.levels):
-            assert costs.breakdown[f"{machine.levels[level + 1].name}.{tensor}.fills"][0] >= delivered
+@few_and_many
+def test_model_never_counts_less_than_the_words_needed(examples):
+    @given(problems(), machines(), st.integers(0, 2**32))
+    @settings(max_examples=examples, **QUIET)
+    def holds(problem, machine, seed):
+        mappings = drawn(problem, machine, seed, bypass=False, n=1)
+        costs = LoopnestModel(problem, machine, first_read_elision=False).evaluate(mappings)
+        try:
+            needed = distinct_words(problem, machine, mappings.loops(0))
+        except InputError:
+            assert problem.macs > 100_000
+            return
+        for (level, t), (sent, delivered) in needed.items():
+            tensor = problem.tensors[t].name
+            assert costs.breakdown[f"{machine.levels[level].name}.{tensor}.reads"][0] >= sent
+            if level + 1 < len(machine.levels):
+                assert costs.breakdown[f"{machine.levels[level + 1].name}.{tensor}.fills"][0] >= delivered
+
+    holds()
 
 
-@given(problems(windows=False), machines(), st.integers(0, 2**32))
-@SETTINGS
-def test_without_windows_the_model_counts_exactly_the_words_needed(problem, machine, seed):
-    mappings = drawn(problem, machine, seed, bypass=False, n=1)
-    costs = LoopnestModel(problem, machine, first_read_elision=False).evaluate(mappings)
-    for (level, t), (sent, delivered) in distinct_words(problem, machine, mappings.loops(0)).items():
-        tensor = problem.tensors[t].name
-        assert costs.breakdown[f"{machine.levels[level].name}.{tensor}.reads"][0] == sent
-        if level + 1 < len(machine.levels):
-            assert costs.breakdown[f"{machine.levels[level + 1].name}.{tensor}.fills"][0] == delivered
+@few_and_many
+def test_without_windows_the_model_counts_exactly_the_words_needed(examples):
+    @given(problems(windows=False), machines(), st.integers(0, 2**32))
+    @settings(max_examples=examples, **QUIET)
+    def holds(problem, machine, seed):
+        mappings = drawn(problem, machine, seed, bypass=False, n=1)
+        costs = LoopnestModel(problem, machine, first_read_elision=False).evaluate(mappings)
+        for (level, t), (sent, delivered) in distinct_words(problem, machine, mappings.loops(0)).items():
+            tensor = problem.tensors[t].name
+            assert costs.breakdown[f"{machine.levels[level].name}.{tensor}.reads"][0] == sent
+            if level + 1 < len(machine.levels):
+                assert costs.breakdown[f"{machine.levels[level + 1].name}.{tensor}.fills"][0] == delivered
+
+    holds()
 
 
-@given(problems(), machines(), st.integers(0, 2**32))
-@SETTINGS
-def test_links_move_words_but_lose_none(problem, machine, seed):
-    mappings = drawn(problem, machine, seed, bypass=False, n=1)
-    plain = LoopnestModel(problem, machine, counting="walk").evaluate(mappings)
-    linked = LoopnestModel(problem, machine, counting="walk", link_transfers=True).evaluate(mappings)
-    outermost = machine.levels[0].name
-    for tensor in problem.tensor_names:
-        name = f"{outermost}.{tensor}.reads"
-        assert linked.breakdown[name][0] <= plain.breakdown[name][0]
+@few_and_many
+def test_links_move_words_but_lose_none(examples):
+    @given(problems(), machines(), st.integers(0, 2**32))
+    @settings(max_examples=examples, **QUIET)
+    def holds(problem, machine, seed):
+        mappings = drawn(problem, machine, seed, bypass=False, n=1)
+        plain = LoopnestModel(problem, machine, counting="walk").evaluate(mappings)
+        linked = LoopnestModel(problem, machine, counting="walk", link_transfers=True).evaluate(mappings)
+        outermost = machine.levels[0].name
+        for tensor in problem.tensor_names:
+            name = f"{outermost}.{tensor}.reads"
+            assert linked.breakdown[name][0] <= plain.breakdown[name][0]
+
+    holds()
 
 
 def test_bypassed_and_strided_outputs_stay_whole():

@@ -13,7 +13,7 @@ golden = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(golden)
 
 
-@pytest.mark.parametrize("name", ["setB", "setB_head", "setC_tiny"])
+@pytest.mark.parametrize("name", ["setB", "setB_head", pytest.param("setC_tiny", marks=pytest.mark.slow)])
 def test_sampled_counting_reproduces_every_row(name):
     rows = golden.rows(name)
     results = list(evaluate_rows(rows, counting="sampled", engine=golden.ENGINE[name]))
@@ -56,8 +56,15 @@ def test_rows_with_windows_are_reproduced_as_they_are(name):
     assert not _wrong(golden.rows(name))
 
 
-@pytest.mark.parametrize("counting", ["closed", "walk"])
-@pytest.mark.parametrize("name", ["setD", "setD_extra"])
+@pytest.mark.parametrize(
+    ("name", "counting"),
+    [
+        ("setD", "closed"),
+        pytest.param("setD", "walk", marks=pytest.mark.slow),
+        ("setD_extra", "closed"),
+        ("setD_extra", "walk"),
+    ],
+)
 def test_closed_form_and_walk_reproduce_every_iteration_walked(name, counting):
     rows = [r for r in golden.rows(name) if not r["extrapolation"]]
     results = list(evaluate_rows(rows, counting=counting))

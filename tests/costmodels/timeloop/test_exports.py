@@ -158,20 +158,24 @@ def machines(draw):
     return Architecture(draw(st.sampled_from(["chip", "chip.v2[1]", "L1.5"])), tuple(levels), compute)
 
 
-@given(machines(), st.lists(NAMES, min_size=3, max_size=3, unique=True), st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-def test_exports_of_any_machine_load_and_cost_the_same(machine, dims, seed):
-    a, b, c = dims
-    tensors = (
-        Tensor("A", (((a, 1), (b, 2)),)),
-        Tensor("no", (((b, 1),), ((c, 1),))),
-        Tensor("Z", (((a, 1),), ((c, 1),)), read_write=True),
-    )
-    problem = LoopNest("p", tuple(dims), (4, 6, 5), tensors)
-    rng = np.random.default_rng(seed)
-    batch = in_mesh(one_direction_each(random_keep(sample_mappings(problem, machine, 2, rng), rng)))
-    for row in range(len(batch)):
-        check(batch, row, write_timeloop(problem, machine, batch, row), counting="walk")
+@pytest.mark.parametrize("examples", [25, pytest.param(60, marks=pytest.mark.slow)])
+def test_exports_of_any_machine_load_and_cost_the_same(examples):
+    @given(machines(), st.lists(NAMES, min_size=3, max_size=3, unique=True), st.integers(0, 2**32 - 1))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    def holds(machine, dims, seed):
+        a, b, c = dims
+        tensors = (
+            Tensor("A", (((a, 1), (b, 2)),)),
+            Tensor("no", (((b, 1),), ((c, 1),))),
+            Tensor("Z", (((a, 1),), ((c, 1),)), read_write=True),
+        )
+        problem = LoopNest("p", tuple(dims), (4, 6, 5), tensors)
+        rng = np.random.default_rng(seed)
+        batch = in_mesh(one_direction_each(random_keep(sample_mappings(problem, machine, 2, rng), rng)))
+        for row in range(len(batch)):
+            check(batch, row, write_timeloop(problem, machine, batch, row), counting="walk")
+
+    holds()
 
 
 def test_imperfect_factors_load():

@@ -18,6 +18,7 @@ small = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(small)
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+few_and_many = pytest.mark.parametrize("examples", [8, pytest.param(20, marks=pytest.mark.slow)])
 TOLERANCE = 1e-3
 
 
@@ -50,52 +51,84 @@ def priced(case, found):
     return float(small.price(case, mapping.factors, mapping.ranks, mapping.keep)[0])
 
 
-@given(small.cases(most=40_000))
-@settings(max_examples=20, **QUIET)
-def test_the_proven_optimum_is_the_best_of_all_mappings(case):
-    assert check(case, small.optimum(case)).closed
+@few_and_many
+def test_the_proven_optimum_is_the_best_of_all_mappings(examples):
+    @given(small.cases(most=40_000))
+    @settings(max_examples=examples, **QUIET)
+    def holds(case):
+        assert check(case, small.optimum(case)).closed
+
+    holds()
 
 
-@given(small.cases(most=20_000))
-@settings(max_examples=15, **QUIET)
-def test_bounds_alone_close_in_on_the_optimum(long_way, case):
-    check(case, small.optimum(case))
+@few_and_many
+def test_bounds_alone_close_in_on_the_optimum(long_way, examples):
+    @given(small.cases(most=20_000))
+    @settings(max_examples=examples, **QUIET)
+    def holds(case):
+        check(case, small.optimum(case))
+
+    holds()
 
 
-@given(small.cases(most=40_000, problem=small.windows()))
-@settings(max_examples=20, **QUIET)
-def test_slides_that_several_loops_continue_are_bounded(case):
-    assert check(case, small.optimum(case)).closed
+@few_and_many
+def test_slides_that_several_loops_continue_are_bounded(examples):
+    @given(small.cases(most=40_000, problem=small.windows()))
+    @settings(max_examples=examples, **QUIET)
+    def holds(case):
+        assert check(case, small.optimum(case)).closed
+
+    holds()
 
 
-@given(small.cases(most=20_000, problem=small.windows()))
-@settings(max_examples=15, **QUIET)
-def test_bounds_alone_close_in_on_slides_that_several_loops_continue(long_way, case):
-    check(case, small.optimum(case))
+@few_and_many
+def test_bounds_alone_close_in_on_slides_that_several_loops_continue(long_way, examples):
+    @given(small.cases(most=20_000, problem=small.windows()))
+    @settings(max_examples=examples, **QUIET)
+    def holds(case):
+        check(case, small.optimum(case))
+
+    holds()
 
 
-@given(small.cases(most=20_000, constrained=True))
-@settings(max_examples=15, **QUIET)
-def test_prescribed_orders_and_limits_bind_solver_and_enumeration_alike(case):
-    check(case, small.optimum(case))
+@few_and_many
+def test_prescribed_orders_and_limits_bind_solver_and_enumeration_alike(examples):
+    @given(small.cases(most=20_000, constrained=True))
+    @settings(max_examples=examples, **QUIET)
+    def holds(case):
+        check(case, small.optimum(case))
+
+    holds()
 
 
-@given(small.cases(most=40_000, floors=True))
-@settings(max_examples=20, **QUIET)
-def test_smallest_factors_and_utilisations_bind_solver_and_enumeration_alike(case):
-    check(case, small.optimum(case))
+@few_and_many
+def test_smallest_factors_and_utilisations_bind_solver_and_enumeration_alike(examples):
+    @given(small.cases(most=40_000, floors=True))
+    @settings(max_examples=examples, **QUIET)
+    def holds(case):
+        check(case, small.optimum(case))
+
+    holds()
 
 
-@given(small.cases(most=20_000, floors=True))
-@settings(max_examples=15, **QUIET)
-def test_bounds_alone_close_in_where_something_must_be_used(long_way, case):
-    check(case, small.optimum(case))
+@few_and_many
+def test_bounds_alone_close_in_where_something_must_be_used(long_way, examples):
+    @given(small.cases(most=20_000, floors=True))
+    @settings(max_examples=examples, **QUIET)
+    def holds(case):
+        check(case, small.optimum(case))
+
+    holds()
 
 
-@given(small.cases(most=500))
-@settings(max_examples=15, **QUIET)
-def test_the_order_of_the_innermost_loops_is_indifferent(case):
-    assert small.optimum(case, innermost=True) == small.optimum(case)
+@few_and_many
+def test_the_order_of_the_innermost_loops_is_indifferent(examples):
+    @given(small.cases(most=500))
+    @settings(max_examples=examples, **QUIET)
+    def holds(case):
+        assert small.optimum(case, innermost=True) == small.optimum(case)
+
+    holds()
 
 
 @pytest.mark.slow
@@ -156,7 +189,9 @@ def test_no_mapping_at_all_is_said_so():
     assert found.closed
 
 
-@pytest.mark.parametrize("objective", list(Objective))
+@pytest.mark.parametrize(
+    "objective", [Objective.EDP, Objective.LATENCY, pytest.param(Objective.ENERGY, marks=pytest.mark.slow)]
+)
 def test_a_search_that_is_cut_short_states_a_valid_gap(long_way, objective):
     problem = LoopNest.conv("c", K=4, C=4, P=4, Q=2, R=3, S=1)
     case = case_of(

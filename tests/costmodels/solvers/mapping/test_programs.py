@@ -25,6 +25,7 @@ small = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(small)
 
 QUIET = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+few_and_many = pytest.mark.parametrize("examples", [8, pytest.param(30, marks=pytest.mark.slow)])
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -105,28 +106,36 @@ def may_continue(case, factors):
     return False
 
 
-@given(small.cases(most=10_000), SEEDS)
-@settings(max_examples=30, **QUIET)
-def test_no_program_of_a_single_tiling_lies_above_its_best_order(case, seed):
-    factors, keep, best = tiling(case, seed)
-    search = search_of(case)
-    programs = programs_of(search, point_nodes(search, case, factors, keep))
-    assert len(programs), "the tiling was taken for one that does not fit"
-    assert np.exp(solve_programs(programs).bound.min()) <= best * (1 + 1e-6) + 1e-60
+@few_and_many
+def test_no_program_of_a_single_tiling_lies_above_its_best_order(examples):
+    @given(small.cases(most=10_000), SEEDS)
+    @settings(max_examples=examples, **QUIET)
+    def holds(case, seed):
+        factors, keep, best = tiling(case, seed)
+        search = search_of(case)
+        programs = programs_of(search, point_nodes(search, case, factors, keep))
+        assert len(programs), "the tiling was taken for one that does not fit"
+        assert np.exp(solve_programs(programs).bound.min()) <= best * (1 + 1e-6) + 1e-60
+
+    holds()
 
 
-@given(small.cases(most=10_000), SEEDS)
-@settings(max_examples=30, **QUIET)
-def test_the_best_class_equals_the_best_order_where_nothing_is_relaxed(case, seed):
-    levels = tuple(replace(level, block_size=1, leakage_pj=0.0) for level in case.machine.levels)
-    silent = replace(case.machine.compute, leakage_pj=0.0)
-    case.objective, case.machine = Objective.ENERGY, replace(case.machine, levels=levels, compute=silent)
-    factors, keep, best = tiling(case, seed)
-    assume(not slides_in_space(case, factors) and not may_continue(case, factors))
-    search = search_of(case)
-    programs = programs_of(search, point_nodes(search, case, factors, keep))
-    np.testing.assert_allclose(programs.low, programs.high, atol=1e-12)
-    assert objective(programs, programs.low).min() == pytest.approx(best, rel=1e-9, abs=1e-60)
+@few_and_many
+def test_the_best_class_equals_the_best_order_where_nothing_is_relaxed(examples):
+    @given(small.cases(most=10_000), SEEDS)
+    @settings(max_examples=examples, **QUIET)
+    def holds(case, seed):
+        levels = tuple(replace(level, block_size=1, leakage_pj=0.0) for level in case.machine.levels)
+        silent = replace(case.machine.compute, leakage_pj=0.0)
+        case.objective, case.machine = Objective.ENERGY, replace(case.machine, levels=levels, compute=silent)
+        factors, keep, best = tiling(case, seed)
+        assume(not slides_in_space(case, factors) and not may_continue(case, factors))
+        search = search_of(case)
+        programs = programs_of(search, point_nodes(search, case, factors, keep))
+        np.testing.assert_allclose(programs.low, programs.high, atol=1e-12)
+        assert objective(programs, programs.low).min() == pytest.approx(best, rel=1e-9, abs=1e-60)
+
+    holds()
 
 
 @given(small.cases(most=20_000, constrained=True), SEEDS)
@@ -192,31 +201,39 @@ def on_grid(programs, steps=201):
     return np.where(feasible, values[0], np.inf).min(axis=1)
 
 
-@given(SEEDS, st.floats(0.0, 3.0))
-@settings(max_examples=20, **QUIET)
-def test_every_multiplier_certifies_a_bound_below_all_feasible_points(seed, scale):
-    rng = np.random.default_rng(seed)
-    programs = random_programs(rng, 24)
-    least = on_grid(programs)
-    y = rng.uniform(-1.5, 2.0, size=(24, 2))
-    bound = lagrangian_bound(programs, y, scale * rng.normal(size=(24, 2)), scale * rng.normal(size=(24, 1)))
-    assert (bound <= least + 1e-9).all()
+@few_and_many
+def test_every_multiplier_certifies_a_bound_below_all_feasible_points(examples):
+    @given(SEEDS, st.floats(0.0, 3.0))
+    @settings(max_examples=examples, **QUIET)
+    def holds(seed, scale):
+        rng = np.random.default_rng(seed)
+        programs = random_programs(rng, 24)
+        least = on_grid(programs)
+        y = rng.uniform(-1.5, 2.0, size=(24, 2))
+        bound = lagrangian_bound(programs, y, scale * rng.normal(size=(24, 2)), scale * rng.normal(size=(24, 1)))
+        assert (bound <= least + 1e-9).all()
+
+    holds()
 
 
-@given(SEEDS)
-@settings(max_examples=20, **QUIET)
-def test_the_interior_point_method_finds_what_a_grid_finds(seed):
-    programs = random_programs(np.random.default_rng(seed), 24)
-    least = on_grid(programs)
-    found = solve_programs(programs, tolerance=1e-7)
-    assert (found.bound <= least + 1e-9).all()
-    possible = np.isfinite(least)
-    tight = found.value - found.bound < 1e-4
-    # A step of the grid is 0.0175, and no slope exceeds the largest exponent.
-    slope = np.abs(programs.exponents).sum(axis=2).max(axis=1)
-    near = least - found.bound < 0.0175 * slope
-    assert (possible & tight).sum() >= 0.85 * possible.sum()
-    assert (possible & tight & near).sum() >= 0.7 * possible.sum()
+@few_and_many
+def test_the_interior_point_method_finds_what_a_grid_finds(examples):
+    @given(SEEDS)
+    @settings(max_examples=examples, **QUIET)
+    def holds(seed):
+        programs = random_programs(np.random.default_rng(seed), 24)
+        least = on_grid(programs)
+        found = solve_programs(programs, tolerance=1e-7)
+        assert (found.bound <= least + 1e-9).all()
+        possible = np.isfinite(least)
+        tight = found.value - found.bound < 1e-4
+        # A step of the grid is 0.0175, and no slope exceeds the largest exponent.
+        slope = np.abs(programs.exponents).sum(axis=2).max(axis=1)
+        near = least - found.bound < 0.0175 * slope
+        assert (possible & tight).sum() >= 0.85 * possible.sum()
+        assert (possible & tight & near).sum() >= 0.7 * possible.sum()
+
+    holds()
 
 
 # -- volumes of Algorithm 1, derived by hand -------------------------------------------------------------------------
