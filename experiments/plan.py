@@ -16,7 +16,7 @@ from accelgym.agents import make_agent
 from accelgym.costmodels.errors import AccelGymError, InputError
 from accelgym.costmodels.files.yaml_source import YamlSource
 from accelgym.envs.hardness import audit as measure
-from accelgym.envs.registration import make_task, task_name
+from accelgym.envs.registration import make_task, named_task
 from accelgym.envs.task import Task
 from accelgym.experiments.config import AgentEntry, BenchConfig
 
@@ -113,14 +113,15 @@ def plan_tasks(config: BenchConfig, source: YamlSource | None = None) -> list[Pl
         for arguments in entry.expand():
             start = time.process_time()
             try:
-                task = build_task(entry.env, arguments)
+                name, own = named_task(entry.env, arguments)
+                task = build_task(name, own)
                 task.reference()
             except (AccelGymError, TypeError) as error:
                 raise _located(source, ("tasks", index), str(error)) from error
             if task.id in seen:
                 raise _located(source, ("tasks", index), f"the task {arguments} stands in the config twice")
             seen.add(task.id)
-            built.append((task_name(entry.env), arguments, task, time.process_time() - start))
+            built.append((name, own, task, time.process_time() - start))
     titles = _titles([(env, arguments) for env, arguments, _, _ in built])
     return [PlannedTask(t, env, args, title, cpu) for (env, args, t, cpu), title in zip(built, titles, strict=True)]
 
