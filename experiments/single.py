@@ -12,6 +12,8 @@ from accelgym.agents import Trajectory, make_agent
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import AccelGymError
 from accelgym.costmodels.files.plain import count, native
+from accelgym.envs.audits import known_audit
+from accelgym.envs.hardness import Audit
 from accelgym.envs.registration import named_task
 from accelgym.envs.task import Task
 from accelgym.experiments.config import BenchConfig
@@ -33,6 +35,8 @@ class SearchResult:
     trajectory: Trajectory
     best: dict[str, Any]
     """``best.json``."""
+    audit: Audit | None
+    """How hard the task is; ``None`` where it has not been audited."""
 
 
 def run_search(
@@ -89,4 +93,4 @@ def run_search(
     found = load_run(job.folder(out), job, reference)
     if found is None:
         raise AccelGymError(f"{job.folder(out)}: the result is gone")
-    return SearchResult(job.folder(out), task, reference, found.trajectory, found.best)
+    return SearchResult(job.folder(out), task, reference, found.trajectory, found.best, known_audit(task))
