@@ -116,7 +116,7 @@ def plan_tasks(config: BenchConfig, source: YamlSource | None = None) -> list[Pl
                 name, own = named_task(entry.env, arguments)
                 task = build_task(name, own)
                 task.reference()
-            except (AccelGymError, TypeError) as error:
+            except AccelGymError as error:  # Any other one is of a plug-in's own code, and shows where.
                 raise _located(source, ("tasks", index), str(error)) from error
             if task.id in seen:
                 raise _located(source, ("tasks", index), f"the task {arguments} stands in the config twice")
@@ -132,7 +132,7 @@ def plan_jobs(config: BenchConfig, planned: Sequence[PlannedTask], source: YamlS
     Raises:
         InputError: An agent is limited to an environment that no task has.
     """
-    present = list(dict.fromkeys(p.env for p in planned))
+    present = list(dict.fromkeys(named_task(x.env, arguments)[0] for x in config.tasks for arguments in x.expand()))
     for index, agent in enumerate(config.agents):
         for env in agent.envs:
             if env not in present and f"accelgym/{env}" not in present:

@@ -7,10 +7,13 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from accelgym.cli import app
+from accelgym.agents import agents
+from accelgym.agents.random_search import RandomSearch
+from accelgym.cli import app, main
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.audits import known_audit
-from accelgym.experiments import BenchConfig, build_report, load_config, run_bench
+from accelgym.envs.task import tasks
+from accelgym.experiments import BenchConfig, build_report, load_config, run_bench, run_search
 from accelgym.experiments.plan import build_task, plan_jobs, plan_tasks
 from accelgym.experiments.results import BenchResults
 
@@ -112,3 +115,34 @@ def test_the_commands_say_the_class(folder, tmp_path):
     command[-1] = str(tmp_path / "other")
     found = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
     assert (found["hardness"], found["flags"]) == (None, [])
+
+
+class Broken(RandomSearch):
+    """An agent of a plug-in with a fault."""
+
+    def ask(self, count):
+        return [][count]
+
+
+def faulty_task():
+    """A task of a plug-in with a fault."""
+    return len(3)
+
+
+def test_what_the_code_of_a_plug_in_raises_shows_where(monkeypatch, tmp_path):
+    monkeypatch.setitem(tasks._factories, "toys/faulty", faulty_task)
+    monkeypatch.setitem(agents._factories, "broken", Broken)
+    with pytest.raises(TypeError, match="has no len") as raised:
+        plan_tasks(BenchConfig.parse(CONFIG | {"tasks": [{"env": "toys/faulty"}]}))
+    assert raised.traceback[-1].name == "faulty_task"
+    with pytest.raises(IndexError) as raised:
+        run_search("ResourceAssignment-v0", ASSIGNMENT, "broken", budget=5, seed=0, out=tmp_path / "one")
+    assert raised.traceback[-1].name == "ask"
+    for command in (
+        ["audit", "--env", "toys/faulty"],
+        ["search", "--set", "workload=confuciux/vgg16", "--agent", "broken", "--out", str(tmp_path / "two")],
+    ):
+        monkeypatch.setattr("sys.argv", ["accelgym", *command])
+        with pytest.raises((TypeError, IndexError)) as raised:  # Which Python prints with its traceback.
+            main()
+        assert raised.traceback[-1].name in ("faulty_task", "ask")
