@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.designs import ResourceDesigns
+from accelgym.costmodels.maestro.designs import ResourceDesigns
 
 
 @dataclass(frozen=True)
