@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import DamagedFileError
-from accelgym.costmodels.files.arrays import compact, read_arrays, write_arrays
+from accelgym.costmodels.files.arrays import read_arrays, write_arrays
+from accelgym.costmodels.files.packing import pack, unpack
 from accelgym.costmodels.files.plain import plain
 
 __all__ = ["Trajectory"]
@@ -110,8 +111,8 @@ class Trajectory:
         header = {name: getattr(self, name) for name in ("agent", "task_id", "seed", "budget", "options")}
         arrays = {name: getattr(self, name) for name in (*_PER_EVALUATION, *_PER_BATCH)}
         arrays |= {f"cost.{name}": values for name, values in self.costs.items()}
-        # By parameter: the values of one parameter are alike and compress better side by side.
-        write_arrays(Path(path), header, arrays | {"designs": np.ascontiguousarray(compact(self.designs).T)})
+        packed, sizes = pack(self.designs)
+        write_arrays(Path(path), header, arrays | {"packed_designs": packed, "design_sizes": sizes})
 
     @classmethod
     def load(cls, path: Path | str) -> Trajectory:
@@ -125,9 +126,10 @@ class Trajectory:
         header, arrays = read_arrays(path)
         costs = {name[5:]: arrays.pop(name) for name in list(arrays) if name.startswith("cost.")}
         try:
-            fields: dict[str, Any] = {**header, **arrays, "designs": arrays["designs"].T, "costs": costs}
+            designs = unpack(arrays.pop("packed_designs"), arrays.pop("design_sizes"))
+            fields: dict[str, Any] = {**header, **arrays, "designs": designs, "costs": costs}
             found = cls(**fields)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise DamagedFileError(f"{path}: not a trajectory of this version of accelgym ({error})") from error
         found._check_shapes(path)
         return found

@@ -18,7 +18,9 @@ _RULES = ("constant", "random", "greedy", "climb")
 
 
 def tasks() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields environments and arguments."""
+    """Yields environments and arguments; first the default ones, which the environments' pages show."""
+    for env in ("ResourceAssignment", "NetworkMapping", "HwGen"):
+        yield env, {}
     for workload in ("resnet18", "mobilenet_v2"):
         for dataflow in ("dla", "eye", "shi", "mix"):
             for budget in (0.05, 0.5):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import singledispatch
 from typing import Any
@@ -14,13 +14,19 @@ from accelgym.envs.feasible import single_changes
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Task
 
-__all__ = ["HARDNESS", "Audit", "Landscape", "audit", "classify", "hill_climb", "landscape"]
+__all__ = ["AUDIT_RULES", "HARDNESS", "RULES", "Audit", "Landscape", "audit", "classify", "hill_climb", "landscape"]
 
 Floats = npt.NDArray[np.float64]
 
 HARDNESS = ("enumerable", "easy", "medium", "hard", "open")
 """Classes of tasks. ``enumerable``: at most 1,000 designs. ``open``: the reference keeps a gap above 1 %. Else by the
 smallest regret that a cheap rule reaches: ``easy`` up to 1 %, ``medium`` up to 5 %, ``hard`` above."""
+
+RULES = ("constant", "random", "greedy", "climb")
+"""The cheap rules of an audit."""
+
+AUDIT_RULES = "1"
+"""Version of the rules of an audit, greedy ones included; it changes whenever an audit could."""
 
 _ENUMERABLE = 1000
 _OPEN = 0.01
@@ -92,6 +98,21 @@ class Audit:
     def to_json(self) -> dict[str, Any]:
         """Returns plain data for JSON."""
         return asdict(self) | {"flags": list(self.flags)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Audit:
+        """Returns an audit from :meth:`to_json`'s data."""
+        return cls(**{**data, "flags": tuple(data["flags"])})
+
+    @property
+    def regrets(self) -> dict[str, float | None]:
+        """Regret of every rule, by its name."""
+        return {rule: getattr(self, f"{rule}_regret") for rule in RULES}
+
+    @property
+    def words(self) -> str:
+        """Class and flags: ``hard``, ``easy, not binding``."""
+        return ", ".join((self.hardness, *self.flags))
 
 
 @singledispatch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "documented",
     "environment_of",
     "make_task",
+    "named_task",
     "register_all",
     "task_name",
 ]
@@ -136,6 +138,25 @@ def environment_of(name: str) -> EnvironmentEntry | None:
     return next((entry for entry in ENVIRONMENTS if entry.id == found), None)
 
 
+def named_task(env_id: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Returns the registered name of a task and its own arguments, as plain data.
+
+    Args:
+        env_id: As for :func:`make_task`.
+        arguments: The task's specification; for ``accelgym/Task-v0`` with the name of the task as ``task``.
+
+    Raises:
+        InputError: Unknown name, or none.
+    """
+    own = native(dict(arguments))
+    if env_id in (ANY_TASK, ANY_TASK.split("/")[1]):
+        given = own.pop("task", None)
+        if not isinstance(given, str):
+            raise InputError(f"{ANY_TASK} needs the argument task, the name of a registered task, not {given!r}")
+        env_id = given
+    return task_name(env_id), own
+
+
 def make_task(env_id: str, **arguments: Any) -> Task:
     """Builds a task by its name.
 
@@ -148,10 +169,5 @@ def make_task(env_id: str, **arguments: Any) -> Task:
     Raises:
         InputError: Unknown name, or a bad argument.
     """
-    arguments = native(arguments)
-    if env_id in (ANY_TASK, ANY_TASK.split("/")[1]):
-        given = arguments.pop("task", None)
-        if not isinstance(given, str):
-            raise InputError(f"{ANY_TASK} needs the argument task, the name of a registered task, not {given!r}")
-        env_id = given
-    return tasks.build(task_name(env_id), **arguments)
+    name, own = named_task(env_id, arguments)
+    return tasks.build(name, **own)

@@ -56,6 +56,8 @@ class AgentEntry(_Entry):
     """Hyperparameters."""
     budget: int | None = Field(default=None, ge=1)
     """Evaluations when fewer than everyone's; such an agent is marked "capped" in reports."""
+    envs: tuple[str, ...] = ()
+    """Environments whose tasks it searches, the namespace ``accelgym/`` may be left out; all when left out."""
 
     @model_validator(mode="before")
     @classmethod
@@ -68,6 +70,10 @@ class AgentEntry(_Entry):
         if not _LABEL.fullmatch(label):
             raise ValueError(f"label {label!r}: allowed letters, digits and ._+- (it names a folder)")
         return self.model_copy(update={"label": label}) if not self.label else self
+
+    def searches(self, env: str) -> bool:
+        """Whether it searches the tasks of an environment."""
+        return not self.envs or env in self.envs or env.removeprefix("accelgym/") in self.envs
 
 
 class BenchConfig(_Entry):

@@ -15,8 +15,8 @@ import numpy as np
 from accelgym.agents import make_agent
 from accelgym.costmodels.errors import AccelGymError, InputError
 from accelgym.costmodels.files.yaml_source import YamlSource
-from accelgym.envs.hardness import audit as measure
-from accelgym.envs.registration import make_task, task_name
+from accelgym.envs.audits import audit_and_keep, known_audit
+from accelgym.envs.registration import make_task, named_task
 from accelgym.envs.task import Task
 from accelgym.experiments.config import AgentEntry, BenchConfig
 
@@ -113,24 +113,36 @@ def plan_tasks(config: BenchConfig, source: YamlSource | None = None) -> list[Pl
         for arguments in entry.expand():
             start = time.process_time()
             try:
-                task = build_task(entry.env, arguments)
+                name, own = named_task(entry.env, arguments)
+                task = build_task(name, own)
                 task.reference()
-            except (AccelGymError, TypeError) as error:
+            except AccelGymError as error:  # Any other one is of a plug-in's own code, and shows where.
                 raise _located(source, ("tasks", index), str(error)) from error
             if task.id in seen:
                 raise _located(source, ("tasks", index), f"the task {arguments} stands in the config twice")
             seen.add(task.id)
-            built.append((task_name(entry.env), arguments, task, time.process_time() - start))
+            built.append((name, own, task, time.process_time() - start))
     titles = _titles([(env, arguments) for env, arguments, _, _ in built])
     return [PlannedTask(t, env, args, title, cpu) for (env, args, t, cpu), title in zip(built, titles, strict=True)]
 
 
-def plan_jobs(config: BenchConfig, planned: Iterable[PlannedTask]) -> list[Job]:
-    """Returns all searches of a benchmark."""
+def plan_jobs(config: BenchConfig, planned: Sequence[PlannedTask], source: YamlSource | None = None) -> list[Job]:
+    """Returns all searches of a benchmark.
+
+    Raises:
+        InputError: An agent is limited to an environment that no task has.
+    """
+    present = list(dict.fromkeys(named_task(x.env, arguments)[0] for x in config.tasks for arguments in x.expand()))
+    for index, agent in enumerate(config.agents):
+        for env in agent.envs:
+            if env not in present and f"accelgym/{env}" not in present:
+                message = f"envs of {agent.label!r}: no task has {env!r}, allowed: {', '.join(present)}"
+                raise _located(source, ("agents", index), message)
     return [
         Job(p.task.id, p.env, p.arguments, agent, config.budget_of(agent), seed)
         for p in planned
         for agent in config.agents
+        if agent.searches(p.env)
         for seed in config.seeds
     ]
 
@@ -154,11 +166,18 @@ def check_agents(
 
 
 def task_record(planned: PlannedTask, *, audit: bool = True) -> dict[str, Any]:
-    """Returns what a report needs to know about a task, as plain data; without an audit that entry is ``None``."""
+    """Returns what a report needs to know about a task, as plain data.
+
+    Args:
+        planned: The task.
+        audit: Whether to audit it where that has not been done before; else that entry may be ``None``.
+    """
     task = planned.task
     reference = task.reference()
     start = time.process_time()
-    audited = measure(task).to_json() if audit else None
+    audited = known_audit(task)
+    if audited is None and audit:
+        audited = audit_and_keep(task)
     return {
         "id": task.id,
         "title": planned.title,
@@ -171,7 +190,7 @@ def task_record(planned: PlannedTask, *, audit: bool = True) -> dict[str, Any]:
         ],
         "reference": reference.to_json(),
         "reference_design": design_details(task, reference.design),
-        "audit": audited,
+        "audit": None if audited is None else audited.to_json(),
         "prepare_cpu_s": planned.cpu_s,
         "audit_cpu_s": time.process_time() - start,
     }
@@ -190,16 +209,17 @@ def design_details(task: Task, design: Sequence[int] | None) -> dict[str, Any] |
 
 
 def _titles(tasks: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
-    """Names each task by its workload and by the arguments that tell the tasks of the config apart."""
-    keys = list(dict.fromkeys(key for _, arguments in tasks for key in arguments))
+    """Names each task by its workload and by the arguments that tell the tasks of its environment apart."""
     missing = object()
-    varying = [k for k in keys if any(a.get(k, missing) != tasks[0][1].get(k, missing) for _, a in tasks)]
     several_envs = len({env for env, _ in tasks}) > 1
     titles = []
     for env, arguments in tasks:
+        alike = [others for other, others in tasks if other == env]
+        keys = dict.fromkeys(key for others in alike for key in others if key != "workload")
+        varying = [k for k in keys if any(o.get(k, missing) != alike[0].get(k, missing) for o in alike)]
         words = [env.split("/")[-1]] if several_envs or not arguments else []
         words += [str(arguments["workload"])] if "workload" in arguments else []
-        words += [f"{key}={arguments[key]}" for key in varying if key in arguments and key != "workload"]
+        words += [f"{key}={arguments[key]}" for key in varying if key in arguments]
         titles.append(" ".join(words) or env.split("/")[-1])
     return titles
 

@@ -14,6 +14,7 @@ from accelgym.agents import Trajectory
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import DamagedFileError, InputError, warn_input
 from accelgym.costmodels.files.json_file import read_sealed
+from accelgym.envs.hardness import Audit
 from accelgym.experiments.config import AgentEntry, BenchConfig
 from accelgym.experiments.manifest import load_manifest, software_changes
 from accelgym.experiments.plan import Job
@@ -40,6 +41,8 @@ class AgentRuns:
     """Failed searches, and those whose files are damaged: seed to message."""
     missing: int
     """Searches that have not run."""
+    planned: bool = True
+    """Whether the agent searches this task at all."""
 
     @cached_property
     def regret_curves(self) -> list[FloatArray]:
@@ -72,7 +75,13 @@ class TaskResults:
 
     record: dict[str, Any]
     agents: tuple[AgentRuns, ...]
-    """In the order of the config."""
+    """In the order of the config, those that do not search it included."""
+
+    @property
+    def audit(self) -> Audit | None:
+        """How hard it is; ``None`` where it has not been audited."""
+        stored = self.record["audit"]
+        return None if stored is None else Audit.from_json(stored)
 
     @property
     def title(self) -> str:
@@ -128,6 +137,8 @@ def _agent(
 ) -> AgentRuns:
     runs, designs, errors, missing = [], [], {}, 0
     budget = config.budget_of(agent)
+    if not agent.searches(record["env"]):
+        return AgentRuns(agent, budget, certificate, (), (), {}, 0, planned=False)
     for seed in config.seeds:
         job = Job(record["id"], record["env"], record["arguments"], agent, budget, seed)
         folder = job.folder(out)

@@ -16,6 +16,7 @@ from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.files.yaml_source import YamlSource
+from accelgym.envs.audits import known_audit
 from accelgym.experiments.config import BenchConfig, load_config
 from accelgym.experiments.manifest import Manifest
 from accelgym.experiments.plan import Job, PlannedTask, check_agents, plan_jobs, plan_tasks, task_record
@@ -84,7 +85,7 @@ def run_bench(
         out: Folder of the results; the same call goes on with what is there.
         progress: Called when a search advances or is over.
         executor: ``"process"`` searches in other processes side by side, ``"inline"`` in this one.
-        audit: Whether to audit the tasks for the report.
+        audit: Whether to audit tasks for the report of which no audit is known.
 
     Raises:
         InputError: A fault in the config, a folder that holds another benchmark or an older schema, or that another
@@ -97,7 +98,7 @@ def run_bench(
     if not isinstance(config, BenchConfig):
         config, source = load_config(config)
     planned = plan_tasks(config, source)
-    jobs = plan_jobs(config, planned)
+    jobs = plan_jobs(config, planned, source)
     with folder_lock(out):
         manifest = Manifest(out, config, planned)
         todo = _pending(out, jobs, planned)
@@ -136,16 +137,18 @@ def _pending(out: Path, jobs: Sequence[Job], planned: Sequence[PlannedTask]) -> 
 
 
 def _write_tasks(out: Path, planned: Sequence[PlannedTask], *, audit: bool) -> None:
-    """Writes the record of each task that has none, or a damaged one, or one with another certificate."""
+    """Writes the record of each task that has none, a damaged one, or one with another certificate or no audit."""
     for p in planned:
         path = out / "tasks" / f"{p.task.id}.json"
         reference = plain(p.task.reference().to_json())
         try:
-            stored = read_sealed(path)["reference"] if path.exists() else {}
+            stored = read_sealed(path) if path.exists() else {}
         except DamagedFileError as error:
             warn_input(f"{error}; it is made again")
             stored = {}
-        if any(stored.get(key) != reference[key] for key in ("value", "design", "lower_bound", "method")):
+        known = stored.get("reference", {})
+        changed = any(known.get(key) != reference[key] for key in ("value", "design", "lower_bound", "method"))
+        if changed or (stored["audit"] is None and (audit or known_audit(p.task) is not None)):
             write_sealed(path, task_record(p, audit=audit))
 
 

@@ -12,6 +12,9 @@ from accelgym.agents import Trajectory, make_agent
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import AccelGymError
 from accelgym.costmodels.files.plain import count, native
+from accelgym.envs.audits import known_audit
+from accelgym.envs.hardness import Audit
+from accelgym.envs.registration import named_task
 from accelgym.envs.task import Task
 from accelgym.experiments.config import BenchConfig
 from accelgym.experiments.plan import Job, build_task
@@ -32,6 +35,8 @@ class SearchResult:
     trajectory: Trajectory
     best: dict[str, Any]
     """``best.json``."""
+    audit: Audit | None
+    """How hard the task is; ``None`` where it has not been audited."""
 
 
 def run_search(
@@ -62,16 +67,16 @@ def run_search(
         BoundError: A feasible design is better than what is proved to be possible.
     """
     out, budget, seed = Path(out), count(budget, "budget", 1), count(seed, "seed", 0)
-    specification: dict[str, Any] = native(dict(arguments))
+    name, specification = named_task(env, arguments)
     settings: dict[str, Any] = native(dict(options or {}))
     # Here and not in the benchmark, whose messages would speak of a config that the caller has never seen.
-    task = build_task(env, specification)
+    task = build_task(name, specification)
     make_agent(agent, task, seed=seed, **settings)
     config = BenchConfig.parse(
         {
-            "name": f"{agent} on {task.env_id}",
+            "name": f"{agent} on {name}",
             # A list in a config stands for several tasks.
-            "tasks": [{"env": task.env_id, "arguments": {key: [value] for key, value in specification.items()}}],
+            "tasks": [{"env": name, "arguments": {key: [value] for key, value in specification.items()}}],
             "agents": [{"name": agent, "label": re.sub(r"[^A-Za-z0-9_.+-]", "-", agent).lstrip("_.+-") or "agent"}],
             "budget": budget,
             "seeds": [seed],
@@ -83,9 +88,9 @@ def run_search(
     if result.failures:
         failure = result.failures[0]
         raise failure.cause or AccelGymError(failure.error)
-    job = Job(task.id, task.env_id, specification, entry, budget, seed)
+    job = Job(task.id, name, specification, entry, budget, seed)
     reference = task.reference()
     found = load_run(job.folder(out), job, reference)
     if found is None:
         raise AccelGymError(f"{job.folder(out)}: the result is gone")
-    return SearchResult(job.folder(out), task, reference, found.trajectory, found.best)
+    return SearchResult(job.folder(out), task, reference, found.trajectory, found.best, known_audit(task))

@@ -12,7 +12,7 @@ import pytest
 
 from accelgym.agents import agents
 from accelgym.agents.random_search import RandomSearch
-from accelgym.envs import certificates
+from accelgym.envs import audits, certificates
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.simulator import compile_runtime
 
@@ -44,9 +44,10 @@ def shared_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def certificates_of_this_run(shared_folder):
-    """Keeps certificates that earlier runs proved out of the tests."""
+    """Keeps certificates and audits of earlier runs out of the tests."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(certificates, "default_cache_folder", lambda: shared_folder)
+        for module in (certificates, audits):
+            patch.setattr(module, "default_cache_folder", lambda: shared_folder)
         yield
 
 

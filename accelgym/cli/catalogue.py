@@ -22,6 +22,7 @@ def envs(
     as_json: JsonOption = False,
 ) -> None:
     """Lists the environments and the tasks of plug-ins, or shows the page of one."""
+    from accelgym.envs.audits import default_audit
     from accelgym.envs.registration import documented, task_name
     from accelgym.envs.task import tasks
 
@@ -34,6 +35,9 @@ def envs(
             module, cls = page[0].split(":")
             shown = getattr(import_module(module), cls)
         out.print(inspect.getdoc(shown), highlight=False)
+        found = default_audit(name) or default_audit(f"accelgym/{name}")
+        if found is not None:
+            out.print(f"\nHardness of the default arguments: {found.words}", highlight=False)
         return
     own = {known: summary for known, (_, summary) in pages.items()}
     found = own | {plugin: _summary(tasks.get, plugin) for plugin in tasks.names() if plugin not in own}

@@ -16,8 +16,9 @@ from accelgym.cli.settings import EnvOption, JsonOption, SetOption, parse_settin
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.whole_file import write_whole
-from accelgym.envs import Task, make_task
+from accelgym.envs import Audit, Task, make_task
 from accelgym.envs import audit as measure
+from accelgym.envs.audits import audit_and_keep, known_audit
 from accelgym.envs.certificates import ProvedTask, differences, known_certificate
 
 __all__ = ["COMMANDS"]
@@ -58,6 +59,7 @@ def oracle(
             "seconds": time.perf_counter() - start,
             "task": task.id,
         }
+        | _hardness(known_audit(task))
     )
     if convention := task.convention():
         answer["convention"] = convention
@@ -69,7 +71,7 @@ def oracle(
     else:
         design = answer.pop("design")
         table = Table("", "oracle", title=task.id)
-        for key, value in answer.items():
+        for key, value in (answer | {"flags": ", ".join(answer["flags"])}).items():
             table.add_row(key, str(value))
         out.print(table)
         if report:
@@ -129,7 +131,7 @@ def audit(
 ) -> None:
     """Measures how hard a task is: what cheap rules reach, and whether it is well posed."""
     task = make_task(env, **parse_settings(settings))
-    figures = measure(task, seed=seed).to_json()
+    figures = (measure(task, seed=seed) if seed else audit_and_keep(task)).to_json()
     if as_json:
         print_json(figures | {"task": task.id})
         return
@@ -180,13 +182,27 @@ def search(
     for run in best.get("timeloop", {}).values():
         run["below_bound"] = below(run, reference.lower_bound)
     if as_json:
-        print_json(best | {"folder": str(found.folder)})
+        print_json(best | _hardness(found.audit) | {"folder": str(found.folder)})
     elif best["design"] is None:
-        out.print(f"{agent} found nothing feasible in {best['evaluations']} evaluations; see {found.folder}")
+        spent = f"{best['evaluations']} evaluations"
+        out.print(f"{agent} found nothing feasible in {spent}; task: {_words(found.audit)}; see {found.folder}")
     else:
         yardstick = "the optimum" if reference.exact else f"the certified bound {reference.yardstick:.6g}"
         print_report(best, found.task.id, reference.lower_bound)
-        out.print(f"{agent}: {best['objective']:.6g}, {best['regret']:.3%} above {yardstick}; see {found.folder}")
+        result = f"{best['objective']:.6g}, {best['regret']:.3%} above {yardstick}"
+        out.print(f"{agent}: {result}; task: {_words(found.audit)}; see {found.folder}")
+
+
+def _hardness(audited: Audit | None) -> dict[str, Any]:
+    """Returns class and flags of a task as plain data, ``None`` where it has not been audited."""
+    return {
+        "hardness": None if audited is None else audited.hardness,
+        "flags": [] if audited is None else list(audited.flags),
+    }
+
+
+def _words(audited: Audit | None) -> str:
+    return "not audited" if audited is None else audited.words
 
 
 COMMANDS = (search, oracle, audit)

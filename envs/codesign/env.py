@@ -70,9 +70,9 @@ class CoDesignEnv(MappingEnv):
     | (L - 1) x D | positions of ordered loops: 1 innermost, falling outwards, 0 open |
 
     ## Rewards
-    0 until the design is complete, then ``-log(objective / lower bound)`` with the task's cheap certified bound.
-    Infeasible designs pay as in ``accelgym/Mapping-v0``: what the design with all loops outermost would earn, less 1,
-    less the share of the decisions that broke something, each as it happens.
+    0 until the design is complete, then ``-log(objective / lower bound) / scale`` with the task's cheap certified
+    bound, ``scale`` 1 more than that logarithm is for the design with all loops outermost. Infeasible designs pay as
+    in ``accelgym/Mapping-v0``: -1, less the share of the decisions that broke something, each as it happens.
 
     ## Starting state
     Nothing decided. There is no randomness.

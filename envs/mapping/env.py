@@ -63,7 +63,8 @@ class MappingVectorEnv(SequentialVectorEnv):
             self._observer.size, spaces.MultiDiscrete(self.task.space.nvec) if one_shot else spaces.Discrete(choices)
         )
         outermost = self.task.evaluate(self.task.outermost[None])
-        self._miss = -float(np.log(outermost.objective[0] / self.task.bound)) - 1.0
+        # Returns of the order of 1: libraries' defaults are made for them.
+        self._scale = 1.0 + float(np.log(outermost.objective[0] / self.task.bound))
         self._feasible = np.ones(num_envs, dtype=bool)
         self._lost = np.zeros(num_envs, dtype=bool)
         self._figures = {
@@ -130,7 +131,7 @@ class MappingVectorEnv(SequentialVectorEnv):
         fits = self._state.mask(rows, at)[np.arange(len(rows)), choices]
         broken = ~(exists & fits)
         first = broken & ~self._lost[rows]
-        rewards[rows] += np.where(first, self._miss, 0.0) - broken / self._decisions
+        rewards[rows] += -1.0 * first - broken / self._decisions
         self._lost[rows] |= broken
         self._feasible[rows] &= ~broken
         self._state.choose(rows, at, choices)
@@ -144,7 +145,7 @@ class MappingVectorEnv(SequentialVectorEnv):
         for name, column in self._figures.items():
             column[rows] = np.where(good, figures[name], np.inf if column.dtype.kind == "f" else _UNKNOWN)
         distance = np.log(np.where(good, outcome.objective, self.task.bound) / self.task.bound)
-        rewards[rows] += np.where(good, -distance, np.where(self._lost[rows], 0.0, self._miss))
+        rewards[rows] += np.where(good, -distance / self._scale, np.where(self._lost[rows], 0.0, -1.0))
 
     def _begin(self, lanes: Bools) -> None:
         self._state.begin(np.flatnonzero(lanes))
@@ -208,10 +209,11 @@ class MappingEnv(SequentialEnv):
     | (L - 1) x D | positions of ordered loops: 1 innermost, falling outwards, 0 open |
 
     ## Rewards
-    0 until the mapping is complete, then ``-log(objective / lower bound)`` with the task's certified lower bound,
-    so that 0 cannot be beaten. Of an infeasible mapping the sum is what the one with all loops outermost would earn,
-    less 1, less the share of its decisions that broke something: the first decision after which no completion fits, or
-    that does not exist, costs the former at once, and every such decision its part of the latter.
+    0 until the mapping is complete, then ``-log(objective / lower bound) / scale`` with the task's certified lower
+    bound, so that 0 cannot be beaten. ``scale`` is 1 more than that logarithm is for the mapping with all loops
+    outermost, which thus earns more than -1. Of an infeasible mapping the sum is -1, less the share of its decisions
+    that broke something: the first decision after which no completion fits, or that does not exist, costs 1 at once,
+    and every such decision its part of the share.
 
     ## Starting state
     Nothing decided. There is no randomness.

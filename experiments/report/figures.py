@@ -85,7 +85,7 @@ def ecdf_exhibit(results: BenchResults) -> Exhibit:
     budget = results.config.budget
     for index, strata in enumerate(_by_agent(results)):
         curves = [curve for runs in strata for curve in runs.regret_curves]
-        if not curves:
+        if not curves or not all(runs.planned for runs in strata):
             continue
         colour, dash = style_of(index)
         grid = evaluation_grid(strata[0].budget)
@@ -106,7 +106,8 @@ def ecdf_exhibit(results: BenchResults) -> Exhibit:
         f"Empirical distribution of hitting times. Targets are {len(_ECDF_TARGETS)} regrets, evenly spread on a "
         f"logarithmic scale from {_ECDF_TARGETS[0]:.0%} to {_ECDF_TARGETS[-1]:.1%}; the height is the share of all "
         "pairs of a run and a target, over all tasks and seeds, where the run has reached the target. Higher and "
-        "further left is better. A capped agent's line ends at its budget.",
+        "further left is better. A capped agent's line ends at its budget; agents that search some of the tasks only "
+        "are left out.",
     )
 
 

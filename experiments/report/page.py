@@ -14,7 +14,7 @@ from accelgym.experiments.report.design_figure import design_exhibit
 from accelgym.experiments.report.figures import cost_exhibit, ecdf_exhibit, improvement_exhibit, regret_exhibit
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
-from accelgym.experiments.report.tables import facts_table, matrix_table, quantity, summary_table
+from accelgym.experiments.report.tables import NOTHING, class_tags, facts_table, matrix_table, quantity, summary_table
 from accelgym.experiments.results import BenchResults, TaskResults
 
 __all__ = ["render_page"]
@@ -27,6 +27,13 @@ _TABLE_NOTE = (
     "The bar splits the CPU seconds of a run: blue is the agent's part. Bold is best in its column; exact figures "
     "appear on hover and stand in summary.csv. An agent marked as capped had fewer evaluations than the others, which "
     "its regret must be read with."
+)
+_CLASSES = (
+    "The class of a task is the smallest regret that a cheap rule reaches: the best design that makes the same choice "
+    "in every group, the best of 1,000 random feasible designs, a greedy rule, and hill climbing with 1,000 "
+    "evaluations; where they draw, the median of ten seeds. Easy is up to 1 %, medium up to 5 %, hard above; "
+    "enumerable tasks have at most 1,000 designs, and the reference of an open one keeps a gap above 1 %. Not binding: "
+    "without the constraint the optimum is less than 1 % better. Ties: over a million designs are optimal."
 )
 
 
@@ -48,7 +55,8 @@ def render_page(results: BenchResults, rows: Sequence[SummaryRow]) -> str:
 def _header(results: BenchResults) -> str:
     runs = [run for task in results.tasks for agent in task.agents for run in agent.runs]
     sessions = results.manifest["sessions"]
-    planned = len(results.tasks) * len(results.config.agents) * len(results.config.seeds)
+    searches = sum(agent.planned for task in results.tasks for agent in task.agents)
+    planned = searches * len(results.config.seeds)
     facts = {
         "tasks": len(results.tasks),
         "agents": len(results.config.agents),
@@ -80,7 +88,10 @@ def _glance(results: BenchResults, rows: Sequence[SummaryRow]) -> str:
     if len(titles) > 1:
         overall = [row for row in rows if row.task == ALL_TASKS]
         parts.append(_card("Over all tasks", summary_table(overall, positions), _TABLE_NOTE))
-        note = "Final regret of each agent on each task, as above; agents in the order of their mean rank."
+        note = (
+            "Final regret of each agent on each task, as above; agents in the order of their mean rank, those that "
+            f"search some of the tasks only ({NOTHING}) last. {_CLASSES}"
+        )
         parts.append(_card("Task by task", matrix_table(rows, titles, positions), note))
     else:
         parts.append(_card("Summary", summary_table(rows, positions), _TABLE_NOTE))
@@ -97,11 +108,11 @@ def _comparison(results: BenchResults) -> str:
 def _task(results: BenchResults, task: TaskResults, rows: Sequence[SummaryRow]) -> str:
     own = str(task.record["id"])
     arguments = ", ".join(f"{key}={value}" for key, value in task.record["arguments"].items())
+    mine = [row for row in rows if row.task_id == own]
     parts = [
-        f"<h2 id='task-{own}'>{escape(task.title)}</h2>",
+        f"<h2 id='task-{own}'>{escape(task.title)}{class_tags(mine[0])}</h2>",
         f"<p class='sub'>{escape(task.record['env'])} · {escape(arguments)} · id {own}</p>",
     ]
-    mine = [row for row in rows if row.task_id == own]
     if len(results.tasks) > 1:
         parts.append(_card("Summary", summary_table(mine, _positions(results)), "Columns as in the first table."))
     if any(agent.runs for agent in task.agents):
@@ -111,7 +122,7 @@ def _task(results: BenchResults, task: TaskResults, rows: Sequence[SummaryRow]) 
         designs = design_exhibit(task)
         if designs is not None:
             parts.append(_exhibit(designs, f"design-{own}"))
-    parts.append(f"<div class='pair'>{_reference(task)}{_audit(task)}</div>")
+    parts.append(f"<div class='pair'>{_reference(task)}{_audit(task, mine[0])}</div>")
     return "".join(parts)
 
 
@@ -135,22 +146,17 @@ def _reference(task: TaskResults) -> str:
     return _card(f"Reference {kind}", facts_table(facts), note)
 
 
-def _audit(task: TaskResults) -> str:
-    if task.record["audit"] is None:
-        return _card("Landscape audit", "<p>Not audited: <code>accelgym audit</code> does it.</p>")
-    audit = dict(task.record["audit"])
-    hardness, flags = audit.pop("hardness"), audit.pop("flags")
-    tags = [f"<span class='tag'>{escape(hardness)}</span>"]
-    tags += [f"<span class='tag bad'>{escape(flag)}</span>" for flag in flags]
-    note = (
-        "How hard and how well posed the task is. Regrets here are those of cheap rules: the best design that makes "
-        "the same choice in every group, the best of 1,000 random feasible designs, a greedy rule, and hill climbing "
-        "with 1,000 evaluations; where they draw, the median of ten seeds. The smallest is the class: easy up to 1 %, "
-        "medium up to 5 %, hard above; enumerable tasks have at most 1,000 designs, and the reference of an open one "
-        "keeps a gap above 1 %."
+def _audit(task: TaskResults, row: SummaryRow) -> str:
+    if task.audit is None:
+        return _card("Hardness", "<p>Not audited: <code>accelgym audit</code> does it.</p>")
+    facts = {
+        key.replace("_", " "): "none" if value is None else value
+        for key, value in task.audit.to_json().items()
+        if key not in ("hardness", "flags")
+    }
+    return _card(
+        f"Hardness{class_tags(row)}", facts_table(facts), f"How hard and how well posed the task is. {_CLASSES}"
     )
-    facts = {key.replace("_", " "): "none" if value is None else value for key, value in audit.items()}
-    return _card(f"Hardness {' '.join(tags)}", facts_table(facts), note)
 
 
 def _failures(results: BenchResults) -> str:

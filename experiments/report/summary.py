@@ -14,6 +14,7 @@ import numpy.typing as npt
 from accelgym.costmodels.files.json_file import write_json
 from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.files.whole_file import whole_file
+from accelgym.envs.hardness import Audit
 from accelgym.experiments.results import AgentRuns, BenchResults
 from accelgym.experiments.statistics import expected_running_time, hitting_times, iqm_interval
 
@@ -33,6 +34,10 @@ class SummaryRow:
 
     task: str
     task_id: str
+    hardness: str | None
+    """Class of the task, one of :data:`~accelgym.envs.hardness.HARDNESS`; ``None`` where it is not known."""
+    flags: str
+    """Flags of its audit, separated by commas."""
     agent: str
     budget: int
     """Evaluations allowed per run."""
@@ -70,15 +75,21 @@ class SummaryRow:
 
 
 def summarise(results: BenchResults) -> list[SummaryRow]:
-    """Returns the rows of every task in turn, and with several tasks those over all of them at the end."""
+    """Returns the rows of every task in turn, and with several tasks those over all of them at the end.
+
+    Agents that search some of the tasks only have no row over all.
+    """
+    budget = results.config.budget
     rows = [
-        _row(task.title, str(task.record["id"]), [runs], results.config.budget)
+        _row(task.title, str(task.record["id"]), task.audit, [runs], budget)
         for task in results.tasks
         for runs in task.agents
+        if runs.planned
     ]
     if len(results.tasks) > 1:
         by_agent = zip(*(task.agents for task in results.tasks), strict=True)
-        rows += [_row(ALL_TASKS, "", list(runs), results.config.budget) for runs in by_agent]
+        everywhere = (list(runs) for runs in by_agent if all(r.planned for r in runs))
+        rows += [_row(ALL_TASKS, "", None, runs, budget) for runs in everywhere]
     return rows
 
 
@@ -106,12 +117,14 @@ def write_summary(results: BenchResults, rows: Sequence[SummaryRow], out: Path) 
         writer.writerows(data)
 
 
-def _row(task: str, task_id: str, strata: Sequence[AgentRuns], common_budget: int) -> SummaryRow:
+def _row(task: str, task_id: str, audit: Audit | None, strata: Sequence[AgentRuns], common_budget: int) -> SummaryRow:
     """Summarises the runs of one agent; each stratum is a task."""
     agent = strata[0].agent
     head: dict[str, Any] = {
         "task": task,
         "task_id": task_id,
+        "hardness": None if audit is None else audit.hardness,
+        "flags": "" if audit is None else ", ".join(audit.flags),
         "agent": agent.label,
         "budget": strata[0].budget,
         "capped": strata[0].budget < common_budget,

@@ -10,7 +10,7 @@ from typing import Any
 from accelgym.experiments.report.style import style_of
 from accelgym.experiments.report.summary import SummaryRow
 
-__all__ = ["facts_table", "matrix_table", "percent", "quantity", "summary_table"]
+__all__ = ["NOTHING", "class_tags", "facts_table", "matrix_table", "percent", "quantity", "summary_table"]
 
 NOTHING = "–"
 _INFINITE = "∞"
@@ -107,23 +107,35 @@ def summary_table(rows: Sequence[SummaryRow], positions: Mapping[str, int]) -> s
 
 
 def matrix_table(rows: Sequence[SummaryRow], tasks: Sequence[str], positions: Mapping[str, int]) -> str:
-    """Returns final regrets, agents by tasks; agents best on average rank first."""
-    by_place = {(row.agent, row.task): row for row in rows}
-    ranks = dict.fromkeys(positions, 0.0)
-    for task in tasks:
-        column = sorted((by_place[agent, task] for agent in positions), key=_rank)
+    """Returns final regrets, agents by tasks; agents that search all of them first, best on average rank first."""
+    columns = {task: sorted((row for row in rows if row.task == task), key=_rank) for task in tasks}
+    best = {task: _winner(_COLUMNS[0], column) for task, column in columns.items()}
+    places: dict[str, dict[str, tuple[int, SummaryRow]]] = {}
+    for task, column in columns.items():
         for rank, row in enumerate(column):
-            ranks[row.agent] += rank
-    best = {task: _winner(_COLUMNS[0], [by_place[agent, task] for agent in positions]) for task in tasks}
+            places.setdefault(row.agent, {})[task] = rank, row
+    order = sorted(places, key=lambda a: (-len(places[a]), sum(rank for rank, _ in places[a].values()), positions[a]))
     lines = []
-    for agent in sorted(positions, key=lambda a: ranks[a]):
-        cells = [f"<td>{_agent(by_place[agent, tasks[0]], positions)}</td>"]
+    for agent in order:
+        searched = places[agent]
+        cells = [f"<td>{_agent(next(iter(searched.values()))[1], positions)}</td>"]
         for task in tasks:
-            row = by_place[agent, task]
+            if task not in searched:
+                cells.append(f"<td>{NOTHING}</td>")
+                continue
+            _, row = searched[task]
             mark = " class='best'" if row.regret_iqm is not None and row.regret_iqm == best[task] else ""
             cells.append(f"<td{mark} title='{row.regret_iqm!r}'>{_regret(row)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    return _table(["agent", *map(escape, tasks)], lines)
+    headings = [f"{escape(task)}<br>{class_tags(column[0]) if column else ''}" for task, column in columns.items()]
+    return _table(["agent", *headings], lines)
+
+
+def class_tags(row: SummaryRow) -> str:
+    """Returns class and flags of the task of a row."""
+    flags = [flag for flag in row.flags.split(", ") if flag]
+    tags = f"<span class='tag class'>{escape(row.hardness or 'not audited')}</span>"
+    return tags + "".join(f"<span class='tag bad'>{escape(flag)}</span>" for flag in flags)
 
 
 def facts_table(facts: Mapping[str, Any]) -> str:

@@ -132,6 +132,7 @@ def test_search_is_a_benchmark_of_one_search(tmp_path):
     arguments = ["search", *RESNET, "--set", "budget=0.1", "--agent", "random", "--budget", "300", "--out", str(out)]
     first = json.loads(run(*arguments, "--json"))
     folder = Path(first.pop("folder"))
+    audit = {key: first.pop(key) for key in ("hardness", "flags")}
     assert folder == out / "runs" / first["task_id"] / "random" / "seed-0"
     trajectory = Trajectory.load(folder / "trajectory.npz")
     assert trajectory.evaluations == 300
@@ -147,7 +148,10 @@ def test_search_is_a_benchmark_of_one_search(tmp_path):
     assert not (folder / "journal").exists()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file() and path.name != "lock"}
     again = json.loads(run(*arguments, "--json"))
-    assert again == first | {"folder": str(folder)}
+    assert again == first | audit | {"folder": str(folder)}
+    (record,) = (json.loads(path.read_text()) for path in out.glob("tasks/*.json"))
+    known = record["audit"] or {"hardness": None, "flags": []}
+    assert {key: known[key] for key in audit} == audit
     assert {path: path.stat().st_mtime_ns for path in before} == before
     run("report", str(out))
     (row,) = json.loads((out / "summary.json").read_text())["rows"]

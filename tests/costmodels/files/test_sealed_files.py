@@ -16,6 +16,7 @@ from accelgym.costmodels.errors import DamagedFileError, InputError
 from accelgym.costmodels.files.arrays import compact, read_arrays, write_arrays
 from accelgym.costmodels.files.json_file import read_sealed, write_json, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
+from accelgym.costmodels.files.packing import pack, unpack
 from accelgym.costmodels.files.plain import count, native, plain
 from accelgym.costmodels.files.text import read_bytes
 
@@ -87,6 +88,24 @@ def test_compact_integers_are_the_same_numbers(values):
     assert found.astype(np.int64).tolist() == values
     most = max(values, default=0)
     assert found.itemsize == (1 if most < 2**8 else 2 if most < 2**16 else 4 if most < 2**32 else 8)
+
+
+@given(hs.data(), hs.lists(hs.sampled_from([1, 2, 3, 5, 7, 12, 255, 256, 257, 70_000, 2**33]), max_size=9))
+def test_packed_integers_are_the_same_numbers(data, sizes):
+    rows = data.draw(hs.lists(hs.tuples(*(hs.integers(0, size - 1) for size in sizes)), max_size=6))
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), len(sizes))
+    packed, found = pack(table)
+    np.testing.assert_array_equal(unpack(packed, found), table)
+    assert found.tolist() == [max(column, default=0) + 1 for column in table.T.tolist()]
+    # As few entries as their values need, or at most twice as many.
+    assert len(packed) <= 1 + 2 * sum(np.log(found)) / np.log(max(256, *found, 1))
+
+
+def test_packed_integers_that_do_not_belong_together_are_refused():
+    packed, sizes = pack(np.array([[3, 200, 4], [0, 7, 1]]))
+    for wrong in ((packed[:1], sizes), (packed, sizes[:1]), (packed, sizes - 1), (packed.astype(np.int8), sizes)):
+        with pytest.raises(ValueError, match=r"packed|entries|entry"):
+            unpack(*wrong)
 
 
 def test_a_name_that_can_be_guessed_is_not_followed(tmp_path):

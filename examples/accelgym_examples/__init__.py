@@ -1,0 +1,1 @@
+"""Examples of what a plug-in package adds to AccelGym."""
