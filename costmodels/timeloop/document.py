@@ -9,7 +9,7 @@ from typing import Any
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.costmodels.timeloop.templates import is_template, read_template
-from accelgym.costmodels.timeloop.yaml_text import load_yaml
+from accelgym.costmodels.timeloop.yaml_text import load_documents
 
 __all__ = [
     "SUFFIXES",
@@ -21,6 +21,7 @@ __all__ = [
     "merge_documents",
     "normalise",
     "parse_document",
+    "parse_documents",
 ]
 
 _MAX_BYTES = 16_000_000
@@ -46,9 +47,21 @@ def list_files(source: str | Path) -> list[Path]:
 def parse_document(
     source: str | Path, defines: Mapping[str, Any] | None = None, root: Path | None = None
 ) -> dict[str, Any]:
-    """Reads one YAML file, or YAML text (anything with a line break).
+    """Reads the sections of one YAML file, or of YAML text; see :func:`parse_documents`.
 
-    A file with Jinja marks is rendered first; see :func:`read_template`.
+    Raises:
+        MissingExtraError: A template, and Jinja2 is not installed.
+        InputError: As there, or a section stands in two of its documents.
+    """
+    return merge_documents(parse_documents(source, defines, root))
+
+
+def parse_documents(
+    source: str | Path, defines: Mapping[str, Any] | None = None, root: Path | None = None
+) -> list[dict[str, Any]]:
+    """Reads the documents of one YAML file, or of YAML text (anything with a line break), one as a rule.
+
+    A file with Jinja marks is rendered first and holds one document; see :func:`read_template`.
 
     Args:
         source: Path or text.
@@ -57,7 +70,7 @@ def parse_document(
 
     Raises:
         MissingExtraError: A template, and Jinja2 is not installed.
-        InputError: The file does not exist, is no YAML, or is no mapping.
+        InputError: The file does not exist, is no YAML, or a document is no mapping.
     """
     if isinstance(source, Path) or "\n" not in source:
         path = Path(source)
@@ -67,7 +80,14 @@ def parse_document(
         path, text, where = Path("YAML text"), source, "YAML text"
         if is_template(text):
             raise InputError(f"{where}: Jinja templates are read from files only")
-    data = read_template(path, text, defines or {}, root) if is_template(text) else load_yaml(text, where)
+    if is_template(text):
+        documents = [read_template(path, text, defines or {}, root)]
+    else:
+        documents = load_documents(text, where) or [None]
+    return [_sections(data, where) for data in documents if data is not None or len(documents) == 1]
+
+
+def _sections(data: Any, where: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         found = "an empty file" if data is None else type(data).__name__
         raise InputError(f"{where}: a mapping of sections is expected, found {found}")
