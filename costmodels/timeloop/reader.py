@@ -29,6 +29,7 @@ from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
 from accelgym.costmodels.timeloop.problem import read_problem
 
 __all__ = [
+    "SECTIONS",
     "TimeloopInput",
     "is_section",
     "names_files",
@@ -251,8 +252,8 @@ def _fanouts(nodes: list[Node], targets: Targets) -> tuple[tuple[str, str], ...]
         if targets.fanout.get(node.name) == v:
             result.append((node.name, node.name))
             continue
-        x, y = (next((a for a in inner.aliases if inner.spreads[a][i] > 1), inner.name) for i in (0, 1))
-        result.append((x, y))
+        x, y = (next((a for a in inner.aliases if inner.spreads[a][i] > 1), None) for i in (0, 1))
+        result.append((x or y or inner.name, y or x or inner.name))
     return tuple(result)
 
 
