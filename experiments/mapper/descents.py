@@ -11,7 +11,7 @@ from accelgym.envs.mapping import MappingTask
 
 __all__ = ["descend"]
 
-_STARTS, _ROUNDS = 4, 8
+_STARTS, _ROUNDS = 4, 4
 """Descents from random mappings and from recombinations: a few seconds each."""
 _OBJECTIVES = {"energy": "energy", "delay": "latency", "edp": "edp"}
 
