@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,15 +119,18 @@ def _print(found: MapResult, tolerance: float) -> None:
     if len(layers) == 1 and "error" not in layers[0]:
         nest = (found.out / layers[0]["folder"] / "timeloop-mapper.map.txt").read_text(encoding="utf-8")
         out.print(nest, highlight=False)
-    heads = ("MACs", "energy pJ", "cycles", "utilisation", "gap", "s")
+    heads = ("times", "MACs", "energy pJ", "cycles", "utilisation", "gap", "s")
     title = f"{summary['workload']} on {summary['architecture']}: least {', then '.join(summary['metrics'])}"
-    table = Table("layer", *(Column(name, justify="right", no_wrap=True) for name in heads), "", title=title)
+    columns = (Column("layer", overflow="fold"), *(Column(name, justify="right", no_wrap=True) for name in heads))
+    table = Table(*columns, Column("", no_wrap=True), title=title)
+    times = Counter(layer["same_as"] or layer["name"] for layer in layers)
     for layer in layers:
-        table.add_row(layer["name"], *_cells(layer, tolerance))
+        if layer["same_as"] is None:
+            table.add_row(layer["name"], str(times[layer["name"]]), *_cells(layer, tolerance))
     if len(layers) > 1 and summary["value"] is not None:
         table.add_section()
         total = (f"{summary['energy_pj']:.6g}", f"{summary['cycles']:,}", f"{summary['utilization']:.1%}")
-        table.add_row("all", "", *total, f"{summary['gap']:.2%}", f"{summary['seconds']:.1f}", "")
+        table.add_row("all", str(len(layers)), "", *total, f"{summary['gap']:.2%}", f"{summary['seconds']:.1f}", "")
     out.print(table)
     if len(layers) == 1 and "error" not in layers[0]:
         for proof in layers[0]["proofs"]:
@@ -142,12 +146,10 @@ def _print(found: MapResult, tolerance: float) -> None:
 def _cells(layer: dict[str, Any], tolerance: float) -> tuple[str, ...]:
     if "error" in layer:
         return ("", "", "", "", "", "", "no mapping")
-    note = f"as {layer['same_as']}" if layer["same_as"] else ""
-    if layer["gap"] > tolerance * 1.001 and layer["limited_by"]:
-        note = "; ".join(filter(None, (note, f"open: limit of {layer['limited_by']}")))
-    seconds = "" if layer["same_as"] else f"{layer['seconds']:.1f}"
+    open_proof = layer["gap"] > tolerance * 1.001 and layer["limited_by"]
     figures = (f"{layer['energy_pj']:.6g}", f"{layer['cycles']:,}", f"{layer['utilization']:.1%}")
-    return (f"{layer['macs']:,}", *figures, f"{layer['gap']:.3%}", seconds, note)
+    note = f"open: limit of {layer['limited_by']}" if open_proof else ""
+    return (f"{layer['macs']:,}", *figures, f"{layer['gap']:.3%}", f"{layer['seconds']:.1f}", note)
 
 
 COMMANDS = (map,)

@@ -20,7 +20,7 @@ from accelgym.costmodels.mapper import MapInputs, Settings
 from accelgym.costmodels.mapper.plain_data import machine_to_plain, problem_to_plain
 from accelgym.experiments.manifest import run_environment
 from accelgym.experiments.mapper.summary import layer_entry, network_totals, write_table
-from accelgym.experiments.mapper.worker import MAP_JOB, identity, load_layer
+from accelgym.experiments.mapper.worker import MAP_JOB, identity, load_layer, order_hash
 
 __all__ = ["MapProgress", "MapResult", "run_map"]
 
@@ -122,6 +122,11 @@ class _Run:
             "folder": str(folder.resolve()),
         }
 
+    @property
+    def machine_name(self) -> str | None:
+        """Name of the machine."""
+        return next((order["machine"]["name"] for order in self.orders.values()), self.inputs.preset)
+
     def _require_answers(self) -> None:
         """Raises the error that all layers share, if any."""
         messages = set(self.errors.values())
@@ -135,13 +140,13 @@ class _Run:
             InputError: The folder holds another run.
         """
         path = self.out / _MANIFEST
-        orders = (self.orders.get(problem, {}) for problem in self.groups)
         run = {
             "workload": self.inputs.name,
             "layers": len(self.inputs.layers),
             "metrics": list(self.inputs.metrics),
             "settings": asdict(self.settings),
-            "orders": [{key: value for key, value in order.items() if key != "folder"} for order in orders],
+            "machine": self.machine_name,
+            "orders": {order["problem"]["name"]: order_hash(order) for order in self.orders.values()},
         }
         expected = plain({"schema": 1, "run": run})
         if not path.exists():
@@ -153,8 +158,10 @@ class _Run:
         if stored.get("schema") != 1 or stored.get("run") != expected["run"]:
             old = stored.get("run") if isinstance(stored.get("run"), dict) else {}
             keys = [key for key, value in expected["run"].items() if old.get(key) != value]
-            what = ", ".join("machine or layers" if key == "orders" else key for key in keys) or "schema"
-            raise InputError(f"{self.out}: holds another run (other {what}); choose another folder, or remove this one")
+            named = [key for key in keys if key != "orders"] or ["sizes of machine or layers" if keys else "schema"]
+            raise InputError(
+                f"{self.out}: holds another run (other {', '.join(named)}); choose another folder, or remove this one"
+            )
         return stored
 
     def solve(self, workers: int | None, kind: str) -> int:
@@ -233,11 +240,10 @@ class _Run:
                     folder = Path(self.orders[problem]["folder"]).relative_to(self.out.resolve())
                     entries[at] = layer_entry(name, same, str(folder), found)
         layers = [entries[at] for at in range(len(self.inputs.layers))]
-        machine = next((order["machine"]["name"] for order in self.orders.values()), self.inputs.preset)
         return {
             **network_totals(layers, self.inputs.metrics[0]),
             "workload": self.inputs.name,
-            "architecture": machine,
+            "architecture": self.machine_name,
             "metrics": list(self.inputs.metrics),
             "layers": layers,
         }

@@ -19,7 +19,7 @@ from accelgym.costmodels.solvers.mapping import PROOF_VERSION
 from accelgym.experiments.mapper.descents import descend
 from accelgym.experiments.mapper.outputs import write_layer
 
-__all__ = ["MAP_JOB", "identity", "load_layer", "map_job"]
+__all__ = ["MAP_JOB", "identity", "load_layer", "map_job", "order_hash"]
 
 MAP_JOB = "accelgym.experiments.mapper.worker:map_job"
 _RESULT = "result.json"
@@ -27,10 +27,14 @@ _RESULT = "result.json"
 
 def identity(order: Mapping[str, Any]) -> str:
     """Returns the hash of everything that a result is a function of: the order, cost model and proof."""
-    what = {key: value for key, value in order.items() if key != "folder"}
     version = f"{LoopnestModel.name} {LoopnestModel.version}, {PROOF_VERSION}"
-    text = json.dumps([plain(what), version], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(f"{order_hash(order)} {version}".encode()).hexdigest()
+
+
+def order_hash(order: Mapping[str, Any]) -> str:
+    """Returns the hash of what an order asks for, wherever its folder is."""
+    what = {key: value for key, value in order.items() if key != "folder"}
+    return hashlib.sha256(json.dumps(plain(what), sort_keys=True).encode()).hexdigest()
 
 
 def map_job(order: Mapping[str, Any], report: Report) -> dict[str, Any]:
