@@ -119,10 +119,10 @@ def _print(found: MapResult, tolerance: float) -> None:
     if len(layers) == 1 and "error" not in layers[0]:
         nest = (found.out / layers[0]["folder"] / "timeloop-mapper.map.txt").read_text(encoding="utf-8")
         out.print(nest, highlight=False)
-    heads = ("times", "MACs", "energy pJ", "cycles", "utilisation", "gap", "s")
+    heads = ("times", "MACs", "energy pJ", "cycles", "in use", "gap", "s")
     title = f"{summary['workload']} on {summary['architecture']}: least {', then '.join(summary['metrics'])}"
-    columns = (Column("layer", overflow="fold"), *(Column(name, justify="right", no_wrap=True) for name in heads))
-    table = Table(*columns, Column("", no_wrap=True), title=title)
+    columns = (Column(name, justify="right", no_wrap=True) for name in heads)
+    table = Table(Column("layer", overflow="fold", min_width=5), *columns, title=title)
     times = Counter(layer["same_as"] or layer["name"] for layer in layers)
     for layer in layers:
         if layer["same_as"] is None:
@@ -130,11 +130,13 @@ def _print(found: MapResult, tolerance: float) -> None:
     if len(layers) > 1 and summary["value"] is not None:
         table.add_section()
         total = (f"{summary['energy_pj']:.6g}", f"{summary['cycles']:,}", f"{summary['utilization']:.1%}")
-        table.add_row("all", str(len(layers)), "", *total, f"{summary['gap']:.2%}", f"{summary['seconds']:.1f}", "")
+        table.add_row("all", str(len(layers)), "", *total, f"{summary['gap']:.2%}", f"{summary['seconds']:.1f}")
     out.print(table)
     if len(layers) == 1 and "error" not in layers[0]:
         for proof in layers[0]["proofs"]:
             out.print(f"{proof['metric']}: {proof['value']:.10g}; proved: {proof['proved']}")
+    if any(_is_open(layer, tolerance) for layer in layers):
+        out.print("* ended at its limit before the gap was closed; --nodes and --seconds set it")
     again = f", {found.skipped} from before" if found.skipped else ""
     distinct = sum(layer["same_as"] is None for layer in layers)
     out.print(
@@ -145,11 +147,14 @@ def _print(found: MapResult, tolerance: float) -> None:
 
 def _cells(layer: dict[str, Any], tolerance: float) -> tuple[str, ...]:
     if "error" in layer:
-        return ("", "", "", "", "", "", "no mapping")
-    open_proof = layer["gap"] > tolerance * 1.001 and layer["limited_by"]
+        return ("", "no mapping", "", "", "", "")
+    star = "*" if _is_open(layer, tolerance) else ""
     figures = (f"{layer['energy_pj']:.6g}", f"{layer['cycles']:,}", f"{layer['utilization']:.1%}")
-    note = f"open: limit of {layer['limited_by']}" if open_proof else ""
-    return (f"{layer['macs']:,}", *figures, f"{layer['gap']:.3%}", f"{layer['seconds']:.1f}", note)
+    return (f"{layer['macs']:,}", *figures, f"{layer['gap']:.2%}{star}", f"{layer['seconds']:.1f}")
+
+
+def _is_open(layer: dict[str, Any], tolerance: float) -> bool:
+    return "gap" in layer and bool(layer["limited_by"]) and layer["gap"] > tolerance * 1.001
 
 
 COMMANDS = (map,)

@@ -19,7 +19,7 @@ from accelgym.costmodels.solvers.mapping import MachineTable, MappingSpace, Solu
 __all__ = ["MapSpace", "Point", "Search", "Settings"]
 
 _SMALL = 50_000
-"""Tilings up to which a search goes on to the exact optimum: it takes about a second."""
+"""Tilings, times choices of who keeps what, up to which a search goes on to the exact optimum: about a second."""
 _EXACT = 1e-9
 _MOST_BYPASSES = 4096
 """Choices of who keeps what that one search may span; each is the root of a tree of its own."""
@@ -125,8 +125,8 @@ class MapSpace:
             machine = replace(machine, constraints=(*machine.constraints, limit))
         rules = Rules.build(self.problem, machine, bypass=self.settings.bypass)
         space = MappingSpace(self.problem, rules.narrow(self.problem, machine), rules)
-        tilings = math.prod(len(chains) for chains in space.chains)
-        if not tilings:
+        size = math.prod(len(chains) for chains in space.chains) * len(self.keeps)
+        if not size:
             return Search(None, math.inf, 0, "")
         table, limits = MachineTable.of([space.architecture]), self.settings
         found = solve(
@@ -134,7 +134,7 @@ class MapSpace:
             table,
             goal_of(metric),
             self.keeps,
-            tolerance=min(limits.tolerance, _EXACT) if tilings <= _SMALL else limits.tolerance,
+            tolerance=min(limits.tolerance, _EXACT) if size <= _SMALL else limits.tolerance,
             most_nodes=limits.nodes,
             seconds=limits.seconds,
         )
