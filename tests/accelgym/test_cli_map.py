@@ -156,8 +156,8 @@ def test_a_layer_that_nothing_fits_is_named_and_the_others_are_answered(tmp_path
     assert found["value"] is None
     assert ["error" in layer for layer in found["layers"]] == [True, False, True]
     reason = (
-        "no mapping of 'first' fits 'architecture': the smallest tiles at 'Rf' (Inputs, Weights, Outputs) take 17 words, "
-        "1 more than the 16 that it holds"
+        "no mapping of 'first' fits 'architecture': the smallest tiles at 'Rf' (Inputs, Weights, Outputs) take 17 "
+        "words, 1 more than the 16 that it holds"
     )
     assert found["layers"][0]["error"] == reason
     assert found["layers"][2]["same_as"] == "first"
