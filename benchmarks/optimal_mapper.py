@@ -37,7 +37,7 @@ def main() -> None:
                 found = run_map(inputs, folder, Settings(nodes=asked.nodes), executor="inline")
                 spent = time.process_time() - start
                 layers = [x for x in found.summary["layers"] if x["same_as"] is None]
-                open_layers = [x for x in layers if x.get("gap", 1.0) > PROVEN]
+                open_layers = [x for x in layers if x.get("largest_gap", 1.0) > PROVEN]
                 print(
                     f"{network} | {preset} | {objective} | "
                     f"{len(layers) - len(open_layers)} of {len(layers)} distinct | "

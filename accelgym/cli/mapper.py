@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from accelgym.cli.console import errors, out, print_json, progress_bar
@@ -119,18 +120,20 @@ def _print(found: MapResult, tolerance: float) -> None:
     if len(layers) == 1 and "error" not in layers[0]:
         nest = (found.out / layers[0]["folder"] / "timeloop-mapper.map.txt").read_text(encoding="utf-8")
         out.print(nest, highlight=False)
-    heads = ("times", "MACs", "energy pJ", "cycles", "in use", "gap", "s")
+    heads = ("MACs", "energy pJ", "cycles", "in use", "gap", "s")
     title = f"{summary['workload']} on {summary['architecture']}: least {', then '.join(summary['metrics'])}"
     columns = (Column(name, justify="right", no_wrap=True) for name in heads)
-    table = Table(Column("layer", overflow="fold", min_width=5), *columns, title=title)
+    table = Table(Column("layer", overflow="fold"), *columns, title=title, box=SIMPLE_HEAD)
     times = Counter(layer["same_as"] or layer["name"] for layer in layers)
     for layer in layers:
         if layer["same_as"] is None:
-            table.add_row(layer["name"], str(times[layer["name"]]), *_cells(layer, tolerance))
+            count = times[layer["name"]]
+            name = layer["name"] if count == 1 else f"{layer['name']} x{count}"
+            table.add_row(name, *_cells(layer, tolerance))
     if len(layers) > 1 and summary["value"] is not None:
         table.add_section()
         total = (f"{summary['energy_pj']:.6g}", f"{summary['cycles']:,}", f"{summary['utilization']:.1%}")
-        table.add_row("all", str(len(layers)), "", *total, f"{summary['gap']:.2%}", f"{summary['seconds']:.1f}")
+        table.add_row("all", "", *total, f"{summary['gap']:.2%}", f"{summary['seconds']:.1f}")
     out.print(table)
     if len(layers) == 1 and "error" not in layers[0]:
         for proof in layers[0]["proofs"]:
@@ -150,11 +153,11 @@ def _cells(layer: dict[str, Any], tolerance: float) -> tuple[str, ...]:
         return ("", "no mapping", "", "", "", "")
     star = "*" if _is_open(layer, tolerance) else ""
     figures = (f"{layer['energy_pj']:.6g}", f"{layer['cycles']:,}", f"{layer['utilization']:.1%}")
-    return (f"{layer['macs']:,}", *figures, f"{layer['gap']:.2%}{star}", f"{layer['seconds']:.1f}")
+    return (f"{layer['macs']:.3g}", *figures, f"{layer['largest_gap']:.2%}{star}", f"{layer['seconds']:.1f}")
 
 
 def _is_open(layer: dict[str, Any], tolerance: float) -> bool:
-    return "gap" in layer and bool(layer["limited_by"]) and layer["gap"] > tolerance * 1.001
+    return "error" not in layer and bool(layer["limited_by"]) and layer["largest_gap"] > tolerance * 1.001
 
 
 COMMANDS = (map,)

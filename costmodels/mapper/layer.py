@@ -24,8 +24,8 @@ from accelgym.costmodels.timeloop import timeloop_runs
 
 __all__ = ["Improve", "LayerMapping", "Proof", "Settings", "optimal_mapping"]
 
-Improve = Callable[[MapSpace, str], Mappings]
-"""A heuristic: a map space and a metric in, a batch of mappings of that space out."""
+Improve = Callable[[MapSpace, str, int, list[Mappings]], Mappings]
+"""A heuristic: a map space, a metric, the fewest multipliers to use, and mappings to start from in; a batch out."""
 
 _METHOD = f"branch and bound ({PROOF_VERSION})"
 
@@ -177,7 +177,14 @@ class _Run:
         if metric == "delay" and self.limits:
             self._fewest_cycles()
         elif not self._is_proved(metric):
-            self._raise_bound(metric, self._search(metric, self._multipliers).lower_bound)
+            found = self._search(metric, self._multipliers)
+            if found.limited_by and self.improve is not None:
+                starts = [point.mapping for point in self._admitted]
+                better = self.improve(self.space, metric, self._multipliers, starts)
+                self.points += self.space.points(better)
+            if not self.points:
+                self._refuse(found)
+            self._raise_bound(metric, found.lower_bound)
         best = min(self._admitted, key=lambda point: point.value(metric))
         value = best.value(metric)
         self.limits[metric] = value * (1 + EQUAL)
@@ -222,10 +229,6 @@ class _Run:
         self.limited_by = self.limited_by or found.limited_by
         if found.point is not None:
             self.points.append(found.point)
-        if found.limited_by and self.improve is not None:
-            self.points += self.space.points(self.improve(self.space, metric))
-        if not self.points:
-            self._refuse(found)
         return found
 
     def _raise_bound(self, metric: str, bound: float) -> None:

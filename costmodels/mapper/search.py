@@ -107,6 +107,15 @@ class MapSpace:
             reached = {a * b for a in reached for b in factors if a * b <= most}
         return sorted(reached)
 
+    def limited(self, multipliers: int) -> Architecture:
+        """Returns the machine with the constraint that mappings use at least so many multipliers."""
+        if multipliers <= 1:
+            return self.machine
+        # Timeloop's smallest utilisation at the innermost memory is that of the multipliers.
+        share = (multipliers - 0.5) / self.machine.num_multipliers
+        limit = Constraint(self.machine.levels[-1].name, "utilization", minimum=share)
+        return replace(self.machine, constraints=(*self.machine.constraints, limit))
+
     def search(self, metric: str, *, multipliers: int = 1) -> Search:
         """Minimises a metric.
 
@@ -117,12 +126,7 @@ class MapSpace:
         Raises:
             InputError: The problem has no certified bound (an output with strided or summed axes).
         """
-        machine = self.machine
-        if multipliers > 1:
-            # Timeloop's smallest utilisation at the innermost memory is that of the multipliers.
-            share = (multipliers - 0.5) / machine.num_multipliers
-            limit = Constraint(machine.levels[-1].name, "utilization", minimum=share)
-            machine = replace(machine, constraints=(*machine.constraints, limit))
+        machine = self.limited(multipliers)
         rules = Rules.build(self.problem, machine, bypass=self.settings.bypass)
         space = MappingSpace(self.problem, rules.narrow(self.problem, machine), rules)
         size = math.prod(len(chains) for chains in space.chains) * len(self.keeps)

@@ -13,7 +13,7 @@ from accelgym.costmodels.mapper import LayerMapping, Settings, optimal_mapping
 from accelgym.costmodels.mapper.metrics import DEFAULT
 from accelgym.costmodels.timeloop import names_files, read_architecture_files, read_timeloop_problem
 from accelgym.costmodels.workloads import Layer
-from accelgym.experiments.mapper.descents import descend
+from accelgym.experiments.mapper.descents import descend_from
 
 __all__ = ["map_layer"]
 
@@ -65,4 +65,4 @@ def map_layer(
     chosen = from_files if bypass is None else bypass
     settings = Settings(chosen, tolerance, nodes, seconds)
     metrics = (objective,) if isinstance(objective, str) else tuple(objective)
-    return optimal_mapping(problem, machine, metrics, settings, descend)
+    return optimal_mapping(problem, machine, metrics, settings, descend_from)

@@ -20,7 +20,7 @@ from accelgym.costmodels.mapper import MapInputs, Settings
 from accelgym.costmodels.mapper.plain_data import machine_to_plain, problem_to_plain
 from accelgym.experiments.manifest import run_environment
 from accelgym.experiments.mapper.summary import layer_entry, network_totals, write_table
-from accelgym.experiments.mapper.worker import MAP_JOB, identity, load_layer, order_hash
+from accelgym.experiments.mapper.worker import ERROR, MAP_JOB, identity, load_layer, order_hash
 
 __all__ = ["MapProgress", "MapResult", "run_map"]
 
@@ -208,7 +208,7 @@ class _Run:
                 note += f": {event.error}"
                 if event.traceback and event.cause is None:
                     write_json(
-                        Path(todo[problem]["folder"]) / "error.json",
+                        Path(todo[problem]["folder"]) / ERROR,
                         {"error": event.error, "traceback": event.traceback},
                     )
             session["layers"] += 1

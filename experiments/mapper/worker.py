@@ -16,13 +16,13 @@ from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.mapper import Settings, optimal_mapping
 from accelgym.costmodels.mapper.plain_data import machine_from_plain, problem_from_plain
 from accelgym.costmodels.solvers.mapping import PROOF_VERSION
-from accelgym.experiments.mapper.descents import descend
+from accelgym.experiments.mapper.descents import descend_from
 from accelgym.experiments.mapper.outputs import write_layer
 
-__all__ = ["MAP_JOB", "identity", "load_layer", "map_job", "order_hash"]
+__all__ = ["ERROR", "MAP_JOB", "identity", "load_layer", "map_job", "order_hash"]
 
 MAP_JOB = "accelgym.experiments.mapper.worker:map_job"
-_RESULT = "result.json"
+_RESULT, ERROR = "result.json", "error.json"
 
 
 def identity(order: Mapping[str, Any]) -> str:
@@ -50,14 +50,15 @@ def map_job(order: Mapping[str, Any], report: Report) -> dict[str, Any]:
     Raises:
         InputError: The layer cannot be mapped.
     """
+    folder = Path(order["folder"])
+    (folder / ERROR).unlink(missing_ok=True)
     layer = optimal_mapping(
         problem_from_plain(order["problem"]),
         machine_from_plain(order["machine"]),
         tuple(order["metrics"]),
         Settings(**order["settings"]),
-        descend,
+        descend_from,
     )
-    folder = Path(order["folder"])
     write_layer(folder, layer, tuple((x, y) for x, y in order["fanouts"]))
     write_sealed(folder / _RESULT, {"identity": identity(order), **layer.to_json()})
     return {}

@@ -108,12 +108,13 @@ def test_the_limit_of_a_search_leaves_an_honest_gap_and_a_heuristic_narrows_it()
     assert best.gap <= 1.0001e-3
     calls = []
 
-    def heuristic(space, metric):
-        calls.append((space.problem.name, metric))
+    def heuristic(space, metric, multipliers, starts):
+        calls.append((space.problem.name, metric, multipliers))
+        assert all(start.problem == problem for start in starts)
         return best.mappings
 
     short = optimal_mapping(problem, arch, ("energy",), Settings(nodes=1), heuristic)
-    assert calls == [("wide", "energy")]
+    assert calls == [("wide", "energy", 1)]
     assert short.certificate.limited_by == "nodes"
     assert short.energy_pj <= best.energy_pj
     assert 0 < short.lower_bound <= best.energy_pj
