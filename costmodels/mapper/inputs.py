@@ -20,8 +20,9 @@ from accelgym.costmodels.timeloop.problem import read_problem
 from accelgym.costmodels.timeloop.reader import SECTIONS, is_section, read_timeloop_data
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.costmodels.workloads.importers import FILE_SUFFIXES, split_kind
+from accelgym.costmodels.workloads.importers.einsum import Access, layer_from_accesses
 
-__all__ = ["Machine", "MapInputs", "read_inputs"]
+__all__ = ["Machine", "MapInputs", "own_names", "read_inputs"]
 
 _MACHINE = ("architecture", "arch")
 _ADDED = ("variables", "globals", "components", "compound_components")
@@ -141,8 +142,19 @@ def read_inputs(
     if arch is not None:
         preset(arch)  # An unknown name is said before any work.
     name, layers = _layers(problems, networks, merged)
+    if arch is not None:
+        layers = tuple(own_names(layer) for layer in layers)
     own = {} if len(problems) != 1 or networks or arch is not None else problems[0][1]
     return MapInputs(name, layers, metrics, arch, merged, bool(networks) or len(problems) > 1, own)
+
+
+def own_names(problem: Problem) -> Problem:
+    """Returns a convolution or matrix product under the names that presets know; any other problem as it is."""
+    accesses = [Access(tensor.name, tensor.axes, tensor.read_write) for tensor in problem.tensors]
+    try:
+        return Problem.from_layer(layer_from_accesses(problem.name, problem.bound, accesses))
+    except InputError:
+        return problem
 
 
 Documents = list[tuple[str, dict[str, Any]]]

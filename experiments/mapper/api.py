@@ -10,6 +10,7 @@ from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.mapper import LayerMapping, Settings, optimal_mapping
+from accelgym.costmodels.mapper.inputs import own_names
 from accelgym.costmodels.mapper.metrics import DEFAULT
 from accelgym.costmodels.timeloop import names_files, read_architecture_files, read_timeloop_problem
 from accelgym.costmodels.workloads import Layer
@@ -59,9 +60,11 @@ def map_layer(
     from_files = False
     if isinstance(architecture, Architecture):
         machine = architecture
+    elif from_files := names_files(str(architecture)):
+        machine = read_architecture_files(str(architecture), problem)
     else:
-        from_files = names_files(str(architecture))
-        machine = read_architecture_files(str(architecture), problem) if from_files else preset(str(architecture))
+        machine = preset(str(architecture))
+        problem = own_names(problem)
     chosen = from_files if bypass is None else bypass
     settings = Settings(chosen, tolerance, nodes, seconds)
     metrics = (objective,) if isinstance(objective, str) else tuple(objective)

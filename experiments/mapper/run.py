@@ -156,7 +156,8 @@ class _Run:
         except DamagedFileError as error:
             raise DamagedFileError(f"{error}; remove it to go on in this folder") from error
         if stored.get("schema") != 1 or stored.get("run") != expected["run"]:
-            old = stored.get("run") if isinstance(stored.get("run"), dict) else {}
+            old: Any = stored.get("run")
+            old = old if isinstance(old, dict) else {}
             keys = [key for key, value in expected["run"].items() if old.get(key) != value]
             named = [key for key in keys if key != "orders"] or ["sizes of machine or layers" if keys else "schema"]
             raise InputError(

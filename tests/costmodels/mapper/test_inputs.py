@@ -52,6 +52,13 @@ PARTS = {
     "{name: Rf, actions: [{name: read, energy: 1}, {name: write, energy: 1}]}, "
     "{name: mac, actions: [{name: compute, energy: 2}]}]}\n",
 }
+CONV = (
+    "{name: c, dimensions: [C, M, R, S, N, P, Q],"
+    " coefficients: [{name: Wstride, default: 1}, {name: Hstride, default: 1}],"
+    " data_spaces: [{name: W, projection: [[[C]], [[M]], [[R]], [[S]]]},"
+    " {name: I, projection: [[[N]], [[C]], [[R], [P, Hstride]], [[S], [Q, Wstride]]]},"
+    " {name: O, projection: [[[N]], [[M]], [[Q]], [[P]]], read_write: true}]}"
+)
 CSV = "Layer, M, N, K,\nfirst, 4, 6, 8,\nsecond, 4, 6, 8,\n"
 
 
@@ -112,6 +119,17 @@ def test_several_problems_and_networks_are_layers_and_equal_ones_are_one(tmp_pat
     assert len(zoo.layers) == 21
     assert len(zoo.groups) == 12
     assert not read_inputs([one, arch]).network
+
+
+def test_presets_see_problems_under_the_names_they_know(tmp_path):
+    conv = (
+        "problem: {instance: {M: 4, C: 2, N: 1, P: 3, Q: 3, R: 3, S: 3, Hstride: 2, Wstride: 2}, shape: " + CONV + "}\n"
+    )
+    gemm, convolution = write(tmp_path, gemm=PROBLEM, conv=conv)
+    (found,) = read_inputs([gemm], arch="tpu_like").layers
+    assert found == Problem.gemm(found.name, I=6, J=4, L=10)
+    (found,) = read_inputs([convolution], arch="tpu_like").layers
+    assert found == Problem.conv(found.name, K=4, C=2, P=3, Q=3, R=3, S=3, stride=(2, 2))
 
 
 @pytest.mark.parametrize(
