@@ -50,8 +50,8 @@ class MapResult:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Layers without a mapping, and why."""
-        return {x["name"]: x["error"] for x in self.summary["layers"] if "error" in x}
+        """Distinct layers without a mapping, and why."""
+        return {x["name"]: x["error"] for x in self.summary["layers"] if "error" in x and x["same_as"] is None}
 
 
 def run_map(
