@@ -17,7 +17,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.nest_text import format_nest
 from accelgym.costmodels.loopnest.rows import result_row
-from accelgym.costmodels.mapper.metrics import EQUAL, UNITS, check_metrics
+from accelgym.costmodels.mapper.metrics import EQUAL, UNITS, check_metrics, measure
 from accelgym.costmodels.mapper.search import MapSpace, Point, Search, Settings
 from accelgym.costmodels.solvers.mapping import PROOF_VERSION, RELAXATIONS
 from accelgym.costmodels.timeloop import timeloop_runs
@@ -188,7 +188,7 @@ class _Run:
         best = min(self._admitted, key=lambda point: point.value(metric))
         value = best.value(metric)
         self.limits[metric] = value * (1 + EQUAL)
-        self.proofs.append(Proof(metric, value, min(value, self.bounds[metric]), limits))
+        self.proofs.append(Proof(metric, value, min(value, self.bounds.get(metric, 0.0)), limits))
 
     def result(self, seconds: float) -> LayerMapping:
         """Returns the mapping that is best by all metrics."""
@@ -232,11 +232,14 @@ class _Run:
         return found
 
     def _raise_bound(self, metric: str, bound: float) -> None:
-        if metric == "delay":
-            # Cycles are whole, and no mapping uses more multipliers than the factors of the bounds can fill.
-            least = self.space.problem.macs / self.space.parallelism[-1]
-            bound = math.ceil(max(bound, least) * (1 - 1e-9)) if math.isfinite(bound) else bound
-        self.bounds[metric] = max(self.bounds.get(metric, 0.0), bound)
+        """Notes a bound; what the multipliers take in any case is one, too."""
+        macs = self.space.problem.macs
+        # No mapping uses more multipliers than the factors of the bounds can fill.
+        least = measure(metric, macs * self.space.machine.compute.mac_pj, macs / self.space.parallelism[-1])
+        bound = max(bound, least * (1 - 1e-9), self.bounds.get(metric, 0.0))
+        if metric == "delay" and math.isfinite(bound):
+            bound = math.ceil(bound * (1 - 1e-9))  # Cycles are whole.
+        self.bounds[metric] = bound
 
     def _fewest_cycles(self) -> None:
         """Minimises cycles under a limit on another metric, over the number of multipliers in use.

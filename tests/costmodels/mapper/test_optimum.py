@@ -136,6 +136,12 @@ def test_a_layer_that_nothing_fits_names_the_memory_and_what_is_missing(arch, me
         optimal_mapping(PROBLEMS[0], arch, ("energy",))
 
 
+def test_a_machine_without_prices_costs_nothing_and_is_as_fast():
+    free = Architecture("free", (StorageLevel("Dram"), StorageLevel("Rf", 8, fanout_x=2)), Compute())
+    found = optimal_mapping(PROBLEMS[0], free, ("delay", "energy"))
+    assert (found.cycles, found.energy_pj, found.gap) == (12, 0.0, 0.0)
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(InputError, match="tolerance is 0"):
         Settings(tolerance=0.0)
@@ -158,7 +164,7 @@ def cases():
         yield pytest.param(row, id=name, marks=() if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("row", cases())
+@pytest.mark.parametrize("row", list(cases()))
 def test_no_mapping_of_timeloop_mapper_is_better(row):
     layer = next(x for x in load_workload(row["workload"]).layers if x.name == row["layer"])
     problem = Problem.from_layer(layer)
