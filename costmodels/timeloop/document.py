@@ -127,14 +127,14 @@ def merge_documents(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def _joined(section: str, old: Any, new: Any) -> Any:
     if section in ("variables", "globals") and isinstance(old, dict) and isinstance(new, dict):
         for key in set(old) & set(new) - {"version"}:
-            raise InputError(f"{section}.{key} appears in two files")
+            raise InputError(f"{section}.{key} appears in two files or documents")
         return old | new
     part = "classes" if "components" in section else "targets" if "constraints" in section else None
     if isinstance(old, list) and isinstance(new, list) and part:
         return [*old, *new]
     if part and all(isinstance(value, dict) and isinstance(value.get(part) or [], list) for value in (old, new)):
         return old | new | {part: [*(old.get(part) or []), *(new.get(part) or [])]}
-    raise InputError(f"section {section!r} appears in two files")
+    raise InputError(f"section {section!r} appears in two files or documents")
 
 
 def normalise(mapping: Any, where: str, allowed: Iterable[str]) -> dict[str, Any]:
