@@ -25,6 +25,7 @@ from accelgym.costmodels.solvers.mapping.digits import (
     points_on_grid,
     significant,
 )
+from accelgym.costmodels.solvers.mapping.hoisting import ask_for_loops
 from accelgym.costmodels.solvers.mapping.interior_point import Relaxed, solve_programs
 from accelgym.costmodels.solvers.mapping.leaves import Evaluator, Found
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
@@ -32,6 +33,7 @@ from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
 from accelgym.costmodels.solvers.mapping.programs import Goal, ProgramWriter
 from accelgym.costmodels.solvers.mapping.room import Fanouts, shrink_to_room
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.solvers.mapping.windows import varying_first
 
 __all__ = ["PROOF_VERSION", "RELAXATIONS", "BranchAndBound"]
 
@@ -39,7 +41,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-PROOF_VERSION = "geometric-programs 2.1, every iteration walked"
+PROOF_VERSION = "geometric-programs 2.2, every iteration walked"
 """Changes whenever a bound, or the mapping found, could."""
 RELAXATIONS = (
     "factors need not be integers, nor divide",
@@ -136,6 +138,7 @@ class BranchAndBound:
         narrow(self.space, self.classes, self.windows, nodes)
         nodes = nodes.take(np.asarray((nodes.low <= nodes.high).all(axis=(1, 2))))
         nodes = nodes.take(~pointless(self.space, self.classes, self.windows, nodes))
+        nodes = nodes.take(ask_for_loops(self.space, self.classes, nodes))
         return nodes.take(propagate(self.space, nodes, self.writer.unit(nodes)))
 
     def relax(self, nodes: Nodes, *, tolerance: float = 1e-4) -> tuple[Nodes, Relaxed]:
@@ -227,8 +230,9 @@ class BranchAndBound:
         order = [k for k in np.argsort(nodes.bound, kind="stable")[:_ROUNDED] if self._decided(nodes)[k]]
         per_dim = max(2, int(600 ** (1 / max(1, self.space.dims))))
         parts = [(self.evaluator.grid(self.evaluator.nearest(points[k], per_dim)), int(k)) for k in order]
-        if parts:
-            self.offer(self._best_of(nodes, parts))
+        found = self._best_of(nodes, parts) if parts else None
+        if found is not None and (self.best is None or found.value < self.best.value):
+            self.offer(self.evaluator.polish(found))
 
     def _split(self, nodes: Nodes, points: Floats, weights: Floats) -> Nodes:
         """Two or more children of every node, which share its bound."""
@@ -273,6 +277,7 @@ class BranchAndBound:
         distance = np.minimum(np.abs(down), np.abs(up))
         width = logs[dims, high] - logs[dims, low]
         score = np.where(high > low, (distance + 0.02 * width) * (weights + 1e-3) + 1e-9, -1.0)
+        self._weigh_windows(points, weights, low, high, below, score)
         score = significant(score, _SCORE_BITS).reshape(n, weights[0].size if n else 1)
         chosen = score.argmax(axis=1)
         i, d = chosen // self.space.dims + 1, chosen % self.space.dims
@@ -283,6 +288,29 @@ class BranchAndBound:
         right.low[rows, i, d] = at + 1
         self._split_spread(nodes, points, weights, score.max(axis=1), left, right)
         return Nodes.join([children, left, right])
+
+    def _weigh_windows(
+        self, points: Floats, weights: Floats, low: Ints, high: Ints, below: Ints, score: Floats
+    ) -> None:
+        """Scores the undecided extents that windows count at their least by what they hide, in place.
+
+        A window ``a * x + b * y + c`` takes the least ``y``; the objective grows with it as it does with ``x``.
+        """
+        for windows in self.windows:
+            for window in windows:
+                if len(window.dims) < 2:
+                    continue
+                varying, least_of = varying_first(self.space, window)
+                x, y = (self.space.active.index(window.dims[k]) for k in (varying, least_of))
+                a, b = window.coefficients[varying], window.coefficients[least_of]
+                table = self.space.divisors[y].astype(np.float64)
+                rest = a * np.exp(points[:, :, x]) + window.offset
+                least, most = table[low[:, :, y]], table[high[:, :, y]]
+                hidden = np.log(np.maximum(rest + b * most, 1.0)) - np.log(np.maximum(rest + b * least, 1.0))
+                gain = np.where(high[:, :, y] > low[:, :, y], weights[:, :, x] * hidden, -1.0)
+                better = gain > score[:, :, y]
+                score[:, :, y] = np.where(better, gain, score[:, :, y])
+                below[:, :, y] = np.where(better, low[:, :, y], below[:, :, y])
 
     def _split_spread(
         self, nodes: Nodes, points: Floats, weights: Floats, score: Floats, left: Nodes, right: Nodes

@@ -3,7 +3,8 @@
 The order of the time loops of a level matters only through its *signature*: per tensor, the irrelevant loops that
 lie outside its innermost relevant loop (they repeat its traffic), and that innermost loop if tiles slide along it.
 A tensor without any relevant loop at a level is *hoisted*: its tile outlives the level, and loops further out that
-leave it in place are free, too. Hoisting is a class of its own, in which the relevant loops are fixed to one.
+leave it in place are free, too. Hoisting is a class of its own, in which the relevant loops are fixed to one; in
+classes that do not hoist the tensor one of them is *needed*: without, the mapping lies in the class that does.
 
 Further loops of the axis that a tile slides along may continue the slide (``loopnest.continuation``). They need every
 relevant loop inside them to be on that axis, so mappings in which one does are classes of their own: the next relevant
@@ -55,6 +56,8 @@ class LevelClasses:
     """Tensors without a relevant loop off the axis of the slide, shape ``(classes, tensors)``."""
     unit: Bools
     """Time loops fixed to one, shape ``(classes, dims)``."""
+    needed: Bools
+    """Relevant loops of tensors that are not hoisted, shape as ``counted``: at least one of them is not one."""
     orders: tuple[tuple[int, ...], ...]
     """A loop order of each class, active dimensions from the innermost outwards."""
 
@@ -109,6 +112,8 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
     for hoisted, linked, idle in _links(relevant, axes, free, loops) if level else []:
         continued += list(_ordered(loops, free, pinned, idle, relevant, axes, hoisted, linked))
     rows = plain + _undominated(continued, outer=outer)
+    # The outermost level hoists nothing.
+    needed = np.array([relevant & loops & ~row.hoisted[:, None] & (level > 0) for row in rows])
 
     def stacked(name: str) -> Bools:
         return np.array([getattr(row, name) for row in rows])
@@ -122,6 +127,7 @@ def level_classes(space: MappingSpace, table: TermTable, level: int) -> LevelCla
         np.concatenate([stacked("between"), np.zeros((1, tensors, dims), dtype=bool)]),
         np.concatenate([stacked("linked"), np.zeros((1, tensors), dtype=bool)]),
         np.concatenate([units, units.all(axis=0, keepdims=True)]),
+        np.concatenate([needed, np.zeros((1, tensors, dims), dtype=bool)]),
         (*(row.order for row in rows), rows[0].order),
     )
 
@@ -142,7 +148,7 @@ class _Class:
 
     @property
     def key(self) -> tuple[bytes, ...]:
-        arrays = (self.counted, self.slide, self.second, self.between, self.linked, self.unit)
+        arrays = (self.counted, self.slide, self.hoisted, self.second, self.between, self.linked, self.unit)
         return tuple(array.tobytes() for array in arrays)
 
 
@@ -251,8 +257,8 @@ def _undominated(rows: list[_Class], *, outer: bool) -> list[_Class]:
         return []
     kept = list({row.key: row for row in reversed(rows)}.values())
     counted, slide, unit = (np.array([getattr(row, name) for row in kept]) for name in ("counted", "slide", "unit"))
-    second, between, linked = (
-        np.array([getattr(row, name) for row in kept]) for name in ("second", "between", "linked")
+    second, between, linked, hoisted = (
+        np.array([getattr(row, name) for row in kept]) for name in ("second", "between", "linked", "hoisted")
     )
     result = []
     for k in range(len(kept)):
@@ -263,6 +269,8 @@ def _undominated(rows: list[_Class], *, outer: bool) -> list[_Class]:
         # A slide beats no slide; two different slides are incomparable.
         slid = ((slide == slide[k]).all(axis=2) | ~slide[k].any(axis=1)).all(axis=1)
         same = (second == second[k]).all(axis=(1, 2)) & (linked == linked[k]).all(axis=1)
+        # Loops that a hoisted tensor does not count are counted where it is not.
+        same &= (hoisted == hoisted[k]).all(axis=1)
         better = fewer & slid & same & ~(between & ~between[k]).any(axis=(1, 2))
         better[k] = False
         if not better.any():
@@ -283,12 +291,13 @@ def mirrors(space: MappingSpace, table: TermTable, classes: tuple[LevelClasses, 
     result = np.zeros((len(classes), max(len(x.counted) for x in classes)), dtype=np.int64)
     for v, one in enumerate(classes):
         arrays = (one.counted, one.slide, one.second, one.between, one.unit)
-        keys = [(*(x[k].tobytes() for x in arrays), one.linked[k].tobytes()) for k in range(len(one.counted))]
+        own = [(one.linked[k].tobytes(), one.hoisted[k].tobytes()) for k in range(len(one.counted))]
+        keys = [(*(x[k].tobytes() for x in arrays), *own[k]) for k in range(len(one.counted))]
         numbers = {key: k for k, key in enumerate(keys[:-1])}
         result[v, one.undecided] = one.undecided
         for k in range(one.undecided):
             swapped = (np.ascontiguousarray(x[k][..., swap]).tobytes() for x in arrays)
-            key = (*swapped, one.linked[k].tobytes())
+            key = (*swapped, *own[k])
             if key not in numbers:
                 return None
             result[v, k] = numbers[key]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
-from accelgym.costmodels.solvers.mapping.digits import significant
+from accelgym.costmodels.solvers.mapping.digits import POINT_GRID, significant
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.programs import Goal
@@ -25,6 +25,8 @@ Bools = npt.NDArray[np.bool_]
 _BLOCK = 8192
 _TIE_BITS, _VALUE_BITS = 24, 40
 """Significant digits of distances and of objectives that are told apart."""
+_PROGRESS = 1e-9
+"""What counts as better; far above the rounding of a cost, so that the same steps are taken everywhere."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ class Evaluator:
         return np.stack([self.space.chains[d][mesh[d].ravel()] for d in range(self.space.dims)], axis=2)
 
     def nearest(self, point: Floats, count: int) -> list[Ints]:
-        """Rows of the chains nearest to a relaxed point, ``count`` per dimension.
+        """Rows of the chains nearest to a relaxed point, ``count`` per dimension, and the nearest one inside it.
 
         Args:
             point: Logarithms of the extents at places 1 to the last, shape ``(places - 1, dims)``.
@@ -200,8 +202,12 @@ class Evaluator:
         found = []
         for d, chains in enumerate(self.space.chains):
             logs = np.log(self.space.divisor_table[d][chains[:, 1:]].astype(np.float64))
-            distance = significant(np.abs(logs - point[:, d]).sum(axis=1), _TIE_BITS)
-            found.append(np.argsort(distance, kind="stable")[:count])
+            away = logs - point[:, d]
+            distance = significant(np.abs(away).sum(axis=1), _TIE_BITS)
+            rows = np.argsort(distance, kind="stable")[:count]
+            # Tiles that are nowhere larger fit as the relaxed ones do.
+            inside = np.where((away <= 1.5 * POINT_GRID).all(axis=1), distance, np.inf)
+            found.append(np.union1d(rows, inside.argmin()))
         return found
 
     def best(self, chains: Ints, classes: Ints, machine: Ints, keep: Bools) -> Found | None:
@@ -214,3 +220,26 @@ class Evaluator:
         if not np.isfinite(values[i]):
             return None
         return Found(float(values[i]), chains[i], classes[i], int(machine[i]), keep[i])
+
+    def polish(self, found: Found) -> Found:
+        """Improves a mapping until neither the factors of one dimension nor the class of one level can be better.
+
+        Incumbents by rounding alone come late, and what they would have cut off is split meanwhile.
+        """
+        while True:
+            before = found.value
+            for d, table in enumerate(self.space.chains):
+                chains = np.repeat(found.chains[None], len(table), axis=0)
+                chains[:, :, d] = table
+                found = self._better(found, chains, np.repeat(found.classes[None], len(table), axis=0))
+            for v, table_of in enumerate(self.classes):
+                classes = np.repeat(found.classes[None], table_of.undecided, axis=0)
+                classes[:, v] = np.arange(table_of.undecided)
+                found = self._better(found, np.repeat(found.chains[None], len(classes), axis=0), classes)
+            if found.value >= before:
+                return found
+
+    def _better(self, found: Found, chains: Ints, classes: Ints) -> Found:
+        machine = np.full(len(chains), found.machine)
+        other = self.best(chains, classes, machine, np.repeat(found.keep[None], len(chains), axis=0))
+        return other if other is not None and other.value < found.value * (1 - _PROGRESS) else found

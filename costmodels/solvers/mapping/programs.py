@@ -307,8 +307,27 @@ class ProgramWriter:
                 fans = (self.machines.fanout_x * self.machines.fanout_y)[:, : v + 1].prod(axis=1)
                 rows.append(-used)
                 limits.append(_ROOM - np.log(share * fans[nodes.machine]))
-        table = np.array(rows).reshape(1, -1, places + 1, dims)
-        return np.repeat(table, n, axis=0), np.stack(limits, axis=1) if limits else np.zeros((n, 0))
+        table = np.repeat(np.array(rows).reshape(1, -1, places + 1, dims), n, axis=0)
+        needed, least = self._needed(nodes)
+        return (
+            np.concatenate([table, needed], axis=1),
+            np.concatenate([np.stack(limits, axis=1) if limits else np.zeros((n, 0)), least], axis=1),
+        )
+
+    def _needed(self, nodes: Nodes) -> tuple[Floats, Floats]:
+        """Rows that ask for one of the loops that a class needs: the product of their factors is a prime or more."""
+        n, places, dims = len(nodes), len(self.space.places), self.space.dims
+        rows, limits = [np.zeros((n, 0, places + 1, dims))], [np.zeros((n, 0))]
+        for v, classes in enumerate(self.classes):
+            loops = classes.needed[nodes.classes[:, v]]
+            for t in np.flatnonzero(loops.any(axis=(0, 2))):
+                row = np.zeros((n, 1, places + 1, dims))
+                row[:, 0, self.space.time[v]] = np.where(loops[:, t], -1.0, 0.0)
+                row[:, 0, self.space.time[v] + 1] = loops[:, t]
+                prime = np.where(loops[:, t], self.space.least_primes, np.inf).min(axis=1)
+                rows.append(row)
+                limits.append(np.where(np.isfinite(prime), _ROOM - np.log(prime), 1.0)[:, None])
+        return np.concatenate(rows, axis=1), np.concatenate(limits, axis=1)
 
     def _with_cycles(
         self,

@@ -21,10 +21,10 @@ _ROUNDING = 4e-9
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_WORK = 3.24e8
+_WORK = 8e8
 _FEWEST_NODES = 2000
-"""A program takes a time in proportion to the cube of its variables, twice that with bandwidths: 12,000 programs of 30
-variables take about 30 s on a core of 2024."""
+"""A program takes a time in proportion to the cube of its variables, twice that with bandwidths: 30,000 programs of 30
+variables take about a minute on a core of 2024."""
 
 
 @dataclass(frozen=True)

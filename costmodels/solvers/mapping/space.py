@@ -113,6 +113,11 @@ class MappingSpace:
         return [_divisors(n) for n in self.bounds.tolist()]
 
     @cached_property
+    def least_primes(self) -> Ints:
+        """The least prime factor of each bound: a factor is one or at least that, shape ``(dims,)``."""
+        return np.array([divisors[1] for divisors in self.divisors], dtype=np.int64)
+
+    @cached_property
     def divisor_table(self) -> Ints:
         """Divisors padded with the bound, shape ``(dims, most divisors)``."""
         width = max(len(table) for table in self.divisors)

@@ -17,7 +17,7 @@ from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.continuation import Run, follow_run
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
-from accelgym.costmodels.solvers.mapping.windows import ABSENT, least_distinct, window_monomials
+from accelgym.costmodels.solvers.mapping.windows import ABSENT, least_distinct, varying_first, window_monomials
 
 __all__ = ["Movement", "Posynomial", "TrafficTerms", "log_of"]
 
@@ -265,8 +265,7 @@ class TrafficTerms:
         n = len(low)
         dims = [self.local[d] for d in window.dims]
         offset = float(window.offset)
-        # The dimension with fewer tilings is decided first, so it is the constant one.
-        order = sorted(range(len(dims)), key=lambda k: -len(self.space.divisors[dims[k]]))
+        order = varying_first(self.space, window)
         constant = np.full(n, offset)
         for k in order[1:]:
             least = low[:, i, dims[k]] + (stretch[k][1] if stretch else 0.0)

@@ -11,12 +11,23 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ABSENT", "chord", "least_distinct", "window_monomials"]
+from accelgym.costmodels.loopnest.terms import Window
+from accelgym.costmodels.solvers.mapping.space import MappingSpace
+
+__all__ = ["ABSENT", "chord", "least_distinct", "varying_first", "window_monomials"]
 
 Floats = npt.NDArray[np.float64]
 
 ABSENT = -200.0
 """Logarithm of the coefficient of a monomial that is not there; small enough to change no bound."""
+
+
+def varying_first(space: MappingSpace, window: Window) -> list[int]:
+    """Numbers of the dimensions of a window: first the one that varies, then those taken at their least.
+
+    Those with fewer divisors take fewer decisions.
+    """
+    return sorted(range(len(window.dims)), key=lambda k: -len(space.divisors[space.active.index(window.dims[k])]))
 
 
 def chord(constant: Floats, scale: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from accelgym.costmodels.architecture import Architecture, Compute, Problem, StorageLevel
+from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.solvers.mapping import Goal, branch_and_bound
 
 _spec = importlib.util.spec_from_file_location("mapping_cases", Path(__file__).with_name("cases.py"))
@@ -178,3 +179,45 @@ def test_mirror_images_are_not_searched_twice_and_nothing_is_lost(monkeypatch):
     twice = case.solve(tolerance=TOLERANCE)
     assert twice.value == pytest.approx(found.value, rel=1.1 * TOLERANCE)
     assert found.nodes + found.evaluations < twice.nodes + twice.evaluations
+
+
+def five_by_five():
+    return case_of(
+        Problem.conv("c", K=4, C=4, P=4, Q=4, R=5, S=5),
+        memory("DRAM", 100.0),
+        memory("SRAM", 6.0, 120, fanout_x=2),
+        memory("RF", 1.0, 16),
+    )
+
+
+def test_extents_that_windows_hide_are_decided_early(long_way, monkeypatch):
+    found = five_by_five().solve(tolerance=TOLERANCE)
+    monkeypatch.setattr(branch_and_bound.BranchAndBound, "_weigh_windows", lambda *_: None)
+    late = five_by_five().solve(tolerance=TOLERANCE)
+    assert found.closed
+    assert found.value == pytest.approx(late.value, rel=1.1 * TOLERANCE)
+    assert found.nodes < 0.8 * late.nodes
+
+
+def test_a_class_needs_a_loop_of_every_tensor_that_it_does_not_hoist(long_way, monkeypatch):
+    found = five_by_five().solve(tolerance=TOLERANCE)
+    monkeypatch.setattr(branch_and_bound, "ask_for_loops", lambda _space, _classes, nodes: np.ones(len(nodes), bool))
+    monkeypatch.setattr(branch_and_bound.ProgramWriter, "_needed", no_rows)
+    without = five_by_five().solve(tolerance=TOLERANCE)
+    assert found.value == pytest.approx(without.value, rel=1.1 * TOLERANCE)
+    assert found.nodes < without.nodes
+
+
+def no_rows(writer, nodes):
+    shape = (len(nodes), 0, len(writer.space.places) + 1, writer.space.dims)
+    return np.zeros(shape), np.zeros((len(nodes), 0))
+
+
+@pytest.mark.slow
+def test_a_kernel_of_five_on_eyeriss_is_proven():
+    problem = Problem.conv("c", K=64, C=64, P=28, Q=28, R=5, S=5)
+    machine = preset("eyeriss")
+    found = small.Case(problem, machine, Goal.ENERGY, small.bypasses(problem, machine, free=False)).solve(
+        tolerance=TOLERANCE
+    )
+    assert found.closed
