@@ -9,13 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.presets import preset
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, InputWarning, unknown_name, warn_input
+from accelgym.costmodels.files.timeloop_yaml.document import (
+    SUFFIXES,
+    as_table,
+    list_files,
+    merge_documents,
+    parse_documents,
+)
+from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
 from accelgym.costmodels.mapper.metrics import DEFAULT, check_metrics, read_metrics
-from accelgym.costmodels.timeloop.document import SUFFIXES, as_table, list_files, merge_documents, parse_documents
-from accelgym.costmodels.timeloop.expressions import Scope
+from accelgym.costmodels.timeloop.presets import preset
 from accelgym.costmodels.timeloop.problem import read_problem
 from accelgym.costmodels.timeloop.reader import SECTIONS, is_section, read_timeloop_data
 from accelgym.costmodels.workloads import Workload, load_workload
@@ -44,7 +50,7 @@ class MapInputs:
 
     name: str
     """Of the network, or of the problem."""
-    layers: tuple[Problem, ...]
+    layers: tuple[LoopNest, ...]
     """In order; equal ones are there as often as they occur."""
     metrics: tuple[str, ...]
     preset: str | None
@@ -58,14 +64,14 @@ class MapInputs:
     _said: set[tuple[str, ...]] = field(default_factory=set)
 
     @property
-    def groups(self) -> dict[Problem, list[int]]:
+    def groups(self) -> dict[LoopNest, list[int]]:
         """Positions of equal layers by their first one, in order."""
-        found: dict[Problem, list[int]] = {}
+        found: dict[LoopNest, list[int]] = {}
         for i, problem in enumerate(self.layers):
             found.setdefault(replace(problem, name=""), []).append(i)
         return {self.layers[same[0]]: same for same in found.values()}
 
-    def machine(self, problem: Problem) -> Machine:
+    def machine(self, problem: LoopNest) -> Machine:
         """Builds the machine for a layer: attributes may depend on its bounds, constraints bind where they apply.
 
         Raises:
@@ -148,11 +154,11 @@ def read_inputs(
     return MapInputs(name, layers, metrics, arch, merged, bool(networks) or len(problems) > 1, own)
 
 
-def own_names(problem: Problem) -> Problem:
+def own_names(problem: LoopNest) -> LoopNest:
     """Returns a convolution or matrix product under the names that presets know; any other problem as it is."""
     accesses = [Access(tensor.name, tensor.axes, tensor.read_write) for tensor in problem.tensors]
     try:
-        return Problem.from_layer(layer_from_accesses(problem.name, problem.bound, accesses))
+        return LoopNest.from_layer(layer_from_accesses(problem.name, problem.bound, accesses))
     except InputError:
         return problem
 
@@ -230,14 +236,14 @@ def _require_one_machine(documents: Documents, merged: Mapping[str, Any], arch: 
 
 def _layers(
     problems: list[tuple[str, Any]], networks: list[str], merged: Mapping[str, Any]
-) -> tuple[str, tuple[Problem, ...]]:
+) -> tuple[str, tuple[LoopNest, ...]]:
     if networks and problems:
         raise InputError(f"network {networks[0]!r} and problem {problems[0][0]}: allowed one of the two")
     if len(networks) > 1:
         raise InputError(f"two networks: {networks[0]!r} and {networks[1]!r}, allowed: one")
     if networks:
         workload: Workload = load_workload(networks[0])
-        layers = tuple(Problem.from_layer(layer) for layer in workload.compute_layers)
+        layers = tuple(LoopNest.from_layer(layer) for layer in workload.compute_layers)
         if not layers:
             raise InputError(f"workload {workload.name!r} has no convolution or matrix product to map")
         return workload.name, layers

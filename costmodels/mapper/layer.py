@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
@@ -125,7 +125,7 @@ class LayerMapping:
 
 
 def optimal_mapping(
-    problem: Problem,
+    problem: LoopNest,
     machine: Architecture,
     metrics: tuple[str, ...],
     settings: Settings | None = None,

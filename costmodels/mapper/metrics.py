@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
-from accelgym.costmodels.solvers.mapping import Goal
+from accelgym.costmodels.objective import Objective
 
 __all__ = ["DEFAULT", "EQUAL", "METRICS", "UNITS", "check_metrics", "goal_of", "measure", "read_metrics"]
 
@@ -65,6 +65,6 @@ def measure(metric: str, energy_pj: float, cycles: float) -> float:
     return {"energy": energy_pj, "delay": float(cycles), "edp": energy_pj * cycles}[metric]
 
 
-def goal_of(metric: str) -> Goal:
+def goal_of(metric: str) -> Objective:
     """Returns the solver's name of a metric."""
-    return {"energy": Goal.ENERGY, "delay": Goal.LATENCY, "edp": Goal.EDP}[metric]
+    return {"energy": Objective.ENERGY, "delay": Objective.LATENCY, "edp": Objective.EDP}[metric]

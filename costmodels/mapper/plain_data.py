@@ -6,25 +6,25 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest, Tensor
 from accelgym.costmodels.architecture.machine import Architecture, Compute, Constraint, StorageLevel
-from accelgym.costmodels.architecture.problem import Problem, Tensor
 
 __all__ = ["machine_from_plain", "machine_to_plain", "problem_from_plain", "problem_to_plain"]
 
 
-def problem_to_plain(problem: Problem) -> dict[str, Any]:
+def problem_to_plain(problem: LoopNest) -> dict[str, Any]:
     """Returns a problem as data for JSON."""
     return asdict(problem)
 
 
-def problem_from_plain(data: Mapping[str, Any]) -> Problem:
+def problem_from_plain(data: Mapping[str, Any]) -> LoopNest:
     """Inverse of :func:`problem_to_plain`, also after a way through JSON."""
     tensors = tuple(
         Tensor(t["name"], tuple(tuple((d, c) for d, c in axis) for axis in t["axes"]), t["read_write"])
         for t in data["tensors"]
     )
     options = {key: tuple(value) for key, value in data["options"].items()}
-    return Problem(data["name"], tuple(data["dims"]), tuple(data["bounds"]), tensors, data["kind"], options)
+    return LoopNest(data["name"], tuple(data["dims"]), tuple(data["bounds"]), tensors, data["kind"], options)
 
 
 def machine_to_plain(machine: Architecture) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE, KEPT, Rules
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
@@ -86,7 +86,7 @@ class MapSpace:
             every mapping; the message says by how much.
     """
 
-    def __init__(self, problem: Problem, machine: Architecture, settings: Settings) -> None:
+    def __init__(self, problem: LoopNest, machine: Architecture, settings: Settings) -> None:
         if problem.macs == 1:
             raise InputError(f"layer {problem.name!r} is a single multiplication: there is nothing to map")
         self.problem, self.machine, self.settings = problem, machine, settings

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.loopnest.kernel import access_pj
@@ -128,7 +128,7 @@ def _store(found: dict[Key, Printed], line: str, keys: dict[str, str], level: st
 
 
 def compare_stats(
-    printed: dict[Key, Printed], result: dict[str, Any], problem: Problem, architecture: Architecture
+    printed: dict[Key, Printed], result: dict[str, Any], problem: LoopNest, architecture: Architecture
 ) -> tuple[int, list[Difference]]:
     """Compares a file with the costs of the same mapping, counter by counter.
 
@@ -155,7 +155,7 @@ def compare_stats(
     return len(compared), differences
 
 
-def level_values(result: Mapping[str, Any], problem: Problem, architecture: Architecture) -> dict[Key, float]:
+def level_values(result: Mapping[str, Any], problem: LoopNest, architecture: Architecture) -> dict[Key, float]:
     """Returns our costs under Timeloop's keys, per instance where Timeloop has them so; see :func:`compare_stats`."""
     values: dict[Key, float] = {}
     for level in architecture.levels:

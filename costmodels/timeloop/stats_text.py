@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, StorageLevel
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.loopnest.terms import COUNTERS
 from accelgym.costmodels.timeloop.stats import COUNTED, level_values
 
 __all__ = ["write_stats"]
 
 
-def write_stats(result: Mapping[str, Any], problem: Problem, architecture: Architecture) -> str:
+def write_stats(result: Mapping[str, Any], problem: LoopNest, architecture: Architecture) -> str:
     """Writes the costs of a mapping; :func:`~accelgym.costmodels.timeloop.stats.read_stats` reads them back.
 
     Args:
@@ -98,7 +98,7 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:.6f}"
 
 
-def _summary(result: Mapping[str, Any], problem: Problem, architecture: Architecture) -> list[str]:
+def _summary(result: Mapping[str, Any], problem: LoopNest, architecture: Architecture) -> list[str]:
     energies, cycles, total = result["energy_pJ"], result["cycles"], result["energy_pJ"]["total"]
     lines = ["Summary Stats", "-------------", f"GFLOPs (@1GHz): {2 * problem.macs / cycles:.2f}"]
     lines += [f"Utilization: {100 * result['utilization']:.6f}%", f"Cycles: {cycles}", f"Energy: {total / 1e6:.10f} uJ"]

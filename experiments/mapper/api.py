@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.presets import preset
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.mapper import LayerMapping, Settings, optimal_mapping
 from accelgym.costmodels.mapper.inputs import own_names
 from accelgym.costmodels.mapper.metrics import DEFAULT
 from accelgym.costmodels.timeloop import names_files, read_architecture_files, read_timeloop_problem
+from accelgym.costmodels.timeloop.presets import preset
 from accelgym.costmodels.workloads import Layer
 from accelgym.experiments.mapper.descents import descend_from
 
@@ -20,7 +20,7 @@ __all__ = ["map_layer"]
 
 
 def map_layer(
-    layer: Layer | Problem | str | Path,
+    layer: Layer | LoopNest | str | Path,
     architecture: Architecture | str | Path,
     objective: str | Sequence[str] = DEFAULT,
     *,
@@ -52,11 +52,11 @@ def map_layer(
     if isinstance(layer, (str, Path)):
         problem = read_timeloop_problem(layer)
     elif isinstance(layer, Layer):
-        problem = Problem.from_layer(layer)
-    elif isinstance(layer, Problem):
+        problem = LoopNest.from_layer(layer)
+    elif isinstance(layer, LoopNest):
         problem = layer
     else:
-        raise InputError(f"layer is {shown(layer)}, allowed: a Layer, a Problem, or a Timeloop file with a problem")
+        raise InputError(f"layer is {shown(layer)}, allowed: a Layer, a LoopNest, or a Timeloop file with a problem")
     from_files = False
     if isinstance(architecture, Architecture):
         machine = architecture

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import AccelGymError, DamagedFileError, InputError, MissingExtraError, warn_input
 from accelgym.costmodels.executors import Executor, InlineExecutor, ProcessExecutor
 from accelgym.costmodels.files.json_file import read_sealed, write_json, write_sealed
@@ -100,8 +100,8 @@ class _Run:
     ) -> None:
         self.inputs, self.out, self.settings, self.progress = inputs, out, settings, progress
         self.groups = inputs.groups
-        self.errors: dict[Problem, str] = {}
-        self.orders: dict[Problem, dict[str, Any]] = {}
+        self.errors: dict[LoopNest, str] = {}
+        self.orders: dict[LoopNest, dict[str, Any]] = {}
         for number, problem in enumerate(self.groups, start=1):
             try:
                 self.orders[problem] = self._order(problem, number)
@@ -110,7 +110,7 @@ class _Run:
         self._require_answers()
         self.manifest = self._manifest()
 
-    def _order(self, problem: Problem, number: int) -> dict[str, Any]:
+    def _order(self, problem: LoopNest, number: int) -> dict[str, Any]:
         machine = self.inputs.machine(problem)
         folder = self.out / "layers" / f"{number:03d}-{_file_name(problem.name)}" if self.inputs.network else self.out
         return {
@@ -187,7 +187,7 @@ class _Run:
                         log.unlink()
         return skipped
 
-    def _loop(self, pool: Executor, todo: dict[Problem, dict[str, Any]], session: dict[str, Any]) -> None:
+    def _loop(self, pool: Executor, todo: dict[LoopNest, dict[str, Any]], session: dict[str, Any]) -> None:
         # Layers with much to do first, so that all cores end together.
         waiting = sorted(todo, key=lambda problem: -problem.macs)
         by_key = {identity(order): problem for problem, order in todo.items()}

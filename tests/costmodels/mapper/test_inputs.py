@@ -6,8 +6,7 @@ import warnings
 
 import pytest
 
-from accelgym.costmodels.architecture.presets import preset, preset_names
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError, InputWarning
 from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.mapper import read_inputs
@@ -17,6 +16,7 @@ from accelgym.costmodels.mapper.plain_data import (
     problem_from_plain,
     problem_to_plain,
 )
+from accelgym.costmodels.timeloop.presets import preset, preset_names
 
 PROBLEM = "problem: {shape: gemm_ABZ, M: 6, N: 4, K: 10}\n"
 OTHER = "problem: {shape: gemm_ABZ, M: 6, N: 4, K: 12}\n"
@@ -127,9 +127,9 @@ def test_presets_see_problems_under_the_names_they_know(tmp_path):
     )
     gemm, convolution = write(tmp_path, gemm=PROBLEM, conv=conv)
     (found,) = read_inputs([gemm], arch="tpu_like").layers
-    assert found == Problem.gemm(found.name, I=6, J=4, L=10)
+    assert found == LoopNest.gemm(found.name, I=6, J=4, L=10)
     (found,) = read_inputs([convolution], arch="tpu_like").layers
-    assert found == Problem.conv(found.name, K=4, C=2, P=3, Q=3, R=3, S=3, stride=(2, 2))
+    assert found == LoopNest.conv(found.name, K=4, C=2, P=3, Q=3, R=3, S=3, stride=(2, 2))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_orders_of_jobs_lose_nothing():
         machine = preset(name)
         assert machine_from_plain(json.loads(json.dumps(plain(machine_to_plain(machine))))) == machine
     for problem in (
-        Problem.conv("c", K=4, C=2, P=3, Q=3, R=2, S=1, stride=(2, 1), groups=2),
-        Problem.gemm("g", I=2, J=3, L=4),
+        LoopNest.conv("c", K=4, C=2, P=3, Q=3, R=2, S=1, stride=(2, 1), groups=2),
+        LoopNest.gemm("g", I=2, J=3, L=4),
     ):
         assert problem_from_plain(json.loads(json.dumps(problem_to_plain(problem)))) == problem

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Compute, Constraint, StorageLevel
-from accelgym.costmodels.architecture.presets import preset
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.mapper import Settings, optimal_mapping
+from accelgym.costmodels.timeloop.presets import preset
 from accelgym.costmodels.workloads import load_workload
 from accelgym.envs.mapping import MappingTask
 
@@ -43,8 +43,8 @@ def everything(problem, architecture, *, bypass):
 
 
 PROBLEMS = (
-    Problem.gemm("gemm", I=2, J=3, L=4),
-    Problem.conv1d("window", M=2, P=4, R=3),
+    LoopNest.gemm("gemm", I=2, J=3, L=4),
+    LoopNest.conv1d("window", M=2, P=4, R=3),
 )
 METRICS = (
     ("energy",),
@@ -64,8 +64,8 @@ METRICS = (
         (PROBLEMS[0], False, None),
         (PROBLEMS[0], False, 1.0),
         (PROBLEMS[1], False, None),
-        (Problem.gemm("cube", I=2, J=2, L=2), True, None),
-        (Problem.gemm("cube", I=2, J=2, L=2), True, 1.0),
+        (LoopNest.gemm("cube", I=2, J=2, L=2), True, None),
+        (LoopNest.gemm("cube", I=2, J=2, L=2), True, 1.0),
     ],
     ids=lambda x: getattr(x, "name", str(x)),
 )
@@ -102,7 +102,7 @@ def test_delay_then_energy_is_the_cheapest_of_the_fastest():
 
 
 def test_the_limit_of_a_search_leaves_an_honest_gap_and_a_heuristic_narrows_it():
-    problem, arch = Problem.conv("wide", K=16, C=8, P=7, Q=7, R=3, S=3), preset("eyeriss_thistle")
+    problem, arch = LoopNest.conv("wide", K=16, C=8, P=7, Q=7, R=3, S=3), preset("eyeriss_thistle")
     best = optimal_mapping(problem, arch, ("energy",))
     assert best.certificate.limited_by == ""
     assert best.gap <= 1.0001e-3
@@ -148,7 +148,7 @@ def test_bad_arguments_are_named():
     with pytest.raises(InputError, match="unknown metric"):
         optimal_mapping(PROBLEMS[0], machine(), ("speed",))
     with pytest.raises(InputError, match="single multiplication"):
-        optimal_mapping(Problem.gemm("one", I=1, J=1, L=1), machine(), ("energy",))
+        optimal_mapping(LoopNest.gemm("one", I=1, J=1, L=1), machine(), ("energy",))
 
 
 def rows():
@@ -167,7 +167,7 @@ def cases():
 @pytest.mark.parametrize("row", list(cases()))
 def test_no_mapping_of_timeloop_mapper_is_better(row):
     layer = next(x for x in load_workload(row["workload"]).layers if x.name == row["layer"])
-    problem = Problem.from_layer(layer)
+    problem = LoopNest.from_layer(layer)
     found = optimal_mapping(problem, preset("eyeriss_thistle"), (row["metric"],), Settings(nodes=4000))
     theirs = float(row["pj_per_mac"]) * problem.macs if row["metric"] == "energy" else problem.macs / float(row["ipc"])
     # Printed with two decimals.

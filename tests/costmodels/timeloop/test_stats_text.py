@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from accelgym.costmodels.architecture.presets import preset
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, sample_valid_mappings
 from accelgym.costmodels.loopnest.rows import result_row
@@ -17,8 +16,9 @@ from accelgym.costmodels.timeloop import (
     write_stats,
     write_timeloop,
 )
+from accelgym.costmodels.timeloop.presets import preset
 
-PROBLEM = Problem.conv("conv", K=16, C=8, P=8, Q=8, R=3, S=3)
+PROBLEM = LoopNest.conv("conv", K=16, C=8, P=8, Q=8, R=3, S=3)
 
 
 @pytest.mark.parametrize("name", ["eyeriss", "simba_like", "tpu_like", "nvdla_like", "shidiannao_like"])
