@@ -60,7 +60,8 @@ def timeloop(
         typer.Option(
             metavar="STATS",
             help="Statistics that timeloop-model printed (*.stats.txt): shows every value that differs, exit code 1 "
-            "where one does. Counts as Timeloop does by default (sampled, with links) unless told otherwise.",
+            "where one does. Counts as a file of accelgym map says, else as Timeloop does by default (sampled, with "
+            "links), unless told otherwise.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -76,8 +77,11 @@ def timeloop(
     from accelgym.costmodels.loopnest import COUNTINGS, ENGINES, LoopnestModel
     from accelgym.costmodels.loopnest.nest_text import format_nest
     from accelgym.costmodels.loopnest.rows import result_row
-    from accelgym.costmodels.timeloop import compare_stats, read_stats, read_timeloop, timeloop_runs
+    from accelgym.costmodels.timeloop import compare_stats, read_stats, read_timeloop, stated_counting, timeloop_runs
 
+    stated = None if compare is None else stated_counting(compare)
+    if stated is not None and links is None and counting is None:
+        counting, links = stated
     how = counting or ("sampled" if compare is not None else "walk" if links else "closed")
     for name, value, allowed in (("counting", how, COUNTINGS), ("engine", engine, ENGINES)):
         if value not in allowed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,17 @@ from accelgym.costmodels.timeloop.directives import Targets, read_mapping, warn_
 from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
 from accelgym.costmodels.timeloop.problem import read_problem
 
-__all__ = ["TimeloopInput", "names_files", "read_architecture_files", "read_timeloop", "read_timeloop_data"]
+__all__ = [
+    "SECTIONS",
+    "TimeloopInput",
+    "is_section",
+    "names_files",
+    "read_architecture_files",
+    "read_timeloop",
+    "read_timeloop_data",
+]
 
-_SECTIONS = (
+SECTIONS = (
     "problem",
     "architecture",
     "arch",
@@ -57,6 +66,7 @@ _SECTIONS = (
     "technology",
     "dumped_by_timeloop_front_end",
 )
+"""Top-level keys of Timeloop's files; any name with ``constraints`` in it is one, too."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,8 @@ class TimeloopInput:
     """A batch of one, when there is a ``mapping`` section."""
     mapper: dict[str, Any] = field(default_factory=dict)
     """The ``mapper`` section as it stands: settings of Timeloop's own search."""
+    fanouts: tuple[tuple[str, str], ...] = ()
+    """Per level the targets by which a mapping of these files names the x and y direction of the fan-out below."""
 
 
 def read_timeloop(
@@ -143,7 +155,8 @@ def read_timeloop_data(
         if "nodes" not in section:
             warn_of_lists(merged["mapping"])
         mappings = Mappings.from_loops(problem, architecture, [loops])
-    return TimeloopInput(problem, architecture, mappings, dict(as_table(merged.get("mapper"), "mapper")))
+    settings = dict(as_table(merged.get("mapper"), "mapper"))
+    return TimeloopInput(problem, architecture, mappings, settings, _fanouts(nodes, targets))
 
 
 def read_architecture_files(name: str, problem: LoopNest) -> Architecture:
@@ -174,11 +187,16 @@ def names_files(name: str) -> bool:
     return first.suffix.lower() in SUFFIXES or first.is_dir()
 
 
+def is_section(name: str) -> bool:
+    """Whether Timeloop's files may have a top-level key of this name."""
+    return name in SECTIONS or "constraints" in name
+
+
 def _check_sections(merged: Mapping[str, Any]) -> None:
     """Refuses sections that ask for what is not modelled, and names those without effect."""
     for section in merged:
-        if section not in _SECTIONS and "constraints" not in section:
-            raise unknown_name("section", section, _SECTIONS)
+        if not is_section(section):
+            raise unknown_name("section", section, SECTIONS)
     if "architecture" in merged and "arch" in merged:
         raise InputError("sections 'architecture' and 'arch' describe the same thing, allowed: one of them")
     if _entries(merged.get("sparse_optimizations"), "targets"):
@@ -231,6 +249,18 @@ def _targets(nodes: list[Node]) -> Targets:
             if y > x == 1:
                 only_y |= {alias, f"inter_{alias}_spatial"}
     return Targets(storage, fanout, frozenset(only_y), frozenset(holders))
+
+
+def _fanouts(nodes: list[Node], targets: Targets) -> tuple[tuple[str, str], ...]:
+    """Returns, per level, a target of each direction of its fan-out: its own name (v0.3), or who spreads (v0.4)."""
+    result = []
+    for v, (node, inner) in enumerate(pairwise(nodes)):
+        if targets.fanout.get(node.name) == v:
+            result.append((node.name, node.name))
+            continue
+        x, y = (next((a for a in inner.aliases if inner.spreads[a][i] > 1), None) for i in (0, 1))
+        result.append((x or y or inner.name, y or x or inner.name))
+    return tuple(result)
 
 
 def _stores(architecture: Architecture, constraints: tuple[Constraint, ...], problem: LoopNest) -> tuple[Any, ...]:

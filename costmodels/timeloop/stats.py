@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from typing import Any
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.loopnest.kernel import access_pj
 from accelgym.costmodels.loopnest.terms import COUNTERS
 
-__all__ = ["Difference", "Printed", "compare_stats", "read_stats"]
+__all__ = ["COUNTED", "Difference", "Printed", "compare_stats", "level_values", "read_stats", "stated_counting"]
 
 Key = tuple[str, str, str]
 """Level (``""`` for the summary), tensor (``""`` for the level as a whole), and counter."""
@@ -43,6 +45,8 @@ _COMPUTE_KEYS = {
 }
 _SUMMARY_KEYS = {"utilization": "utilization", "cycles": "cycles", "energy": "energy_pj", "computes": "computes"}
 _SCALES = {"uj": 1e6, "%": 1e-2}
+COUNTED = "Counted by AccelGym: counting {counting}, link transfers {links}"
+"""First line of a file of our own, which no version of Timeloop writes."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,17 @@ def read_stats(path: Path) -> dict[Key, Printed]:
     return found
 
 
+def stated_counting(path: Path) -> tuple[str, bool] | None:
+    """Returns how a file of our own was counted and whether neighbours forwarded words; ``None`` of Timeloop's files.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    first = read_text(path).partition("\n")[0].strip()
+    match = re.fullmatch(COUNTED.format(counting="([a-z]+)", links="(on|off)"), first)
+    return None if match is None else (match[1], match[2] == "on")
+
+
 def _store(found: dict[Key, Printed], line: str, keys: dict[str, str], level: str, tensor: str) -> None:
     match = _LINE.match(line)
     if match is None or match["key"].lower() not in keys:
@@ -126,7 +141,7 @@ def compare_stats(
     Returns:
         How many values were compared, and those that differ.
     """
-    ours = _values(result, problem, architecture)
+    ours = level_values(result, problem, architecture)
     # Timeloop prints no block for a level without tensors and leakage, and v3.0.3 no leakage.
     optional = {key for key, value in ours.items() if key[2] in ("cycles", "leakage_pj") and key[0]}
     keys = [*(key for key in ours if key in printed or key not in optional), *(k for k in printed if k not in ours)]
@@ -140,8 +155,8 @@ def compare_stats(
     return len(compared), differences
 
 
-def _values(result: dict[str, Any], problem: LoopNest, architecture: Architecture) -> dict[Key, float]:
-    """Our costs under Timeloop's keys, per instance where Timeloop prints them so."""
+def level_values(result: Mapping[str, Any], problem: LoopNest, architecture: Architecture) -> dict[Key, float]:
+    """Returns our costs under Timeloop's keys, per instance where Timeloop has them so; see :func:`compare_stats`."""
     values: dict[Key, float] = {}
     for level in architecture.levels:
         instances = result["instances"][level.name]

@@ -17,7 +17,7 @@ from accelgym.costmodels.loopnest.mappings import Mappings
 from accelgym.costmodels.timeloop.names import ExportNames
 from accelgym.costmodels.timeloop.problem import problem_section
 
-__all__ = ["timeloop_document", "write_constraints", "write_timeloop"]
+__all__ = ["timeloop_document", "write_constraints", "write_map", "write_timeloop"]
 
 _MEMORIES = ("DRAM", "SRAM", "regfile", "smartbuffer", "storage")
 _COMPUTES = ("mac", "compute")
@@ -95,6 +95,26 @@ def write_constraints(problem: LoopNest, architecture: Architecture) -> str | No
     section = {"architecture_constraints": {"targets": found}}
     comment = "# Written by AccelGym: constraints for timeloop-mapper; timeloop-model needs none.\n"
     return comment + yaml.safe_dump(section, sort_keys=False, default_flow_style=None, width=120) if found else None
+
+
+def write_map(
+    mappings: Mappings, row: int = 0, *, fanouts: Sequence[tuple[str, str]] = (), notes: Sequence[str] = ()
+) -> str:
+    """Writes one mapping alone, with the names of its problem and machine, as ``timeloop-mapper.map.yaml`` has it.
+
+    Args:
+        mappings: A batch.
+        row: Its position.
+        fanouts: Targets of the spatial directives, see :class:`~accelgym.costmodels.timeloop.TimeloopInput`; the names
+            of the levels, as in v0.3, where there are none.
+        notes: Comments on top, one line each.
+
+    Raises:
+        InputError: As :func:`write_timeloop`.
+    """
+    section = {"mapping": _directives(mappings.problem, mappings.architecture, mappings, row, fanouts)}
+    comments = [f"# {' '.join(line.split())}" for line in notes]
+    return "\n".join([*comments, yaml.safe_dump(section, sort_keys=False, default_flow_style=None, width=120)])
 
 
 def _constraints(problem: LoopNest, architecture: Architecture) -> list[dict[str, Any]]:
@@ -234,7 +254,13 @@ def _constraint(constraint: Constraint, problem: LoopNest) -> dict[str, Any]:
     return result
 
 
-def _directives(problem: LoopNest, architecture: Architecture, mappings: Mappings, row: int) -> list[dict[str, Any]]:
+def _directives(
+    problem: LoopNest,
+    architecture: Architecture,
+    mappings: Mappings,
+    row: int,
+    fanouts: Sequence[tuple[str, str]] = (),
+) -> list[dict[str, Any]]:
     """Writes the mapping; every level states what it keeps, since only that takes a tensor out of it."""
     loops = mappings.loops(row)
     for dim, bound in problem.bound.items():
@@ -246,15 +272,18 @@ def _directives(problem: LoopNest, architecture: Architecture, mappings: Mapping
         here = {kind: [x for x in loops if (x.level, x.kind) == (v, kind)] for kind in ("temporal", "x", "y")}
         directives.append(_directive(problem, level.name, "temporal", here["temporal"]))
         if level.fanout > 1:
-            # The dimensions along x come first in the permutation, and the split says how many they are.
-            directive = _directive(problem, level.name, "spatial", [*here["y"], *here["x"]])
             clash = {x.dim for x in here["x"]} & {x.dim for x in here["y"]}
             if clash:
                 dim = problem.dims[min(clash)]
                 raise InputError(
                     f"{dim} lies along x and y below {level.name!r}; Timeloop takes one factor per fan-out"
                 )
-            directives.append({**directive, "split": len(here["x"])})
+            x, y = fanouts[v] if fanouts else (level.name, level.name)
+            # The dimensions along x come first in the permutation, and the split says how many they are.
+            parts = [(x, here["x"], here["y"])] if x == y else [(x, here["x"], []), (y, [], here["y"])]
+            for target, along_x, along_y in parts:
+                directive = _directive(problem, target, "spatial", [*along_y, *along_x])
+                directives.append({**directive, "split": len(along_x)})
         kept = everything[v] if mappings.keep is None else everything[v] & to_numpy(mappings.keep[v, :, row])
         pairs = list(zip(problem.tensor_names, kept, strict=True))
         sides = {"keep": [t for t, k in pairs if k], "bypass": [t for t, k in pairs if not k]}
@@ -273,5 +302,5 @@ def _directive(problem: LoopNest, target: str, kind: str, loops: list[Any]) -> d
         "target": target,
         "type": kind,
         "factors": " ".join(f"{dim}={bound}" for dim, bound in factors.items()),
-        "permutation": "".join(order),
+        "permutation": ("" if all(len(dim) == 1 for dim in order) else ",").join(order),
     }

@@ -10,7 +10,7 @@ from typing import Any
 from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.files.timeloop_yaml.templates import is_template, read_template
-from accelgym.costmodels.files.timeloop_yaml.text import load_yaml
+from accelgym.costmodels.files.timeloop_yaml.text import load_documents
 
 __all__ = [
     "SUFFIXES",
@@ -22,6 +22,7 @@ __all__ = [
     "merge_documents",
     "normalise",
     "parse_document",
+    "parse_documents",
 ]
 
 SUFFIXES = (".yaml", ".yml", ".jinja", ".jinja2")
@@ -46,9 +47,21 @@ def list_files(source: str | Path) -> list[Path]:
 def parse_document(
     source: str | Path, defines: Mapping[str, Any] | None = None, root: Path | None = None
 ) -> dict[str, Any]:
-    """Reads one YAML file, or YAML text (anything with a line break).
+    """Reads the sections of one YAML file, or of YAML text; see :func:`parse_documents`.
 
-    A file with Jinja marks is rendered first; see :func:`read_template`.
+    Raises:
+        MissingExtraError: A template, and Jinja2 is not installed.
+        InputError: As there, or a section stands in two of its documents.
+    """
+    return merge_documents(parse_documents(source, defines, root))
+
+
+def parse_documents(
+    source: str | Path, defines: Mapping[str, Any] | None = None, root: Path | None = None
+) -> list[dict[str, Any]]:
+    """Reads the documents of one YAML file, or of YAML text (anything with a line break), one as a rule.
+
+    A file with Jinja marks is rendered first and holds one document; see :func:`read_template`.
 
     Args:
         source: Path or text.
@@ -57,7 +70,7 @@ def parse_document(
 
     Raises:
         MissingExtraError: A template, and Jinja2 is not installed.
-        InputError: The file does not exist, is no YAML, or is no mapping.
+        InputError: The file does not exist, is no YAML, or a document is no mapping.
     """
     if isinstance(source, Path) or "\n" not in source:
         path = Path(source)
@@ -67,7 +80,14 @@ def parse_document(
         path, text, where = Path("YAML text"), source, "YAML text"
         if is_template(text):
             raise InputError(f"{where}: Jinja templates are read from files only")
-    data = read_template(path, text, defines or {}, root) if is_template(text) else load_yaml(text, where)
+    if is_template(text):
+        documents = [read_template(path, text, defines or {}, root)]
+    else:
+        documents = load_documents(text, where) or [None]
+    return [_sections(data, where) for data in documents if data is not None or len(documents) == 1]
+
+
+def _sections(data: Any, where: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         found = "an empty file" if data is None else type(data).__name__
         raise InputError(f"{where}: a mapping of sections is expected, found {found}")
@@ -100,14 +120,14 @@ def merge_documents(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def _joined(section: str, old: Any, new: Any) -> Any:
     if section in ("variables", "globals") and isinstance(old, dict) and isinstance(new, dict):
         for key in set(old) & set(new) - {"version"}:
-            raise InputError(f"{section}.{key} appears in two files")
+            raise InputError(f"{section}.{key} appears in two files or documents")
         return old | new
     part = "classes" if "components" in section else "targets" if "constraints" in section else None
     if isinstance(old, list) and isinstance(new, list) and part:
         return [*old, *new]
     if part and all(isinstance(value, dict) and isinstance(value.get(part) or [], list) for value in (old, new)):
         return old | new | {part: [*(old.get(part) or []), *(new.get(part) or [])]}
-    raise InputError(f"section {section!r} appears in two files")
+    raise InputError(f"section {section!r} appears in two files or documents")
 
 
 def normalise(mapping: Any, where: str, allowed: Iterable[str]) -> dict[str, Any]:

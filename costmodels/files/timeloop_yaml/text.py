@@ -10,7 +10,7 @@ import yaml
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.strict_yaml import StrictLoader
 
-__all__ = ["Tagged", "load_yaml"]
+__all__ = ["Tagged", "load_documents", "load_yaml"]
 
 _MAX_NODES = 500_000
 """Largest number of values after aliases are followed; the largest public file has about 20,000."""
@@ -55,14 +55,26 @@ _Loader.add_multi_constructor("!", _node)
 
 
 def load_yaml(text: str, where: str) -> Any:
-    """Reads one YAML document.
+    """Reads one YAML document, ``None`` where there is none; see :func:`load_documents`.
+
+    Raises:
+        InputError: As there, or there are several.
+    """
+    found = load_documents(text, where)
+    if len(found) > 1:
+        raise InputError(f"{where}: {len(found)} YAML documents, allowed: one")
+    return found[0] if found else None
+
+
+def load_documents(text: str, where: str) -> list[Any]:
+    """Reads the YAML documents of a text, which lines of three hyphens divide.
 
     ``<<<:`` merges as ``<<:`` does, and goes on into mappings that both sides have; lists are joined, own entries
     first, unless tagged ``!nomerge``.
 
     Args:
-        text: The document.
-        where: Its name, for messages.
+        text: The documents.
+        where: Their name, for messages.
 
     Raises:
         InputError: No YAML, a key that appears twice in a mapping, or more nodes or nesting than any machine needs.
@@ -70,11 +82,12 @@ def load_yaml(text: str, where: str) -> Any:
     loader: Any = None
     try:
         loader = _Loader(text)
-        root = loader.get_single_node()
-        if root is None:
-            return None
-        _Check(where).size(root, 0)
-        return _merged(loader.construct_document(root), {})
+        check, found = _Check(where), []
+        while loader.check_node():
+            root = loader.get_node()
+            check.size(root, 0)
+            found.append(_merged(loader.construct_document(root), {}))
+        return found
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""

@@ -32,7 +32,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("a: *missing\nb: 1\n", "undefined alias"),
         ("a: !!python/object/apply:os.system ['true']\nb: 1\n", "could not determine a constructor"),
         ("a: \x07\nb: 1\n", "not valid YAML"),
-        ("---\na: 1\n---\nb: 1\n", "another document|single document"),
+        ("---\na: 1\n---\na: 1\n", "section .a. appears in two files or documents"),
     ],
     ids=lambda value: value[:12],
 )
