@@ -1,0 +1,115 @@
+"""Recipes by kind, presets by name, and the files that ask for others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from accelgym.costmodels.errors import unknown_name
+from accelgym.costmodels.files.strict_model import load_spec
+from accelgym.costmodels.files.yaml_source import read_yaml
+from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec
+
+__all__ = ["KINDS", "PRESETS", "build_recipe", "load_recipe_spec", "preset_spec"]
+
+_PACKAGE = "accelgym.dse_dataset.recipes"
+
+KINDS: dict[str, tuple[str, str, str]] = {
+    "resource": ("resource", "ResourceSpec", "ResourceRecipe"),
+}
+"""Module, specification and recipe of each kind."""
+
+_HELD_OUT = ["resnet50", "mobilenet_v2", "bert_base"]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "airchitect-v2": {
+        "kind": "resource",
+        "rows": 100_000,
+        "sampler": "airchitect",
+        # Shares of dla, eye and shi in the released file.
+        "dataflow_weights": [13_025, 48_169, 40_362],
+        "held_out": _HELD_OUT,
+    },
+    "capped": {
+        "kind": "resource",
+        "rows": 100_000,
+        "sampler": "log-uniform",
+        "model_options": {"compat": False, "noc_bw": None},
+        "objectives": ["latency", "energy", "edp"],
+        "caps": ["none", "area", "power"],
+        "held_out": _HELD_OUT,
+    },
+    "capped-physical": {
+        "kind": "resource",
+        "rows": 20_000,
+        "sampler": "log-uniform",
+        "model": "physical",
+        "objectives": ["latency", "energy", "edp"],
+        "caps": ["none", "area", "power"],
+        "held_out": _HELD_OUT,
+    },
+}
+"""Arguments of the shipped datasets, by name."""
+
+
+def _named(kind: str, position: int) -> Any:
+    if kind not in KINDS:
+        raise unknown_name("kind of dataset", kind, KINDS)
+    return getattr(import_module(f"{_PACKAGE}.{KINDS[kind][0]}"), KINDS[kind][position])
+
+
+def spec_from(data: Mapping[str, Any]) -> RecipeSpec:
+    """Returns the specification that plain data states.
+
+    Raises:
+        InputError: An unknown kind or key, or a bad value.
+    """
+    model: type[RecipeSpec] = _named(str(data.get("kind")), 1)
+    return model.parse(data)
+
+
+def preset_spec(name: str, **changes: Any) -> RecipeSpec:
+    """Returns a preset's specification.
+
+    Args:
+        name: One of :data:`PRESETS`.
+        **changes: Keys to change; ``None`` leaves one as it is.
+
+    Raises:
+        InputError: No such preset, or a bad value.
+    """
+    if name not in PRESETS:
+        raise unknown_name("preset", name, PRESETS)
+    return spec_from({"name": name, **PRESETS[name], **{k: v for k, v in changes.items() if v is not None}})
+
+
+def load_recipe_spec(path: Path, **changes: Any) -> RecipeSpec:
+    """Reads a specification from YAML; the key ``kind`` says which recipe it is for.
+
+    Args:
+        path: The file.
+        **changes: Keys to change; ``None`` leaves one as it is.
+
+    Raises:
+        InputError: Naming file, line and key.
+    """
+    source = read_yaml(path)
+    kind = source.data.get("kind")
+    if kind not in KINDS:
+        raise source.error(("kind",), f"is {kind!r}, allowed: {', '.join(KINDS)}")
+    model: type[RecipeSpec] = _named(kind, 1)
+    found = load_spec(model, path)
+    given = {k: v for k, v in changes.items() if v is not None}
+    return model.parse(found.model_dump() | given) if given else found
+
+
+def build_recipe(spec: RecipeSpec) -> Recipe:
+    """Returns the recipe of a specification.
+
+    Raises:
+        InputError: What it asks for is not possible.
+    """
+    recipe: Recipe = _named(spec.kind, 2)(spec)
+    return recipe
