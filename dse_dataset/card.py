@@ -23,9 +23,7 @@ def write_card(folder: Path) -> None:
 
 def _front_matter(manifest: dict[str, Any]) -> str:
     splits = [name for name, rows in manifest["splits"].items() if rows]
-    sizes = {
-        split: sum(s["bytes"] for s in manifest["shards"] if s["split"] == split) for split in splits
-    }
+    sizes = {split: sum(s["bytes"] for s in manifest["shards"] if s["split"] == split) for split in splits}
     data = {
         "pretty_name": manifest["name"],
         "tags": ["accelerator", "design-space-exploration"],
@@ -60,9 +58,7 @@ def _text(manifest: dict[str, Any]) -> str:
     rows = ", ".join(f"{split} {count:,}" for split, count in manifest["splits"].items())
     size = sum(s["bytes"] for s in manifest["shards"])
     facts = "\n".join(f"| {name.replace('_', ' ')} | {_shown(value)} |" for name, value in manifest["facts"].items())
-    columns = "\n".join(
-        f"| `{c['name']}` | {_type(c)} | {c['role']} | {c['meaning']} |" for c in manifest["columns"]
-    )
+    columns = "\n".join(f"| `{c['name']}` | {_type(c)} | {c['role']} | {c['meaning']} |" for c in manifest["columns"])
     arguments = yaml.safe_dump(manifest["recipe"], sort_keys=False)
     return f"""# {manifest["name"]}
 
@@ -89,8 +85,8 @@ Rows: {rows}. Bytes: {size:,} in {len(manifest["shards"])} Parquet files. Conten
 ```yaml
 {arguments}```
 
-The bytes of a shard hold for pyarrow {manifest["pyarrow"]}; the content hashes in `manifest.json` hold for every version.
-`accelgym dataset check DIR` compares both.
+The bytes of a shard hold for pyarrow {manifest["pyarrow"]}; the content hashes in `manifest.json` hold for every
+version. `accelgym dataset check DIR` compares both.
 """
 
 

@@ -108,9 +108,12 @@ def _feed(digest: Any, array: Any) -> None:
         digest.update(np.ascontiguousarray(lengths, dtype="<i8").tobytes())
         _feed(digest, array.flatten())
     elif pa.types.is_string(array.type):
-        words = [text.encode() for text in array.to_pylist()]
-        digest.update(np.array([len(word) for word in words], dtype="<i8").tobytes())
-        digest.update(b"".join(words))
+        _, offsets, data = array.buffers()
+        ends = (
+            np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + len(array) + 1] if len(array) else [0]
+        )
+        digest.update(np.diff(ends).astype("<i8").tobytes())
+        digest.update(memoryview(data)[ends[0] : ends[-1]] if data is not None else b"")
     else:
         values = array.to_numpy(zero_copy_only=False)
         little = values.astype(np.uint8) if values.dtype == bool else values.astype(values.dtype.newbyteorder("<"))

@@ -12,7 +12,7 @@ from typing import Any
 from accelgym.costmodels.errors import DamagedFileError, InputError
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.plain import plain
-from accelgym.dse_dataset.columns import Column
+from accelgym.dse_dataset.columns import Column, arrow
 from accelgym.dse_dataset.recipes.base import Recipe
 from accelgym.dse_dataset.shards import Shard, read_shard, shard_facts
 
@@ -25,8 +25,10 @@ SCHEMA = 1
 
 def describe(recipe: Recipe) -> dict[str, Any]:
     """Returns what a recipe makes, as plain data without rows."""
-    columns = [{"name": c.name, "type": c.type, "role": c.role, "meaning": c.meaning, "length": c.length}
-               for c in recipe.columns]
+    columns = [
+        {"name": c.name, "type": c.type, "role": c.role, "meaning": c.meaning, "length": c.length}
+        for c in recipe.columns
+    ]
     described: dict[str, Any] = plain(
         {
             "schema": SCHEMA,
@@ -52,7 +54,9 @@ def columns_of(manifest: dict[str, Any]) -> tuple[Column, ...]:
     return tuple(Column(**column) for column in manifest["columns"])
 
 
-def write_manifest(out: Path, described: dict[str, Any], shards: Sequence[Shard], digests: Sequence[str]) -> None:
+def write_manifest(
+    out: Path, described: dict[str, Any], shards: Sequence[Shard], digests: Sequence[str], files: Sequence[Path] = ()
+) -> None:
     """Writes the manifest of a complete dataset.
 
     Args:
@@ -60,9 +64,8 @@ def write_manifest(out: Path, described: dict[str, Any], shards: Sequence[Shard]
         described: See :func:`describe`.
         shards: All shards.
         digests: Hash of each one's content.
+        files: What else belongs to it.
     """
-    from accelgym.dse_dataset.columns import arrow
-
     entries = [
         {"path": s.path, "split": s.split, "first_row": s.start, "rows": s.rows, "content_sha256": digest}
         | shard_facts(out / s.path)
@@ -70,7 +73,8 @@ def write_manifest(out: Path, described: dict[str, Any], shards: Sequence[Shard]
     ]
     content = hashlib.sha256("".join(digests).encode()).hexdigest()
     about = {"identity": identity(described), "content_sha256": content, "pyarrow": arrow().__version__}
-    write_sealed(out / MANIFEST, described | about | {"shards": entries})
+    others = [{"path": str(path.relative_to(out)), **shard_facts(path)} for path in files]
+    write_sealed(out / MANIFEST, described | about | {"shards": entries, "files": others})
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -82,7 +86,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise InputError(f"{folder}: no dataset, or an unfinished one (there is no {MANIFEST}); accelgym label makes it")
+        raise InputError(
+            f"{folder}: no dataset, or an unfinished one (there is no {MANIFEST}); accelgym label makes it"
+        )
     found = read_sealed(path)
     if found.get("schema") != SCHEMA:
         raise DamagedFileError(f"{path}: schema {found.get('schema')!r}, allowed: {SCHEMA}")
@@ -110,4 +116,10 @@ def check_folder(folder: Path) -> dict[str, Any]:
                 f"{path}: its bytes have another SHA-256 than the manifest says, its content the same: written by "
                 f"another version of pyarrow (the manifest names {manifest['pyarrow']})"
             )
+    for entry in manifest["files"]:
+        path = folder / entry["path"]
+        if not path.is_file():
+            raise InputError(f"{path}: no such file")
+        if shard_facts(path)["sha256"] != entry["sha256"]:
+            raise DamagedFileError(f"{path}: changed: it has another SHA-256 than the manifest says")
     return manifest

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from accelgym.costmodels.errors import AccelGymError, InputError
+from accelgym.costmodels.errors import AccelGymError, InputError, warn_input
 from accelgym.costmodels.executors import Event, Executor, InlineExecutor, ProcessExecutor
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
@@ -143,7 +143,7 @@ def _sweep(out: Path) -> None:
 def _finish(
     out: Path, recipe: Recipe, described: dict[str, object], shards: Sequence[Shard], digests: Sequence[str]
 ) -> None:
-    write_manifest(out, described, shards, digests)
+    write_manifest(out, described, shards, digests, recipe.extra_files(out))
     write_card(out)
     for path in (out / WORK).iterdir():
         path.unlink()
@@ -197,8 +197,10 @@ class _Run:
                 pool.start(shard.path, order)
             self.take(pool.next_event())
         if self._failure is not None:
+            path = str(self._out / self._failure.key)
+            why = self._failure.error if path in self._failure.error else f"{path}: {self._failure.error}"
             raise AccelGymError(
-                f"{self._out / self._failure.key}: {self._failure.error}; {len(self.digests)} of {len(self._shards)} "
+                f"{why}; {len(self.digests)} of {len(self._shards)} "
                 "shards are complete, the same command goes on from there"
             ) from self._failure.cause
 
@@ -215,6 +217,8 @@ class _Run:
                 self._rows[event.key] = shard.rows
                 self.digests[event.key] = event.data["content_sha256"]
                 self.made += event.data["made"]
+                if event.data["damaged"]:
+                    warn_input(f"{event.data['damaged']}; it was made again")
         if self._progress is not None:
             total = sum(s.rows for s in self._shards.values())
             done = sum(self._rows.values())

@@ -58,7 +58,7 @@ def plan_shards(splits: Mapping[str, int], shard_rows: int) -> list[Shard]:
     return shards
 
 
-def write_shard(path: Path, columns: Sequence[Column], values: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+def write_shard(path: Path, columns: Sequence[Column], values: Mapping[str, Any], note: Mapping[str, Any]) -> str:
     """Writes a shard in one step, with page checksums.
 
     Its bytes depend on the values, the note and the version of pyarrow alone.
@@ -69,12 +69,16 @@ def write_shard(path: Path, columns: Sequence[Column], values: Mapping[str, Any]
         values: Their values by name.
         note: Plain data kept in the file's metadata, with the content's digest added.
 
+    Returns:
+        The content's digest.
+
     Raises:
         InputError: The file cannot be written.
     """
     pa = arrow()
     table = arrow_table(columns, values)
-    text = json.dumps({**note, "content_sha256": content_digest(table)}, sort_keys=True)
+    digest = content_digest(table)
+    text = json.dumps({**note, "content_sha256": digest}, sort_keys=True)
     table = table.replace_schema_metadata({_NOTE: text.encode()})
     few = [c.name for c in columns if c.type == "string" and c.length is None]
     with whole_binary_file(path) as file:
@@ -91,6 +95,7 @@ def write_shard(path: Path, columns: Sequence[Column], values: Mapping[str, Any]
             store_schema=True,
             write_page_checksum=True,
         )
+    return digest
 
 
 def read_shard(path: Path) -> tuple[pyarrow.Table, dict[str, Any]]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.errors import DamagedFileError, warn_input
+from accelgym.costmodels.errors import DamagedFileError
 from accelgym.costmodels.executors import Report
 from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.files.records import RecordFile
@@ -32,34 +32,33 @@ def label_shard(order: Mapping[str, Any], report: Report) -> dict[str, Any]:
         report: Told the ``rows`` of the shard that are labelled.
 
     Returns:
-        ``content_sha256`` of the shard, and the rows that were ``made`` now.
+        ``content_sha256`` of the shard, the rows that were ``made`` now, and what was ``damaged`` about the file that
+        stood there.
     """
     out, shard = Path(order["out"]), Shard(**order["shard"])
     recipe, mark = _recipe(json.dumps(order["recipe"], sort_keys=True))
     path = out / shard.path
-    made = 0
-    digest = stored_digest(path, mark, shard)
+    made, damaged = 0, ""
+    try:
+        digest = _stored_digest(path, mark, shard)
+    except DamagedFileError as error:
+        digest, damaged = None, str(error)
     if digest is None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if recipe.by_row:
             values, made = _rows(out, recipe, mark, shard, report)
         else:
             values, made = recipe.label(shard, lambda rows: report({"rows": rows})), shard.rows
-        write_shard(path, recipe.columns, values, {"identity": mark, "first_row": shard.start})
+        digest = write_shard(path, recipe.columns, values, {"identity": mark, "first_row": shard.start})
         _journal(out, shard).unlink(missing_ok=True)
-        digest = stored_digest(path, mark, shard)
-    return {"content_sha256": digest, "made": made}
+    return {"content_sha256": digest, "made": made, "damaged": damaged}
 
 
-def stored_digest(path: Path, mark: str, shard: Shard) -> str | None:
+def _stored_digest(path: Path, mark: str, shard: Shard) -> str | None:
     """Returns the content's hash of a shard that is whole and of this dataset; ``None`` if it has to be made."""
     if not path.exists():
         return None
-    try:
-        table, note = read_shard(path)
-    except DamagedFileError as error:
-        warn_input(f"{error}; it is made again")
-        return None
+    table, note = read_shard(path)
     whole = note.get("identity") == mark and note.get("first_row") == shard.start and table.num_rows == shard.rows
     return str(note["content_sha256"]) if whole else None
 

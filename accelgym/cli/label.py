@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from accelgym.cli.console import out, progress_bar
+from accelgym.cli.settings import parse_settings
 from accelgym.costmodels.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ def label(
     config: Annotated[Path | None, typer.Option(help="YAML file with the arguments of a dataset.")] = None,
     rows: Annotated[int | None, typer.Option(help="Rows, held-out ones not counted.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the dataset; with a row's number it determines the row.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Argument of the dataset; repeatable.")
+    ] = None,
     executor: Annotated[ExecutorChoice, typer.Option(help="Other processes, or this one.")] = ExecutorChoice.PROCESS,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; at most two by default.")] = None,
 ) -> None:
@@ -40,11 +44,17 @@ def label(
 
     if (preset is None) == (config is None):
         raise InputError("label: give either --preset NAME or --config FILE")
+    changes = parse_settings(settings)
+    for name, given in (("rows", rows), ("seed", seed)):
+        if given is not None and name in changes:
+            raise InputError(f"--set {name}: given by --{name}, too")
+        if given is not None:
+            changes[name] = given
     if preset is not None:
-        spec = preset_spec(preset, rows=rows, seed=seed)
+        spec = preset_spec(preset, **changes)
     else:
         assert config is not None
-        spec = load_recipe_spec(config, rows=rows, seed=seed)
+        spec = load_recipe_spec(config, **changes)
     with progress_bar() as bar:
         task = bar.add_task("rows", total=None, note="")
         start = time.monotonic()

@@ -9,7 +9,7 @@ from typing import NoReturn, TextIO
 import typer
 from rich.text import Text
 
-from accelgym.cli import bench, catalogue, evaluate, imports, label, rtl, tasks, technology
+from accelgym.cli import bench, catalogue, dataset, evaluate, imports, label, rtl, tasks, technology
 from accelgym.cli.console import errors
 from accelgym.costmodels.errors import AccelGymError, InputWarning
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 for module in (catalogue, evaluate, tasks, bench, label):
     for command in module.COMMANDS:
         app.command()(command)
+app.add_typer(dataset.app, name="dataset")
 app.add_typer(imports.app, name="import")
 app.add_typer(rtl.app, name="rtl")
 app.add_typer(technology.app, name="technology")

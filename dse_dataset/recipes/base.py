@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -124,6 +125,10 @@ class Recipe(ABC):
         """Returns what the labels rest on: cost model, version, technology, size of the space."""
         ...
 
+    def extra_files(self, out: Path) -> list[Path]:
+        """Writes what stands beside the shards, once they are complete, and returns the files; none by default."""
+        return []
+
     def label(self, shard: Shard, progress: Progress) -> dict[str, Any]:
         """Returns the columns of a shard by name."""
         raise NotImplementedError
@@ -139,6 +144,7 @@ def draw_apart(
     rows: npt.NDArray[np.int64],
     bounds: tuple[int, int],
     refused: npt.NDArray[np.uint64],
+    solvable: Callable[[LayerTable, npt.NDArray[np.int64]], npt.NDArray[np.bool_]],
 ) -> LayerTable:
     """Draws legal layers for rows of one split.
 
@@ -151,24 +157,22 @@ def draw_apart(
         rows: Row numbers, shape ``(n,)``.
         bounds: Residues of the split.
         refused: Keys of layers that are held out.
+        solvable: Takes layers and their positions in ``rows``; returns which have a design at all.
     """
     streams = RowStreams.of(seed, rows)
-    found = sampler(streams)
-    poor = np.flatnonzero(~_belongs(found, bounds, refused))
-    columns = {name: column.copy() for name, column in found.columns().items()}
-    streams = streams.again(poor)
+    columns = {name: np.zeros_like(column) for name, column in sampler(streams).columns().items()}
+    poor = np.arange(len(rows))
     while len(poor):
-        again = sampler(streams)
-        for name, column in again.columns().items():
+        drawn = sampler(streams)
+        for name, column in drawn.columns().items():
             columns[name][poor] = column
-        still = np.flatnonzero(~_belongs(again, bounds, refused))
-        poor, streams = poor[still], streams.again(still)
+        good = _belongs(drawn, bounds, refused)
+        good[good] = solvable(drawn.take(good), poor[good])
+        streams, poor = streams.again(~good), poor[~good]
     return LayerTable(**columns)
 
 
-def _belongs(
-    layers: LayerTable, bounds: tuple[int, int], refused: npt.NDArray[np.uint64]
-) -> npt.NDArray[np.bool_]:
+def _belongs(layers: LayerTable, bounds: tuple[int, int], refused: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     keys = twin_key(layers)
     residue = mix(keys ^ _SPLIT_SALT) % np.uint64(_PARTS)
     inside = (residue >= np.uint64(bounds[0])) & (residue < np.uint64(bounds[1]))

@@ -12,7 +12,7 @@ from accelgym.costmodels.files.strict_model import load_spec
 from accelgym.costmodels.files.yaml_source import read_yaml
 from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec
 
-__all__ = ["KINDS", "PRESETS", "build_recipe", "load_recipe_spec", "preset_spec"]
+__all__ = ["KINDS", "PRESETS", "build_recipe", "load_recipe_spec", "preset_spec", "recipe_title", "spec_from"]
 
 _PACKAGE = "accelgym.dse_dataset.recipes"
 
@@ -30,6 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sampler": "airchitect",
         # Shares of dla, eye and shi in the released file.
         "dataflow_weights": [13_025, 48_169, 40_362],
+        "released": "config_id",
         "held_out": _HELD_OUT,
     },
     "capped": {
@@ -103,6 +104,12 @@ def load_recipe_spec(path: Path, **changes: Any) -> RecipeSpec:
     found = load_spec(model, path)
     given = {k: v for k, v in changes.items() if v is not None}
     return model.parse(found.model_dump() | given) if given else found
+
+
+def recipe_title(preset: str) -> str:
+    """Returns in a sentence what a row of a preset asks."""
+    title: str = _named(PRESETS[preset]["kind"], 2).title
+    return title
 
 
 def build_recipe(spec: RecipeSpec) -> Recipe:

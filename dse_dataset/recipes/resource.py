@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.strict_model import Count
 from accelgym.costmodels.maestro.grid import FIGURES, grid_blocks
 from accelgym.costmodels.models import cost_models
+from accelgym.dse_dataset.airchitect_csv import write_released
 from accelgym.dse_dataset.columns import Column
 from accelgym.dse_dataset.layers import SAMPLERS, LayerTable, network_layers, twin_key
 from accelgym.dse_dataset.optimum import ROUNDING, find_optima
@@ -59,13 +61,17 @@ class ResourceSpec(RecipeSpec):
     """Buffer levels (channels tiled per PE) are 1 up to this."""
     dataflow_weights: tuple[float, float, float] = Field(default=(1.0, 1.0, 1.0), strict=False)
     """How often ``dla``, ``eye`` and ``shi`` are asked for; depthwise layers always run ``dpt``."""
-    objectives: tuple[Literal["latency", "energy", "edp"], ...] = Field(default=("latency",), min_length=1, strict=False)
+    objectives: tuple[Literal["latency", "energy", "edp"], ...] = Field(
+        default=("latency",), min_length=1, strict=False
+    )
     caps: tuple[Literal["none", "area", "power"], ...] = Field(default=("none",), min_length=1, strict=False)
     """What is capped, drawn per row."""
     top: Count = 5
     """Designs listed per row."""
     landscape: bool = False
     """Whether the objective of every design is kept, infinite where it is infeasible."""
+    released: Literal["none", "config_id", "two_columns"] = "none"
+    """Whether the drawn rows are also written as AIrchitect v2's released files are laid out."""
     held_out: tuple[str, ...] = Field(default=(), strict=False)
     """Networks whose layers, and their twins, stand in a split of their own only."""
 
@@ -85,6 +91,8 @@ class ResourceRecipe(Recipe):
                 f"{spec.rows} rows would take {designs * spec.rows:.3g} evaluations, at {_RATE:.0e} a CPU-second "
                 f"{designs * spec.rows / _RATE / 3600:.3g} CPU-hours; label with an agent instead (kind: search)"
             )
+        if spec.released != "none" and (spec.sampler != "airchitect" or spec.objectives != ("latency",)):
+            raise InputError("released: that layout holds convolutions and latencies only (sampler: airchitect)")
         self._spec = spec
         self.model = cost_models.build(spec.model, **spec.model_options)
         self.pes = tuple(range(1, spec.most_pes + 1))
@@ -93,6 +101,11 @@ class ResourceRecipe(Recipe):
     @property
     def spec(self) -> ResourceSpec:
         return self._spec
+
+    def extra_files(self, out: Path) -> list[Path]:
+        if self.spec.released == "none":
+            return []
+        return write_released(out, len(self.levels), two_columns=self.spec.released == "two_columns")
 
     @cached_property
     def conditioned(self) -> bool:
@@ -139,13 +152,26 @@ class ResourceRecipe(Recipe):
 
     @cached_property
     def _held_out_rows(self) -> tuple[LayerTable, IntArray, list[str]]:
-        """Every held-out layer under every dataflow that can be asked for."""
+        """Every held-out layer under every dataflow that can be asked for, where it has a design."""
         layers, names = self.held_out
         flows = np.flatnonzero(np.array(self.spec.dataflow_weights) > 0)
         index = np.repeat(np.arange(len(layers)), np.where(layers.depthwise, 1, len(flows)))
         place = np.arange(len(index)) - np.searchsorted(index, index)
         dataflow = np.where(layers.depthwise[index], int(Dataflow.DPT), flows[place])
-        return layers.take(index), dataflow, [names[i] for i in index]
+        kept = np.flatnonzero(self._solvable(layers.take(index), dataflow))
+        return layers.take(index[kept]), dataflow[kept], [names[i] for i in index[kept]]
+
+    def _solvable(self, layers: LayerTable, flows: IntArray) -> npt.NDArray[np.bool_]:
+        """Returns which layers have a valid design at a corner of the grid; MAESTRO knows none for some."""
+        found = np.zeros(len(layers), dtype=bool)
+        columns = layers.columns()
+        for pes in (self.pes[0], self.pes[-1]):
+            for level in (self.levels[0], self.levels[-1]):
+                designs = ResourceDesigns(
+                    **columns, dataflow=flows, num_pes=np.array(pes), buffer_level=np.array(level)
+                )
+                found |= np.asarray(self.model.evaluate(designs).valid)
+        return found
 
     @property
     def splits(self) -> dict[str, int]:
@@ -171,9 +197,20 @@ class ResourceRecipe(Recipe):
             place = rows - self.spec.rows
             return layers.take(place), flows[place], [names[i] for i in place]
         bounds = self.spec.shares.bounds(split)
-        layers = draw_apart(SAMPLERS[self.spec.sampler], self.spec.seed, rows, bounds, self._refused)
-        flow = RowStreams.of(self.spec.seed, rows).choice(_LATER_DRAWS, self.spec.dataflow_weights)
-        return layers, np.where(layers.depthwise, int(Dataflow.DPT), flow), [""] * len(rows)
+        drawn = RowStreams.of(self.spec.seed, rows).choice(_LATER_DRAWS, self.spec.dataflow_weights)
+
+        def flows_of(layers: LayerTable, places: IntArray) -> IntArray:
+            return np.where(layers.depthwise, int(Dataflow.DPT), drawn[places])
+
+        layers = draw_apart(
+            SAMPLERS[self.spec.sampler],
+            self.spec.seed,
+            rows,
+            bounds,
+            self._refused,
+            lambda layers, places: self._solvable(layers, flows_of(layers, places)),
+        )
+        return layers, flows_of(layers, np.arange(len(rows))), [""] * len(rows)
 
     @cached_property
     def _refused(self) -> npt.NDArray[np.uint64]:

@@ -1,0 +1,88 @@
+"""``accelgym dataset``: checks datasets, and says what there is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from accelgym.cli.console import out, print_json
+from accelgym.cli.settings import JsonOption
+from accelgym.costmodels.errors import InputError
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Labelled datasets: check, measure, convert.", no_args_is_help=True)
+
+_SHOWN_LINES = 8
+
+
+class IllegalChoice(StrEnum):
+    """What to do with rows whose kernel is larger than the input."""
+
+    SKIP = "skip"
+    REFUSE = "refuse"
+
+
+@app.command()
+def presets(as_json: JsonOption = False) -> None:
+    """Lists the shipped datasets."""
+    from accelgym.dse_dataset.recipes.catalogue import PRESETS, recipe_title
+
+    found = {name: recipe_title(name) for name in PRESETS}
+    if as_json:
+        print_json(found)
+        return
+    table = Table("preset", "what a row asks")
+    for name, title in found.items():
+        table.add_row(name, title)
+    out.print(table)
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="Folder of a dataset, or a CSV in AIrchitect v2's layout.")],
+    illegal: Annotated[IllegalChoice, typer.Option(help="Rows of a CSV that are no layers.")] = IllegalChoice.SKIP,
+    as_json: JsonOption = False,
+) -> None:
+    """Compares a dataset's files with their hashes, or a CSV's rewards with the cost model (exit code 1: different)."""
+    if path.is_dir():
+        from accelgym.dse_dataset.manifest import check_folder
+
+        manifest = check_folder(path)
+        rows = sum(manifest["splits"].values())
+        if as_json:
+            print_json({"rows": rows, "shards": len(manifest["shards"]), "content_sha256": manifest["content_sha256"]})
+        else:
+            out.print(f"{path}: {rows} rows in {len(manifest['shards'])} shards are as they were written")
+        return
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    from accelgym.dse_dataset.airchitect_csv import check_released
+
+    found = check_released(path, illegal.value)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        lines = ", ".join(map(str, found.illegal[:_SHOWN_LINES])) + (
+            " ..." if len(found.illegal) > _SHOWN_LINES else ""
+        )
+        table = Table("", "rows", title=str(path))
+        table.add_row("legal", str(found.rows))
+        table.add_row("skipped: kernel larger than input", f"{len(found.illegal)} (lines {lines})" if lines else "0")
+        table.add_row("repeat a row above", str(found.repeated))
+        table.add_row("rewards equal to the cost model", str(found.reproduced))
+        table.add_row("label is a fastest design", f"{found.optimal}, worst ratio {found.worst:.4f}")
+        table.add_row("label is the canonical one of them", str(found.canonical))
+        table.add_row("fastest designs, median", f"{found.median_ties:g}")
+        constant = f"fastest in {found.constant_optimal:.1%}, mean ratio {found.constant_ratio:.4f}"
+        table.add_row("most PEs, largest buffer", constant)
+        out.print(table)
+        if found.first_wrong is not None:
+            out.print(f"{path}: line {found.first_wrong}: the first whose rewards differ")
+    if found.reproduced != found.rows:
+        raise typer.Exit(1)
