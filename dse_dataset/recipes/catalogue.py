@@ -17,7 +17,11 @@ __all__ = ["KINDS", "PRESETS", "build_recipe", "load_recipe_spec", "preset_spec"
 _PACKAGE = "accelgym.dse_dataset.recipes"
 
 KINDS: dict[str, tuple[str, str, str]] = {
+    "accelerator": ("accelerator", "AcceleratorSpec", "AcceleratorRecipe"),
+    "dataflow": ("dataflow", "DataflowSpec", "DataflowRecipe"),
+    "mapping": ("mapping", "MappingSpec", "MappingRecipe"),
     "resource": ("resource", "ResourceSpec", "ResourceRecipe"),
+    "synthesis": ("synthesis", "SynthesisSpec", "SynthesisRecipe"),
 }
 """Module, specification and recipe of each kind."""
 
@@ -50,6 +54,27 @@ PRESETS: dict[str, dict[str, Any]] = {
         "objectives": ["latency", "energy", "edp"],
         "caps": ["none", "area", "power"],
         "held_out": _HELD_OUT,
+    },
+    "dataflow": {
+        "kind": "dataflow",
+        "rows": 2_000,
+        "networks": ["resnet50", "bert_base", "gpt2/prefill_block"],
+        "held_out": ["mobilenet_v2"],
+    },
+    "accelerators": {
+        "kind": "accelerator",
+        "rows": 1_000,
+        "networks": ["resnet50", "bert_base"],
+        "blocks": ["gpt2/prefill_block"],
+        "block_share": 0.1,
+        "held_out": ["resnet18"],
+    },
+    "synthesis": {"kind": "synthesis", "rows": 200},
+    "mappings": {
+        "kind": "mapping",
+        "rows": 4_000,
+        "networks": ["resnet18", "resnet50", "vgg16", "bert_base", "gpt2/prefill_block", "thistle/resnet18"],
+        "held_out": ["thistle/yolo9000"],
     },
 }
 """Arguments of the shipped datasets, by name."""
