@@ -59,7 +59,6 @@ def _text(manifest: dict[str, Any]) -> str:
     size = sum(s["bytes"] for s in manifest["shards"])
     facts = "\n".join(f"| {name.replace('_', ' ')} | {_shown(value)} |" for name, value in manifest["facts"].items())
     columns = "\n".join(f"| `{c['name']}` | {_type(c)} | {c['role']} | {c['meaning']} |" for c in manifest["columns"])
-    arguments = yaml.safe_dump(manifest["recipe"], sort_keys=False)
     return f"""# {manifest["name"]}
 
 {manifest["title"]}
@@ -78,15 +77,21 @@ Rows: {rows}. Bytes: {size:,} in {len(manifest["shards"])} Parquet files. Conten
 |---|---|---|---|
 {columns}
 
-## How to make it again
+{_again(manifest["recipe"])}The bytes of a shard hold for pyarrow {manifest["pyarrow"]}; the content hashes in `manifest.json` hold for every
+version. `accelgym dataset check DIR` compares both.
+"""
+
+
+def _again(recipe: dict[str, Any] | None) -> str:
+    if recipe is None:
+        return ""
+    return f"""## How to make it again
 
 `accelgym label --config recipe.yaml --out DIR` with this file:
 
 ```yaml
-{arguments}```
+{yaml.safe_dump(recipe, sort_keys=False)}```
 
-The bytes of a shard hold for pyarrow {manifest["pyarrow"]}; the content hashes in `manifest.json` hold for every
-version. `accelgym dataset check DIR` compares both.
 """
 
 

@@ -14,7 +14,7 @@ from accelgym.costmodels.errors import MissingExtraError
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["Column", "arrow", "arrow_schema", "arrow_table", "content_digest"]
+__all__ = ["Column", "arrow", "arrow_schema", "arrow_table", "column_data", "content_digest"]
 
 _TYPES = {"int64", "int32", "int8", "float64", "bool", "string"}
 
@@ -35,6 +35,11 @@ class Column:
 
     def __post_init__(self) -> None:
         assert self.type in _TYPES, self.type
+
+
+def column_data(columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """Returns columns as plain data."""
+    return [{"name": c.name, "type": c.type, "role": c.role, "meaning": c.meaning, "length": c.length} for c in columns]
 
 
 def arrow() -> Any:

@@ -12,32 +12,43 @@ from typing import Any
 from accelgym.costmodels.errors import DamagedFileError, InputError
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.plain import plain
-from accelgym.dse_dataset.columns import Column, arrow
+from accelgym.dse_dataset.columns import Column, arrow, column_data
 from accelgym.dse_dataset.recipes.base import Recipe
 from accelgym.dse_dataset.shards import Shard, read_shard, shard_facts
 
-__all__ = ["MANIFEST", "check_folder", "describe", "identity", "read_manifest", "write_manifest"]
+__all__ = [
+    "MANIFEST",
+    "SCHEMA",
+    "check_folder",
+    "columns_of",
+    "describe",
+    "identity",
+    "read_manifest",
+    "version_of",
+    "write_manifest",
+]
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
 """Of the manifest and of the shards' notes."""
 
 
+def version_of() -> str:
+    """Returns the version of this package."""
+    return version("accelgym")
+
+
 def describe(recipe: Recipe) -> dict[str, Any]:
     """Returns what a recipe makes, as plain data without rows."""
-    columns = [
-        {"name": c.name, "type": c.type, "role": c.role, "meaning": c.meaning, "length": c.length}
-        for c in recipe.columns
-    ]
     described: dict[str, Any] = plain(
         {
             "schema": SCHEMA,
             "name": recipe.spec.name,
             "title": recipe.title,
             "recipe": recipe.spec.model_dump(mode="json"),
-            "facts": {"accelgym": version("accelgym"), **recipe.facts()},
+            "facts": {"accelgym": version_of(), **recipe.facts()},
             "splits": recipe.splits,
-            "columns": columns,
+            "columns": column_data(recipe.columns),
         }
     )
     return described

@@ -86,3 +86,17 @@ def check(
             out.print(f"{path}: line {found.first_wrong}: the first whose rewards differ")
     if found.reproduced != found.rows:
         raise typer.Exit(1)
+
+
+@app.command("from-runs")
+def from_runs(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of searches or benchmarks.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="New folder for the dataset.")],
+) -> None:
+    """Pools every evaluation of finished searches into one dataset."""
+    from accelgym.experiments.labelling import pool_runs
+
+    manifest = pool_runs(runs, out_dir)
+    out.print(
+        f"{sum(manifest['splits'].values())} evaluations of {manifest['facts']['searches']} searches are in {out_dir}"
+    )

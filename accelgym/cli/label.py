@@ -35,21 +35,29 @@ def label(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Argument of the dataset; repeatable.")
     ] = None,
+    agent: Annotated[str | None, typer.Option(help="Who labels tasks that are not enumerated.")] = None,
+    budget: Annotated[int | None, typer.Option(help="Evaluations that the agent may make a row.")] = None,
     executor: Annotated[ExecutorChoice, typer.Option(help="Other processes, or this one.")] = ExecutorChoice.PROCESS,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; at most two by default.")] = None,
 ) -> None:
     """Labels designs: the proved best of every row's space, as Parquet."""
-    from accelgym.dse_dataset.recipes.catalogue import load_recipe_spec, preset_spec
+    from accelgym.dse_dataset.recipes.catalogue import kind_of, load_recipe_spec, preset_spec
     from accelgym.dse_dataset.runner import label_dataset
 
     if (preset is None) == (config is None):
         raise InputError("label: give either --preset NAME or --config FILE")
     changes = parse_settings(settings)
-    for name, given in (("rows", rows), ("seed", seed)):
+    for name, given in (("rows", rows), ("seed", seed), ("agent", agent), ("budget", budget)):
         if given is not None and name in changes:
             raise InputError(f"--set {name}: given by --{name}, too")
         if given is not None:
             changes[name] = given
+    kind = kind_of(preset, config)
+    if kind == "search":
+        # Agents stand above the datasets: the command hands in the function that runs them.
+        changes["solver"] = "accelgym.experiments.labelling:solve"
+    elif agent is not None or budget is not None:
+        raise InputError(f"--agent, --budget: datasets of kind {kind!r} are labelled exactly; kind search takes agents")
     if preset is not None:
         spec = preset_spec(preset, **changes)
     else:

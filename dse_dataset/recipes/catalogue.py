@@ -12,7 +12,16 @@ from accelgym.costmodels.files.strict_model import load_spec
 from accelgym.costmodels.files.yaml_source import read_yaml
 from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec
 
-__all__ = ["KINDS", "PRESETS", "build_recipe", "load_recipe_spec", "preset_spec", "recipe_title", "spec_from"]
+__all__ = [
+    "KINDS",
+    "PRESETS",
+    "build_recipe",
+    "kind_of",
+    "load_recipe_spec",
+    "preset_spec",
+    "recipe_title",
+    "spec_from",
+]
 
 _PACKAGE = "accelgym.dse_dataset.recipes"
 
@@ -21,6 +30,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "dataflow": ("dataflow", "DataflowSpec", "DataflowRecipe"),
     "mapping": ("mapping", "MappingSpec", "MappingRecipe"),
     "resource": ("resource", "ResourceSpec", "ResourceRecipe"),
+    "search": ("search", "SearchSpec", "SearchRecipe"),
     "synthesis": ("synthesis", "SynthesisSpec", "SynthesisRecipe"),
 }
 """Module, specification and recipe of each kind."""
@@ -69,6 +79,21 @@ PRESETS: dict[str, dict[str, Any]] = {
         "block_share": 0.1,
         "held_out": ["resnet18"],
     },
+    "searched": {
+        "kind": "search",
+        "rows": 300,
+        "env": "accelgym/ResourceAssignment-v0",
+        "vary": {
+            "workload": ["confuciux/mobilenet_v2", "confuciux/resnet18", "confuciux/vgg16", "resnet18", "bert_base"],
+            "model": ["maestro", "physical"],
+            "dataflow": ["dla", "eye", "shi", "mix"],
+            "objective": ["latency", "energy", "edp"],
+            "constraint": ["area", "power"],
+            "budget": [0.02, 0.05, 0.1, 0.2, 0.5],
+        },
+        "agent": "ga",
+        "budget": 2_000,
+    },
     "synthesis": {"kind": "synthesis", "rows": 200},
     "mappings": {
         "kind": "mapping",
@@ -111,6 +136,24 @@ def preset_spec(name: str, **changes: Any) -> RecipeSpec:
     return spec_from({"name": name, **PRESETS[name], **{k: v for k, v in changes.items() if v is not None}})
 
 
+def kind_of(preset: str | None, config: Path | None) -> str:
+    """Returns the kind of a preset or of a file.
+
+    Raises:
+        InputError: No such preset, or the file does not say.
+    """
+    if preset is not None:
+        if preset not in PRESETS:
+            raise unknown_name("preset", preset, PRESETS)
+        return str(PRESETS[preset]["kind"])
+    assert config is not None
+    source = read_yaml(config)
+    kind = source.data.get("kind")
+    if kind not in KINDS:
+        raise source.error(("kind",), f"is {kind!r}, allowed: {', '.join(KINDS)}")
+    return str(kind)
+
+
 def load_recipe_spec(path: Path, **changes: Any) -> RecipeSpec:
     """Reads a specification from YAML; the key ``kind`` says which recipe it is for.
 
@@ -121,11 +164,7 @@ def load_recipe_spec(path: Path, **changes: Any) -> RecipeSpec:
     Raises:
         InputError: Naming file, line and key.
     """
-    source = read_yaml(path)
-    kind = source.data.get("kind")
-    if kind not in KINDS:
-        raise source.error(("kind",), f"is {kind!r}, allowed: {', '.join(KINDS)}")
-    model: type[RecipeSpec] = _named(kind, 1)
+    model: type[RecipeSpec] = _named(kind_of(None, path), 1)
     found = load_spec(model, path)
     given = {k: v for k, v in changes.items() if v is not None}
     return model.parse(found.model_dump() | given) if given else found
