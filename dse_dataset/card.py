@@ -77,8 +77,10 @@ Rows: {rows}. Bytes: {size:,} in {len(manifest["shards"])} Parquet files. Conten
 |---|---|---|---|
 {columns}
 
-{_again(manifest["recipe"])}The bytes of a shard hold for pyarrow {manifest["pyarrow"]}; the content hashes in `manifest.json` hold for every
-version. `accelgym dataset check DIR` compares both.
+{_again(manifest["recipe"])}## How to check it
+
+`accelgym dataset check DIR`. The bytes of a shard hold for pyarrow {manifest["pyarrow"]}, the content hashes in
+`manifest.json` for every version.
 """
 
 

@@ -18,7 +18,17 @@ from accelgym.dse_dataset.layers import LayerTable, twin_key
 from accelgym.dse_dataset.shards import Shard
 from accelgym.dse_dataset.streams import RowStreams, mix
 
-__all__ = ["Progress", "Recipe", "RecipeSpec", "Shares", "draw_apart"]
+__all__ = [
+    "HELD_OUT",
+    "MOST_DESIGNS",
+    "SPLITS",
+    "Progress",
+    "Recipe",
+    "RecipeSpec",
+    "Shares",
+    "draw_apart",
+    "split_residue",
+]
 
 Progress = Callable[[int], None]
 """Called with the rows of a shard that are labelled."""
@@ -138,6 +148,11 @@ class Recipe(ABC):
         raise NotImplementedError
 
 
+def split_residue(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Returns the residue of each group's key, which decides its split, see :meth:`Shares.bounds`."""
+    return np.asarray((mix(keys ^ _SPLIT_SALT) % np.uint64(_PARTS)).astype(np.int64))
+
+
 def draw_apart(
     sampler: Callable[[RowStreams], LayerTable],
     seed: int,
@@ -174,6 +189,6 @@ def draw_apart(
 
 def _belongs(layers: LayerTable, bounds: tuple[int, int], refused: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
     keys = twin_key(layers)
-    residue = mix(keys ^ _SPLIT_SALT) % np.uint64(_PARTS)
-    inside = (residue >= np.uint64(bounds[0])) & (residue < np.uint64(bounds[1]))
+    residue = split_residue(keys)
+    inside = (residue >= bounds[0]) & (residue < bounds[1])
     return np.asarray(layers.legal & inside & ~np.isin(keys, refused))

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from accelgym.costmodels.errors import InputError
 from accelgym.dse_dataset.columns import Column
-from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec
+from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec, split_residue
 from accelgym.dse_dataset.streams import RowStreams, mix
 from accelgym.envs.registration import make_task, task_name
 from accelgym.envs.task import Task
@@ -120,7 +120,7 @@ class SearchRecipe(Recipe):
             key = np.zeros(1, dtype=np.uint64)
             for word in words:
                 key = mix(key ^ word)
-            if low <= int(key[0] % np.uint64(1000)) < high:
+            if low <= split_residue(key)[0] < high:
                 return {**self.spec.arguments, **drawn}
             streams = streams.again(np.array([0]))
         raise InputError(

@@ -12,7 +12,7 @@ from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.workloads import Layer
 from accelgym.dse_dataset.columns import Column
-from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec
+from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec, split_residue
 from accelgym.dse_dataset.streams import RowStreams, mix
 from accelgym.envs.hwgen.spec import PARAMETER_VALUES
 from accelgym.hwgen.gates.energy import measure_energy
@@ -88,7 +88,7 @@ class SynthesisRecipe(Recipe):
             for index in place[1:]:
                 key = mix(key ^ mix(np.array([index])))
             # The split follows from the configuration, so that no accelerator stands in two of them.
-            if bounds[0] <= int(key[0] % np.uint64(1000)) < bounds[1]:
+            if bounds[0] <= split_residue(key)[0] < bounds[1]:
                 break
             streams = streams.again(np.array([0]))
         config = make_config(**{n: v for n, v in values.items() if n != "formats"}, **FORMATS[values["formats"]])
