@@ -100,3 +100,25 @@ def from_runs(
     out.print(
         f"{sum(manifest['splits'].values())} evaluations of {manifest['facts']['searches']} searches are in {out_dir}"
     )
+
+
+@app.command()
+def baselines(
+    folder: Annotated[Path, typer.Argument(help="Folder of a dataset.")],
+    split: Annotated[str, typer.Option(help="Split that is scored.")] = "test",
+    as_json: JsonOption = False,
+) -> None:
+    """Scores a constant, gradient boosting and nearest neighbours."""
+    from accelgym.dse_dataset.baselines import score_dataset
+
+    found = score_dataset(folder, split)
+    if as_json:
+        print_json(asdict(found))
+        return
+    ties = "" if found.median_ties is None else f", median of {found.median_ties:g} tied designs"
+    title = f"{found.name}: {found.rows:,} rows, {found.bytes:,} bytes{ties}; split {split}"
+    table = Table("baseline", "optimal", "infeasible", "regret (geomean)", "worst", title=title)
+    for score in found.baselines:
+        shares = ["-" if share is None else f"{share:.2%}" for share in (score.optimal, score.infeasible)]
+        table.add_row(score.name, *shares, f"{score.regret:.4%}", f"{score.worst:.2%}")
+    out.print(table)

@@ -54,6 +54,7 @@ class AcceleratorSpec(LayerSpec):
 class AcceleratorRecipe(LayerRecipe):
     """Labels a layer with the fastest accelerator of the HwGen grid within area, bandwidth and precision."""
 
+    value_column: ClassVar[str] = "best_cycles"
     title: ClassVar[str] = "Which systolic accelerator runs a layer or block fastest under area and bandwidth?"
 
     def __init__(self, spec: AcceleratorSpec) -> None:

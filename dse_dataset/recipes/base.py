@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -138,6 +138,32 @@ class Recipe(ABC):
     def extra_files(self, out: Path) -> list[Path]:
         """Writes what stands beside the shards, once they are complete, and returns the files; none by default."""
         return []
+
+    @property
+    def design_factors(self) -> tuple[int, ...]:
+        """Values of each choice of a design, the last varying fastest; empty where designs are not enumerated."""
+        return ()
+
+    def design_numbers(self, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+        """Returns the labels of rows as numbers over :attr:`design_factors`.
+
+        Args:
+            arrays: Columns of the rows by name.
+        """
+        raise NotImplementedError
+
+    def landscapes(
+        self, arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        """Yields positions of rows and the objectives of all their designs, ``inf`` where infeasible.
+
+        Args:
+            arrays: Columns of the rows by name.
+        """
+        raise NotImplementedError
+
+    value_column: ClassVar[str] = ""
+    """What a surrogate predicts, a positive number, where designs are not enumerated."""
 
     def label(self, shard: Shard, progress: Progress) -> dict[str, Any]:
         """Returns the columns of a shard by name."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from accelgym.costmodels.dataflows import LayerDesigns, TemplateModel
@@ -79,6 +81,20 @@ class DataflowRecipe(LayerRecipe):
             Column("top_designs", "int32", "best designs as positions in the landscape, -1: no more", "label", top),
             *((landscape,) if self.spec.landscape else ()),
         )
+
+    @property
+    def design_factors(self) -> tuple[int, ...]:
+        return len(PE_LEVELS), len(BUFFER_BYTES), len(_FLOWS)
+
+    def design_numbers(self, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+        return np.asarray(arrays["top_designs"][:, 0], dtype=np.int64)
+
+    def landscapes(
+        self, arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        if "landscape" not in arrays:
+            raise InputError("landscape: this dataset does not hold it; baselines need it")
+        yield np.arange(len(arrays["landscape"])), arrays["landscape"]
 
     def facts(self) -> dict[str, Any]:
         model = next(iter(self._models.values()))

@@ -65,6 +65,7 @@ class MappingSpec(LayerSpec):
 class MappingRecipe(LayerRecipe):
     """Labels a layer and a machine with the best mapping, its certified bound and its gap."""
 
+    value_column: ClassVar[str] = "best_objective"
     title: ClassVar[str] = "Which mapping of a layer onto a machine is best, and how much better could any other be?"
     depthwise: ClassVar[bool] = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -244,6 +244,23 @@ class ResourceRecipe(Recipe):
         answer = {"row": rows, "source": sources, **inputs, "dataflow": flow_names.tolist(), **found}
         answer |= {name: a.tolist() if a.dtype.kind == "U" else a for name, a in asked.items()}
         return {c.name: answer[c.name] for c in self.columns}
+
+    @property
+    def design_factors(self) -> tuple[int, ...]:
+        return len(self.pes), len(self.levels)
+
+    def design_numbers(self, arrays: Mapping[str, npt.NDArray[Any]]) -> IntArray:
+        pes, levels = arrays["best_num_pes"].astype(np.int64), arrays["best_buffer_level"].astype(np.int64)
+        return (pes - 1) * len(self.levels) + levels - 1
+
+    def landscapes(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Iterator[tuple[IntArray, FloatArray]]:
+        shape = (arrays[name].astype(np.int64) for name in ("K", "C", "Y", "X", "R", "S"))
+        layers = LayerTable(*shape, arrays["depthwise"].astype(bool))
+        flows = np.array([int(Dataflow[str(name).upper()]) for name in arrays["dataflow"]], dtype=np.int64)
+        plain = {"objective": "latency", "cap": "none", "cap_fraction": 1.0}
+        asked = {name: arrays.get(name, np.full(len(flows), value)) for name, value in plain.items()}
+        for rows, figures in self._evaluated(layers, flows):
+            yield rows, self._objectives(figures, {name: values[rows] for name, values in asked.items()})[0]
 
     def _evaluated(self, layers: LayerTable, flows: IntArray) -> Iterator[tuple[IntArray, dict[str, Any]]]:
         """Yields positions and their figures, dataflow by dataflow, of shape ``(positions, designs)``."""

@@ -77,6 +77,7 @@ class SearchRecipe(Recipe):
     """Labels tasks with what an agent finds, beside what is proved about them."""
 
     by_row: ClassVar[bool] = True
+    value_column: ClassVar[str] = "objective"
     title: ClassVar[str] = "What does an agent find within its budget, and how far from the certified bound is it?"
 
     def __init__(self, spec: SearchSpec) -> None:

@@ -62,6 +62,7 @@ class SynthesisRecipe(Recipe):
     """Measures random accelerators of the HwGen grid on a small layer."""
 
     by_row: ClassVar[bool] = True
+    value_column: ClassVar[str] = "area_nand2"
     title: ClassVar[str] = "What do area, critical path, cycles and energy of an accelerator measure?"
 
     def __init__(self, spec: SynthesisSpec) -> None:
