@@ -122,8 +122,15 @@ def read_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> Re
         raise InputError(f"{path}: line {bad[0]}: the kernel is larger than the input, as in {len(bad)} rows")
     pes = column["ConfigID"] // LEVELS + 1 if "ConfigID" in column else column["num_pes"]
     levels = column["ConfigID"] % LEVELS + 1 if "ConfigID" in column else column["buffer_level"]
-    parts = (flows, pes, levels, column["rewards"], lines)
-    return ReleasedRows(layers.take(legal), *(part[legal] for part in parts), illegal=bad)
+    return ReleasedRows(
+        layers=layers.take(legal),
+        dataflow=flows[legal],
+        num_pes=pes[legal],
+        buffer_level=levels[legal],
+        rewards=column["rewards"][legal],
+        lines=lines[legal],
+        illegal=bad,
+    )
 
 
 def _cell(path: Path, line: int, name: str, text: str, most: int) -> int:

@@ -67,13 +67,14 @@ class LayerTable:
     def of_rows(cls, rows: Sequence[Sequence[int]]) -> LayerTable:
         """Returns the layers of rows ``(K, C, Y, X, R, S, depthwise)``."""
         table = np.array(rows, dtype=np.int64).reshape(-1, 7).T
-        return cls(*table[:6], table[6].astype(bool))
+        K, C, Y, X, R, S, depthwise = table
+        return cls(K, C, Y, X, R, S, depthwise.astype(bool))
 
     @property
     def legal(self) -> npt.NDArray[np.bool_]:
         """Whether every extent is at least 1 and the kernel fits its input."""
         least = np.minimum.reduce([self.K, self.C, self.Y, self.X, self.R, self.S])
-        return (least >= 1) & (self.R <= self.Y) & (self.S <= self.X)
+        return np.asarray((least >= 1) & (self.R <= self.Y) & (self.S <= self.X))
 
 
 def twin_key(layers: LayerTable) -> npt.NDArray[np.uint64]:

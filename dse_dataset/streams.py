@@ -75,4 +75,5 @@ class RowStreams:
     def choice(self, draw: int, weights: tuple[float, ...]) -> npt.NDArray[np.int64]:
         """Returns indices, each as likely as its weight."""
         bounds = np.cumsum(np.asarray(weights, dtype=np.float64))
-        return np.searchsorted(bounds[:-1] / bounds[-1], self.uniform(draw), side="right").astype(np.int64)
+        places = np.searchsorted(bounds[:-1] / bounds[-1], self.uniform(draw), side="right")
+        return np.asarray(places, dtype=np.int64)

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from accelgym.cli.console import out, print_json
-from accelgym.cli.settings import JsonOption
+from accelgym.cli.settings import EnvOption, JsonOption, SetOption, parse_settings
 from accelgym.costmodels.errors import InputError
 
 __all__ = ["app"]
@@ -122,3 +122,30 @@ def baselines(
         shares = ["-" if share is None else f"{share:.2%}" for share in (score.optimal, score.infeasible)]
         table.add_row(score.name, *shares, f"{score.regret:.4%}", f"{score.worst:.2%}")
     out.print(table)
+
+
+@app.command()
+def minari(
+    root: Annotated[Path, typer.Option("--out", help="Folder of Minari datasets (MINARI_DATASETS_PATH).")],
+    env: EnvOption = "accelgym/ResourceAssignment-v0",
+    settings: SetOption = None,
+    quality: Annotated[str, typer.Option(help="random, medium, expert or optimal.")] = "random",
+    episodes: Annotated[int, typer.Option(help="Episodes.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the designs.")] = 0,
+    name: Annotated[str | None, typer.Option(help="Id; accelgym/ENV/QUALITY-v0 by default.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Writes episodes of an environment as a Minari dataset, scored against the proved optimum."""
+    from accelgym.dse_dataset.minari_export import export_minari
+
+    given = parse_settings(settings)
+    found = export_minari(env, given, root, quality=quality, episodes=episodes, seed=seed, name=name)
+    if as_json:
+        print_json(found)
+    else:
+        best = "proved optimum" if found["ref_max_is_optimum"] else "best known"
+        out.print(f"{found['id']}: {found['episodes']} episodes, {found['steps']} steps; see {found['folder']}")
+        out.print(
+            f"mean return {found['mean_return']:.6g}; random {found['ref_min_score']:.6g}, "
+            f"{best} {found['ref_max_score']:.6g}"
+        )
