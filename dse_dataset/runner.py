@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -97,7 +99,8 @@ def label_dataset(
             with _executor(executor, workers, out, len(shards), run.take) as pool:
                 run.work(pool)
         finally:
-            _log(out, start, run)
+            with suppress(OSError):  # On a full disk the other message is the one that counts.
+                _log(out, start, run)
         _finish(out, recipe, described, shards, [run.digests[s.path] for s in shards])
     return LabelResult(out, sum(recipe.splits.values()), run.made, run.cpu_s)
 
@@ -145,9 +148,7 @@ def _finish(
 ) -> None:
     write_manifest(out, described, shards, digests, recipe.extra_files(out))
     write_card(out)
-    for path in (out / WORK).iterdir():
-        path.unlink()
-    (out / WORK).rmdir()
+    shutil.rmtree(out / WORK)
 
 
 def _log(out: Path, start: float, run: _Run) -> None:

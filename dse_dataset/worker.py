@@ -10,6 +10,7 @@ from typing import Any
 
 from accelgym.costmodels.errors import DamagedFileError
 from accelgym.costmodels.executors import Report
+from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.files.records import RecordFile
 from accelgym.dse_dataset.manifest import describe, identity
@@ -22,6 +23,7 @@ __all__ = ["LABEL_JOB", "WORK", "label_shard"]
 LABEL_JOB = "accelgym.dse_dataset.worker:label_shard"
 WORK = "work"
 """Folder of what is not finished."""
+_JOURNAL = "rows"
 
 
 def label_shard(order: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -50,7 +52,6 @@ def label_shard(order: Mapping[str, Any], report: Report) -> dict[str, Any]:
         else:
             values, made = recipe.label(shard, lambda rows: report({"rows": rows})), shard.rows
         digest = write_shard(path, recipe.columns, values, {"identity": mark, "first_row": shard.start})
-        _journal(out, shard).unlink(missing_ok=True)
     return {"content_sha256": digest, "made": made, "damaged": damaged}
 
 
@@ -69,23 +70,20 @@ def _recipe(text: str) -> tuple[Recipe, str]:
     return recipe, identity(describe(recipe))
 
 
-def _journal(out: Path, shard: Shard) -> Path:
-    return out / WORK / f"{shard.split}-{shard.index:05d}.rows"
-
-
 def _rows(out: Path, recipe: Recipe, mark: str, shard: Shard, report: Report) -> tuple[dict[str, Any], int]:
     """Labels a shard row by row, each kept as soon as it is there."""
-    path = _journal(out, shard)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    journal = RecordFile(path, json.dumps([mark, shard.split, shard.index]).encode())
-    rows = [json.loads(record) for record in journal.replay()]
-    before = len(rows)
-    report({"rows": before})
-    for number in range(shard.start + before, shard.start + shard.rows):
-        row = plain(recipe.label_row(shard.split, number))
-        journal.append(json.dumps(row).encode())
-        rows.append(row)
-        report({"rows": len(rows)})
+    folder = out / WORK / f"{shard.split}-{shard.index:05d}"
+    # Waits for a worker whose run was killed and which has not noticed yet.
+    with folder_lock(folder, wait=True):
+        journal = RecordFile(folder / _JOURNAL, json.dumps([mark, shard.split, shard.index]).encode())
+        rows = [json.loads(record) for record in journal.replay()]
+        before = len(rows)
+        report({"rows": before})
+        for number in range(shard.start + before, shard.start + shard.rows):
+            row = plain(recipe.label_row(shard.split, number))
+            journal.append(json.dumps(row).encode())
+            rows.append(row)
+            report({"rows": len(rows)})
     return {c.name: [_restored(row[c.name]) for row in rows] for c in recipe.columns}, len(rows) - before
 
 

@@ -126,14 +126,24 @@ def preset_spec(name: str, **changes: Any) -> RecipeSpec:
 
     Args:
         name: One of :data:`PRESETS`.
-        **changes: Keys to change; ``None`` leaves one as it is.
+        **changes: Keys to change, inside mappings key by key; ``None`` leaves one as it is.
 
     Raises:
         InputError: No such preset, or a bad value.
     """
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
-    return spec_from({"name": name, **PRESETS[name], **{k: v for k, v in changes.items() if v is not None}})
+    return spec_from(_merged({"name": name, **PRESETS[name]}, changes))
+
+
+def _merged(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns arguments with changes, inside mappings key by key; ``None`` leaves one as it is."""
+    merged = dict(given)
+    for key, value in changes.items():
+        old = merged.get(key)
+        if value is not None:
+            merged[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
 
 
 def kind_of(preset: str | None, config: Path | None) -> str:
@@ -166,8 +176,7 @@ def load_recipe_spec(path: Path, **changes: Any) -> RecipeSpec:
     """
     model: type[RecipeSpec] = _named(kind_of(None, path), 1)
     found = load_spec(model, path)
-    given = {k: v for k, v in changes.items() if v is not None}
-    return model.parse(found.model_dump() | given) if given else found
+    return model.parse(_merged(found.model_dump(), changes)) if changes else found
 
 
 def recipe_title(preset: str) -> str:

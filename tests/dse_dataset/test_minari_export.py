@@ -51,7 +51,7 @@ def test_a_stored_episode_replays_bit_for_bit(tmp_path):
     [
         (ENV, ARGUMENTS),
         ("accelgym/Mapping-v0", {"workload": "thistle/resnet18", "layer": 12, "architecture": "nvdla_like"}),
-        ("accelgym/HwGen-v0", {"workload": "confuciux/resnet18"}),
+        ("accelgym/HwGen-v0", {}),
     ],
 )
 def test_recorded_episodes_are_whole(env, arguments):

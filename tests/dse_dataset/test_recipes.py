@@ -95,7 +95,8 @@ def test_accelerator_labels_are_the_best_of_all_designs():
 
 
 def small_search(**changes):
-    vary = {"workload": ["confuciux/resnet18"], "budget": [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]}
+    one = {"model": ["maestro"], "dataflow": ["dla"], "objective": ["latency"], "constraint": ["area"]}
+    vary = one | {"workload": ["confuciux/resnet18"], "budget": [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]}
     given = {"rows": 10, "vary": vary, "budget": 40, "solver": SOLVER, "shard_rows": 3}
     given["shares"] = {"train": 1000, "validation": 0, "test": 0}
     return preset_spec("searched", **given | changes)
@@ -123,7 +124,7 @@ def test_rows_labelled_by_an_agent_carry_a_certified_gap_and_resume(tmp_path):
 
     with pytest.raises(Killed):
         label_dataset(small_search(), again, executor="inline", progress=stop)
-    assert list(again.glob("work/*.rows"))
+    assert list(again.glob("work/*/rows"))
     result = label_dataset(small_search(), again, executor="inline")
     assert result.made == 5
     assert digests(again) == digests(whole)
@@ -187,3 +188,10 @@ def test_searches_are_pooled_evaluation_by_evaluation(tmp_path):
         pool_runs([tmp_path / "pool"], tmp_path / "other")
     with pytest.raises(InputError, match="choose an empty folder"):
         pool_runs([runs], tmp_path / "pool")
+
+
+def test_changes_of_a_preset_reach_into_mappings():
+    spec = preset_spec("searched", solver=SOLVER, vary={"workload": ["confuciux/vgg16"]}, seed=None)
+    assert spec.vary["workload"] == ["confuciux/vgg16"]
+    assert spec.vary["budget"] == PRESETS["searched"]["vary"]["budget"]
+    assert spec.seed == 0
