@@ -1,7 +1,7 @@
 """Speed of exhaustive labels, and memory: layers x designs per CPU-second, peak resident memory by number of rows.
 
-Run as ``python benchmarks/label_speed.py [--rows N]``. Each size runs in a process of its own; CPU-seconds count reading
-back and hashing, too.
+Run as ``python benchmarks/label_speed.py [--rows N]``. Each size runs in a process of its own; CPU-seconds count drawing,
+hashing and writing, too.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 40_000, 100_000])
     parser.add_argument("--preset", nargs="+", default=["airchitect-v2", "capped", "capped-physical"])
     given = parser.parse_args()
-    print(
-        f"{'preset':<18}{'rows':>10}{'CPU-s':>9}{'rows/CPU-s':>12}{'designs/CPU-s':>15}{'peak MiB':>10}{'bytes/row':>11}"
-    )
+    row = "{:<18}{:>10}{:>9}{:>12}{:>15}{:>10}{:>11}"
+    print(row.format("preset", "rows", "CPU-s", "rows/CPU-s", "designs/CPU-s", "peak MiB", "bytes/row"))
     for preset in given.preset:
         for rows in given.rows:
             with tempfile.TemporaryDirectory() as folder:
@@ -43,9 +42,8 @@ def main() -> None:
                 cpu, peak = json.loads(ended.stdout.splitlines()[-1])
                 size = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
             rate = rows / cpu
-            print(
-                f"{preset:<18}{rows:>10,}{cpu:>9.1f}{rate:>12,.0f}{768 * rate:>15.2e}{peak:>10.0f}{size / rows:>11.1f}"
-            )
+            shown = (f"{cpu:.1f}", f"{rate:,.0f}", f"{768 * rate:.2e}", f"{peak:.0f}", f"{size / rows:.1f}")
+            print(row.format(preset, f"{rows:,}", *shown))
 
 
 if __name__ == "__main__":

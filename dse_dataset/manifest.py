@@ -127,6 +127,10 @@ def check_folder(folder: Path) -> dict[str, Any]:
                 f"{path}: its bytes have another SHA-256 than the manifest says, its content the same: written by "
                 f"another version of pyarrow (the manifest names {manifest['pyarrow']})"
             )
+    known = {entry["path"] for entry in manifest["shards"]}
+    for path in sorted(folder.glob("data/*.parquet")):
+        if str(path.relative_to(folder)) not in known:
+            raise InputError(f"{path}: no part of the dataset, but readers that know no manifest would take it for one")
     for entry in manifest["files"]:
         path = folder / entry["path"]
         if not path.is_file():

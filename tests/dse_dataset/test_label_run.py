@@ -105,6 +105,19 @@ def test_a_shard_exchanged_for_another_is_named(dataset, tmp_path):
         check_folder(out)
 
 
+def test_a_file_too_many_or_too_few_is_named(dataset, tmp_path):
+    out = tmp_path / "more"
+    shutil.copytree(dataset, out)
+    extra = out / "data" / "train-00005-of-00005.parquet"
+    shutil.copy(out / "data" / "train-00000-of-00005.parquet", extra)
+    with pytest.raises(InputError, match="train-00005-of-00005.parquet: no part of the dataset"):
+        check_folder(out)
+    extra.unlink()
+    (out / "data" / "train-00003-of-00005.parquet").unlink()
+    with pytest.raises(InputError, match="train-00003-of-00005.parquet: no such file"):
+        check_folder(out)
+
+
 def test_a_changed_csv_is_named(dataset, tmp_path):
     out = tmp_path / "csv"
     shutil.copytree(dataset, out)
