@@ -1,7 +1,7 @@
 """Speed of exhaustive labels, and memory: layers x designs per CPU-second, peak resident memory by number of rows.
 
-Run as ``python benchmarks/label_speed.py [--rows N]``. Each size runs in a process of its own; CPU-seconds count drawing,
-hashing and writing, too.
+Run as ``python benchmarks/label_speed.py [--rows N]``. Each size runs in a process of its own; CPU-seconds count
+drawing, hashing and writing, too.
 """
 
 from __future__ import annotations

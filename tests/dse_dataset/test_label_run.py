@@ -110,11 +110,11 @@ def test_a_file_too_many_or_too_few_is_named(dataset, tmp_path):
     shutil.copytree(dataset, out)
     extra = out / "data" / "train-00005-of-00005.parquet"
     shutil.copy(out / "data" / "train-00000-of-00005.parquet", extra)
-    with pytest.raises(InputError, match="train-00005-of-00005.parquet: no part of the dataset"):
+    with pytest.raises(InputError, match=r"train-00005-of-00005\.parquet: no part of the dataset"):
         check_folder(out)
     extra.unlink()
     (out / "data" / "train-00003-of-00005.parquet").unlink()
-    with pytest.raises(InputError, match="train-00003-of-00005.parquet: no such file"):
+    with pytest.raises(InputError, match=r"train-00003-of-00005\.parquet: no such file"):
         check_folder(out)
 
 
