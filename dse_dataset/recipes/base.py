@@ -40,6 +40,7 @@ MOST_DESIGNS = 2**20
 
 _SPLIT_SALT = np.uint64(0x5D117)
 _PARTS = 1000
+_ATTEMPTS = 20_000
 
 
 class Shares(StrictModel):
@@ -199,11 +200,19 @@ def draw_apart(
         bounds: Residues of the split.
         refused: Keys of layers that are held out.
         solvable: Takes layers and their positions in ``rows``; returns which have a design at all.
+
+    Raises:
+        InputError: A row has found none after many draws.
     """
     streams = RowStreams.of(seed, rows)
     columns = {name: np.zeros_like(column) for name, column in sampler(streams).columns().items()}
     poor = np.arange(len(rows))
     while len(poor):
+        if streams.attempt == _ATTEMPTS:
+            raise InputError(
+                f"row {rows[poor[0]]}: none of {_ATTEMPTS} layers drawn is of its split and has a design; a share of the "
+                "split is too small, or the limits are too tight"
+            )
         drawn = sampler(streams)
         for name, column in drawn.columns().items():
             columns[name][poor] = column

@@ -19,6 +19,7 @@ from accelgym.dse_dataset.streams import RowStreams
 __all__ = ["CHOICE", "LayerRecipe", "LayerSpec", "as_layer"]
 
 _SOURCE_DRAW, _PLACE_DRAW = 30, 31
+_REFUSALS = 200
 CHOICE = 40
 """First draw that a recipe uses for what is not the layer."""
 
@@ -105,13 +106,17 @@ class LayerRecipe(Recipe):
     def label_row(self, split: str, row: int) -> dict[str, Any]:
         streams = RowStreams.of(self.spec.seed, np.array([row]))
         tasks: list[Any] = []
+        refusals: list[InputError] = []
 
         def buildable(layers: LayerTable, places: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
             if len(layers) == 0 or (layers.depthwise[0] and not self.depthwise):
                 return np.zeros(len(layers), dtype=bool)
             try:
                 tasks.append(self.build(as_layer(layers), streams))
-            except InputError:
+            except InputError as error:
+                refusals.append(error)
+                if len(refusals) == _REFUSALS:
+                    raise InputError(f"row {row}: none of {_REFUSALS} layers has a task; the last: {error}") from error
                 return np.array([False])
             return np.array([True])
 

@@ -195,3 +195,9 @@ def test_changes_of_a_preset_reach_into_mappings():
     assert spec.vary["workload"] == ["confuciux/vgg16"]
     assert spec.vary["budget"] == PRESETS["searched"]["vary"]["budget"]
     assert spec.seed == 0
+
+
+def test_limits_that_nothing_meets_are_said():
+    recipe = build_recipe(preset_spec("accelerators", rows=10, held_out=[], area_budgets=[1.0]))
+    with pytest.raises(InputError, match=r"none of 200 layers has a task; the last: area_budget=1: nothing fits"):
+        recipe.label_row("train", 0)
