@@ -210,8 +210,8 @@ def draw_apart(
     while len(poor):
         if streams.attempt == _ATTEMPTS:
             raise InputError(
-                f"row {rows[poor[0]]}: none of {_ATTEMPTS} layers drawn is of its split and has a design; a share of the "
-                "split is too small, or the limits are too tight"
+                f"row {rows[poor[0]]}: none of {_ATTEMPTS} layers drawn is of its split and has a design; the share of "
+                "the split is too small, or the limits are too tight"
             )
         drawn = sampler(streams)
         for name, column in drawn.columns().items():

@@ -13,8 +13,11 @@ from accelgym.costmodels.dataflows import LayerDesigns, TemplateModel
 from accelgym.costmodels.designs import Dataflow
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Layer
+from accelgym.dse_dataset.layers import draw_airchitect
 from accelgym.dse_dataset.load import load_dataset
+from accelgym.dse_dataset.recipes.base import draw_apart
 from accelgym.dse_dataset.recipes.catalogue import PRESETS, build_recipe, preset_spec
+from accelgym.dse_dataset.recipes.mapping import MappingRecipe
 from accelgym.dse_dataset.runner import label_dataset
 from accelgym.dse_dataset.streams import RowStreams
 from accelgym.envs import make_task
@@ -198,6 +201,14 @@ def test_changes_of_a_preset_reach_into_mappings():
 
 
 def test_limits_that_nothing_meets_are_said():
-    recipe = build_recipe(preset_spec("accelerators", rows=10, held_out=[], area_budgets=[1.0]))
-    with pytest.raises(InputError, match=r"none of 200 layers has a task; the last: area_budget=1: nothing fits"):
-        recipe.label_row("train", 0)
+    class Hopeless(MappingRecipe):
+        def build(self, layer, streams):
+            raise InputError("nothing fits")
+
+    recipe = Hopeless(preset_spec("mappings", rows=10, held_out=[]))
+    with pytest.raises(InputError, match=r"row 3: none of 200 layers has a task; the last: nothing fits"):
+        recipe.label_row("train", 3)
+    with pytest.raises(InputError, match=r"row 7: none of 20000 layers drawn is of its split"):
+        draw_apart(
+            draw_airchitect, 0, np.array([7]), (0, 0), np.zeros(0, dtype=np.uint64), lambda layers, _: layers.legal
+        )
