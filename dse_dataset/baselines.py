@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,10 @@ def score_dataset(folder: Path | str, split: str = "test") -> DatasetScore:
     recipe = build_recipe(spec_from(data.manifest["recipe"]))
     parts = [_arrays(data, name) for name in ("train", split)]
     features = _features(recipe, parts)
-    if recipe.design_factors:
-        ties = float(np.median(parts[1]["tied_designs"]))
-        scores = _score_designs(recipe, parts, features)
-    else:
-        ties = float(np.median(parts[1]["tied_designs"])) if "tied_designs" in parts[1] else None
-        scores = _score_values(recipe, parts, features)
+    ties = float(np.median(parts[1]["tied_designs"])) if "tied_designs" in parts[1] else None
+    score = _score_designs if recipe.design_factors else _score_values
+    with _one_thread():
+        scores = score(recipe, parts, features)
     size = sum(shard["bytes"] for shard in data.manifest["shards"])
     return DatasetScore(data.manifest["name"], sum(data.splits.values()), size, split, ties, tuple(scores))
 
@@ -114,6 +113,15 @@ def _learners() -> Any:
     except ImportError as error:
         raise MissingExtraError("baselines", "scikit-learn", "data") from error
     return ensemble, neighbors
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Keeps the trees to one thread: the same sums everywhere, and no threads that wait for each other."""
+    _learners()
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
 
 
 def _scaled(features: list[FloatArray]) -> list[FloatArray]:

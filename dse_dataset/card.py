@@ -12,8 +12,6 @@ from accelgym.dse_dataset.manifest import read_manifest
 
 __all__ = ["write_card"]
 
-_DTYPES = {"bool": "bool", "string": "string"}
-
 
 def write_card(folder: Path) -> None:
     """Writes ``README.md`` beside a dataset's manifest."""

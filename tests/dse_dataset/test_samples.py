@@ -22,7 +22,9 @@ def test_a_sample_is_whole_and_of_a_preset(name):
     assert sum(path.stat().st_size for path in (SAMPLES / name).rglob("*")) < 1_500_000
 
 
-@pytest.mark.parametrize("name", ["airchitect-v2", "capped", "capped-physical", "dataflow", "searched"])
+@pytest.mark.parametrize(
+    "name", sorted({*NAMES} & {"airchitect-v2", "capped", "capped-physical", "dataflow", "searched"})
+)
 def test_its_labels_are_made_again_bit_for_bit(name):
     manifest = check_folder(SAMPLES / name)
     recipe = build_recipe(spec_from(manifest["recipe"]))
