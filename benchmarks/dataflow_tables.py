@@ -1,4 +1,4 @@
-"""Time to tabulate a network with ``model=loopnest``: ``python benchmarks/dataflow_tables.py [workload ...]``.
+"""Time to tabulate a network with ``model=dataflow_template``: ``python benchmarks/dataflow_tables.py [workload ...]``.
 
 Every tiling of every distinct layer is priced under the three dataflows; 12 numbers of PEs by 12 buffers share them.
 """
@@ -6,9 +6,9 @@ Every tiling of every distinct layer is priced under the three dataflows; 12 num
 import sys
 import time
 
-from accelgym.costmodels.dataflows import TEMPLATES
-from accelgym.costmodels.dataflows.templates import layer_problem
-from accelgym.costmodels.dataflows.tilings import Tilings
+from accelgym.costmodels.dataflow_template import TEMPLATES
+from accelgym.costmodels.dataflow_template.templates import layer_problem
+from accelgym.costmodels.dataflow_template.tilings import Tilings
 from accelgym.envs import make_task
 from accelgym.envs.resource_assignment.task import BUFFER_BYTES, PE_LEVELS
 
@@ -16,7 +16,7 @@ NETWORKS = ["resnet18", "resnet50", "mobilenet_v2"]
 
 print(f"{'workload':<20} {'layers':>6} {'shapes':>6} {'cells':>6} {'mappings':>12} {'CPU s':>7} {'mappings/s':>12}")
 for name in sys.argv[1:] or NETWORKS:
-    task = make_task("ResourceAssignment-v0", workload=name, model="loopnest", dataflow="mix", objective="edp")
+    task = make_task("ResourceAssignment-v0", workload=name, model="dataflow_template", dataflow="mix", objective="edp")
     start = time.process_time()
     cells = task.table.cost.size
     spent = time.process_time() - start

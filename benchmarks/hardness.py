@@ -30,7 +30,10 @@ def tasks() -> Iterator[tuple[str, dict[str, Any]]]:
         for workload in ("confuciux/resnet50", "confuciux/vgg16"):
             yield "ResourceAssignment", {"workload": workload, "objective": objective, "budget": 0.1}
     for dataflow in ("dla", "mix"):
-        yield "ResourceAssignment", {"workload": "resnet18", "model": "loopnest", "dataflow": dataflow, "budget": 0.05}
+        yield (
+            "ResourceAssignment",
+            {"workload": "resnet18", "model": "dataflow_template", "dataflow": dataflow, "budget": 0.05},
+        )
     for workload in ("mobilenet_v2", "llama3_8b/prefill_block"):
         yield "ResourceAssignment", {"workload": workload, "model": "physical", "budget": 0.1}
         yield "ResourceAssignment", {"workload": workload, "deployment": "sequential", "budget": 0.5}

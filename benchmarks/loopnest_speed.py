@@ -20,16 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from accelgym.costmodels.architecture import Problem
-from accelgym.costmodels.architecture.presets import preset
+from accelgym.costmodels.architecture import LoopNest
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings, sample_mappings
+from accelgym.costmodels.timeloop.presets import preset
 
 TIMELOOP_MODEL_S = 16.8e-3
 TIMELOOP_MAPPER_PER_S = 73.0
 BLOCK = 16_384
 PROBLEMS = {
-    "conv": Problem.conv("conv", K=256, C=128, P=28, Q=28, R=3, S=3),
-    "gemm": Problem.gemm("gemm", I=512, J=512, L=512),
+    "conv": LoopNest.conv("conv", K=256, C=128, P=28, Q=28, R=3, S=3),
+    "gemm": LoopNest.gemm("gemm", I=512, J=512, L=512),
 }
 
 

@@ -15,9 +15,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro import MaestroModel
-from accelgym.costmodels.physical import PhysicalModel
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
+from accelgym.costmodels.maestro.physical import PhysicalModel
 
 PROGRAM_CPU_S = {"MAESTRO program, as shipped": 5.2e-3, "MAESTRO program, built with -O2": 2.4e-3}
 """CPU-seconds per call, measured once on another machine: a process per design, as ConfuciuX runs it."""

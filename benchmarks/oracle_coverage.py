@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from accelgym.costmodels.architecture.presets import preset, preset_names
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.timeloop.presets import preset, preset_names
 from accelgym.envs import MappingTask
 
 OPTIONS: dict[str, dict[str, str | bool]] = {

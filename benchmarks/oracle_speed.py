@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable
+from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.solvers.mapping import MachineTable
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.cvxpy_check import solve_as_geometric, solve_in_logarithms
 from accelgym.costmodels.solvers.mapping.interior_point import Programs, solve_programs
@@ -43,7 +44,7 @@ def cpu_ms(function: Callable[[], object]) -> float:
 def programs_speed() -> dict[str, float]:
     """CPU milliseconds per program; median over programs for CVXPY, the mean of a batch for ours."""
     task = task_of("thistle/resnet18", 2)
-    search = BranchAndBound(task.solver_space, MachineTable.of([task.architecture]), Goal.ENERGY, task.bypasses)
+    search = BranchAndBound(task.solver_space, MachineTable.of([task.architecture]), Objective.ENERGY, task.bypasses)
 
     def write() -> Programs:
         spread, possible = search.fanouts.tighten(search.open)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import Template, make_config
 from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.format_kinds import FORMATS
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
@@ -34,7 +34,7 @@ SEED = 2
 
 
 def _error(law: EnergyLaw, hardware: Hardware, layer: Layer, measured: LayerEnergy) -> float:
-    terms = tile_terms(hardware, Problem.of([layer]), Tiling(**measured.tiling).arrays())
+    terms = tile_terms(hardware, LayerColumns.of([layer]), Tiling(**measured.tiling).arrays())
     moved = traffic(hardware, terms)
     closed = float((law.array(moved) + law.control(moved))[0]) + law.clock * measured.cycles
     return closed / measured.logic_pj - 1

@@ -2,8 +2,8 @@
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import CostModel, Costs, Reason
-from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.errors import AccelGymError, InputError, MissingExtraError
+from accelgym.costmodels.maestro.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.registry import Registry
 
 __all__ = [

@@ -33,9 +33,9 @@ def _lazy(name: str, module: str, cls: str) -> Callable[..., CostModel[Any]]:
 
 
 for _name, _module, _class in (
-    ("loopnest", "accelgym.costmodels.dataflows", "TemplateModel"),
+    ("dataflow_template", "accelgym.costmodels.dataflow_template", "TemplateModel"),
     ("maestro", "accelgym.costmodels.maestro", "MaestroModel"),
-    ("physical", "accelgym.costmodels.physical", "PhysicalModel"),
+    ("physical", "accelgym.costmodels.maestro.physical", "PhysicalModel"),
     ("systolic", "accelgym.costmodels.systolic.model", "SystolicModel"),
 ):
     cost_models.register(_name, _lazy(_name, _module, _class))

@@ -16,11 +16,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.files.csv_table import integer, read_table
 from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.costmodels.maestro import MaestroModel
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.grid import grid_blocks
 from accelgym.dse_dataset.columns import arrow
 from accelgym.dse_dataset.layers import LayerTable

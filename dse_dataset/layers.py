@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.designs import LayerShapes
+from accelgym.costmodels.maestro.designs import LayerShapes
 from accelgym.costmodels.workloads import load_workload
 from accelgym.dse_dataset.streams import RowStreams, mix
 

@@ -12,8 +12,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from accelgym.costmodels.errors import InputError
-from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 from accelgym.envs.registration import environment_of, make_task
+from accelgym.envs.sequential import SequentialEnv, SequentialVectorEnv
 from accelgym.envs.task import Outcome, Task
 
 __all__ = ["AnyTaskEnv", "AnyTaskVectorEnv", "make_env", "make_vector_env"]
@@ -25,7 +25,7 @@ Bools = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
 
 
-class AnyTaskVectorEnv(LaneVectorEnv):
+class AnyTaskVectorEnv(SequentialVectorEnv):
     """Many lanes of :class:`AnyTaskEnv`, stepped as arrays.
 
     Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``).
@@ -131,7 +131,7 @@ class AnyTaskVectorEnv(LaneVectorEnv):
         return {key: column.copy() for key, column in columns.items()}
 
 
-class AnyTaskEnv(LaneEnv):
+class AnyTaskEnv(SequentialEnv):
     """Any registered task, those of plug-ins included, as an environment.
 
     ## Description
@@ -201,8 +201,8 @@ def make_env(task: str | Task, *, render_mode: str | None = None, **arguments: A
         env: gym.Env[Any, Any] = _load(entry.entry_point)(render_mode=render_mode, **arguments)
         return env
     lanes = _task(task, arguments).vector_env(1, render_mode=render_mode)
-    if not isinstance(lanes, LaneVectorEnv):
-        raise InputError(f"task {task!r}: its vector_env() is a {type(lanes).__name__}, allowed a LaneVectorEnv")
+    if not isinstance(lanes, SequentialVectorEnv):
+        raise InputError(f"task {task!r}: its vector_env() is a {type(lanes).__name__}, allowed a SequentialVectorEnv")
     return AnyTaskEnv(lanes)
 
 

@@ -141,7 +141,7 @@ class Task(ABC):
         return np.tile(np.arange(self.num_actions) < self.action_sizes[position], (len(actions), 1))
 
     def vector_env(self, num_envs: int, *, render_mode: str | None = None) -> VectorEnv[Any, Any, Any]:
-        """Returns lanes in which an episode decides one design; see :class:`~accelgym.envs.lanes.LaneVectorEnv`."""
+        """Returns a :class:`~accelgym.envs.sequential.SequentialVectorEnv`: an episode decides one design."""
         module, name = self.lanes.split(":")
         built: VectorEnv[Any, Any, Any] = getattr(import_module(module), name)(
             num_envs, task=self, render_mode=render_mode
@@ -214,7 +214,7 @@ class Task(ABC):
         """Returns in words what the cost model counts, where it has several ways; empty by default."""
         return ""
 
-    def figures(self, value: float) -> dict[str, float]:
+    def normalised_metrics(self, value: float) -> dict[str, float]:
         """Returns an objective in the units that the literature compares, by name; none by default."""
         return {}
 

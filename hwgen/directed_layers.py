@@ -15,9 +15,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from accelgym.costmodels.datatypes import IntegerFormat
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.cycles import layer_cycles
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling, candidate_tilings
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
@@ -167,7 +167,7 @@ def _tilings(config: SystolicConfig, layer: Layer) -> list[tuple[Tiling, int]]:
     tiles that are not full.
     """
     tilings = candidate_tilings(config, layer)
-    hardware, problem = Hardware.of([config]), Problem.of([layer])
+    hardware, problem = Hardware.of([config]), LayerColumns.of([layer])
     terms = tile_terms(hardware, problem, tilings)
     fitting = np.flatnonzero(terms.valid)
     if fitting.size == 0:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.limits import excess
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tile_grid import TileGrid
 from accelgym.costmodels.workloads.layer import Layer
@@ -41,7 +41,7 @@ def require_memory(runs: Iterable[tuple[SystolicConfig, Layer, Tiling]]) -> None
     """
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for config, layer, tiling in runs:
-        hardware, problem = Hardware.of([config]), Problem.of([layer])
+        hardware, problem = Hardware.of([config]), LayerColumns.of([layer])
         beyond = excess(hardware, problem, TileGrid.of(hardware, problem, tiling.arrays()))
         if beyond:
             raise InputError(f"layer {layer.name!r} with {tiling}: {beyond}")

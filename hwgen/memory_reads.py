@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
@@ -20,7 +20,7 @@ def memory_reads(config: SystolicConfig, layer: Layer, tiling: Tiling) -> tuple[
     The words of the cost model's traffic, less those of the input beyond the image: the loader makes them up.
     """
     hardware = Hardware.of([config])
-    terms = tile_terms(hardware, Problem.of([layer]), tiling.arrays())
+    terms = tile_terms(hardware, LayerColumns.of([layer]), tiling.arrays())
     moved = traffic(hardware, terms)
     inputs, weights = int(moved.input_loads[0]), int(moved.weight_loads[0])
     if config.template is Template.WEIGHT_STATIONARY:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.systolic.limits import excess
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tile_grid import TileGrid
 from accelgym.costmodels.workloads.layer import Layer
@@ -25,23 +25,23 @@ Codes = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 
 _REGISTERS = {
-    "input_trips": 0,
-    "input_jumps": 16,
-    "input_y_jumps": 32,
-    "input_x_jumps": 48,
+    "input_last_index": 0,
+    "input_address_increment": 16,
+    "input_y_increment": 32,
+    "input_x_increment": 48,
     "input_image": 64,
     "input_base": 72,
-    "weight_trips": 80,
-    "weight_jumps": 96,
-    "pass_trips": 112,
-    "input_read_jumps": 128,
-    "weight_read_jumps": 144,
-    "result_trips": 160,
-    "result_jumps": 176,
+    "weight_last_index": 80,
+    "weight_address_increment": 96,
+    "pass_last_index": 112,
+    "input_read_address_increment": 128,
+    "weight_read_address_increment": 144,
+    "result_last_index": 160,
+    "result_address_increment": 176,
     "reduce_mask": 192,
     "holds": 208,
-    "output_trips": 224,
-    "output_jumps": 240,
+    "output_last_index": 224,
+    "output_address_increment": 240,
     "rectify": 256,
     "input_mode": 272,
     "weight_mode": 273,
@@ -83,13 +83,13 @@ class _Loop:
     strides: tuple[int, ...] = (0,)
 
 
-def _jumps(loops: Sequence[_Loop], axis: int) -> list[int]:
+def _address_increment(loops: Sequence[_Loop], axis: int) -> list[int]:
     """Returns the increment of every slot: its stride, less what the restarted inner slots had added."""
-    inner, jumps = 0, []
+    inner, increments = 0, []
     for loop in loops:
-        jumps.append(loop.strides[axis] - inner)
+        increments.append(loop.strides[axis] - inner)
         inner += (loop.trips - 1) * loop.strides[axis]
-    return jumps
+    return increments
 
 
 def _order(grid: Grid, inner: Sequence[_Loop], channel: _Loop, pixels: Sequence[_Loop], group: _Loop) -> list[_Loop]:
@@ -111,7 +111,7 @@ def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify
     Raises:
         InputError: The layer exceeds the counters and addresses of the hardware.
     """
-    hardware, problem = Hardware.of([config]), Problem.of([layer])
+    hardware, problem = Hardware.of([config]), LayerColumns.of([layer])
     beyond = excess(hardware, problem, TileGrid.of(hardware, problem, tile.arrays()))
     if beyond:
         raise InputError(f"layer {layer.name!r} with {tile}: {beyond}")
@@ -137,9 +137,9 @@ def compile_layer(config: SystolicConfig, layer: Layer, tile: Tiling, *, rectify
 
 
 def _nest(values: dict[str, list[int]], prefix: str, loops: Sequence[_Loop], names: Sequence[str]) -> None:
-    values[f"{prefix}_trips"] = [loop.trips - 1 for loop in loops]
+    values[f"{prefix}_last_index"] = [loop.trips - 1 for loop in loops]
     for axis, name in enumerate(names):
-        values[name] = _jumps(loops, axis)
+        values[name] = _address_increment(loops, axis)
 
 
 def _holds(grid: Grid, passes: int) -> list[int]:
@@ -206,13 +206,18 @@ def _weight_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict
         spatial(tile_height, step_y, 0),
         _Loop(t.c1, (mc, 0, 0)),
     ]
-    _nest(values, "input", inside + tiles, ["input_jumps", "input_y_jumps", "input_x_jumps"])
+    _nest(values, "input", inside + tiles, ["input_address_increment", "input_y_increment", "input_x_increment"])
     y0, x0 = -layer.padding[0], -layer.padding[1]
     values["input_image"] = [width, x0, height, y0]
     values["input_base"] = [y0 * my + x0 * mx]
 
     passes = t.k1 * t.c1 * t.r1 * t.s1
-    _nest(values, "weight", _weight_loops(grid, passes * (config.rows + config.scale_words), w_beats), ["weight_jumps"])
+    _nest(
+        values,
+        "weight",
+        _weight_loops(grid, passes * (config.rows + config.scale_words), w_beats),
+        ["weight_address_increment"],
+    )
 
     # Array: pixels of a tile, then taps, channel blocks and output blocks.
     read_y, read_x = (sy if halo_y else 1), (sx if halo_x else 1)
@@ -225,10 +230,10 @@ def _weight_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict
         _Loop(t.c1, (plane, 0)),
         _Loop(t.k1, (0, t.p1 * t.q1)),
     ]
-    _nest(values, "pass", array, ["input_read_jumps", "result_jumps"])
-    values["weight_read_jumps"] = [0] * len(array)
-    values["result_trips"] = values["pass_trips"]
-    values["result_jumps"] = [*values["result_jumps"], 0]
+    _nest(values, "pass", array, ["input_read_address_increment", "result_address_increment"])
+    values["weight_read_address_increment"] = [0] * len(array)
+    values["result_last_index"] = values["pass_last_index"]
+    values["result_address_increment"] = [*values["result_address_increment"], 0]
     values["reduce_mask"] = [0, 0, 1, 1, 1, 0]
     values["holds"] = _holds(grid, passes)
 
@@ -241,7 +246,7 @@ def _weight_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict
     inside = [_Loop(out_beats, (1,)), _Loop(t.q1, (ox,)), _Loop(t.p1, (oy,)), _Loop(t.k1, (ok,))]
     pixels = [_Loop(grid.q, (t.q1 * ox,)), _Loop(grid.p, (t.p1 * oy,)), _Loop(grid.n, (on,))]
     tiles = _order(grid, [], _Loop(grid.k, (t.k1 * ok,)), pixels, _Loop(grid.groups, (og,)))
-    _nest(values, "output", inside + tiles, ["output_jumps"])
+    _nest(values, "output", inside + tiles, ["output_address_increment"])
     return values
 
 
@@ -262,19 +267,19 @@ def _output_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict
         [_Loop(grid.p, (t.p1 * row,)), none, none],
         _Loop(grid.groups, (group,)),
     )
-    _nest(values, "input", inside + tiles, ["input_jumps"])
-    values["input_y_jumps"] = values["input_x_jumps"] = [0] * len(values["input_trips"])
+    _nest(values, "input", inside + tiles, ["input_address_increment"])
+    values["input_y_increment"] = values["input_x_increment"] = [0] * len(values["input_last_index"])
     values["input_image"] = [1, 0, 1, 0]
     values["input_base"] = [0]
-    _nest(values, "weight", _weight_loops(grid, t.k1 * t.c1, w_beats), ["weight_jumps"])
+    _nest(values, "weight", _weight_loops(grid, t.k1 * t.c1, w_beats), ["weight_address_increment"])
 
     array = [_Loop(t.c1, (1, 1)), _Loop(1, (0, 0)), _Loop(t.p1, (t.c1, 0)), _Loop(t.k1, (0, t.c1))]
     array += [_Loop(1, (0, 0))] * 2
-    _nest(values, "pass", array, ["input_read_jumps", "weight_read_jumps"])
+    _nest(values, "pass", array, ["input_read_address_increment", "weight_read_address_increment"])
     # Results of a pass arrive bottom row first.
     results = [_Loop(rows, (-1,)), none, _Loop(t.p1, (rows,)), _Loop(t.k1, (t.p1 * rows,)), none, none]
-    _nest(values, "result", results, ["result_jumps"])
-    values["result_jumps"] = [*values["result_jumps"], rows - 1]
+    _nest(values, "result", results, ["result_address_increment"])
+    values["result_address_increment"] = [*values["result_address_increment"], rows - 1]
     values["reduce_mask"] = [0] * len(results)
     values["holds"] = _holds(grid, t.p1 * t.k1)
 
@@ -290,5 +295,5 @@ def _output_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict
         [_Loop(grid.p, (t.p1 * rows * pixel,)), none, none],
         _Loop(grid.groups, (og,)),
     )
-    _nest(values, "output", inside + tiles, ["output_jumps"])
+    _nest(values, "output", inside + tiles, ["output_address_increment"])
     return values

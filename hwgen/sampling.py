@@ -8,8 +8,8 @@ import numpy as np
 
 from accelgym.costmodels.datatypes import Kind, get_datatype
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling, candidate_tilings
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
@@ -149,7 +149,7 @@ def draw_layers(generator: np.random.Generator) -> tuple[Layer, ...]:
 def draw_tiling(generator: np.random.Generator, config: SystolicConfig, layer: Layer) -> Tiling | None:
     """Draws one of the tilings that fit the buffers; None when there is none."""
     tilings = candidate_tilings(config, layer)
-    fitting = np.flatnonzero(tile_terms(Hardware.of([config]), Problem.of([layer]), tilings).valid)
+    fitting = np.flatnonzero(tile_terms(Hardware.of([config]), LayerColumns.of([layer]), tilings).valid)
     if fitting.size == 0:
         return None
     chosen = fitting[int(generator.integers(fitting.size))]

@@ -8,9 +8,9 @@ from itertools import takewhile
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError, MissingExtraError
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.operand_types import OperandTypes
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import schedule
 from accelgym.costmodels.systolic.tiling import TileTerms, Tilings, tile_terms
 from accelgym.costmodels.systolic.timeline import ENGINES, Span, timeline
@@ -85,7 +85,7 @@ def draw_timeline(
 
 
 def _visible(config: SystolicConfig, layer: Layer, tiling: Tilings, shown: int) -> list[Span]:
-    terms = tile_terms(Hardware.of([config]), Problem.of([layer]), tiling)
+    terms = tile_terms(Hardware.of([config]), LayerColumns.of([layer]), tiling)
     one = TileTerms(*(getattr(terms, field.name)[0] for field in fields(TileTerms)))
     spans = takewhile(lambda span: span.engine != "array" or span.start < shown, timeline(one))
     return [span for span in spans if span.start < shown]

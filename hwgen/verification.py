@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.cycles import layer_cycles
 from accelgym.costmodels.systolic.operand_types import OperandTypes
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling, schedule
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.workloads.layer import Layer
@@ -49,7 +49,7 @@ Codes = npt.NDArray[np.int64]
 
 def model_cycles(config: SystolicConfig, layer: Layer, tiling: Tiling) -> int:
     """Returns the cycles the model predicts."""
-    terms = tile_terms(Hardware.of([config]), Problem.of([layer]), tiling.arrays())
+    terms = tile_terms(Hardware.of([config]), LayerColumns.of([layer]), tiling.arrays())
     return int(layer_cycles(terms)[0])
 
 

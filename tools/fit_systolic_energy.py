@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
 from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.energy_table import (
@@ -32,7 +33,6 @@ from accelgym.costmodels.systolic.energy_table import (
     switching_events,
 )
 from accelgym.costmodels.systolic.format_kinds import FORMATS, format_key
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.systolic.traffic import Traffic, traffic
@@ -112,7 +112,7 @@ def _samples(
         raise SystemExit(f"gates differ from golden or model: {config}")
     found = []
     for layer, measured in zip(layers, record.layers, strict=True):
-        terms = tile_terms(Hardware.of([config]), Problem.of([layer]), Tiling(**measured.tiling).arrays())
+        terms = tile_terms(Hardware.of([config]), LayerColumns.of([layer]), Tiling(**measured.tiling).arrays())
         found.append(Sample(config, traffic(Hardware.of([config]), terms), measured))
     return found
 

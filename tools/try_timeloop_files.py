@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.architecture import Problem
+from accelgym.costmodels.architecture import LoopNest
 from accelgym.costmodels.errors import AccelGymError
+from accelgym.costmodels.files.timeloop_yaml.document import parse_document
+from accelgym.costmodels.files.timeloop_yaml.templates import is_template
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.timeloop import TimeloopInput, read_timeloop, read_timeloop_problem
-from accelgym.costmodels.timeloop.document import parse_document
-from accelgym.costmodels.timeloop.templates import is_template
 
 MACHINES = ("architecture", "arch")
 NEEDED = ("problem", "mapping", "ERT", "ART", "architecture_constraints", "mapspace_constraints", "constraints")
@@ -196,7 +196,7 @@ def _tried(root: Path, paths: Sequence[Path], defines: dict[str, str]) -> Found:
 
 def _machine(name: str, paths: Sequence[Path], defines: dict[str, str], root: Path) -> Found:
     """Reads a machine that comes without a problem for a small convolution."""
-    shape = Problem.conv("conv", K=4, C=4, P=4, Q=4, R=3, S=3)
+    shape = LoopNest.conv("conv", K=4, C=4, P=4, Q=4, R=3, S=3)
     try:
         found = read_timeloop(*paths, defines=defines, problem=shape, root=root)
     except AccelGymError as error:

@@ -67,8 +67,8 @@ def evaluate(
 
 
 def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
-    from accelgym.costmodels.designs_csv import read_designs, write_costs
     from accelgym.costmodels.errors import InputError, unknown_name
+    from accelgym.costmodels.maestro.designs_csv import read_designs, write_costs
     from accelgym.costmodels.models import cost_models
 
     if model not in cost_models:
@@ -91,10 +91,10 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
 
 
 def _evaluate_dataflow(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
-    from accelgym.costmodels.designs_csv import write_costs
     from accelgym.costmodels.errors import InputError
     from accelgym.costmodels.maestro import CONFUCIUX_NOC_BW
     from accelgym.costmodels.maestro.dataflow_file import evaluate_mapped, read_mapped
+    from accelgym.costmodels.maestro.designs_csv import write_costs
     from accelgym.costmodels.workloads.layer import MAX_DIM
 
     if choices.pop("compat", True) is not True:

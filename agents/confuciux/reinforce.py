@@ -11,7 +11,7 @@ import torch
 
 from accelgym.agents.confuciux.policy import Hidden, RecurrentPolicy
 from accelgym.agents.private_stream import PrivateStream
-from accelgym.costmodels.designs import LayerShapes
+from accelgym.costmodels.maestro.designs import LayerShapes
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
 from accelgym.envs.resource_assignment.rewards import reward_scheme
 from accelgym.envs.resource_assignment.spec import Deployment

@@ -12,10 +12,10 @@ from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.options import require
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.loopnest.kernel import Kernel, access_pj
+from accelgym.costmodels.objective import Objective
 from accelgym.envs.mapping.mapspace import Keep, Place
 from accelgym.envs.mapping.orders import promising_orders
 from accelgym.envs.mapping.pricing import Candidates
-from accelgym.envs.mapping.spec import MappingObjective
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -176,9 +176,9 @@ class MappingGradient(MappingAgent):
                 over = over + torch.relu(torch.log(factors[s]).sum(dim=0) - float(np.log(limit)))
         energy = energy + architecture.cycle_leakage_pj(totals.utilized) * cycles
         objective = {
-            MappingObjective.ENERGY: torch.log(energy),
-            MappingObjective.LATENCY: torch.log(cycles),
-            MappingObjective.EDP: torch.log(energy) + torch.log(cycles),
+            Objective.ENERGY: torch.log(energy),
+            Objective.LATENCY: torch.log(cycles),
+            Objective.EDP: torch.log(energy) + torch.log(cycles),
         }[self.mapping.spec.objective]
         loss: Tensor = objective + self.penalty * over
         return loss

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.moves import Mover
 from accelgym.agents.options import require
-from accelgym.costmodels.solvers.mapping import Goal
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.envs.space import Designs
@@ -57,7 +56,7 @@ class Thistle(MappingAgent):
         self._search = BranchAndBound(
             mapping.solver_space,
             mapping.solver_machines,
-            Goal(str(mapping.spec.objective)),
+            mapping.spec.objective,
             mapping.bypasses,
         )
         self._mover = Mover(task, {"step": 1.0, "reset": 1.0})

@@ -1,5 +1,6 @@
 """What is computed (einsums) and on what (memory hierarchies)."""
 
+from accelgym.costmodels.architecture.loop_nest import Axis, LoopNest, Tensor
 from accelgym.costmodels.architecture.machine import (
     LEAKAGES,
     Architecture,
@@ -9,7 +10,6 @@ from accelgym.costmodels.architecture.machine import (
     Slot,
     StorageLevel,
 )
-from accelgym.costmodels.architecture.problem import Axis, Problem, Tensor
 
 __all__ = [
     "LEAKAGES",
@@ -18,7 +18,7 @@ __all__ = [
     "Compute",
     "Constraint",
     "Leakage",
-    "Problem",
+    "LoopNest",
     "Slot",
     "StorageLevel",
     "Tensor",

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Literal
 
 from accelgym.costmodels.architecture.machine import Architecture, Leakage, StorageLevel
-from accelgym.costmodels.architecture.presets import preset
 from accelgym.costmodels.components.technologies import Technology, technology
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.timeloop.presets import preset
 
 __all__ = ["ArchitectureFamily", "MachineSize"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 
 __all__ = ["Floors"]
@@ -35,7 +35,7 @@ class Floors:
     """Smallest share of the words of each level that tiles fill, shape ``(levels,)``."""
 
     @classmethod
-    def read(cls, problem: Problem, architecture: Architecture, factors: Ints) -> Floors:
+    def read(cls, problem: LoopNest, architecture: Architecture, factors: Ints) -> Floors:
         """Reads the smallest utilisations of an architecture.
 
         Args:
@@ -64,7 +64,7 @@ class Floors:
         """Whether there is any limit."""
         return bool((self.factors > 1).any() or self.children.any() or self.words.any())
 
-    def shortfall(self, problem: Problem, architecture: Architecture, factors: Ints, keep: Bools | None) -> Floats:
+    def shortfall(self, problem: LoopNest, architecture: Architecture, factors: Ints, keep: Bools | None) -> Floats:
         """How far mappings stay below the limits, 0 where they do not; shape ``(n,)``.
 
         Args:
@@ -95,7 +95,7 @@ class Floors:
         return total
 
     def _words(
-        self, problem: Problem, architecture: Architecture, level: int, extents: Floats, keep: Bools | None
+        self, problem: LoopNest, architecture: Architecture, level: int, extents: Floats, keep: Bools | None
     ) -> Floats:
         total = np.zeros(extents.shape[1])
         for t, tensor in enumerate(problem.tensors):

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.architecture.floors import Floors
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, warn_input
 
 __all__ = ["Rules"]
@@ -38,7 +38,7 @@ class Rules:
     """What has to be used at least."""
 
     @classmethod
-    def build(cls, problem: Problem, architecture: Architecture, *, bypass: bool) -> Rules:
+    def build(cls, problem: LoopNest, architecture: Architecture, *, bypass: bool) -> Rules:
         """Reads the constraints of an architecture.
 
         Args:
@@ -83,7 +83,7 @@ class Rules:
         keep = _keep(problem, architecture, bypass)
         return cls(draft.open, draft.fixed, draft.most, absorbers, tuple(pinned), keep, floors)
 
-    def narrow(self, problem: Problem, architecture: Architecture) -> Architecture:
+    def narrow(self, problem: LoopNest, architecture: Architecture) -> Architecture:
         """Returns the machine whose memories may hold only what these rules let them hold.
 
         The smallest shares of their words are among the rules and not of that machine.
@@ -100,7 +100,7 @@ class Rules:
 class _Draft:
     """Tables under construction."""
 
-    problem: Problem
+    problem: LoopNest
     architecture: Architecture
     open: npt.NDArray[np.bool_]
     fixed: npt.NDArray[np.int64]
@@ -199,7 +199,7 @@ class _Draft:
         return result
 
 
-def _keep(problem: Problem, architecture: Architecture, bypass: bool) -> npt.NDArray[np.int8]:
+def _keep(problem: LoopNest, architecture: Architecture, bypass: bool) -> npt.NDArray[np.int8]:
     rules = np.full((len(architecture.levels), len(problem.tensors)), FREE if bypass else KEPT, dtype=np.int8)
     for constraint in architecture.constraints:
         if constraint.kind == "bypass":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array, array_namespace
 
 __all__ = ["Columns", "times"]
@@ -28,7 +28,7 @@ class Columns:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: LoopNest,
         architecture: Architecture,
         factors: Array,
         ranks: Array,

@@ -11,8 +11,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest, Tensor
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem, Tensor
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.mappings import Loop
 
@@ -24,7 +24,7 @@ Box = tuple[tuple[int, int], ...]
 
 
 def distinct_words(
-    problem: Problem, architecture: Architecture, loops: Sequence[Loop]
+    problem: LoopNest, architecture: Architecture, loops: Sequence[Loop]
 ) -> dict[tuple[int, int], tuple[int, int]]:
     """Counts needed words per (level, tensor), for perfectly factorised nests.
 
@@ -52,7 +52,7 @@ def distinct_words(
     return result
 
 
-def _boundary(problem: Problem, tensor: Tensor, loops: Sequence[Loop], child: int, forgetful: bool) -> tuple[int, int]:
+def _boundary(problem: LoopNest, tensor: Tensor, loops: Sequence[Loop], child: int, forgetful: bool) -> tuple[int, int]:
     """Visits all steps above ``child``; ``forgetful`` children (multipliers) hold nothing."""
     outside = [i for i, loop in enumerate(loops) if loop.level < child]
     time = [i for i in outside if loops[i].kind == "temporal"]
@@ -86,7 +86,7 @@ def _indices(loops: Sequence[Loop], chosen: Sequence[int]) -> itertools.product[
 
 
 def _point(
-    problem: Problem, loops: Sequence[Loop], strides: Sequence[int], chosen: Sequence[int], index: tuple[int, ...]
+    problem: LoopNest, loops: Sequence[Loop], strides: Sequence[int], chosen: Sequence[int], index: tuple[int, ...]
 ) -> list[int]:
     point = [0] * len(problem.dims)
     for i, value in zip(chosen, index, strict=True):
@@ -94,7 +94,7 @@ def _point(
     return point
 
 
-def _word(problem: Problem, tensor: Tensor, point: Sequence[int]) -> Word:
+def _word(problem: LoopNest, tensor: Tensor, point: Sequence[int]) -> Word:
     return tuple(sum(c * point[problem.dims.index(d)] for d, c in axis) for axis in tensor.axes)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, StorageLevel
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.loopnest.columns import Columns
 from accelgym.costmodels.loopnest.terms import DIRECTIONS, TermTable
@@ -54,7 +54,7 @@ class Kernel:
     """
 
     def __init__(
-        self, problem: Problem, architecture: Architecture, table: TermTable, *, needs_clean_nest: bool = False
+        self, problem: LoopNest, architecture: Architecture, table: TermTable, *, needs_clean_nest: bool = False
     ) -> None:
         self.problem = problem
         self.architecture = architecture

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array, to_numpy
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.workloads.layer import MAX_MACS
@@ -40,7 +40,7 @@ class Mappings:
     The arrays are fastest when each ``factors[:, slot, dim]`` is contiguous; :meth:`empty` allocates them so.
     """
 
-    problem: Problem
+    problem: LoopNest
     architecture: Architecture
     factors: Array
     """Loop bounds, shape ``(n, slots, dims)``; 1 for no loop."""
@@ -76,7 +76,7 @@ class Mappings:
         )
 
     @classmethod
-    def empty(cls, problem: Problem, architecture: Architecture, n: int) -> Mappings:
+    def empty(cls, problem: LoopNest, architecture: Architecture, n: int) -> Mappings:
         """Allocates ``n`` mappings of unit loops in the given order of dimensions, column by column."""
         shape = (len(architecture.slots), len(problem.dims), n)
         ranks = np.empty(shape, dtype=np.int64)
@@ -95,7 +95,7 @@ class Mappings:
 
     @classmethod
     def from_loops(
-        cls, problem: Problem, architecture: Architecture, mappings: Sequence[Mapping[str, Any]]
+        cls, problem: LoopNest, architecture: Architecture, mappings: Sequence[Mapping[str, Any]]
     ) -> Mappings:
         """Reads mappings as lists of loops.
 
@@ -160,7 +160,7 @@ class Mappings:
 class _LoopReader:
     """Fills the arrays of :class:`Mappings` row by row."""
 
-    def __init__(self, problem: Problem, architecture: Architecture, n: int) -> None:
+    def __init__(self, problem: LoopNest, architecture: Architecture, n: int) -> None:
         self.problem = problem
         self.architecture = architecture
         self.base = Mappings.empty(problem, architecture, n)

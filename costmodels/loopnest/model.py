@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array, array_namespace, to_numpy
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError, unknown_name
@@ -60,7 +60,7 @@ class LoopnestModel:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: LoopNest,
         architecture: Architecture,
         *,
         engine: Engine = "head",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.loopnest.kernel import access_pj
 from accelgym.costmodels.loopnest.terms import COUNTERS, DIRECTIONS
 
@@ -38,7 +38,7 @@ class Movement:
 
 
 def price_movement(
-    problem: Problem, architecture: Architecture, movement: Movement, compute_cycles: int
+    problem: LoopNest, architecture: Architecture, movement: Movement, compute_cycles: int
 ) -> dict[str, float]:
     """Turns counts into energy and latency, under the column names of the model's breakdown.
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Compute, StorageLevel
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.workloads.layer import MAX_MACS
 
@@ -22,7 +22,7 @@ _DIMS = {
 _NUMBER = (int, float)
 
 
-def problem_from_row(row: Mapping[str, Any]) -> Problem:
+def problem_from_row(row: Mapping[str, Any]) -> LoopNest:
     """Reads the ``problem`` of a row.
 
     Raises:
@@ -42,11 +42,11 @@ def problem_from_row(row: Mapping[str, Any]) -> Problem:
             raise InputError(f"problem.dims.{dim} is {dims[dim]!r}, allowed integers >= 1")
     name = str(row.get("name", kind))
     if kind == "gemm":
-        return Problem.gemm(name, **dims)
+        return LoopNest.gemm(name, **dims)
     if kind == "batched_gemm":
-        return Problem.batched_gemm(name, **dims)
+        return LoopNest.batched_gemm(name, **dims)
     stride, dilation = (_pair(row.get(key), f"problem.{key}") for key in ("stride", "dilation"))
-    build = Problem.conv if kind == "conv2d" else Problem.depthwise
+    build = LoopNest.conv if kind == "conv2d" else LoopNest.depthwise
     return build(name, **dims, stride=stride, dilation=dilation)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.loopnest.mappings import Mappings
@@ -223,7 +223,7 @@ def _explain(model: LoopnestModel, mappings: Mappings, reason: Reason) -> str:
     return f"mapping: {reason.name}"
 
 
-def _extents(problem: Problem, loops: list[Any], level: int) -> dict[str, int]:
+def _extents(problem: LoopNest, loops: list[Any], level: int) -> dict[str, int]:
     extents = dict.fromkeys(problem.dims, 1)
     for loop in loops:
         if loop.level >= level:

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.columns import Columns
 from accelgym.costmodels.loopnest.mappings import Mappings
@@ -71,7 +71,7 @@ def _permutations(dims: int) -> npt.NDArray[np.int64]:
     return np.array(list(itertools.permutations(range(dims))), dtype=np.int64).T.copy()
 
 
-def sample_mappings(problem: Problem, architecture: Architecture, n: int, rng: np.random.Generator) -> Mappings:
+def sample_mappings(problem: LoopNest, architecture: Architecture, n: int, rng: np.random.Generator) -> Mappings:
     """Draws mappings whose factors multiply to the bounds and respect the fan-outs; tiles may overflow.
 
     Per dimension an ordered factorisation is drawn uniformly. Where spatial factors together exceed a fan-out,
@@ -144,7 +144,7 @@ def _fit_fanout(spread: Ints, time: Ints, limit: int, rng: np.random.Generator) 
 
 
 def sample_valid_mappings(
-    problem: Problem,
+    problem: LoopNest,
     architecture: Architecture,
     n: int,
     rng: np.random.Generator,

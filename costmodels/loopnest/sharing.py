@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.loopnest.mappings import Loop
 from accelgym.costmodels.loopnest.steps import Ints, Steps, inner_extent
 
@@ -32,7 +32,7 @@ class Sharing:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: LoopNest,
         loops: Sequence[Loop],
         adjacent: Sequence[Loop],
         project: Ints,

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.mappings import Loop
 
@@ -58,7 +58,7 @@ def spatial(loop: Loop, level: int) -> bool:
     return loop.level == level and loop.kind != "temporal"
 
 
-def projection(problem: Problem, t: int) -> Ints:
+def projection(problem: LoopNest, t: int) -> Ints:
     """Coefficients ``(axes, dims)`` of a tensor."""
     axes = problem.tensors[t].axes
     matrix = np.zeros((len(axes), len(problem.dims)), dtype=np.int64)
@@ -75,7 +75,7 @@ def boxes(position: Ints, extent: Ints, project: Ints) -> tuple[Ints, Ints]:
 
 
 def enumerate_steps(
-    problem: Problem, loops: Sequence[Loop], child: int, *, engine: Engine = "head", sampled: bool = False
+    problem: LoopNest, loops: Sequence[Loop], child: int, *, engine: Engine = "head", sampled: bool = False
 ) -> Steps:
     """Lists the states of all time loops above ``child``; spatial indices stay at the first child.
 

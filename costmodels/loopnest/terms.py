@@ -27,8 +27,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 
 __all__ = ["COUNTERS", "DIRECTIONS", "Counter", "CounterTerm", "TermTable", "Transfer", "Window"]
@@ -91,7 +91,7 @@ class TermTable:
     counters: tuple[CounterTerm, ...]
 
     @classmethod
-    def build(cls, problem: Problem, architecture: Architecture, *, elide_first_read: bool) -> TermTable:
+    def build(cls, problem: LoopNest, architecture: Architecture, *, elide_first_read: bool) -> TermTable:
         """Builds the table.
 
         Raises:
@@ -119,7 +119,7 @@ class TermTable:
         return cls(active, tuple(transfers), tuple(counters))
 
 
-def _axes(problem: Problem, t: int, active: tuple[int, ...]) -> tuple[int, tuple[int, ...], tuple[Window, ...]]:
+def _axes(problem: LoopNest, t: int, active: tuple[int, ...]) -> tuple[int, tuple[int, ...], tuple[Window, ...]]:
     tensor = problem.tensors[t]
     plain: list[int] = []
     windows: list[Window] = []

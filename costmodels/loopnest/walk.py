@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.loopnest.mappings import Loop
 from accelgym.costmodels.loopnest.movement import Movement
 from accelgym.costmodels.loopnest.sharing import Sharing, Traffic
@@ -35,7 +35,7 @@ __all__ = ["walk"]
 
 
 def walk(
-    problem: Problem,
+    problem: LoopNest,
     architecture: Architecture,
     loops: Sequence[Loop],
     keep: npt.NDArray[np.bool_],
@@ -98,7 +98,7 @@ def walk(
     return movement
 
 
-def _innermost(problem: Problem, loops: Sequence[Loop], depth: int) -> tuple[int, list[tuple[int, int, list[Loop]]]]:
+def _innermost(problem: LoopNest, loops: Sequence[Loop], depth: int) -> tuple[int, list[tuple[int, int, list[Loop]]]]:
     """Iterations of all time loops at the first multiplier.
 
     Returns:
@@ -114,7 +114,7 @@ def _innermost(problem: Problem, loops: Sequence[Loop], depth: int) -> tuple[int
 
 
 def _compute_traffic(
-    problem: Problem,
+    problem: LoopNest,
     loops: Sequence[Loop],
     adjacent: Sequence[Loop],
     project: Ints,
@@ -140,7 +140,7 @@ def _compute_traffic(
 
 
 def _linked_compute_traffic(
-    problem: Problem,
+    problem: LoopNest,
     architecture: Architecture,
     loops: Sequence[Loop],
     adjacent: Sequence[Loop],
@@ -157,7 +157,7 @@ def _linked_compute_traffic(
     return sharing.count(steps, boxes(steps.position, steps.extent, project), links=True)
 
 
-def _mean_instances(problem: Problem, loops: Sequence[Loop], level: int) -> int:
+def _mean_instances(problem: LoopNest, loops: Sequence[Loop], level: int) -> int:
     """Instances of a level in use on average over time, rounded down (HEAD's charge for imperfect factors)."""
     here = one = 1
     for d in range(len(problem.dims)):

@@ -10,11 +10,11 @@ import numpy as np
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Reason
-from accelgym.costmodels.designs import Dataflow
 from accelgym.costmodels.maestro import closed_form, hardware
+from accelgym.costmodels.maestro.columns import EXACT_LIMIT, Batch, LayerColumns, input_faults, positions
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
 from accelgym.costmodels.maestro.general_rules import analyse
-from accelgym.costmodels.maestro.problem import EXACT_LIMIT, Batch, Problem, input_faults, positions
 
 __all__ = ["LazyBreakdown", "blockwise", "counts_of"]
 
@@ -50,7 +50,7 @@ class LazyBreakdown(Mapping[str, Array]):
 
 
 def blockwise(
-    batch: Batch, evaluate: Callable[[Problem, Array], dict[str, Array]], dtypes: Mapping[str, str]
+    batch: Batch, evaluate: Callable[[LayerColumns, Array], dict[str, Array]], dtypes: Mapping[str, str]
 ) -> dict[str, Array]:
     """Evaluates a batch block by block (torch: at once).
 
@@ -86,7 +86,7 @@ def _cleared(xp: Any, columns: dict[str, Array]) -> dict[str, Array]:
     return {n: c if n in kept else xp.where(valid, c, xp.zeros_like(c)) for n, c in columns.items()}
 
 
-def counts_of(p: Problem, depthwise: Array, faults: Faults) -> dict[str, Array]:
+def counts_of(p: LayerColumns, depthwise: Array, faults: Faults) -> dict[str, Array]:
     """Works out the integers of the analysis, for designs that all use one dataflow.
 
     Returns:
@@ -102,7 +102,7 @@ def counts_of(p: Problem, depthwise: Array, faults: Faults) -> dict[str, Array]:
     return found
 
 
-def _limits(p: Problem, faults: Faults, reason: Array, found: dict[str, Array]) -> Array:
+def _limits(p: LayerColumns, faults: Faults, reason: Array, found: dict[str, Array]) -> Array:
     """Adds the rows beyond the exact range and the program's own failures to the faults of the input."""
     xp, cycles = p.xp, found["latency_cycles"]
     reads = found["input_l2_reads"] + found["filter_l2_reads"]
@@ -130,7 +130,7 @@ def _limits(p: Problem, faults: Faults, reason: Array, found: dict[str, Array]) 
     return reason
 
 
-def _analysed(p: Problem, faults: Faults) -> dict[str, Array]:
+def _analysed(p: LayerColumns, faults: Faults) -> dict[str, Array]:
     """Closed forms where the NoC cannot limit, the general rules elsewhere."""
     dataflow = Dataflow(max(int(p.flow), 0))
     if p.bw is None:
@@ -149,7 +149,9 @@ def _analysed(p: Problem, faults: Faults) -> dict[str, Array]:
     )
 
 
-def _piecewise(p: Problem, pieces: Sequence[tuple[Array, Callable[[Problem], dict[str, Array]]]]) -> dict[str, Array]:
+def _piecewise(
+    p: LayerColumns, pieces: Sequence[tuple[Array, Callable[[LayerColumns], dict[str, Array]]]]
+) -> dict[str, Array]:
     """Evaluates disjoint sets of rows by different functions; rows in none of them are 0."""
     xp = p.xp
     columns = {name: xp.zeros_like(p.K) for name in _TRAFFIC}
@@ -160,19 +162,19 @@ def _piecewise(p: Problem, pieces: Sequence[tuple[Array, Callable[[Problem], dic
     return columns
 
 
-def _closed(p: Problem, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
+def _closed(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
     t = closed_form.traffic(p, dataflow, faults)
     cycles = closed_form.latency(p, faults)
     return _columns(p, cycles, t.input_reads, t.filter_reads, t.output_writes, t.first_case, t.macs)
 
 
-def _general(p: Problem, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
+def _general(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
     t = analyse(p, dataflow, faults)
     return _columns(p, t.runtime, t.input_reads, t.filter_reads, t.output_writes, t.first_case, t.macs)
 
 
 def _columns(
-    p: Problem, cycles: Array, inputs: Array, filters: Array, outputs: Array, first_case: Array, macs: Any
+    p: LayerColumns, cycles: Array, inputs: Array, filters: Array, outputs: Array, first_case: Array, macs: Any
 ) -> dict[str, Array]:
     """Names the columns; the first case is double buffered in L2."""
     counted = p.zero if macs is None else macs

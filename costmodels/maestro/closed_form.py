@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelgym.costmodels.arrays import Array
-from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.maestro.columns import LayerColumns
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
 from accelgym.costmodels.maestro.mapping import coupled_dims
-from accelgym.costmodels.maestro.problem import Problem
 
 __all__ = ["Traffic", "iterations", "latency", "traffic", "transfer_bound"]
 
@@ -33,12 +33,12 @@ class Traffic:
     """``dpt`` only: MACs as the program counts them, over edge tiles as it sizes them."""
 
 
-def _nowhere(p: Problem, mask: Array) -> bool:
+def _nowhere(p: LayerColumns, mask: Array) -> bool:
     """Whether work for a mask can be saved; torch is not asked, so that compiled code has no branches."""
     return p.xp is np and not mask.any()
 
 
-def latency(p: Problem, faults: Faults) -> Array:
+def latency(p: LayerColumns, faults: Faults) -> Array:
     """Cycles of each design, float64 of the columns' broadcast shape."""
     xp = p.xp
     dla, eye, dpt = (p.is_flow(flow) for flow in (Dataflow.DLA, Dataflow.EYE, Dataflow.DPT))
@@ -75,7 +75,7 @@ def latency(p: Problem, faults: Faults) -> Array:
     return xp.where(dpt, _depthwise_latency(p, faults, tiles_of_k, spread, rounds_of_p), cycles)
 
 
-def _eye_columns(p: Problem, faults: Faults, rows: Array, rounds_of_p: Array, windows: Array) -> Array:
+def _eye_columns(p: LayerColumns, faults: Faults, rows: Array, rounds_of_p: Array, windows: Array) -> Array:
     """Steps of ``eye`` along its columns, in tiles of S: per tile of rows, or (mended) over all of them."""
     xp, window = p.xp, p.S
     full = xp.floor(windows)
@@ -96,7 +96,7 @@ def _eye_columns(p: Problem, faults: Faults, rows: Array, rounds_of_p: Array, wi
     return full * per_tile + per_rest
 
 
-def _depthwise_latency(p: Problem, faults: Faults, tiles_of_k: Array, whole: Array, rounds_of_p: Array) -> Array:
+def _depthwise_latency(p: LayerColumns, faults: Faults, tiles_of_k: Array, whole: Array, rounds_of_p: Array) -> Array:
     """Cycles of ``dpt``: C in tiles of k over P PEs, for every output position; a round takes its busiest PE's time."""
     xp = p.xp
     rest = p.C - xp.floor(tiles_of_k) * p.k
@@ -111,7 +111,7 @@ def _depthwise_latency(p: Problem, faults: Faults, tiles_of_k: Array, whole: Arr
     return p.OY * p.OX * p.R * p.S * (full_rounds * p.k + last_round) + 1.0
 
 
-def iterations(p: Problem) -> Array:
+def iterations(p: LayerColumns) -> Array:
     """Largest number of times a case of designs of one dataflow occurs: what the program keeps in an ``int``."""
     xp = p.xp
     dla, eye, dpt = (p.is_flow(flow) for flow in (Dataflow.DLA, Dataflow.EYE, Dataflow.DPT))
@@ -128,7 +128,7 @@ def iterations(p: Problem) -> Array:
     return k_steady * steady(p.C, p.one) * steady(p.OY, rows) * steady(p.OX, cols)
 
 
-def transfer_bound(p: Problem) -> Array:
+def transfer_bound(p: LayerColumns) -> Array:
     """An upper bound on the elements of any one transfer: below the NoC's width, the closed forms are exact."""
     return 4.0 * (p.k + 2.0) * p.P * p.R * p.S
 
@@ -147,7 +147,7 @@ class _Loop:
     """Elements in the later tiles that their predecessors did not hold; all of them if ``None``."""
 
 
-def _tiled(p: Problem, dim: str, extent: Array, tile: Array, faults: Faults) -> _Loop:
+def _tiled(p: LayerColumns, dim: str, extent: Array, tile: Array, faults: Faults) -> _Loop:
     """Tiles without overlap."""
     trips, first = p.xp.ceil(extent / tile), p.xp.minimum(tile, extent)
     # The program charges every tile like a full one.
@@ -155,7 +155,7 @@ def _tiled(p: Problem, dim: str, extent: Array, tile: Array, faults: Faults) -> 
 
 
 def _overlapping(
-    p: Problem, dim: str, extent: Array, tile: Array, halo: Array, faults: Faults, *, spatial: bool = False
+    p: LayerColumns, dim: str, extent: Array, tile: Array, halo: Array, faults: Faults, *, spatial: bool = False
 ) -> _Loop:
     """Tiles of ``tile`` outputs, each with ``halo`` inputs more than outputs, over ``extent`` outputs."""
     trips, width = p.xp.ceil(extent / tile), p.xp.minimum(tile, extent)
@@ -171,7 +171,7 @@ def _sliding(dim: str, extent: Array, window: Array) -> _Loop:
     return _Loop(dim, extent, window, extent * window, extent - 1.0)
 
 
-def _fetched(p: Problem, loops: tuple[_Loop, ...], coupled: tuple[str, ...], faults: Faults) -> Array:
+def _fetched(p: LayerColumns, loops: tuple[_Loop, ...], coupled: tuple[str, ...], faults: Faults) -> Array:
     """Elements of a tensor that enter over a whole nest (outermost loop first), kernel extents left out."""
     xp = p.xp
     # From the innermost loop outwards: the first tile, and what enters after it.
@@ -195,7 +195,7 @@ def _fetched(p: Problem, loops: tuple[_Loop, ...], coupled: tuple[str, ...], fau
     return tile + later
 
 
-def traffic(p: Problem, dataflow: Dataflow, faults: Faults) -> Traffic:
+def traffic(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> Traffic:
     """Traffic between L2 and the PEs for designs that all use one dataflow."""
     xp = p.xp
     if dataflow is Dataflow.DPT:
@@ -231,7 +231,7 @@ def traffic(p: Problem, dataflow: Dataflow, faults: Faults) -> Traffic:
     )
 
 
-def _depthwise_traffic(p: Problem, faults: Faults) -> Traffic:
+def _depthwise_traffic(p: LayerColumns, faults: Faults) -> Traffic:
     """Single level: C in tiles of k over P PEs, then Y and X by one."""
     xp = p.xp
     oy, ox, kernel = p.OY, p.OX, p.R * p.S

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from accelgym.costmodels.designs import Dataflow
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.maestro.closed_form import latency
+from accelgym.costmodels.maestro.columns import LayerColumns
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import FIXED, MAESTRO_FAULTS, Faults
-from accelgym.costmodels.maestro.problem import Problem
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +61,6 @@ def _latency(
     import torch
 
     shared = flow if dataflow is None else dataflow.value
-    p = Problem.of(torch, K=K, C=C, Y=Y, X=X, R=R, S=S, P=num_pes, k=buffer_level, flow=shared, bw=None)
+    p = LayerColumns.of(torch, K=K, C=C, Y=Y, X=X, R=R, S=S, P=num_pes, k=buffer_level, flow=shared, bw=None)
     cycles: torch.Tensor = latency(p, switches)
     return cycles

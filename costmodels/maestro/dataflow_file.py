@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.designs import Dataflow, LayerShapes
 from accelgym.costmodels.errors import InputError, shown, warn_input
 from accelgym.costmodels.maestro import hardware
 from accelgym.costmodels.maestro.batch import INT32_MAX
+from accelgym.costmodels.maestro.columns import EXACT_LIMIT, LayerColumns
+from accelgym.costmodels.maestro.designs import Dataflow, LayerShapes
 from accelgym.costmodels.maestro.directives import plan_loops
 from accelgym.costmodels.maestro.faults import MAESTRO_FAULTS
 from accelgym.costmodels.maestro.general_rules import LevelCounts, analyse_levels
 from accelgym.costmodels.maestro.mapping import Level, coupled_dims
-from accelgym.costmodels.maestro.problem import EXACT_LIMIT, Problem
+from accelgym.costmodels.maestro.technology import MAESTRO_28NM
 from accelgym.costmodels.maestro.tiles import Tiles
-from accelgym.costmodels.technology import MAESTRO_28NM
 from accelgym.costmodels.workloads.importers.maestro_language import DataflowDirective, read_maestro
 from accelgym.costmodels.workloads.importers.maestro_network import layer_of
 from accelgym.costmodels.workloads.layer import Layer
@@ -124,7 +124,9 @@ def _evaluate(
     plan = plan_loops(dataflow, dims, num_pes, depthwise=depthwise)
     size = {dim: np.float64(value) for dim, value in dims.items()}
     flow = Dataflow.DPT if depthwise else Dataflow.DLA
-    p = Problem.of(np, **size, P=np.float64(num_pes), k=np.float64(1), flow=float(flow.value), bw=np.float64(noc_bw))
+    p = LayerColumns.of(
+        np, **size, P=np.float64(num_pes), k=np.float64(1), flow=float(flow.value), bw=np.float64(noc_bw)
+    )
     coupled = coupled_dims(flow)
     single = plan.inner is None
     with np.errstate(all="ignore"):

@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from accelgym.costmodels.arrays import Array
-from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.maestro.columns import LayerColumns
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
 from accelgym.costmodels.maestro.mapping import Directive, Level, coupled_dims, inner_level, top_level
-from accelgym.costmodels.maestro.problem import Problem
 from accelgym.costmodels.maestro.tiles import EDGE, INIT, STEADY, Tiles
 from accelgym.costmodels.maestro.unit_traffic import egress, ingress, macs_of_busiest_pe, macs_of_case
 
@@ -43,7 +43,7 @@ class LevelCounts:
     """``dpt`` only: MACs as the program counts them, over edge tiles as it sizes them."""
 
 
-def analyse(p: Problem, dataflow: Dataflow, faults: Faults) -> LevelCounts:
+def analyse(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> LevelCounts:
     """Runs the analysis for designs that all use one dataflow.
 
     Args:
@@ -58,7 +58,7 @@ def analyse(p: Problem, dataflow: Dataflow, faults: Faults) -> LevelCounts:
 
 
 def analyse_levels(
-    p: Problem,
+    p: LayerColumns,
     top: Level,
     inner: Callable[[Mapping[str, Array]], Level] | None,
     coupled: Mapping[str, tuple[str, ...]],
@@ -115,7 +115,7 @@ def analyse_levels(
 
 
 def _run(
-    p: Problem,
+    p: LayerColumns,
     tiles: Tiles,
     coupled: Mapping[str, tuple[str, ...]],
     faults: Faults,
@@ -156,6 +156,6 @@ def _states(tiles: Tiles, loop: Directive) -> tuple[int, ...]:
     return (INIT, *later)
 
 
-def _transfer(p: Problem, elements: Array) -> Array:
+def _transfer(p: LayerColumns, elements: Array) -> Array:
     """Cycles on the NoC: one per ``bw`` elements; the hop's latency of 1 is the first of them."""
     return p.xp.ceil(elements / p.bw)

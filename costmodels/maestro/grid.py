@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.costs import CostModel
-from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.maestro import closed_form
 from accelgym.costmodels.maestro.batch import counts_of
+from accelgym.costmodels.maestro.columns import LayerColumns
+from accelgym.costmodels.maestro.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.maestro.model import MaestroModel, costs_of
-from accelgym.costmodels.maestro.problem import Problem
 
 __all__ = ["FIGURES", "grid_blocks"]
 
@@ -81,7 +81,7 @@ def _noc_never_limits(
     if model.noc_bw is None or len(layers.K) == 0:
         return True
     corner = {name: np.asarray(getattr(layers, name), dtype=np.float64) for name in ("K", "C", "Y", "X", "R", "S")}
-    p = Problem.of(
+    p = LayerColumns.of(
         np, **corner, P=np.float64(max(num_pes)), k=np.float64(max(buffer_levels)), flow=0.0, bw=np.float64(1)
     )
     return bool((closed_form.transfer_bound(p) <= model.noc_bw).all())
@@ -95,7 +95,7 @@ def _on_axes(
     levels: npt.NDArray[np.int64],
     figures: Sequence[str],
 ) -> dict[str, npt.NDArray[np.generic]]:
-    p = Problem.of(
+    p = LayerColumns.of(
         np,
         **{name: np.asarray(a, dtype=np.float64) for name, a in columns.items()},
         P=np.asarray(pes, dtype=np.float64),

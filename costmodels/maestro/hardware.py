@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from accelgym.costmodels.arrays import Array
-from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.maestro.columns import LayerColumns
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.problem import Problem
-from accelgym.costmodels.technology import MaestroTechnology
+from accelgym.costmodels.maestro.technology import MaestroTechnology
 
 __all__ = ["area_um2", "energy_nj", "l1_bytes", "power_mw", "program_energy_nj"]
 
 
-def l1_bytes(p: Problem, faults: Faults) -> Array:
+def l1_bytes(p: LayerColumns, faults: Faults) -> Array:
     """Double buffer of one PE: a tile of input, filter and output; one byte per element."""
     kernel, dpt = p.R * p.S, p.is_flow(Dataflow.DPT)
     if faults.l1_output_window:
@@ -23,7 +23,7 @@ def l1_bytes(p: Problem, faults: Faults) -> Array:
 
 
 def energy_nj(
-    p: Problem,
+    p: LayerColumns,
     faults: Faults,
     tech: MaestroTechnology,
     macs: Array,
@@ -61,7 +61,7 @@ def program_energy_nj(tech: MaestroTechnology, l2: Array, l1: Array) -> Array:
     return tech.mac_energy_nj * (tech.l2_access_per_mac * l2 + tech.l1_access_per_mac * l1)
 
 
-def area_um2(p: Problem, tech: MaestroTechnology, l1: Array, l2: Array) -> Array:
+def area_um2(p: LayerColumns, tech: MaestroTechnology, l1: Array, l2: Array) -> Array:
     """Area of PEs, memories, bus (none if the bandwidth is unlimited) and arbiter."""
     xp = p.xp
     area = p.P * (tech.mac_area_um2 + tech.sram_area_um2 * l1) + tech.sram_area_um2 * l2
@@ -71,7 +71,7 @@ def area_um2(p: Problem, tech: MaestroTechnology, l1: Array, l2: Array) -> Array
     return area
 
 
-def power_mw(p: Problem, tech: MaestroTechnology, l1: Array, l2: Array) -> Array:
+def power_mw(p: LayerColumns, tech: MaestroTechnology, l1: Array, l2: Array) -> Array:
     """Power of the same parts; the program knows no activity."""
     xp = p.xp
     power = p.P * (tech.mac_power_mw + tech.sram_power_mw * l1) + tech.sram_power_mw * l2
@@ -81,5 +81,5 @@ def power_mw(p: Problem, tech: MaestroTechnology, l1: Array, l2: Array) -> Array
     return power
 
 
-def _arbiter(p: Problem, tech: MaestroTechnology) -> Array:
+def _arbiter(p: LayerColumns, tech: MaestroTechnology) -> Array:
     return (tech.arbiter_square * p.P + tech.arbiter_slope) * p.P + tech.arbiter_offset

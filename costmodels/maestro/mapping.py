@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from accelgym.costmodels.arrays import Array
-from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.maestro.columns import LayerColumns
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.problem import Problem
 
 __all__ = ["Directive", "Level", "coupled_dims", "inner_level", "top_level"]
 
@@ -44,7 +44,7 @@ def coupled_dims(dataflow: Dataflow) -> dict[str, tuple[str, ...]]:
     return {"input": ("C", "Y", "X"), "filter": ("K", "C", "R", "S"), "output": ("K", "Y", "X")}
 
 
-def top_level(p: Problem, dataflow: Dataflow) -> Level:
+def top_level(p: LayerColumns, dataflow: Dataflow) -> Level:
     """Returns the loops over tiles; a single cluster runs them (``dpt``: the PEs themselves)."""
     one = p.K * 0.0 + 1.0
     dims = {"K": p.K, "C": p.C, "Y": p.Y, "X": p.X, "R": p.R, "S": p.S}
@@ -72,7 +72,7 @@ def top_level(p: Problem, dataflow: Dataflow) -> Level:
     return Level(loops, dims, one)
 
 
-def inner_level(p: Problem, dataflow: Dataflow, dims: Mapping[str, Array], faults: Faults) -> Level:
+def inner_level(p: LayerColumns, dataflow: Dataflow, dims: Mapping[str, Array], faults: Faults) -> Level:
     """Returns the loops inside the cluster of ``P`` PEs, over a tile of the given dimensions."""
     one = p.K * 0.0 + 1.0
     channels = Directive("K", p.k, p.k)

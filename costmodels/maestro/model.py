@@ -7,13 +7,13 @@ from functools import partial
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Costs
-from accelgym.costmodels.designs import ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro import closed_form, hardware
 from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, counts_of
+from accelgym.costmodels.maestro.columns import Batch, LayerColumns
+from accelgym.costmodels.maestro.designs import ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED, MAESTRO_FAULTS, Faults
-from accelgym.costmodels.maestro.problem import Batch, Problem
-from accelgym.costmodels.technology import MAESTRO_28NM
+from accelgym.costmodels.maestro.technology import MAESTRO_28NM
 
 __all__ = ["CONFUCIUX_NOC_BW", "MaestroModel", "costs_of"]
 
@@ -117,11 +117,11 @@ _DETAILS = {
 }
 
 
-def _latency(p: Problem, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
+def _latency(p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
     return {"cycles": closed_form.latency(p, faults)}
 
 
-def costs_of(p: Problem, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
+def costs_of(p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
     """Works out the columns of :class:`Costs` for designs that all use one dataflow."""
     counts = counts_of(p, depthwise, faults)
     l1, l2 = counts["l1_bytes"], counts["l2_bytes"]
@@ -135,7 +135,7 @@ def costs_of(p: Problem, depthwise: Array, *, faults: Faults) -> dict[str, Array
     }
 
 
-def _details(p: Problem, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
+def _details(p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
     counts = counts_of(p, depthwise, faults)
     return counts | {
         "energy_nj": _energy_nj(p, faults, counts),
@@ -144,7 +144,7 @@ def _details(p: Problem, depthwise: Array, *, faults: Faults) -> dict[str, Array
     }
 
 
-def _energy_nj(p: Problem, faults: Faults, counts: dict[str, Array]) -> Array:
+def _energy_nj(p: LayerColumns, faults: Faults, counts: dict[str, Array]) -> Array:
     return hardware.energy_nj(
         p,
         faults,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from accelgym.costmodels.arrays import Array, array_namespace
-from accelgym.costmodels.systolic.problem import Hardware, Problem
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.tile_grid import TileGrid
 
 __all__ = ["ADDRESS_BITS", "COUNT_BITS", "LARGEST_IMAGE", "demands", "excess", "within_limits"]
@@ -27,7 +27,7 @@ LARGEST_IMAGE = 1 << (COORDINATE_BITS - 1)
 ones."""
 
 
-def demands(hardware: Hardware, problem: Problem, grid: TileGrid) -> Iterator[tuple[str, Array, int]]:
+def demands(hardware: Hardware, problem: LayerColumns, grid: TileGrid) -> Iterator[tuple[str, Array, int]]:
     """Yields what a tiling asks of the hardware: name, amount and the most there is; all arguments broadcast."""
     hw, layer, g = hardware, problem, grid
     t, xp = grid.tile, array_namespace(grid.tile.p1)
@@ -75,7 +75,7 @@ def demands(hardware: Hardware, problem: Problem, grid: TileGrid) -> Iterator[tu
         yield f"input {name} under the windows of all tiles", xp.where(ws, last, 0), (1 << COORDINATE_BITS) - 1
 
 
-def within_limits(hardware: Hardware, problem: Problem, grid: TileGrid) -> Array:
+def within_limits(hardware: Hardware, problem: LayerColumns, grid: TileGrid) -> Array:
     """Returns whether the hardware runs a tiling that fits its buffers, bool; all arguments broadcast."""
     fine = grid.tile.p1 > 0
     for _, amount, most in demands(hardware, problem, grid):
@@ -83,7 +83,7 @@ def within_limits(hardware: Hardware, problem: Problem, grid: TileGrid) -> Array
     return fine
 
 
-def excess(hardware: Hardware, problem: Problem, grid: TileGrid) -> str:
+def excess(hardware: Hardware, problem: LayerColumns, grid: TileGrid) -> str:
     """Words the first limit that one tiling exceeds, arrays of one element; empty when it keeps within all of them."""
     for name, amount, most in demands(hardware, problem, grid):
         found = int(np.max(amount))

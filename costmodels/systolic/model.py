@@ -11,10 +11,10 @@ import numpy as np
 
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.energy import TECHNOLOGY, EnergyLaw
 from accelgym.costmodels.systolic.operand_types import OperandTypes
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import NoTilingError, Objective, Schedule, schedule
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
@@ -163,7 +163,7 @@ def _layer_figures(law: EnergyLaw, hardware: Hardware, layer: Layer, chosen: Sch
     busy = ("busy_array_cycles", "busy_input_port_cycles", "busy_weight_port_cycles", "busy_drain_cycles")
     if chosen is None:
         return {**dict.fromkeys((*names, *(f"{c}_words" for c in _COUNTS), *busy), 0), "macs": layer.macs}
-    terms = tile_terms(hardware, Problem.of([layer]), chosen.tiling.arrays())
+    terms = tile_terms(hardware, LayerColumns.of([layer]), chosen.tiling.arrays())
     moved = traffic(hardware, terms)
     energies = (getattr(law, part)(moved) for part in _MOVING)
     beats = (hardware.input_beats * moved.input_loads, hardware.weight_beats * moved.weight_loads)

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig, Template
 from accelgym.costmodels.systolic.cycles import OUTPUT_LATENCY, layer_cycles
 from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.limits import excess
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.tile_grid import TileGrid, Tilings
 from accelgym.costmodels.systolic.tiling import TileTerms, tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
@@ -154,7 +154,7 @@ def schedule(config: SystolicConfig, layer: Layer, objective: Objective = Object
         NoTilingError: No tiling fits the buffers, or the counters of the hardware; the message says what the smallest
             tile needs.
     """
-    hardware, problem = Hardware.of([config]), Problem.of([layer])
+    hardware, problem = Hardware.of([config]), LayerColumns.of([layer])
     tilings = candidate_tilings(config, layer)
     terms = tile_terms(hardware, problem, tilings)
     keep = np.flatnonzero(terms.valid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accelgym.costmodels.arrays import Array, array_namespace
-from accelgym.costmodels.systolic.problem import Hardware, Problem
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 
 __all__ = ["TileGrid", "Tilings"]
 
@@ -58,7 +58,7 @@ class TileGrid:
     """Most pixels of a tile that a loader or the drain counts in one loop."""
 
     @classmethod
-    def of(cls, hardware: Hardware, problem: Problem, tilings: Tilings) -> TileGrid:
+    def of(cls, hardware: Hardware, problem: LayerColumns, tilings: Tilings) -> TileGrid:
         """Divides layers; all arguments broadcast against each other."""
         hw, layer, t = hardware, problem, tilings
         xp = array_namespace(t.p1)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.costs import Reason
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.limits import within_limits
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.tile_grid import TileGrid, Tilings
 
 __all__ = ["MINIMUM_PASS", "TileTerms", "Tilings", "tile_terms"]
@@ -74,7 +74,7 @@ class TileTerms:
     """int8, values of :class:`~accelgym.costmodels.costs.Reason`."""
 
 
-def tile_terms(hardware: Hardware, problem: Problem, tilings: Tilings) -> TileTerms:
+def tile_terms(hardware: Hardware, problem: LayerColumns, tilings: Tilings) -> TileTerms:
     """Returns the terms of the cycle recurrence; all arguments broadcast against each other."""
     hw, layer, t = hardware, problem, tilings
     xp = array_namespace(t.p1)

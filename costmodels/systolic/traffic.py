@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accelgym.costmodels.arrays import Array, array_namespace
-from accelgym.costmodels.systolic.problem import Hardware
+from accelgym.costmodels.systolic.columns import Hardware
 from accelgym.costmodels.systolic.tiling import TileTerms
 
 __all__ = ["Traffic", "traffic"]

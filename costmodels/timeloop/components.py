@@ -13,9 +13,9 @@ from accelgym.costmodels.architecture.machine import Compute, StorageLevel
 from accelgym.costmodels.components.laws import ComponentCost
 from accelgym.costmodels.components.technologies import COMPONENT_CLASSES, Technology
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
+from accelgym.costmodels.files.timeloop_yaml.document import as_integer, as_list, as_number, normalise
+from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
 from accelgym.costmodels.timeloop.attributes import BLOCK, DEPTH, NEUTRAL, PRICING, READ, SPARSE, WIDTH, WORD
-from accelgym.costmodels.timeloop.document import as_integer, as_list, as_number, normalise
-from accelgym.costmodels.timeloop.expressions import Scope
 from accelgym.costmodels.timeloop.hierarchy import Node
 
 __all__ = ["apply_tables", "build_compute", "build_levels", "component_name", "read_art", "read_ert", "share_rows"]

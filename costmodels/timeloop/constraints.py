@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
+from accelgym.costmodels.files.timeloop_yaml.document import as_integer, as_list, as_number, as_table, normalise
 from accelgym.costmodels.timeloop.directives import Targets, directive_kind, read_limits, read_split, split_permutation
-from accelgym.costmodels.timeloop.document import as_integer, as_list, as_number, as_table, normalise
 from accelgym.costmodels.timeloop.hierarchy import Node
 
 __all__ = ["ConstraintReader"]
@@ -48,7 +48,7 @@ _NODE_KINDS = ("temporal", "spatial", "dataspace")
 class ConstraintReader:
     """Reads the constraints on mappings of one machine."""
 
-    problem: Problem
+    problem: LoopNest
     architecture: Architecture
     nodes: Sequence[Node]
     targets: Targets

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
-from accelgym.costmodels.timeloop.document import as_list, normalise
+from accelgym.costmodels.files.timeloop_yaml.document import as_list, normalise
 
 __all__ = [
     "Targets",
@@ -199,7 +199,7 @@ _DIRECTIVE_KEYS = (
 )
 
 
-def read_mapping(section: Any, problem: Problem, architecture: Architecture, targets: Targets) -> dict[str, Any]:
+def read_mapping(section: Any, problem: LoopNest, architecture: Architecture, targets: Targets) -> dict[str, Any]:
     """Reads directives into lists of loops, the form :meth:`Mappings.from_loops` takes.
 
     Raises:
@@ -268,14 +268,14 @@ def _directives(section: Any) -> dict[tuple[str, str], tuple[str, dict[str, Any]
     return result
 
 
-def _nothing(data: Mapping[str, Any], kind: str, problem: Problem, where: str) -> None:
+def _nothing(data: Mapping[str, Any], kind: str, problem: LoopNest, where: str) -> None:
     """Checks that a directive asks a level without storage for nothing."""
     kept = _tensors(data.get("keep"), problem, f"{where}.keep")
     if kept or (kind == "temporal" and _loops(data, problem, where)):
         raise InputError(f"{where}: {data['target']!r} stores nothing, allowed: all factors 1 and all tensors bypassed")
 
 
-def _loops(data: Mapping[str, Any], problem: Problem, where: str) -> list[dict[str, Any]]:
+def _loops(data: Mapping[str, Any], problem: LoopNest, where: str) -> list[dict[str, Any]]:
     factors = read_factors(data.get("factors"), problem.dims, f"{where}.factors")
     order = read_permutation(data.get("permutation"), problem.dims, f"{where}.permutation")
     loops = []
@@ -308,7 +308,7 @@ def directive_kind(data: Mapping[str, Any], where: str, allowed: Sequence[str] =
     return _KINDS[data["type"]]
 
 
-def _tensors(value: Any, problem: Problem, where: str) -> list[str]:
+def _tensors(value: Any, problem: LoopNest, where: str) -> list[str]:
     names = [str(name) for name in as_list(value, where)]
     for name in names:
         if name not in problem.tensor_names:

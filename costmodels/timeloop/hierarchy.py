@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import Any
 
 from accelgym.costmodels.errors import InputError, shown, warn_input
+from accelgym.costmodels.files.timeloop_yaml.document import as_integer, as_list, as_table, normalise
+from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
+from accelgym.costmodels.files.timeloop_yaml.text import Tagged
 from accelgym.costmodels.timeloop.attributes import READ
-from accelgym.costmodels.timeloop.document import as_integer, as_list, as_table, normalise
-from accelgym.costmodels.timeloop.expressions import Scope
-from accelgym.costmodels.timeloop.yaml_text import Tagged
 
 __all__ = ["Branch", "Node", "read_hierarchy"]
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 
 __all__ = ["ExportNames"]
@@ -31,7 +31,7 @@ class ExportNames:
     """Levels, the multiplier, and the machine as a whole."""
 
     @classmethod
-    def of(cls, problem: Problem, architecture: Architecture) -> ExportNames:
+    def of(cls, problem: LoopNest, architecture: Architecture) -> ExportNames:
         """Chooses the names.
 
         Raises:
@@ -51,7 +51,7 @@ class ExportNames:
             if old != new
         ]
 
-    def rename_problem(self, problem: Problem) -> Problem:
+    def rename_problem(self, problem: LoopNest) -> LoopNest:
         """Returns the problem with the dimensions' new names."""
         tensors = (
             replace(tensor, axes=tuple(tuple((self.dims[dim], factor) for dim, factor in axis) for axis in tensor.axes))
@@ -83,7 +83,7 @@ class ExportNames:
         )
 
 
-def _letters(problem: Problem) -> dict[str, str]:
+def _letters(problem: LoopNest) -> dict[str, str]:
     taken = {dim for dim in problem.dims if dim in string.ascii_letters and len(dim) == 1}
     result = {}
     for dim in problem.dims:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.architecture.problem import Axis, Problem, Tensor
+from accelgym.costmodels.architecture.loop_nest import Axis, LoopNest, Tensor
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
-from accelgym.costmodels.timeloop.document import as_integer, as_list, as_table, normalise, parse_document
-from accelgym.costmodels.timeloop.expressions import Scope
+from accelgym.costmodels.files.timeloop_yaml.document import as_integer, as_list, as_table, normalise, parse_document
+from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
 from accelgym.costmodels.workloads.importers.timeloop_shapes import named_shape
 
 __all__ = ["problem_section", "read_problem", "read_timeloop_problem"]
@@ -19,7 +19,7 @@ _SILENT = ("H", "W", "Hpad", "Wpad", "name", "type")
 """Entries that the public collections put beside the bounds; Timeloop does not read them."""
 
 
-def read_problem(section: Any, scope: Scope | None = None) -> Problem:
+def read_problem(section: Any, scope: Scope | None = None) -> LoopNest:
     """Reads shape and instance; hyphens or underscores.
 
     A shape may be one of Timeloop's own by name, ``cnn-layer`` where there is none. Bounds stand under ``instance``
@@ -44,10 +44,10 @@ def read_problem(section: Any, scope: Scope | None = None) -> Problem:
     bounds = tuple(as_integer(scope.resolve(raw.get(d), w := f"problem.instance.{d}"), w) for d in dims)
     spaces = as_list(shape.get("data_spaces"), "problem.shape.data-spaces")
     tensors = tuple(_tensor(space, dims, coefficients) for space in spaces)
-    return Problem(str(shape.get("name") or "problem"), dims, bounds, tensors)
+    return LoopNest(str(shape.get("name") or "problem"), dims, bounds, tensors)
 
 
-def read_timeloop_problem(path: str | Path, *, root: Path | None = None) -> Problem:
+def read_timeloop_problem(path: str | Path, *, root: Path | None = None) -> LoopNest:
     """Reads the ``problem`` of a Timeloop file with the names that the file gives dimensions and tensors.
 
     Args:
@@ -139,7 +139,7 @@ def _tensor(space: Any, dims: tuple[str, ...], coefficients: Mapping[str, int]) 
     return Tensor(str(data.get("name")), tuple(axes), bool(data.get("read_write", False)))
 
 
-def problem_section(problem: Problem) -> dict[str, Any]:
+def problem_section(problem: LoopNest) -> dict[str, Any]:
     """Writes the section as v0.3; coefficients are named ``c0``, ``c1`` ... and given in the instance."""
     coefficients: dict[str, int] = {}
     spaces = []

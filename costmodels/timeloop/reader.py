@@ -7,10 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.components.technologies import Technology, technology
 from accelgym.costmodels.errors import InputError, unknown_name, warn_input
+from accelgym.costmodels.files.timeloop_yaml.document import (
+    SUFFIXES,
+    as_table,
+    list_files,
+    merge_documents,
+    parse_document,
+)
+from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
 from accelgym.costmodels.loopnest.mappings import Mappings
 from accelgym.costmodels.timeloop.components import (
     apply_tables,
@@ -22,8 +30,6 @@ from accelgym.costmodels.timeloop.components import (
 )
 from accelgym.costmodels.timeloop.constraints import ConstraintReader
 from accelgym.costmodels.timeloop.directives import Targets, read_mapping, warn_of_lists
-from accelgym.costmodels.timeloop.document import SUFFIXES, as_table, list_files, merge_documents, parse_document
-from accelgym.costmodels.timeloop.expressions import Scope
 from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
 from accelgym.costmodels.timeloop.problem import read_problem
 
@@ -57,7 +63,7 @@ _SECTIONS = (
 class TimeloopInput:
     """What a set of Timeloop files describes."""
 
-    problem: Problem
+    problem: LoopNest
     architecture: Architecture
     mappings: Mappings | None = None
     """A batch of one, when there is a ``mapping`` section."""
@@ -67,7 +73,7 @@ class TimeloopInput:
 
 def read_timeloop(
     *sources: str | Path,
-    problem: Problem | None = None,
+    problem: LoopNest | None = None,
     prices: Technology | None = None,
     defines: Mapping[str, Any] | None = None,
     root: Path | None = None,
@@ -97,7 +103,7 @@ def read_timeloop(
 
 
 def read_timeloop_data(
-    merged: Mapping[str, Any], *, problem: Problem | None = None, prices: Technology | None = None
+    merged: Mapping[str, Any], *, problem: LoopNest | None = None, prices: Technology | None = None
 ) -> TimeloopInput:
     """Reads sections that are plain data already; see :func:`read_timeloop`."""
     _check_sections(merged)
@@ -140,7 +146,7 @@ def read_timeloop_data(
     return TimeloopInput(problem, architecture, mappings, dict(as_table(merged.get("mapper"), "mapper")))
 
 
-def read_architecture_files(name: str, problem: Problem) -> Architecture:
+def read_architecture_files(name: str, problem: LoopNest) -> Architecture:
     """Reads a machine that one argument names, for a problem from elsewhere.
 
     Args:
@@ -227,7 +233,7 @@ def _targets(nodes: list[Node]) -> Targets:
     return Targets(storage, fanout, frozenset(only_y), frozenset(holders))
 
 
-def _stores(architecture: Architecture, constraints: tuple[Constraint, ...], problem: Problem) -> tuple[Any, ...]:
+def _stores(architecture: Architecture, constraints: tuple[Constraint, ...], problem: LoopNest) -> tuple[Any, ...]:
     """Closes levels to the tensors that a constraint makes bypass them."""
     levels = []
     for level in architecture.levels:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.kernel import access_pj
 from accelgym.costmodels.loopnest.terms import COUNTERS
@@ -113,7 +113,7 @@ def _store(found: dict[Key, Printed], line: str, keys: dict[str, str], level: st
 
 
 def compare_stats(
-    printed: dict[Key, Printed], result: dict[str, Any], problem: Problem, architecture: Architecture
+    printed: dict[Key, Printed], result: dict[str, Any], problem: LoopNest, architecture: Architecture
 ) -> tuple[int, list[Difference]]:
     """Compares a file with the costs of the same mapping, counter by counter.
 
@@ -140,7 +140,7 @@ def compare_stats(
     return len(compared), differences
 
 
-def _values(result: dict[str, Any], problem: Problem, architecture: Architecture) -> dict[Key, float]:
+def _values(result: dict[str, Any], problem: LoopNest, architecture: Architecture) -> dict[Key, float]:
     """Our costs under Timeloop's keys, per instance where Timeloop prints them so."""
     values: dict[Key, float] = {}
     for level in architecture.levels:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Constraint, StorageLevel
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.mappings import Mappings
@@ -31,7 +31,7 @@ _HEADER = (
 
 
 def write_timeloop(
-    problem: Problem,
+    problem: LoopNest,
     architecture: Architecture,
     mappings: Mappings | None = None,
     row: int = 0,
@@ -62,7 +62,7 @@ def write_timeloop(
 
 
 def timeloop_document(
-    problem: Problem, architecture: Architecture, mappings: Mappings | None = None, row: int = 0
+    problem: LoopNest, architecture: Architecture, mappings: Mappings | None = None, row: int = 0
 ) -> dict[str, Any]:
     """Returns what :func:`write_timeloop` writes, as plain data."""
     names = ExportNames.of(problem, architecture)
@@ -84,7 +84,7 @@ def timeloop_document(
     return document
 
 
-def write_constraints(problem: Problem, architecture: Architecture) -> str | None:
+def write_constraints(problem: LoopNest, architecture: Architecture) -> str | None:
     """Writes the constraints of a machine as YAML text for ``timeloop-mapper``, ``None`` if it has none.
 
     They stay out of a file with a mapping, see :func:`write_timeloop`; limits on one direction of a fan-out are said
@@ -97,7 +97,7 @@ def write_constraints(problem: Problem, architecture: Architecture) -> str | Non
     return comment + yaml.safe_dump(section, sort_keys=False, default_flow_style=None, width=120) if found else None
 
 
-def _constraints(problem: Problem, architecture: Architecture) -> list[dict[str, Any]]:
+def _constraints(problem: LoopNest, architecture: Architecture) -> list[dict[str, Any]]:
     """Constraints, and a bypass for every tensor that a level may not store."""
     constraints = [_constraint(x, problem) for x in _without_directions(architecture.constraints, problem)]
     stated = {(c.level, tensor) for c in architecture.constraints if c.kind == "bypass" for tensor in c.bypass}
@@ -190,7 +190,7 @@ def _areas(architecture: Architecture) -> list[dict[str, Any]]:
     return [{"name": f"{architecture.name}.{name}", "area": area} for name, area in parts]
 
 
-def _without_directions(constraints: Sequence[Constraint], problem: Problem) -> list[Constraint]:
+def _without_directions(constraints: Sequence[Constraint], problem: LoopNest) -> list[Constraint]:
     """Rewrites constraints on one direction of a fan-out as v0.3 can say them: a dimension lies along x or y.
 
     A dimension that is open in both directions cannot be pinned, so that limits on one of them are left out.
@@ -216,7 +216,7 @@ def _without_directions(constraints: Sequence[Constraint], problem: Problem) -> 
     return result
 
 
-def _constraint(constraint: Constraint, problem: Problem) -> dict[str, Any]:
+def _constraint(constraint: Constraint, problem: LoopNest) -> dict[str, Any]:
     """Writes what a constraint says about the dimensions the problem has."""
     result: dict[str, Any] = {"target": constraint.level, "type": constraint.kind}
     factors = [f"{dim}{how}{value}" for dim, (how, value) in constraint.factors.items() if dim in problem.dims]
@@ -234,7 +234,7 @@ def _constraint(constraint: Constraint, problem: Problem) -> dict[str, Any]:
     return result
 
 
-def _directives(problem: Problem, architecture: Architecture, mappings: Mappings, row: int) -> list[dict[str, Any]]:
+def _directives(problem: LoopNest, architecture: Architecture, mappings: Mappings, row: int) -> list[dict[str, Any]]:
     """Writes the mapping; every level states what it keeps, since only that takes a tensor out of it."""
     loops = mappings.loops(row)
     for dim, bound in problem.bound.items():
@@ -262,7 +262,7 @@ def _directives(problem: Problem, architecture: Architecture, mappings: Mappings
     return directives
 
 
-def _directive(problem: Problem, target: str, kind: str, loops: list[Any]) -> dict[str, Any]:
+def _directive(problem: LoopNest, target: str, kind: str, loops: list[Any]) -> dict[str, Any]:
     factors = dict.fromkeys(problem.dims, "1")
     for loop in loops:
         residual = f",{loop.residual}" if loop.residual != loop.bound else ""

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from accelgym.costmodels.dataflows import LayerDesigns, TemplateModel
-from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.dataflow_template import LayerDesigns, TemplateModel
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.workloads import Layer
 from accelgym.dse_dataset.columns import Column
 from accelgym.dse_dataset.optimum import ROUNDING, find_optima

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.presets import preset
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.solvers.mapping import PROOF_VERSION
+from accelgym.costmodels.timeloop.presets import preset
 from accelgym.costmodels.workloads import Layer
 from accelgym.dse_dataset.columns import Column
 from accelgym.dse_dataset.recipes.layer_rows import CHOICE, LayerRecipe, LayerSpec
@@ -84,7 +84,7 @@ class MappingRecipe(LayerRecipe):
 
     def facts(self) -> dict[str, Any]:
         name = self.spec.architectures[0]
-        layer = Problem.conv("any", K=1, C=1, P=2, Q=1, R=1, S=1)
+        layer = LoopNest.conv("any", K=1, C=1, P=2, Q=1, R=1, S=1)
         model = LoopnestModel(layer, self._machines[name])
         return {
             "cost_model": model.name,
@@ -99,7 +99,7 @@ class MappingRecipe(LayerRecipe):
         spec = self.spec
         name = spec.architectures[int(streams.integers(CHOICE, 0, len(spec.architectures) - 1)[0])]
         objective = spec.objectives[int(streams.integers(CHOICE + 1, 0, len(spec.objectives) - 1)[0])]
-        problem = Problem.from_layer(layer)
+        problem = LoopNest.from_layer(layer)
         return MappingTask(problem=problem, machine=self._machines[name], architecture=name, objective=objective)
 
     def answer(self, task: MappingTask, streams: RowStreams) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.strict_model import Count
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.grid import FIGURES, grid_blocks
 from accelgym.costmodels.models import cost_models
 from accelgym.dse_dataset.airchitect_csv import write_released

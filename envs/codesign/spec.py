@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from accelgym.costmodels.architecture.family import ArchitectureFamily
-from accelgym.envs.mapping.spec import MappingObjective, MappingSpec
+from accelgym.costmodels.objective import Objective
+from accelgym.envs.mapping.spec import MappingSpec
 
 __all__ = ["CoDesignSpec"]
 
@@ -19,7 +20,7 @@ class CoDesignSpec(MappingSpec):
 
     architecture: str = "eyeriss_thistle"
     """Preset whose structure the machines share and whose area is the budget. ``arch`` for short."""
-    objective: MappingObjective = MappingObjective.ENERGY
+    objective: Objective = Objective.ENERGY
     """Proven in seconds for every layer of Table II; the delay of large layers keeps a gap."""
     bypass: Literal[False] = False
     """Every level keeps every tensor."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.solvers.mapping import MachineTable, Solution
@@ -45,7 +45,7 @@ class CoDesignTask(MappingTask):
         InputError: A bad argument, or a layer that fits no machine.
     """
 
-    def __init__(self, *, problem: Problem | None = None, **arguments: Any) -> None:
+    def __init__(self, *, problem: LoopNest | None = None, **arguments: Any) -> None:
         self.spec = CoDesignSpec.parse(arguments)
         self.problem = problem = read_problem(self.spec, problem)
         self.family = self.spec.family()

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import candidate_tilings, cycles_lower_bound
 from accelgym.costmodels.systolic.steady import steady_layer_cycles
 from accelgym.costmodels.systolic.tiling import TileTerms, Tilings, tile_terms
@@ -39,8 +39,8 @@ def distinct_layers(layers: Sequence[Layer]) -> list[tuple[Layer, int]]:
     found: dict[bytes, tuple[Layer, int]] = {}
     for layer in layers:
         if layer.is_compute:
-            problem = Problem.of([layer])
-            key = b"".join(getattr(problem, field.name).tobytes() for field in fields(Problem))
+            problem = LayerColumns.of([layer])
+            key = b"".join(getattr(problem, field.name).tobytes() for field in fields(LayerColumns))
             first, count = found.get(key, (layer, 0))
             found[key] = (first, count + 1)
     return list(found.values())
@@ -70,7 +70,7 @@ def cycles_by_depth(
     step = max(1, _CELLS // max(1, len(tilings.p1)))
     for begin in range(0, count if len(tilings.p1) else 0, step):
         rows = slice(begin, begin + step)
-        terms = tile_terms(_column(hardware, rows), Problem.of([layer]), _row(tilings))
+        terms = tile_terms(_column(hardware, rows), LayerColumns.of([layer]), _row(tilings))
         best[rows] = _fastest(terms, depths, best[rows])
     return best
 
@@ -85,7 +85,7 @@ def least_cycles(widest: SystolicConfig, hardware: Hardware, layer: Layer) -> in
     """
     fewest = {name: getattr(hardware, name).min(keepdims=True) for name in _BEATS}
     first = {field.name: getattr(hardware, field.name)[:1] for field in fields(Hardware)}
-    terms = tile_terms(Hardware(**first | fewest), Problem.of([layer]), candidate_tilings(widest, layer))
+    terms = tile_terms(Hardware(**first | fewest), LayerColumns.of([layer]), candidate_tilings(widest, layer))
     return int(np.where(terms.valid, cycles_lower_bound(terms), NO_TILING).min(initial=NO_TILING))
 
 

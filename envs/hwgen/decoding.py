@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.systolic.area import AreaTable, AreaTerms
+from accelgym.costmodels.systolic.columns import Hardware, release_cycles
 from accelgym.costmodels.systolic.config import SystolicConfig, Template, make_config
 from accelgym.costmodels.systolic.format_kinds import FORMATS
-from accelgym.costmodels.systolic.problem import Hardware, release_cycles
 from accelgym.envs.hwgen.spec import PARAMETER_ROLES, PARAMETER_VALUES, HwGenSpec
 from accelgym.envs.space import Designs, Parameter, Space
 

@@ -13,7 +13,7 @@ from accelgym.costmodels.errors import unknown_name
 from accelgym.envs.hwgen.observation import Observer
 from accelgym.envs.hwgen.render import draw_design, format_design
 from accelgym.envs.hwgen.task import HwGenTask
-from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
+from accelgym.envs.sequential import SequentialEnv, SequentialVectorEnv
 
 if TYPE_CHECKING:
     from accelgym.envs.hwgen.proof import HardwareRecord
@@ -32,7 +32,7 @@ VERIFY = ("never", "best", "always")
 _UNVERIFIED = -1
 
 
-class HwGenVectorEnv(LaneVectorEnv):
+class HwGenVectorEnv(SequentialVectorEnv):
     """Many lanes of :class:`HwGenEnv`, stepped as arrays.
 
     Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
@@ -181,7 +181,7 @@ class HwGenVectorEnv(LaneVectorEnv):
         return {key: column.copy() for key, column in columns.items()}
 
 
-class HwGenEnv(LaneEnv):
+class HwGenEnv(SequentialEnv):
     """Generate a systolic accelerator for a workload under an area budget, and have it proved by its RTL.
 
     ## Description

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import Tensor
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Tensor
 from accelgym.costmodels.architecture.rules import KEPT
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.mapping.mapspace import Keep, Mapspace, Order, Place, Size

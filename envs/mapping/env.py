@@ -9,11 +9,11 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from accelgym.costmodels.errors import InputError
-from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.observation import Observer
 from accelgym.envs.mapping.render import draw_mapping, format_mapping
 from accelgym.envs.mapping.task import MappingTask
+from accelgym.envs.sequential import SequentialEnv, SequentialVectorEnv
 
 __all__ = ["MappingEnv", "MappingVectorEnv"]
 
@@ -25,7 +25,7 @@ Infos = dict[str, Any]
 _UNKNOWN = -1
 
 
-class MappingVectorEnv(LaneVectorEnv):
+class MappingVectorEnv(SequentialVectorEnv):
     """Thousands of lanes of :class:`MappingEnv`, stepped as arrays.
 
     Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
@@ -163,7 +163,7 @@ class MappingVectorEnv(LaneVectorEnv):
         }
 
 
-class MappingEnv(LaneEnv):
+class MappingEnv(SequentialEnv):
     """Map a layer onto an accelerator: spatial unrolling, tile sizes and loop orders.
 
     ## Description

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.architecture.family import ArchitectureFamily
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE, Rules
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import Mappings
@@ -91,7 +91,7 @@ class Mapspace:
 
     def __init__(
         self,
-        problem: Problem,
+        problem: LoopNest,
         architecture: Architecture,
         *,
         bypass: bool = False,

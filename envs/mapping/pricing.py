@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.rules import BYPASSED
 from accelgym.costmodels.loopnest import LoopnestModel
+from accelgym.costmodels.objective import Objective
 from accelgym.envs.mapping.mapspace import Mapspace
-from accelgym.envs.mapping.spec import MappingObjective
 
 __all__ = ["Candidates", "Pricing", "combine"]
 
@@ -21,11 +21,11 @@ Bools = npt.NDArray[np.bool_]
 _BLOCK = 8192
 
 
-def combine(objective: MappingObjective, energy_pj: Floats, cycles: Floats) -> Floats:
+def combine(objective: Objective, energy_pj: Floats, cycles: Floats) -> Floats:
     """Returns what is minimised."""
-    if objective is MappingObjective.ENERGY:
+    if objective is Objective.ENERGY:
         return energy_pj
-    return cycles if objective is MappingObjective.LATENCY else energy_pj * cycles
+    return cycles if objective is Objective.LATENCY else energy_pj * cycles
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Pricing:
         objective: What is minimised.
     """
 
-    def __init__(self, mapspace: Mapspace, model: LoopnestModel, objective: MappingObjective) -> None:
+    def __init__(self, mapspace: Mapspace, model: LoopnestModel, objective: Objective) -> None:
         self.mapspace, self.model, self.objective = mapspace, model, objective
         self.free_keep = mapspace.rules.keep < 0
         self.spent = 0

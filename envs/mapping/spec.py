@@ -5,33 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Leakage
-from accelgym.costmodels.architecture.presets import preset
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.timeloop import names_files, read_architecture_files, read_timeloop_problem
+from accelgym.costmodels.timeloop.presets import preset
 from accelgym.costmodels.workloads import Layer, Workload, load_workload
 from accelgym.envs.arguments import TaskSpec
 from accelgym.envs.mapping.mapspace import prime_factors
 
-__all__ = ["MappingObjective", "MappingSpec", "pad_bounds", "read_architecture", "read_problem", "select_layer"]
-
-
-class MappingObjective(StrEnum):
-    """What is minimised."""
-
-    ENERGY = "energy"
-    """pJ."""
-    LATENCY = "latency"
-    """Cycles."""
-    EDP = "edp"
-    """pJ x cycles."""
+__all__ = ["MappingSpec", "pad_bounds", "read_architecture", "read_problem", "select_layer"]
 
 
 class MappingSpec(TaskSpec):
@@ -44,7 +33,7 @@ class MappingSpec(TaskSpec):
     architecture: str = "eyeriss"
     """Name of a preset, or Timeloop v0.3 or v0.4 files (``a.yaml,b.yaml``, a folder, or a template with its variables,
     ``top.yaml.jinja2?architecture=NAME``); its constraints bind. ``arch`` for short."""
-    objective: MappingObjective = MappingObjective.EDP
+    objective: Objective = Objective.EDP
     bypass: bool = False
     """Also choose which level holds which tensor, where the architecture's constraints leave that open."""
     padding: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -89,7 +78,7 @@ def select_layer(workload: Workload, layer: int | str) -> Layer:
     raise unknown_name(f"layer of {workload.name!r}", layer, [x.name for x in layers])
 
 
-def read_architecture(name: str, problem: Problem) -> Architecture:
+def read_architecture(name: str, problem: LoopNest) -> Architecture:
     """Returns a preset, or reads Timeloop files; constraints in a file may name the dimensions of ``problem``.
 
     Raises:
@@ -100,14 +89,14 @@ def read_architecture(name: str, problem: Problem) -> Architecture:
     return preset(name)
 
 
-def read_problem(spec: MappingSpec, problem: Problem | None, *, own_names: bool = False) -> Problem:
+def read_problem(spec: MappingSpec, problem: LoopNest | None, *, own_names: bool = False) -> LoopNest:
     """Returns the layer that a task maps, or ``problem`` in its place, padded as the specification says.
 
     Args:
         spec: The specification.
         problem: Stands in for the layer.
         own_names: Keep the names that a Timeloop file gives its dimensions and tensors, which the constraints of a
-            machine from such a file use; else they are those of :meth:`Problem.from_layer`.
+            machine from such a file use; else they are those of :meth:`LoopNest.from_layer`.
 
     Raises:
         InputError: No such layer, or nothing to map.
@@ -118,7 +107,7 @@ def read_problem(spec: MappingSpec, problem: Problem | None, *, own_names: bool 
             if spec.layer not in (1, problem.name):
                 raise InputError(f"layer is {spec.layer!r}, allowed 1 or {problem.name!r} ({spec.workload!r})")
         else:
-            problem = Problem.from_layer(select_layer(load_workload(spec.workload), spec.layer))
+            problem = LoopNest.from_layer(select_layer(load_workload(spec.workload), spec.layer))
     if spec.padding:
         problem = replace(problem, bounds=pad_bounds(problem.bounds, spec.padding))
     if problem.macs == 1:

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE
 from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.costs import Costs, Reason
@@ -19,15 +19,8 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.nest_text import format_nest
 from accelgym.costmodels.loopnest.rows import result_row
-from accelgym.costmodels.solvers.mapping import (
-    PROOF_VERSION,
-    RELAXATIONS,
-    Goal,
-    MachineTable,
-    MappingSpace,
-    Solution,
-    solve,
-)
+from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.solvers.mapping import PROOF_VERSION, RELAXATIONS, MachineTable, MappingSpace, Solution, solve
 from accelgym.costmodels.timeloop import (
     describe_convention,
     names_files,
@@ -43,7 +36,7 @@ from accelgym.envs.mapping.limits import breach
 from accelgym.envs.mapping.mapspace import Keep, Mapspace, Size
 from accelgym.envs.mapping.pricing import Candidates, Pricing, combine
 from accelgym.envs.mapping.search import descend, enumerate_all, recombine, room
-from accelgym.envs.mapping.spec import MappingObjective, MappingSpec, read_architecture, read_problem
+from accelgym.envs.mapping.spec import MappingSpec, read_architecture, read_problem
 from accelgym.envs.space import Designs, Space
 from accelgym.envs.task import Outcome
 
@@ -74,7 +67,7 @@ class MappingTask(ProvedTask):
     """
 
     def __init__(
-        self, *, problem: Problem | None = None, machine: Architecture | None = None, **arguments: Any
+        self, *, problem: LoopNest | None = None, machine: Architecture | None = None, **arguments: Any
     ) -> None:
         self.spec = MappingSpec.parse(arguments)
         self.problem = problem = read_problem(self.spec, problem, own_names=names_files(self.spec.architecture))
@@ -218,14 +211,14 @@ class MappingTask(ProvedTask):
             "timeloop": runs,
         }
 
-    def figures(self, value: float) -> dict[str, float]:
+    def normalised_metrics(self, value: float) -> dict[str, float]:
         """PJ per multiply-accumulate, or multiply-accumulates per cycle."""
         match self.spec.objective:
-            case MappingObjective.ENERGY:
+            case Objective.ENERGY:
                 return {"pj_per_mac": value / self.problem.macs}
-            case MappingObjective.LATENCY:
+            case Objective.LATENCY:
                 return {"ipc": self.problem.macs / value}
-            case MappingObjective.EDP:
+            case Objective.EDP:
                 return {"pj_cycles_per_mac2": value / self.problem.macs**2}
 
     # -- what is known about the task ----------------------------------------------------------------------
@@ -306,8 +299,7 @@ class MappingTask(ProvedTask):
         Raises:
             InputError: The problem has no certified bound (an output with strided or summed axes).
         """
-        goal = Goal(str(self.spec.objective))
-        problem = (self.solver_space, self.solver_machines, goal, self.bypasses)
+        problem = (self.solver_space, self.solver_machines, self.spec.objective, self.bypasses)
         return solve(*problem, tolerance=tolerance, most_nodes=most_nodes, seconds=seconds)
 
     def certify(self, solution: Solution, seconds: float) -> Certificate:

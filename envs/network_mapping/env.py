@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.network_mapping.observation import NetworkObserver
 from accelgym.envs.network_mapping.render import draw_layer, format_network
 from accelgym.envs.network_mapping.task import NetworkMappingTask
+from accelgym.envs.sequential import SequentialEnv, SequentialVectorEnv
 
 __all__ = ["NetworkMappingEnv", "NetworkMappingVectorEnv"]
 
@@ -25,7 +25,7 @@ Bools = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
 
 
-class NetworkMappingVectorEnv(LaneVectorEnv):
+class NetworkMappingVectorEnv(SequentialVectorEnv):
     """Thousands of lanes of :class:`NetworkMappingEnv`, stepped as arrays.
 
     Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
@@ -181,7 +181,7 @@ class NetworkMappingVectorEnv(LaneVectorEnv):
         }
 
 
-class NetworkMappingEnv(LaneEnv):
+class NetworkMappingEnv(SequentialEnv):
     """Map all layers of a network onto an accelerator, one after the other.
 
     ## Description

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from accelgym.costmodels.architecture.machine import Leakage
+from accelgym.costmodels.objective import Objective
 from accelgym.envs.arguments import TaskSpec
-from accelgym.envs.mapping.spec import MappingObjective
 
 __all__ = ["NetworkMappingSpec"]
 
@@ -18,7 +18,7 @@ class NetworkMappingSpec(TaskSpec):
     """Name in the workload zoo, or a network file; its convolutions and GEMMs are mapped."""
     architecture: str = "eyeriss_thistle"
     """Name of a preset, or a Timeloop v0.3 or v0.4 file; its constraints bind."""
-    objective: MappingObjective = MappingObjective.ENERGY
+    objective: Objective = Objective.ENERGY
     """Of the network: energies and latencies add up over the layers, and so do their proofs; EDP is the product of the
     two sums."""
     bypass: bool = False

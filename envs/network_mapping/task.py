@@ -11,13 +11,14 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.certificate import Certificate, rounded_down
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.certificates import ProvedTask
-from accelgym.envs.mapping import MappingObjective, MappingTask
+from accelgym.envs.mapping import MappingTask
 from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.network_mapping.spec import NetworkMappingSpec
 from accelgym.envs.space import Designs, Parameter, Space
@@ -54,9 +55,9 @@ class NetworkMappingTask(ProvedTask):
         self.spec = NetworkMappingSpec.parse(arguments)
         self.workload = workload_object or load_workload(self.spec.workload)
         self._machine = machine
-        shapes: dict[Problem, list[Problem]] = {}
+        shapes: dict[LoopNest, list[LoopNest]] = {}
         for layer in self.workload.compute_layers:
-            problem = Problem.from_layer(layer)
+            problem = LoopNest.from_layer(layer)
             shapes.setdefault(replace(problem, name=""), []).append(problem)
         if not shapes:
             raise InputError(f"workload {self.workload.name!r} has no convolution or GEMM to map")
@@ -69,7 +70,7 @@ class NetworkMappingTask(ProvedTask):
         ends = np.cumsum([len(layer.space) for layer in self.layers])
         self._columns = [slice(int(end) - len(x.space), int(end)) for end, x in zip(ends, self.layers, strict=True)]
 
-    def _tasks(self, objective: MappingObjective) -> tuple[MappingTask, ...]:
+    def _tasks(self, objective: Objective) -> tuple[MappingTask, ...]:
         spec = self.spec.model_dump(exclude={"objective"})
         return tuple(
             MappingTask(problem=problem, machine=self._machine, objective=objective, **spec)
@@ -191,7 +192,7 @@ class NetworkMappingTask(ProvedTask):
         """Lower bounds on energy (pJ) and latency (cycles) of each distinct layer, shape ``(layers,)`` each."""
         energy, cycles = (
             np.array([layer.bound for layer in self._tasks(objective)])
-            for objective in (MappingObjective.ENERGY, MappingObjective.LATENCY)
+            for objective in (Objective.ENERGY, Objective.LATENCY)
         )
         return energy, cycles
 
@@ -215,8 +216,8 @@ class NetworkMappingTask(ProvedTask):
 
     def prove(self, *, anew: bool = False) -> Certificate:
         start = time.perf_counter()
-        product = self.spec.objective is MappingObjective.EDP
-        names = tuple(MappingObjective) if product else (self.spec.objective,)
+        product = self.spec.objective is Objective.EDP
+        names = tuple(Objective) if product else (self.spec.objective,)
         found = {
             name: [layer.prove(anew=True) if anew else layer.reference() for layer in self._tasks(name)]
             for name in names
@@ -228,10 +229,7 @@ class NetworkMappingTask(ProvedTask):
             name: float((np.array([cert.lower_bound for cert in row]) * self.weights).sum())
             for name, row in found.items()
         }
-        if product:
-            bound = bounds[MappingObjective.ENERGY] * bounds[MappingObjective.LATENCY]
-        else:
-            bound = bounds[self.spec.objective]
+        bound = bounds[Objective.ENERGY] * bounds[Objective.LATENCY] if product else bounds[self.spec.objective]
         bound = value if bound >= value * (1 - _ROUNDING) else rounded_down(bound)
         certificates = [cert for row in found.values() for cert in row]
         methods = " | ".join(dict.fromkeys(cert.method for cert in certificates))

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from accelgym.envs.lanes import LaneEnv, LaneVectorEnv
 from accelgym.envs.resource_assignment.observation import POSITION, Observer
 from accelgym.envs.resource_assignment.render import draw_assignment, format_assignment
 from accelgym.envs.resource_assignment.rewards import reward_scheme
 from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
+from accelgym.envs.sequential import SequentialEnv, SequentialVectorEnv
 
 __all__ = ["ResourceAssignmentEnv", "ResourceAssignmentVectorEnv"]
 
@@ -21,7 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
 
 
-class ResourceAssignmentVectorEnv(LaneVectorEnv):
+class ResourceAssignmentVectorEnv(SequentialVectorEnv):
     """Thousands of lanes of :class:`ResourceAssignmentEnv`, stepped as arrays.
 
     Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
@@ -120,7 +120,7 @@ class ResourceAssignmentVectorEnv(LaneVectorEnv):
         }
 
 
-class ResourceAssignmentEnv(LaneEnv):
+class ResourceAssignmentEnv(SequentialEnv):
     """Assign PEs and buffer to every layer of a network under a chip budget.
 
     ## Description
@@ -130,9 +130,9 @@ class ResourceAssignmentEnv(LaneEnv):
     the problem of ConfuciuX (Kao, Jeong and Krishna, MICRO 2020). With ``deployment="sequential"`` one
     configuration serves all layers and an episode has one step.
 
-    With ``model="loopnest"`` the knobs are PEs, bytes of buffer and dataflow, and every layer runs under the best
-    mapping that these allow, found by exhaustive search over all tilings inside a template (Timeloop's rules). Tiles
-    and loop orders minimise the task's objective, or latency. The table of a 53-layer network takes seconds.
+    With ``model="dataflow_template"`` the knobs are PEs, bytes of buffer and dataflow, and every layer runs under the
+    best mapping that these allow, found by exhaustive search over all tilings inside a template (Timeloop's rules).
+    Tiles and loop orders minimise the task's objective, or latency. The table of a 53-layer network takes seconds.
 
     | dataflow | loops that may spread over the PEs | in a PE | stationary |
     |----------|------------------------------------|---------|------------|
@@ -140,9 +140,9 @@ class ResourceAssignmentEnv(LaneEnv):
     | eye, after Eyeriss | kernel rows (whole), output rows and channels, groups | a kernel row | kernel rows |
     | shi, after ShiDianNao | output rows and columns | - | outputs, while the kernel streams by |
 
-    A matrix product is a convolution of one column, so ``shi`` spreads its rows. Audit with ``model="loopnest"`` at
-    area budget 0.1, ``dataflow="mix"``: objective relative to the optimum of the best constant design, the best of
-    1,000 random designs and greedy allocation, and the optimum without the budget.
+    A matrix product is a convolution of one column, so ``shi`` spreads its rows. Audit with
+    ``model="dataflow_template"`` at area budget 0.1, ``dataflow="mix"``: objective relative to the optimum of the best
+    constant design, the best of 1,000 random designs and greedy allocation, and the optimum without the budget.
 
     | workload | objective | constant | random | greedy | unconstrained |
     |----------|-----------|----------|--------|--------|---------------|
@@ -169,7 +169,7 @@ class ResourceAssignmentEnv(LaneEnv):
     |-----|--------|--------|
     | 0 | dataflow (``dataflow="mix"`` only) | dla, eye, shi |
     | 1 | PEs | 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128 (``levels``); 1..64; 1..128 |
-    | 2 | buffer level | 1..12; with ``model="loopnest"`` 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128 KiB |
+    | 2 | buffer level | 1..12; with ``model="dataflow_template"`` 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128 KiB |
 
     ## Observation space
     ``Box(-1, 1, (15,), float32)``, 16 with ``mix``; the layer shown is the one to be decided *next*.

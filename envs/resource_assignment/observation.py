@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.designs import LayerShapes
+from accelgym.costmodels.maestro.designs import LayerShapes
 from accelgym.envs.resource_assignment.spec import Deployment
 from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
 

@@ -12,11 +12,11 @@ from accelgym.envs.arguments import TaskSpec
 
 __all__ = [
     "BUDGET_PRESETS",
+    "AssignmentObjective",
     "Constraint",
     "DataflowChoice",
     "Deployment",
     "Granularity",
-    "Objective",
     "ResourceAssignmentSpec",
 ]
 
@@ -53,7 +53,7 @@ class Granularity(StrEnum):
     """1..128 PEs x 12 buffer levels."""
 
 
-class Objective(StrEnum):
+class AssignmentObjective(StrEnum):
     """What is minimised: of every layer before aggregation when pipelined, of the whole chip when sequential."""
 
     LATENCY = "latency"
@@ -89,13 +89,13 @@ class ResourceAssignmentSpec(TaskSpec):
     workload: str = "confuciux/mobilenet_v2"
     """Name in the workload zoo, or a network file; its convolutions and GEMMs are assigned, vector layers are free."""
     model: str = "maestro"
-    """Cost model: ``maestro`` (as ConfuciuX uses it), ``physical``, ``loopnest``, or a plug-in."""
+    """Cost model: ``maestro`` (as ConfuciuX uses it), ``physical``, ``dataflow_template``, or a plug-in."""
     model_options: dict[str, Any] = Field(default_factory=dict)
     """Options of the cost model."""
     dataflow: DataflowChoice = DataflowChoice.DLA
     deployment: Deployment = Deployment.PIPELINED
     granularity: Granularity = Granularity.LEVELS
-    objective: Objective = Objective.LATENCY
+    objective: AssignmentObjective = AssignmentObjective.LATENCY
     aggregate: Aggregate = Aggregate.SUM
     """``sum`` over layers, or ``max``: the bottleneck of the pipeline."""
     constraint: Constraint = Constraint.AREA
@@ -125,7 +125,7 @@ class ResourceAssignmentSpec(TaskSpec):
 
     @model_validator(mode="after")
     def _target_belongs_to_its_objective(self) -> ResourceAssignmentSpec:
-        if (self.objective is Objective.TARGET) != (self.target is not None):
+        if (self.objective is AssignmentObjective.TARGET) != (self.target is not None):
             raise ValueError("target (cycles) goes with objective=target, and only with it")
         if self.target is not None and not 0 < self.target < math.inf:
             raise ValueError("target must be a positive number of cycles")

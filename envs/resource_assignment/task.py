@@ -11,19 +11,19 @@ import numpy.typing as npt
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Costs
-from accelgym.costmodels.dataflows import LayerDesigns, TemplateModel
-from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
+from accelgym.costmodels.dataflow_template import LayerDesigns, TemplateModel
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.maestro.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.models import cost_models
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.resource_assignment.spec import (
     Aggregate,
+    AssignmentObjective,
     Constraint,
     DataflowChoice,
     Deployment,
     Granularity,
-    Objective,
     ResourceAssignmentSpec,
 )
 from accelgym.envs.resource_assignment.table import AssignmentTable
@@ -37,10 +37,10 @@ PE_LEVELS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 BUFFER_LEVELS = tuple(range(1, 13))
 """ConfuciuX's buffer levels: output channels tiled per PE."""
 BUFFER_BYTES = tuple(1024 * level for level in PE_LEVELS)
-"""Buffer sizes of the ``loopnest`` model: 1 to 128 KiB, in the proportions of the PE levels."""
+"""Buffer sizes of the ``dataflow_template`` model: 1 to 128 KiB, in the proportions of the PE levels."""
 
-_MAPPED_FOR = {Objective.ENERGY: "energy", Objective.EDP: "edp"}
-"""What the ``loopnest`` model minimises inside a template, by the task's objective; otherwise latency."""
+_MAPPED_FOR = {AssignmentObjective.ENERGY: "energy", AssignmentObjective.EDP: "edp"}
+"""What the ``dataflow_template`` model minimises inside a template, by the task's objective; otherwise latency."""
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -207,11 +207,11 @@ class ResourceAssignmentTask(ProvedTask):
         figures, pes, valid, reason = self._figures()
         latency, area = figures["latency_cycles"], figures["area_um2"]
         cost = {
-            Objective.LATENCY: latency,
-            Objective.ENERGY: figures["energy_pj"],
-            Objective.EDP: latency * figures["energy_pj"],
-            Objective.LAP: latency * area,
-            Objective.TARGET: latency,
+            AssignmentObjective.LATENCY: latency,
+            AssignmentObjective.ENERGY: figures["energy_pj"],
+            AssignmentObjective.EDP: latency * figures["energy_pj"],
+            AssignmentObjective.LAP: latency * area,
+            AssignmentObjective.TARGET: latency,
         }[self.spec.objective]
         resource = {Constraint.AREA: area, Constraint.POWER: figures["power_mw"], Constraint.PES: pes}[
             self.spec.constraint
@@ -284,7 +284,7 @@ class ResourceAssignmentTask(ProvedTask):
 
     def _refuse_impossible(self, table: AssignmentTable) -> None:
         empty = np.flatnonzero(~table.allowed.any(axis=1))
-        target = self.spec.objective is Objective.TARGET
+        target = self.spec.objective is AssignmentObjective.TARGET
         if len(empty):
             slot = int(empty[0])
             why = "meets the target" if target else f"is valid ({table.reason_of(slot, 0).name.lower()})"

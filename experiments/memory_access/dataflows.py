@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
-from accelgym.costmodels.architecture import Problem
-from accelgym.costmodels.architecture.presets import preset
+from accelgym.costmodels.architecture import LoopNest
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.model import Counting
 from accelgym.costmodels.loopnest.steps import Engine
+from accelgym.costmodels.timeloop.presets import preset
 
 __all__ = ["DATAFLOWS", "DataflowAccesses", "dataflow_loops", "format_accesses", "memory_accesses"]
 
@@ -106,7 +106,7 @@ def memory_accesses(
     """
     machine = preset("memory_access_exercise")
     loops = [{"temporal": dataflow_loops(name, M=M, P=P, R=R, M2=M2, P2=P2)} for name in DATAFLOWS]
-    problem = Problem.conv1d("memory_access", M=M, P=P, R=R)
+    problem = LoopNest.conv1d("memory_access", M=M, P=P, R=R)
     costs = LoopnestModel(problem, machine, engine=engine, counting=counting).evaluate(
         Mappings.from_loops(problem, machine, loops)
     )

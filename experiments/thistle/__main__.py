@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from accelgym.costmodels.architecture.presets import preset
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.costmodels.timeloop.presets import preset
 from accelgym.experiments.memory_access.figure import save_figure
 from accelgym.experiments.thistle.codesign import study
 from accelgym.experiments.thistle.figure import layers_figure, study_figure
@@ -17,7 +17,7 @@ from accelgym.experiments.thistle.proofs import LAYERS, Proof, prove, prove_prob
 from accelgym.experiments.thistle.table import format_study, format_table, write_csv
 from accelgym.experiments.thistle.variants import MACHINES
 
-_GEMM = Problem.gemm("GEMM 4096^3", I=4096, J=4096, L=4096)
+_GEMM = LoopNest.gemm("GEMM 4096^3", I=4096, J=4096, L=4096)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable, best_machine
+from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.solvers.mapping import MachineTable, best_machine
 from accelgym.envs.codesign import CoDesignTask
 from accelgym.experiments.thistle.proofs import TOLERANCE, Proof, prove, prove_task
 from accelgym.experiments.thistle.variants import eyeriss
@@ -80,7 +81,7 @@ def _least_sum(tasks: Sequence[CoDesignTask], objective: str, seconds: float | N
         [task.solver_space for task in tasks],
         [1.0] * len(tasks),
         MachineTable.of(machines),
-        Goal(objective),
+        Objective(objective),
         [task.bypasses for task in tasks],
         tolerance=TOLERANCE,
         seconds=seconds,

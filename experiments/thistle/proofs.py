@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelgym.agents import search
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.envs.mapping import MappingTask
 
 __all__ = ["LAYERS", "TOLERANCE", "Proof", "prove", "prove_problem", "prove_task"]
@@ -92,7 +92,7 @@ def prove(
 
 
 def prove_problem(
-    problem: Problem, name: str, machine: Architecture, objective: str, *, seconds: float | None
+    problem: LoopNest, name: str, machine: Architecture, objective: str, *, seconds: float | None
 ) -> Proof:
     """Proves a problem that is no layer of Table II."""
     task = MappingTask(problem=problem, machine=machine, objective=objective)
@@ -105,21 +105,21 @@ def prove_task(task: MappingTask, name: str, workload: str, seconds: float | Non
     solution = task.solve(tolerance=TOLERANCE, seconds=seconds)
     found = task.certify(solution, time.perf_counter() - begin)
     reached = {agent: search(task, agent, budget=budget, seed=0).best for agent in _HEURISTICS if budget}
-    ((unit, value),) = task.figures(found.value).items()
+    ((unit, value),) = task.normalised_metrics(found.value).items()
     return Proof(
         machine=name,
         objective=str(task.spec.objective),
         workload=workload,
         layer=task.problem.name,
         value=value,
-        lower_bound=task.figures(found.lower_bound)[unit],
+        lower_bound=task.normalised_metrics(found.lower_bound)[unit],
         gap=found.gap,
         nodes=found.nodes or 0,
         seconds=found.seconds,
         unit=unit,
         macs=task.problem.macs,
         architecture=task.inspect(np.array(found.design))[0].architecture.name,
-        **{agent: task.figures(reached[agent])[unit] if budget else float("nan") for agent in _HEURISTICS},
+        **{agent: task.normalised_metrics(reached[agent])[unit] if budget else float("nan") for agent in _HEURISTICS},
     )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.presets import preset
+from accelgym.costmodels.timeloop.presets import preset
 
 __all__ = ["MACHINES", "SRAM_UNITS", "eyeriss"]
 

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.cycles import layer_cycles
 from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.operand_types import OperandTypes
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling, schedule
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
@@ -271,7 +271,7 @@ def _measure_layer(
     zeros: float,
     store: ContentCache,
 ) -> LayerEnergy:
-    terms = tile_terms(Hardware.of([config]), Problem.of([layer]), tiling.arrays())
+    terms = tile_terms(Hardware.of([config]), LayerColumns.of([layer]), tiling.arrays())
     if not terms.valid.all():
         raise InputError(f"layer {layer.name!r}: {tiling} does not fit the buffers")
     cycles = int(layer_cycles(terms)[0])

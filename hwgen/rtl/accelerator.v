@@ -61,12 +61,12 @@ module accelerator #(
     , output wire [ROWS*COLUMNS*PSUM_BITS-1:0]   trace_psum
 `endif
 );
-    localparam CB = 16;  // bits of a trip count
-    localparam MB = 32;  // bits of a memory address
-    localparam IA = INPUT_ADDR_BITS;
-    localparam WA = WEIGHT_ADDR_BITS;
-    localparam AA = ACCUMULATION_ADDR_BITS;
-    localparam AB = ACCUMULATION_BANK_BITS;
+    localparam COUNT_W = 16;  // bits of a last index (iterations - 1) or a coordinate
+    localparam ADDR_W = 32;  // bits of a memory address
+    localparam INPUT_ADDR_W = INPUT_ADDR_BITS;
+    localparam WEIGHT_ADDR_W = WEIGHT_ADDR_BITS;
+    localparam RESULT_ADDR_W = ACCUMULATION_ADDR_BITS;
+    localparam RESULT_BANK_W = ACCUMULATION_BANK_BITS;
     localparam INPUT_WORD = ROWS * X_BITS + SCALED * SCALE_BITS;
     localparam WEIGHT_WORD = COLUMNS * W_BITS;
     localparam OUTPUT_WORD = COLUMNS * ACCUMULATION_BITS;
@@ -80,8 +80,8 @@ module accelerator #(
     localparam WEIGHT_LOADED = W_TYPES > 1 ? WEIGHT_BEATS * WEIGHT_PORT_BITS : WEIGHT_WORD;
     localparam [INPUT_LOADED+INPUT_WORD-1:0] LOADED_PADDING =
         {{INPUT_LOADED{1'b0}}, X_TYPES > 1 ? {INPUT_WORD{1'b0}} : SCALED_PADDING[INPUT_WORD-1:0]};
-    localparam XM = X_TYPES > 1 ? $clog2(X_TYPES) : 1;  // bits of a choice
-    localparam WM = W_TYPES > 1 ? $clog2(W_TYPES) : 1;
+    localparam INPUT_MODE_W = X_TYPES > 1 ? $clog2(X_TYPES) : 1;  // bits of a choice
+    localparam WEIGHT_MODE_W = W_TYPES > 1 ? $clog2(W_TYPES) : 1;
     localparam INPUT_LOOPS = 12, WEIGHT_LOOPS = 6, PASS_LOOPS = 6, OUTPUT_LOOPS = 9;
 
     // A layer runs from `start` to `done`; `start` clears what the one before it left, and is ignored meanwhile.
@@ -92,78 +92,81 @@ module accelerator #(
         else running <= running ? ~done : start;
 
     // Run-time parameters. hwgen/program.py holds the same address map.
-    wire [INPUT_LOOPS*CB-1:0] input_trips, input_y_jumps, input_x_jumps;
-    wire [INPUT_LOOPS*MB-1:0] input_jumps;
-    wire [4*CB-1:0] input_image;      // width, x of the first word, height, y of the first word
-    wire [WEIGHT_LOOPS*CB-1:0] weight_trips;
-    wire [WEIGHT_LOOPS*MB-1:0] weight_jumps;
-    wire [PASS_LOOPS*CB-1:0] pass_trips, result_trips;
-    wire [PASS_LOOPS*IA-1:0] input_read_jumps;
-    wire [PASS_LOOPS*WA-1:0] weight_read_jumps;
-    wire [(PASS_LOOPS+1)*AA-1:0] result_jumps;  // the base address last
+    wire [INPUT_LOOPS*COUNT_W-1:0] input_last_index, input_y_increment, input_x_increment;
+    wire [INPUT_LOOPS*ADDR_W-1:0] input_address_increment;
+    wire [4*COUNT_W-1:0] input_image;      // width, x of the first word, height, y of the first word
+    wire [WEIGHT_LOOPS*COUNT_W-1:0] weight_last_index;
+    wire [WEIGHT_LOOPS*ADDR_W-1:0] weight_address_increment;
+    wire [PASS_LOOPS*COUNT_W-1:0] pass_last_index, result_last_index;
+    wire [PASS_LOOPS*INPUT_ADDR_W-1:0] input_read_address_increment;
+    wire [PASS_LOOPS*WEIGHT_ADDR_W-1:0] weight_read_address_increment;
+    wire [(PASS_LOOPS+1)*RESULT_ADDR_W-1:0] result_address_increment;  // the base address last
     wire [PASS_LOOPS-1:0] reduce_mask;
-    wire [4*CB-1:0] holds;            // reduction, input hold, weight hold, passes of a tile
-    wire [OUTPUT_LOOPS*CB-1:0] output_trips;
-    wire [OUTPUT_LOOPS*MB-1:0] output_jumps;
-    wire [MB-1:0] input_base;
+    wire [4*COUNT_W-1:0] holds;            // reduction, input hold, weight hold, passes of a tile
+    wire [OUTPUT_LOOPS*COUNT_W-1:0] output_last_index;
+    wire [OUTPUT_LOOPS*ADDR_W-1:0] output_address_increment;
+    wire [ADDR_W-1:0] input_base;
     wire rectify;
 `define CONFIG_BANK(NAME, WIDTH_, COUNT_, ADDRESS_, TARGET) \
     config_bank #(.WIDTH(WIDTH_), .COUNT(COUNT_), .ADDRESS(ADDRESS_)) NAME ( \
         .clk(clk), .write(config_write), .address(config_address), .data(config_data), .values(TARGET) \
     );
-    `CONFIG_BANK(bank_input_trips, CB, INPUT_LOOPS, 0, input_trips)
-    `CONFIG_BANK(bank_input_jumps, MB, INPUT_LOOPS, 16, input_jumps)
-    `CONFIG_BANK(bank_input_y, CB, INPUT_LOOPS, 32, input_y_jumps)
-    `CONFIG_BANK(bank_input_x, CB, INPUT_LOOPS, 48, input_x_jumps)
-    `CONFIG_BANK(bank_input_image, CB, 4, 64, input_image)
-    `CONFIG_BANK(bank_input_base, MB, 1, 72, input_base)
-    `CONFIG_BANK(bank_weight_trips, CB, WEIGHT_LOOPS, 80, weight_trips)
-    `CONFIG_BANK(bank_weight_jumps, MB, WEIGHT_LOOPS, 96, weight_jumps)
-    `CONFIG_BANK(bank_pass_trips, CB, PASS_LOOPS, 112, pass_trips)
-    `CONFIG_BANK(bank_input_read, IA, PASS_LOOPS, 128, input_read_jumps)
-    `CONFIG_BANK(bank_weight_read, WA, PASS_LOOPS, 144, weight_read_jumps)
-    `CONFIG_BANK(bank_result_trips, CB, PASS_LOOPS, 160, result_trips)
-    `CONFIG_BANK(bank_result_jumps, AA, PASS_LOOPS + 1, 176, result_jumps)
+    `CONFIG_BANK(bank_input_last_index, COUNT_W, INPUT_LOOPS, 0, input_last_index)
+    `CONFIG_BANK(bank_input_address_increment, ADDR_W, INPUT_LOOPS, 16, input_address_increment)
+    `CONFIG_BANK(bank_input_y, COUNT_W, INPUT_LOOPS, 32, input_y_increment)
+    `CONFIG_BANK(bank_input_x, COUNT_W, INPUT_LOOPS, 48, input_x_increment)
+    `CONFIG_BANK(bank_input_image, COUNT_W, 4, 64, input_image)
+    `CONFIG_BANK(bank_input_base, ADDR_W, 1, 72, input_base)
+    `CONFIG_BANK(bank_weight_last_index, COUNT_W, WEIGHT_LOOPS, 80, weight_last_index)
+    `CONFIG_BANK(bank_weight_address_increment, ADDR_W, WEIGHT_LOOPS, 96, weight_address_increment)
+    `CONFIG_BANK(bank_pass_last_index, COUNT_W, PASS_LOOPS, 112, pass_last_index)
+    `CONFIG_BANK(bank_input_read, INPUT_ADDR_W, PASS_LOOPS, 128, input_read_address_increment)
+    `CONFIG_BANK(bank_weight_read, WEIGHT_ADDR_W, PASS_LOOPS, 144, weight_read_address_increment)
+    `CONFIG_BANK(bank_result_last_index, COUNT_W, PASS_LOOPS, 160, result_last_index)
+    `CONFIG_BANK(bank_result_address_increment, RESULT_ADDR_W, PASS_LOOPS + 1, 176, result_address_increment)
     `CONFIG_BANK(bank_reduce_mask, 1, PASS_LOOPS, 192, reduce_mask)
-    `CONFIG_BANK(bank_holds, CB, 4, 208, holds)
-    `CONFIG_BANK(bank_output_trips, CB, OUTPUT_LOOPS, 224, output_trips)
-    `CONFIG_BANK(bank_output_jumps, MB, OUTPUT_LOOPS, 240, output_jumps)
+    `CONFIG_BANK(bank_holds, COUNT_W, 4, 208, holds)
+    `CONFIG_BANK(bank_output_last_index, COUNT_W, OUTPUT_LOOPS, 224, output_last_index)
+    `CONFIG_BANK(bank_output_address_increment, ADDR_W, OUTPUT_LOOPS, 240, output_address_increment)
     `CONFIG_BANK(bank_rectify, 1, 1, 256, rectify)
-    wire [XM-1:0] input_mode;
-    wire [WM-1:0] weight_mode;
+    wire [INPUT_MODE_W-1:0] input_mode;
+    wire [WEIGHT_MODE_W-1:0] weight_mode;
     generate
         if (X_TYPES > 1) begin : input_types
-            `CONFIG_BANK(bank_input_mode, XM, 1, 272, input_mode)
+            `CONFIG_BANK(bank_input_mode, INPUT_MODE_W, 1, 272, input_mode)
         end else begin : input_type
             assign input_mode = 1'b0;
         end
         if (W_TYPES > 1) begin : weight_types
-            `CONFIG_BANK(bank_weight_mode, WM, 1, 273, weight_mode)
+            `CONFIG_BANK(bank_weight_mode, WEIGHT_MODE_W, 1, 273, weight_mode)
         end else begin : weight_type
             assign weight_mode = 1'b0;
         end
     endgenerate
 `undef CONFIG_BANK
-    wire [CB-1:0] reduction_trips = holds[0 +: CB];
-    wire [CB-1:0] input_hold = holds[CB +: CB];
-    wire [CB-1:0] weight_hold = holds[2*CB +: CB];
-    wire [CB-1:0] tile_passes = holds[3*CB +: CB];
+    wire [COUNT_W-1:0] reduction_last_index = holds[0 +: COUNT_W];
+    wire [COUNT_W-1:0] input_hold = holds[COUNT_W +: COUNT_W];
+    wire [COUNT_W-1:0] weight_hold = holds[2*COUNT_W +: COUNT_W];
+    wire [COUNT_W-1:0] tile_passes = holds[3*COUNT_W +: COUNT_W];
 
     // Operand loaders and buffers.
     wire input_fill, input_filled, input_released, input_step;
-    wire [IA:0] input_fill_addr, input_step_addr;
+    wire [INPUT_ADDR_W:0] input_fill_addr, input_step_addr;
     wire [INPUT_WORD-1:0] input_fill_data;
     wire [INPUT_LOADED-1:0] input_loaded;
     wire input_padding;
     tile_loader #(
-        .WORD_BITS(INPUT_LOADED), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(IA),
+        .WORD_BITS(INPUT_LOADED), .PORT_BITS(INPUT_PORT_BITS), .LATENCY(MEMORY_LATENCY),
+        .BUFFER_ADDR_BITS(INPUT_ADDR_W),
         .BEATS(INPUT_BEATS), .TILE_LOOPS(4), .LOOPS(INPUT_LOOPS),
-        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(CB), .PADDED(1),
+        .COUNT_BITS(COUNT_W), .MEM_ADDR_BITS(ADDR_W), .COORD_BITS(COUNT_W), .PADDED(1),
         .PADDING(LOADED_PADDING[INPUT_LOADED-1:0])
     ) input_loader (
-        .clk(clk), .rst(clear), .running(running), .trips(input_trips), .jumps(input_jumps),
-        .y_base(input_image[3*CB +: CB]), .y_jumps(input_y_jumps), .height(input_image[2*CB +: CB]),
-        .x_base(input_image[CB +: CB]), .x_jumps(input_x_jumps), .width(input_image[0 +: CB]),
+        .clk(clk), .rst(clear), .running(running), .last_index(input_last_index),
+        .address_increment(input_address_increment),
+        .y_base(input_image[3*COUNT_W +: COUNT_W]), .y_increment(input_y_increment),
+        .height(input_image[2*COUNT_W +: COUNT_W]),
+        .x_base(input_image[COUNT_W +: COUNT_W]), .x_increment(input_x_increment), .width(input_image[0 +: COUNT_W]),
         .base(input_base), .mem_read(input_read), .mem_addr(input_addr), .mem_data(input_data),
         .write(input_fill), .write_addr(input_fill_addr), .write_data(input_loaded), .write_padding(input_padding),
         .filled(input_filled), .released(input_released)
@@ -183,18 +186,20 @@ module accelerator #(
         end
     endgenerate
     wire weight_fill, weight_filled, weight_released, weight_step;
-    wire [WA:0] weight_fill_addr, weight_step_addr;
+    wire [WEIGHT_ADDR_W:0] weight_fill_addr, weight_step_addr;
     wire [WEIGHT_WORD-1:0] weight_fill_data;
     wire [WEIGHT_LOADED-1:0] weight_loaded;
     wire weight_padding;  // never
     tile_loader #(
-        .WORD_BITS(WEIGHT_LOADED), .PORT_BITS(WEIGHT_PORT_BITS), .LATENCY(MEMORY_LATENCY), .BUFFER_ADDR_BITS(WA),
+        .WORD_BITS(WEIGHT_LOADED), .PORT_BITS(WEIGHT_PORT_BITS), .LATENCY(MEMORY_LATENCY),
+        .BUFFER_ADDR_BITS(WEIGHT_ADDR_W),
         .BEATS(WEIGHT_BEATS), .TILE_LOOPS(2), .LOOPS(WEIGHT_LOOPS),
-        .COUNT_BITS(CB), .MEM_ADDR_BITS(MB), .COORD_BITS(1), .PADDED(0)
+        .COUNT_BITS(COUNT_W), .MEM_ADDR_BITS(ADDR_W), .COORD_BITS(1), .PADDED(0)
     ) weight_loader (
-        .clk(clk), .rst(clear), .running(running), .trips(weight_trips), .base({MB{1'b0}}), .jumps(weight_jumps),
-        .y_base(1'b0), .y_jumps({WEIGHT_LOOPS{1'b0}}), .height(1'b0),
-        .x_base(1'b0), .x_jumps({WEIGHT_LOOPS{1'b0}}), .width(1'b0),
+        .clk(clk), .rst(clear), .running(running), .last_index(weight_last_index),
+        .base({ADDR_W{1'b0}}), .address_increment(weight_address_increment),
+        .y_base(1'b0), .y_increment({WEIGHT_LOOPS{1'b0}}), .height(1'b0),
+        .x_base(1'b0), .x_increment({WEIGHT_LOOPS{1'b0}}), .width(1'b0),
         .mem_read(weight_read), .mem_addr(weight_addr), .mem_data(weight_data),
         .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_loaded), .write_padding(weight_padding),
         .filled(weight_filled), .released(weight_released)
@@ -221,7 +226,7 @@ module accelerator #(
     wire unused_tail;
     operand_buffer #(
         .LANES(ROWS), .GROUP(LANE_GROUP), .HOP(ADD_CYCLES), .CODE_BITS(X_BITS), .LANE_BITS(X_LANE_BITS),
-        .TAIL_BITS(SCALED * SCALE_BITS), .ADDR_BITS(IA), .MODE_BITS(XM)
+        .TAIL_BITS(SCALED * SCALE_BITS), .ADDR_BITS(INPUT_ADDR_W), .MODE_BITS(INPUT_MODE_W)
     ) input_buffer (
         .clk(clk), .rst(clear), .mode(input_mode),
         .write(input_fill), .write_addr(input_fill_addr), .write_data(input_fill_data),
@@ -229,7 +234,7 @@ module accelerator #(
     );
     operand_buffer #(
         .WEIGHTS(1), .LANES(COLUMNS), .GROUP(LANE_GROUP), .CODE_BITS(W_BITS), .LANE_BITS(W_LANE_BITS), .RAW(SCALED),
-        .ADDR_BITS(WA), .MODE_BITS(WM)
+        .ADDR_BITS(WEIGHT_ADDR_W), .MODE_BITS(WEIGHT_MODE_W)
     ) weight_buffer (
         .clk(clk), .rst(clear), .mode(weight_mode),
         .write(weight_fill), .write_addr(weight_fill_addr), .write_data(weight_fill_data),
@@ -252,15 +257,16 @@ module accelerator #(
     wire result_valid;
     wire [COLUMNS*TERM_BITS-1:0] result;
     pass_streamer #(
-        .LOOPS(PASS_LOOPS), .STREAM_LOOPS(2), .COUNT_BITS(CB), .ACCUMULATION_BANKS(1 << AB),
+        .LOOPS(PASS_LOOPS), .STREAM_LOOPS(2), .COUNT_BITS(COUNT_W), .ACCUMULATION_BANKS(1 << RESULT_BANK_W),
         .PASS_CYCLES((OUTPUT_STATIONARY != 0 && ROWS > 3 + ADD_CYCLES) ? ROWS : 3 + ADD_CYCLES)
     ) streamer (
-        .clk(clk), .rst(clear), .running(running), .trips(pass_trips), .reduction_trips(reduction_trips),
+        .clk(clk), .rst(clear), .running(running), .last_index(pass_last_index),
+        .reduction_last_index(reduction_last_index),
         .tile_ready(tile_ready), .pass_ready(pass_ready), .output_drained(output_drained),
         .pass_start(pass_start), .pass_end(pass_end), .tile_end(tile_end), .step(input_step), .carry(pass_carry)
     );
-    operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(IA)) input_window (
-        .clk(clk), .rst(clear), .jumps(input_read_jumps), .hold_trips(input_hold),
+    operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(COUNT_W), .ADDR_BITS(INPUT_ADDR_W)) input_window (
+        .clk(clk), .rst(clear), .address_increment(input_read_address_increment), .hold_last_index(input_hold),
         .filled(input_filled), .released(input_done), .available(input_available),
         .step(input_step), .tile_end(tile_end), .carry(pass_carry), .read_addr(input_step_addr)
     );
@@ -279,9 +285,9 @@ module accelerator #(
                 .clk(clk), .rst(clear), .d({block_start, reads_scale}), .q({w_first, w_scale})
             );
             weight_feeder #(
-                .WORDS(ROWS + SCALE_WORDS), .SCALE_WORDS(SCALE_WORDS), .ADDR_BITS(WA), .COUNT_BITS(CB)
+                .WORDS(ROWS + SCALE_WORDS), .SCALE_WORDS(SCALE_WORDS), .ADDR_BITS(WEIGHT_ADDR_W), .COUNT_BITS(COUNT_W)
             ) feeder (
-                .clk(clk), .rst(clear), .running(running), .pass_trips(tile_passes), .hold_trips(weight_hold),
+                .clk(clk), .rst(clear), .running(running), .pass_last_index(tile_passes), .hold_last_index(weight_hold),
                 .filled(weight_filled), .released(weight_done), .pass_start(pass_start), .fed(pass_ready),
                 .block_start(block_start), .scale_word(reads_scale), .read(weight_step), .read_addr(weight_step_addr)
             );
@@ -302,15 +308,16 @@ module accelerator #(
             delay_line #(.CYCLES(RESULT_CYCLES)) result_delay (
                 .clk(clk), .rst(clear), .d(input_step), .q(result_valid)
             );
-            wire unused = &{1'b0, pass_end, weight_read_jumps};
+            wire unused = &{1'b0, pass_end, weight_read_address_increment};
         end else begin : output_stationary
             wire weights_available;
             wire x_first, x_last;
             delay_line #(.WIDTH(2), .CYCLES(2)) marks_line (
                 .clk(clk), .rst(clear), .d({pass_start, pass_end}), .q({x_first, x_last})
             );
-            operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(WA)) weight_window (
-                .clk(clk), .rst(clear), .jumps(weight_read_jumps), .hold_trips(weight_hold),
+            operand_window #(.LOOPS(PASS_LOOPS), .COUNT_BITS(COUNT_W), .ADDR_BITS(WEIGHT_ADDR_W)) weight_window (
+                .clk(clk), .rst(clear), .address_increment(weight_read_address_increment),
+                .hold_last_index(weight_hold),
                 .filled(weight_filled), .released(weight_done), .available(weights_available),
                 .step(weight_step), .tile_end(tile_end), .carry(pass_carry), .read_addr(weight_step_addr)
             );
@@ -336,14 +343,16 @@ module accelerator #(
 
     // Accumulation, vector unit, output.
     wire output_ready, drain_read, take;
-    wire [AB+AA-1:0] drain_addr;
+    wire [RESULT_BANK_W+RESULT_ADDR_W-1:0] drain_addr;
     wire [OUTPUT_WORD-1:0] drain_data, output_word;
     accumulator #(
         .LANES(COLUMNS), .GROUP(LANE_GROUP), .PSUM_BITS(TERM_BITS), .BITS(ACCUMULATION_BITS), .ADD_CYCLES(ADD_CYCLES),
-        .LOOPS(PASS_LOOPS), .COUNT_BITS(CB), .ADDR_BITS(AA), .BANK_BITS(AB)
+        .LOOPS(PASS_LOOPS), .COUNT_BITS(COUNT_W), .ADDR_BITS(RESULT_ADDR_W), .BANK_BITS(RESULT_BANK_W)
     ) accumulation (
-        .clk(clk), .rst(clear), .trips(result_trips), .base(result_jumps[PASS_LOOPS*AA +: AA]),
-        .jumps(result_jumps[PASS_LOOPS*AA-1:0]), .reduce_mask(reduce_mask), .reduction_trips(reduction_trips),
+        .clk(clk), .rst(clear), .last_index(result_last_index),
+        .base(result_address_increment[PASS_LOOPS*RESULT_ADDR_W +: RESULT_ADDR_W]),
+        .address_increment(result_address_increment[PASS_LOOPS*RESULT_ADDR_W-1:0]), .reduce_mask(reduce_mask),
+        .reduction_last_index(reduction_last_index),
         .valid(result_valid), .psum(result), .output_ready(output_ready),
         .drain_read(drain_read), .drain_addr(drain_addr), .drain_data(drain_data)
     );
@@ -351,11 +360,13 @@ module accelerator #(
         .clk(clk), .take(take), .rectify(rectify), .d(drain_data), .q(output_word)
     );
     output_drain #(
-        .WORD_BITS(OUTPUT_WORD), .PORT_BITS(OUTPUT_PORT_BITS), .LOOPS(OUTPUT_LOOPS), .TILE_LOOPS(4), .COUNT_BITS(CB),
-        .BEATS((OUTPUT_WORD + OUTPUT_PORT_BITS - 1) / OUTPUT_PORT_BITS), .ADDR_BITS(AA), .BANK_BITS(AB),
-        .MEM_ADDR_BITS(MB)
+        .WORD_BITS(OUTPUT_WORD), .PORT_BITS(OUTPUT_PORT_BITS), .LOOPS(OUTPUT_LOOPS), .TILE_LOOPS(4),
+        .COUNT_BITS(COUNT_W),
+        .BEATS((OUTPUT_WORD + OUTPUT_PORT_BITS - 1) / OUTPUT_PORT_BITS), .ADDR_BITS(RESULT_ADDR_W),
+        .BANK_BITS(RESULT_BANK_W), .MEM_ADDR_BITS(ADDR_W)
     ) drain (
-        .clk(clk), .rst(clear), .trips(output_trips), .base({MB{1'b0}}), .jumps(output_jumps),
+        .clk(clk), .rst(clear), .last_index(output_last_index),
+        .base({ADDR_W{1'b0}}), .address_increment(output_address_increment),
         .output_ready(output_ready), .drained(output_drained),
         .read(drain_read), .read_addr(drain_addr), .take(take), .word(output_word),
         .mem_write(output_write), .mem_addr(output_addr), .mem_data(output_data), .done(done)

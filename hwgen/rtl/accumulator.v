@@ -16,11 +16,11 @@ module accumulator #(
 ) (
     input  wire                                clk,
     input  wire                                rst,
-    input  wire [LOOPS*COUNT_BITS-1:0]         trips,
+    input  wire [LOOPS*COUNT_BITS-1:0]         last_index,
     input  wire [ADDR_BITS-1:0]                base,
-    input  wire [LOOPS*ADDR_BITS-1:0]          jumps,
+    input  wire [LOOPS*ADDR_BITS-1:0]          address_increment,
     input  wire [LOOPS-1:0]                    reduce_mask,
-    input  wire [COUNT_BITS-1:0]               reduction_trips, // tiles that share an output tile - 1
+    input  wire [COUNT_BITS-1:0]               reduction_last_index, // tiles that share an output tile - 1
     input  wire                                valid,           // two cycles before `psum` of the first group is whole
     input  wire [LANES*PSUM_BITS-1:0]          psum,
     output wire                                output_ready,    // the last word of an output tile is being written
@@ -30,21 +30,23 @@ module accumulator #(
     output wire [LANES*BITS-1:0]               drain_data
 );
     localparam GROUPS = (LANES + GROUP - 1) / GROUP;
-    localparam AB = BANK_BITS + ADDR_BITS;
+    localparam BANK_ADDR_W = BANK_BITS + ADDR_BITS;
     wire [LOOPS:0] carry;
     wire [LOOPS-1:0] at_first, at_last;
     wire first_tile, last_tile;
     wire tile_end = valid & carry[LOOPS];
     wire [ADDR_BITS-1:0] position;
-    wire [AB-1:0] addr;
+    wire [BANK_ADDR_W-1:0] addr;
     loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) nest (
-        .clk(clk), .rst(rst), .step(valid), .trips(trips), .at_first(at_first), .at_last(at_last), .carry(carry)
+        .clk(clk), .rst(rst), .step(valid), .last_index(last_index),
+        .at_first(at_first), .at_last(at_last), .carry(carry)
     );
     affine_address #(.LOOPS(LOOPS), .ADDR_BITS(ADDR_BITS)) address (
-        .clk(clk), .rst(rst), .step(valid), .carry(carry), .base(base), .jumps(jumps), .value(position)
+        .clk(clk), .rst(rst), .step(valid), .carry(carry), .base(base), .address_increment(address_increment),
+        .value(position)
     );
     cyclic_counter #(.WIDTH(COUNT_BITS)) reduction (
-        .clk(clk), .rst(rst), .step(tile_end), .last(reduction_trips), .at_first(first_tile), .at_last(last_tile)
+        .clk(clk), .rst(rst), .step(tile_end), .last(reduction_last_index), .at_first(first_tile), .at_last(last_tile)
     );
     wire unused_nest = &{1'b0, at_last};
     generate
@@ -65,7 +67,7 @@ module accumulator #(
         for (g = 0; g < GROUPS; g = g + 1) begin : group
             localparam HERE = (g < GROUPS - 1) ? GROUP : LANES - g * GROUP;
             wire valid_here, closes_here, first_here;
-            wire [AB-1:0] addr_here;
+            wire [BANK_ADDR_W-1:0] addr_here;
             if (g == 0) begin : leading
                 assign {valid_here, closes_here, first_here, addr_here} = {valid, tile_end & last_tile, first, addr};
             end else begin : following
@@ -73,7 +75,7 @@ module accumulator #(
                     .clk(clk), .rst(rst), .d({group[g-1].valid_here, group[g-1].closes_here}),
                     .q({valid_here, closes_here})
                 );
-                delay_line #(.WIDTH(AB + 1), .CYCLES(HERE), .RESET(0)) addr_line (
+                delay_line #(.WIDTH(BANK_ADDR_W + 1), .CYCLES(HERE), .RESET(0)) addr_line (
                     .clk(clk), .rst(rst), .d({group[g-1].first_here, group[g-1].addr_here}), .q({first_here, addr_here})
                 );
             end

@@ -9,7 +9,7 @@ module loop_nest #(
     input  wire                        clk,
     input  wire                        rst,
     input  wire                        step,     // advance the nest by one iteration
-    input  wire [LOOPS*COUNT_BITS-1:0] trips,    // iterations - 1 of every slot
+    input  wire [LOOPS*COUNT_BITS-1:0] last_index,    // iterations - 1 of every slot
     output wire [LOOPS-1:0]            at_first,
     output wire [LOOPS-1:0]            at_last,
     output wire [LOOPS:0]              carry     // carry[i]: every slot below i is in its last iteration
@@ -19,7 +19,7 @@ module loop_nest #(
     generate
         for (i = 0; i < LOOPS; i = i + 1) begin : slot
             cyclic_counter #(.WIDTH(COUNT_BITS)) counter (
-                .clk(clk), .rst(rst), .step(step & carry[i]), .last(trips[i*COUNT_BITS +: COUNT_BITS]),
+                .clk(clk), .rst(rst), .step(step & carry[i]), .last(last_index[i*COUNT_BITS +: COUNT_BITS]),
                 .at_first(at_first[i]), .at_last(at_last[i])
             );
             assign carry[i+1] = &at_last[i:0];

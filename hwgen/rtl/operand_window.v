@@ -7,8 +7,8 @@ module operand_window #(
 ) (
     input  wire                       clk,
     input  wire                       rst,
-    input  wire [LOOPS*ADDR_BITS-1:0] jumps,
-    input  wire [COUNT_BITS-1:0]      hold_trips, // tiles that share a bank - 1
+    input  wire [LOOPS*ADDR_BITS-1:0] address_increment,
+    input  wire [COUNT_BITS-1:0]      hold_last_index, // tiles that share a bank - 1
     input  wire                       filled,     // from the loader
     output wire                       released,   // to the loader
     output wire                       available,
@@ -26,10 +26,11 @@ module operand_window #(
     assign read_addr = {bank, position};
     token_counter #(.WIDTH(2)) tokens (.clk(clk), .rst(rst), .put(filled), .take(released), .count(banks));
     affine_address #(.LOOPS(LOOPS), .ADDR_BITS(ADDR_BITS)) address (
-        .clk(clk), .rst(rst), .step(step), .carry(carry), .base({ADDR_BITS{1'b0}}), .jumps(jumps), .value(position)
+        .clk(clk), .rst(rst), .step(step), .carry(carry), .base({ADDR_BITS{1'b0}}),
+        .address_increment(address_increment), .value(position)
     );
     cyclic_counter #(.WIDTH(COUNT_BITS)) hold (
-        .clk(clk), .rst(rst), .step(tile_end), .last(hold_trips), .at_first(unused_first), .at_last(hold_last)
+        .clk(clk), .rst(rst), .step(tile_end), .last(hold_last_index), .at_first(unused_first), .at_last(hold_last)
     );
     always @(posedge clk)
         if (rst) bank <= 1'b0;

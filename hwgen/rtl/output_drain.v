@@ -13,9 +13,9 @@ module output_drain #(
 ) (
     input  wire                             clk,
     input  wire                             rst,
-    input  wire [LOOPS*COUNT_BITS-1:0]      trips,
+    input  wire [LOOPS*COUNT_BITS-1:0]      last_index,
     input  wire [MEM_ADDR_BITS-1:0]         base,
-    input  wire [LOOPS*MEM_ADDR_BITS-1:0]   jumps,
+    input  wire [LOOPS*MEM_ADDR_BITS-1:0]   address_increment,
     input  wire                             output_ready,
     output wire                             drained,      // the bank is free
     // accumulation buffer and vector unit
@@ -40,10 +40,12 @@ module output_drain #(
 
     token_counter #(.WIDTH(2)) tiles (.clk(clk), .rst(rst), .put(output_ready), .take(drained), .count(waiting));
     loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) nest (
-        .clk(clk), .rst(rst), .step(issue), .trips(trips), .at_first(at_first), .at_last(at_last), .carry(carry)
+        .clk(clk), .rst(rst), .step(issue), .last_index(last_index),
+        .at_first(at_first), .at_last(at_last), .carry(carry)
     );
     affine_address #(.LOOPS(LOOPS), .ADDR_BITS(MEM_ADDR_BITS)) address (
-        .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(base), .jumps(jumps), .value(addr)
+        .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(base),
+        .address_increment(address_increment), .value(addr)
     );
     wire unused_nest = &{1'b0, at_first, at_last};
     generate

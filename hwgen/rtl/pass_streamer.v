@@ -11,8 +11,8 @@ module pass_streamer #(
     input  wire                        clk,
     input  wire                        rst,
     input  wire                        running,
-    input  wire [LOOPS*COUNT_BITS-1:0] trips,
-    input  wire [COUNT_BITS-1:0]       reduction_trips, // tiles that share an output tile - 1
+    input  wire [LOOPS*COUNT_BITS-1:0] last_index,
+    input  wire [COUNT_BITS-1:0]       reduction_last_index, // tiles that share an output tile - 1
     input  wire                        tile_ready,      // the operand banks of the next tile are filled
     input  wire                        pass_ready,      // the weights of the next pass are in place
     input  wire                        output_drained,  // an accumulation bank became free
@@ -39,11 +39,12 @@ module pass_streamer #(
         .clk(clk), .rst(rst), .put(tile_start & opens_output), .take(output_drained), .count(outputs_open)
     );
     loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) nest (
-        .clk(clk), .rst(rst), .step(step), .trips(trips), .at_first(at_first), .at_last(at_last), .carry(carry)
+        .clk(clk), .rst(rst), .step(step), .last_index(last_index),
+        .at_first(at_first), .at_last(at_last), .carry(carry)
     );
     wire unused_reduction_last;
     cyclic_counter #(.WIDTH(COUNT_BITS)) reduction (
-        .clk(clk), .rst(rst), .step(tile_end), .last(reduction_trips), .at_first(opens_output),
+        .clk(clk), .rst(rst), .step(tile_end), .last(reduction_last_index), .at_first(opens_output),
         .at_last(unused_reduction_last)
     );
     wire unused_nest = &{1'b0, at_first, at_last};

@@ -21,14 +21,14 @@ module tile_loader #(
     input  wire                             rst,
     input  wire                             running,
     // run-time parameters
-    input  wire [LOOPS*COUNT_BITS-1:0]      trips,
+    input  wire [LOOPS*COUNT_BITS-1:0]      last_index,
     input  wire [MEM_ADDR_BITS-1:0]         base,
-    input  wire [LOOPS*MEM_ADDR_BITS-1:0]   jumps,
+    input  wire [LOOPS*MEM_ADDR_BITS-1:0]   address_increment,
     input  wire [COORD_BITS-1:0]            y_base,
-    input  wire [LOOPS*COORD_BITS-1:0]      y_jumps,
+    input  wire [LOOPS*COORD_BITS-1:0]      y_increment,
     input  wire [COORD_BITS-1:0]            height,
     input  wire [COORD_BITS-1:0]            x_base,
-    input  wire [LOOPS*COORD_BITS-1:0]      x_jumps,
+    input  wire [LOOPS*COORD_BITS-1:0]      x_increment,
     input  wire [COORD_BITS-1:0]            width,
     // memory port
     output wire                             mem_read,
@@ -65,24 +65,28 @@ module tile_loader #(
         end
 
     loop_nest #(.LOOPS(LOOPS), .COUNT_BITS(COUNT_BITS)) nest (
-        .clk(clk), .rst(rst), .step(issue), .trips(trips), .at_first(at_first), .at_last(at_last), .carry(carry)
+        .clk(clk), .rst(rst), .step(issue), .last_index(last_index),
+        .at_first(at_first), .at_last(at_last), .carry(carry)
     );
     affine_address #(.LOOPS(LOOPS), .ADDR_BITS(MEM_ADDR_BITS)) address (
-        .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(base), .jumps(jumps), .value(mem_addr)
+        .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(base),
+        .address_increment(address_increment), .value(mem_addr)
     );
     generate
         if (PADDED != 0) begin : padding
             wire [COORD_BITS-1:0] y, x;
             affine_address #(.LOOPS(LOOPS), .ADDR_BITS(COORD_BITS)) row (
-                .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(y_base), .jumps(y_jumps), .value(y)
+                .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(y_base),
+                .address_increment(y_increment), .value(y)
             );
             affine_address #(.LOOPS(LOOPS), .ADDR_BITS(COORD_BITS)) column (
-                .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(x_base), .jumps(x_jumps), .value(x)
+                .clk(clk), .rst(rst), .step(issue), .carry(carry), .base(x_base),
+                .address_increment(x_increment), .value(x)
             );
             assign in_image = (y < height) & (x < width);  // negative coordinates are large unsigned ones
         end else begin : dense
             assign in_image = 1'b1;
-            wire unused = &{1'b0, y_base, y_jumps, height, x_base, x_jumps, width};
+            wire unused = &{1'b0, y_base, y_increment, height, x_base, x_increment, width};
         end
     endgenerate
     assign mem_read = issue & in_image;

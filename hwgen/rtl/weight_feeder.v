@@ -11,8 +11,8 @@ module weight_feeder #(
     input  wire                  clk,
     input  wire                  rst,
     input  wire                  running,
-    input  wire [COUNT_BITS-1:0] pass_trips,   // passes of a tile - 1
-    input  wire [COUNT_BITS-1:0] hold_trips,   // tiles that share a bank - 1
+    input  wire [COUNT_BITS-1:0] pass_last_index,   // passes of a tile - 1
+    input  wire [COUNT_BITS-1:0] hold_last_index,   // tiles that share a bank - 1
     input  wire                  filled,       // from the loader
     output wire                  released,     // to the loader
     input  wire                  pass_start,   // from the streamer
@@ -55,10 +55,11 @@ module weight_feeder #(
     endgenerate
     wire unused_first_pass, unused_first_tile;
     cyclic_counter #(.WIDTH(COUNT_BITS)) passes (
-        .clk(clk), .rst(rst), .step(block_end), .last(pass_trips), .at_first(unused_first_pass), .at_last(pass_last)
+        .clk(clk), .rst(rst), .step(block_end), .last(pass_last_index),
+        .at_first(unused_first_pass), .at_last(pass_last)
     );
     cyclic_counter #(.WIDTH(COUNT_BITS)) tiles (
-        .clk(clk), .rst(rst), .step(tile_end), .last(hold_trips), .at_first(unused_first_tile), .at_last(hold_last)
+        .clk(clk), .rst(rst), .step(tile_end), .last(hold_last_index), .at_first(unused_first_tile), .at_last(hold_last)
     );
     always @(posedge clk)
         if (rst) begin

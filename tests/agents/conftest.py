@@ -4,7 +4,7 @@ import pytest
 from plugin_tasks import Valley
 
 from accelgym.costmodels.architecture import Architecture, Compute, StorageLevel
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.envs import CoDesignTask, HwGenTask, MappingTask, ResourceAssignmentTask
 
@@ -31,13 +31,13 @@ def mapping():
         StorageLevel("SRAM", capacity_words=96, read_pj=5.0, write_pj=6.0, fanout_x=2, fanout_y=3),
         StorageLevel("RF", capacity_words=16, read_pj=1.0, write_pj=1.5, leakage_pj=0.1),
     )
-    problem = Problem.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
+    problem = LoopNest.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
     return MappingTask(problem=problem, machine=Architecture("tiny", levels, Compute(mac_pj=2.0), leakage="whole_chip"))
 
 
 @pytest.fixture(scope="session")
 def codesign():
-    problem = Problem.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
+    problem = LoopNest.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
     return CoDesignTask(problem=problem, registers=(8, 16, 64), sram_words=(4096, 16384))
 
 

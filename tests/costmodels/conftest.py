@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "maestro"
 DIMS = ("K", "C", "Y", "X", "R", "S")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from accelgym.costmodels.costs import CostModel, Reason
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro import FIXED, MAESTRO_FAULTS, Faults, MaestroModel
 from accelgym.costmodels.maestro.batch import BLOCK
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.models import cost_models
 
 TABLES = ("maestro_train", "maestro_noc_bw_train")
@@ -78,7 +78,7 @@ def test_failures_of_the_program_are_recognised_and_nothing_else_is(table, golde
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_closed_forms_equal_the_general_rules_where_the_noc_is_wide(variant, dataflow, random_designs):
     from accelgym.costmodels.maestro.batch import _closed, _general
-    from accelgym.costmodels.maestro.problem import Batch
+    from accelgym.costmodels.maestro.columns import Batch
 
     faults = VARIANTS[variant]
     designs = random_designs(np.random.default_rng(int(dataflow)), 3000, dataflow)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from accelgym.costmodels.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.maestro import MaestroModel
+from accelgym.costmodels.maestro.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.maestro.grid import FIGURES, grid_blocks
-from accelgym.costmodels.physical import PhysicalModel
+from accelgym.costmodels.maestro.physical import PhysicalModel
 
 MODELS = {
     "compat": MaestroModel(),

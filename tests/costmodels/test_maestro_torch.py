@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro import MaestroModel
 from accelgym.costmodels.maestro.compiled import compiled_latency
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 
 
 def as_tensors(designs: ResourceDesigns) -> ResourceDesigns:

@@ -6,8 +6,8 @@ from math import ceil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro import MaestroModel
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 
 
 def spans(extent: int, tile: int) -> list[range]:

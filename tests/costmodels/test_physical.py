@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from accelgym.costmodels.costs import CostModel, Reason
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
+from accelgym.costmodels.maestro.physical import PhysicalModel
+from accelgym.costmodels.maestro.technology import FREEPDK45
 from accelgym.costmodels.models import cost_models
-from accelgym.costmodels.physical import PhysicalModel
-from accelgym.costmodels.technology import FREEPDK45
 
 PES = np.array([1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128])
 BUFFERS = np.arange(1, 13)

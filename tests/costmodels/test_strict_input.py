@@ -3,13 +3,13 @@
 import pytest
 import yaml
 
-from accelgym.costmodels.designs_csv import read_designs
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.csv_table import integer, read_table
 from accelgym.costmodels.files.strict_yaml import StrictLoader
+from accelgym.costmodels.files.timeloop_yaml.document import normalise, parse_document
+from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
+from accelgym.costmodels.maestro.designs_csv import read_designs
 from accelgym.costmodels.systolic.config import load_config
-from accelgym.costmodels.timeloop.document import normalise, parse_document
-from accelgym.costmodels.timeloop.expressions import Scope
 from accelgym.costmodels.workloads.importers.scalesim_csv import import_scalesim_csv
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
 from accelgym.costmodels.workloads.load import load_workload

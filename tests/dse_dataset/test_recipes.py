@@ -9,9 +9,9 @@ from labelled import digests
 from typer.testing import CliRunner
 
 from accelgym.cli import app
-from accelgym.costmodels.dataflows import LayerDesigns, TemplateModel
-from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.dataflow_template import LayerDesigns, TemplateModel
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.workloads import Layer
 from accelgym.dse_dataset.layers import draw_airchitect
 from accelgym.dse_dataset.load import load_dataset

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro import MaestroModel
-from accelgym.costmodels.physical import PhysicalModel
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
+from accelgym.costmodels.maestro.physical import PhysicalModel
 from accelgym.dse_dataset.layers import LayerTable, network_layers, twin_key
 from accelgym.dse_dataset.recipes.catalogue import build_recipe, preset_spec
 from accelgym.dse_dataset.shards import Shard

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.components.technologies import technology
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError
@@ -19,9 +19,9 @@ from accelgym.envs import CoDesignEnv, CoDesignTask
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.mapspace import Mapspace, Size
 
-GEMM = Problem.gemm("gemm", I=4, J=2, L=2)
-CONV1D = Problem.conv1d("conv1d", M=2, P=4, R=3)
-STRIDED = Problem.conv1d("strided", M=2, P=3, R=2, stride=3)
+GEMM = LoopNest.gemm("gemm", I=4, J=2, L=2)
+CONV1D = LoopNest.conv1d("conv1d", M=2, P=4, R=3)
+STRIDED = LoopNest.conv1d("strided", M=2, P=3, R=2, stride=3)
 PROBLEMS = (GEMM, CONV1D, STRIDED)
 OBJECTIVES = ("energy", "latency", "edp")
 TOLERANCE = 1.1e-3
@@ -248,7 +248,7 @@ def test_artifacts_state_the_machine_and_read_back_with_the_same_costs(sizes):
         ({"dram_bandwidth": 0.0}, r"dram_bandwidth is 0\.0"),
         ({"technology": "thistle"}, "unknown technology 'thistle': did you mean 'thistle-table3'"),
         ({"register": (4,)}, "unknown argument 'register': did you mean 'registers'"),
-        ({"problem": Problem.gemm("one", I=1, J=1, L=1)}, "nothing to map"),
+        ({"problem": LoopNest.gemm("one", I=1, J=1, L=1)}, "nothing to map"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -23,7 +23,7 @@ VARIANTS = {
         {"workload": "confuciux/vgg16", "model": "physical", "objective": "edp", "granularity": "fine64"},
         {"workload": "confuciux/alexnet", "reward": "confuciux"},
         {"workload": "mobilenet_v2", "model": "physical", "objective": "energy", "constraint": "power"},
-        {"workload": "alexnet", "model": "loopnest", "dataflow": "mix", "objective": "edp"},
+        {"workload": "alexnet", "model": "dataflow_template", "dataflow": "mix", "objective": "edp"},
     ],
     "accelgym/Mapping-v0": [
         {},

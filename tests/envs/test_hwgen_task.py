@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from accelgym.costmodels.datatypes import get_datatype
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.area import AreaTerms, estimate
-from accelgym.costmodels.systolic.problem import Hardware
+from accelgym.costmodels.systolic.columns import Hardware
 from accelgym.costmodels.systolic.scheduler import schedule
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.envs import HwGenEnv, HwGenTask, HwGenVectorEnv, audit

@@ -9,20 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelgym.costmodels.architecture import Architecture, Compute, Constraint, StorageLevel
-from accelgym.costmodels.architecture.presets import preset, preset_names
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains, sample_valid_mappings
 from accelgym.costmodels.timeloop import read_timeloop, write_timeloop
+from accelgym.costmodels.timeloop.presets import preset, preset_names
 from accelgym.envs.mapping import MappingTask, Mapspace
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.mapspace import Place, prime_factors
 from accelgym.envs.mapping.spec import pad_bounds
 
-CONV = Problem.conv("small", K=6, C=4, P=6, Q=4, R=3, S=1)
-GEMM = Problem.gemm("gemm", I=4, J=6, L=4)
+CONV = LoopNest.conv("small", K=6, C=4, P=6, Q=4, R=3, S=1)
+GEMM = LoopNest.gemm("gemm", I=4, J=6, L=4)
 
 
 def machine(**changes):
@@ -45,7 +45,7 @@ def all_tilings(mapspace):
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_design_is_an_exact_factorisation_and_round_trips(name):
-    problem = Problem.conv("layer", K=12, C=8, P=6, Q=5, R=3, S=3)
+    problem = LoopNest.conv("layer", K=12, C=8, P=6, Q=5, R=3, S=3)
     mapspace = Mapspace(problem, preset(name))
     designs = mapspace.space.sample(np.random.default_rng(0), 500)
     mappings = mapspace.decode(designs)
@@ -257,7 +257,7 @@ def test_padding_by_hand():
 
 
 def test_equal_primes_have_one_canonical_order():
-    mapspace = Mapspace(Problem.gemm("cube", I=8, J=1, L=1), machine())
+    mapspace = Mapspace(LoopNest.gemm("cube", I=8, J=1, L=1), machine())
     places = [x for x in mapspace.decisions if isinstance(x, Place)]
     everything = np.array(list(itertools.product(*(range(len(x.slots)) for x in places))))
     distinct = {mapping.tobytes() for mapping in mapspace.decode(everything).factors}

@@ -16,19 +16,19 @@ from hypothesis import strategies as st
 
 import accelgym
 from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, StorageLevel
-from accelgym.costmodels.architecture.presets import preset, preset_names
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains, sample_mappings
 from accelgym.costmodels.timeloop import read_timeloop
+from accelgym.costmodels.timeloop.presets import preset, preset_names
 from accelgym.envs import MappingEnv, MappingTask, MappingVectorEnv, audit
 from accelgym.envs.mapping.bounds import cost_floor
 from accelgym.envs.mapping.orders import dominant_orders
 
-GEMM = Problem.gemm("gemm", I=4, J=2, L=4)
-CONV1D = Problem.conv1d("conv1d", M=2, P=4, R=3)
-STRIDED = Problem.conv1d("strided", M=2, P=4, R=2, stride=3)
+GEMM = LoopNest.gemm("gemm", I=4, J=2, L=4)
+CONV1D = LoopNest.conv1d("conv1d", M=2, P=4, R=3)
+STRIDED = LoopNest.conv1d("strided", M=2, P=4, R=2, stride=3)
 
 
 def machine(leakage=0.0):
@@ -82,14 +82,14 @@ def test_a_word_stays_while_two_loops_slide_over_it():
     """timeloop-model HEAD prices this layer's optimum at 9.00 uJ: the input's middle word is read once."""
     memories = (StorageLevel("DRAM", read_pj=1e6, write_pj=1e6), StorageLevel("Buf", 3, read_pj=1.0, write_pj=1.0))
     architecture = Architecture("two levels", memories, Compute(mac_pj=1.0))
-    layer = Problem.conv1d("layer", M=1, P=2, R=2)
+    layer = LoopNest.conv1d("layer", M=1, P=2, R=2)
     reference = MappingTask(problem=layer, machine=architecture, objective="energy").reference()
     assert reference.value == 9_000_025.0
     assert reference.gap == 0
 
 
 def test_the_best_bypass_is_found():
-    problem = Problem.gemm("small", I=4, J=2, L=2)
+    problem = LoopNest.gemm("small", I=4, J=2, L=2)
     open_task = MappingTask(problem=problem, machine=machine(), objective="energy", bypass=True)
     architecture, mappings = machine(), every_mapping(problem, machine())
     best = math.inf
@@ -109,10 +109,10 @@ def test_the_best_bypass_is_found():
 @given(
     st.sampled_from(
         [
-            Problem.conv("pointwise", K=4, C=2, P=4, Q=6, R=1, S=1),
-            Problem.conv("depthwise", K=4, C=4, P=4, Q=6, R=1, S=1, groups=4),
-            Problem.conv("patches", K=4, C=2, P=1, Q=1, R=3, S=2, N=2),
-            Problem.gemm("batched", I=4, J=6, L=4, batch=3),
+            LoopNest.conv("pointwise", K=4, C=2, P=4, Q=6, R=1, S=1),
+            LoopNest.conv("depthwise", K=4, C=4, P=4, Q=6, R=1, S=1, groups=4),
+            LoopNest.conv("patches", K=4, C=2, P=1, Q=1, R=3, S=2, N=2),
+            LoopNest.gemm("batched", I=4, J=6, L=4, batch=3),
         ]
     ),
     st.integers(0, 2**32 - 1),
@@ -136,14 +136,14 @@ def test_some_dominant_order_is_as_good_as_any(problem, seed):
 
 
 def test_every_order_is_tried_where_windows_slide():
-    task = MappingTask(problem=Problem.conv("conv", K=4, C=1, P=4, Q=1, R=3, S=1), machine=machine())
+    task = MappingTask(problem=LoopNest.conv("conv", K=4, C=1, P=4, Q=1, R=3, S=1), machine=machine())
     assert dominant_orders(task.mapspace, 0).tolist() == list(range(6))
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from(sorted(set(preset_names()) - {"memory_access_exercise"})), st.integers(0, 2**32 - 1))
 def test_no_design_beats_the_lower_bound(name, seed):
-    layer = Problem.conv("layer", K=16, C=12, P=7, Q=6, R=3, S=1, stride=(2, 2))
+    layer = LoopNest.conv("layer", K=16, C=12, P=7, Q=6, R=3, S=1, stride=(2, 2))
     for bypass in (False, True):
         task = MappingTask(problem=layer, machine=preset(name), bypass=bypass)
         outcome = task.evaluate(task.sample_feasible(np.random.default_rng(seed), 400))
@@ -177,7 +177,7 @@ def test_references_beat_the_mapper_and_come_close_to_thistle(network, layer, ma
 
 
 def test_searching_descends_to_the_enumerated_optimum():
-    task = MappingTask(problem=Problem.conv("c", K=4, C=4, P=4, Q=1, R=3, S=1), machine=machine(), objective="energy")
+    task = MappingTask(problem=LoopNest.conv("c", K=4, C=4, P=4, Q=1, R=3, S=1), machine=machine(), objective="energy")
     best = task.best_of_descents(8, np.random.default_rng(0))[1]
     assert best == pytest.approx(task.reference().value)
 
@@ -217,7 +217,7 @@ def test_the_audit_finds_the_default_worth_searching():
 
 
 def test_the_audit_sees_whether_the_memories_bind():
-    problem = Problem.gemm("square", I=8, J=8, L=8)
+    problem = LoopNest.gemm("square", I=8, J=8, L=8)
     roomy = machine().with_level("RF", capacity_words=1000).with_level("SRAM", capacity_words=1000)
     audits = [audit(MappingTask(problem=problem, machine=m, objective="energy")) for m in (machine(), roomy)]
     assert "not binding" in audits[1].flags
@@ -244,7 +244,7 @@ def test_ids_tell_tasks_apart():
         ({"padding": 2.0}, "padding is 2.0"),
         ({"layers": 1}, "unknown argument 'layers': did you mean 'layer'"),
         ({"architecture": "memory_access_exercise"}, "no mapping of 'L1' fits: the smallest tile at 'MainMemory'"),
-        ({"problem": Problem.gemm("one", I=1, J=1, L=1)}, "nothing to map"),
+        ({"problem": LoopNest.gemm("one", I=1, J=1, L=1)}, "nothing to map"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):
@@ -375,7 +375,7 @@ _spec.loader.exec_module(strict)
 @pytest.mark.parametrize("name", preset_names())
 @pytest.mark.parametrize(
     "problem",
-    [Problem.conv("c", K=4, C=6, P=5, Q=4, R=3, S=3), Problem.gemm("g", I=8, J=12, L=6, batch=2)],
+    [LoopNest.conv("c", K=4, C=6, P=5, Q=4, R=3, S=3), LoopNest.gemm("g", I=8, J=12, L=6, batch=2)],
     ids=lambda p: p.name,
 )
 def test_designs_export_as_timeloop_model_reads_them(problem, name, bypass):

@@ -78,7 +78,7 @@ def corners(task):
 @pytest.mark.parametrize("objective", ["latency", "energy", "edp", "lap"])
 @pytest.mark.parametrize("aggregate", ["sum", "max"])
 @pytest.mark.parametrize("constraint", ["area", "power", "pes"])
-@pytest.mark.parametrize("model", ["maestro", "physical", "loopnest"])
+@pytest.mark.parametrize("model", ["maestro", "physical", "dataflow_template"])
 def test_no_design_of_a_brute_forced_grid_beats_the_reference(objective, aggregate, constraint, model):
     task = ResourceAssignmentTask(
         workload_object=TINY,
@@ -174,7 +174,9 @@ def test_repair_changes_no_more_than_it_must():
 
 def test_loop_nests_are_mapped_for_the_objective_of_the_task():
     tasks = {
-        objective: ResourceAssignmentTask(workload_object=TINY, model="loopnest", objective=objective, budget=1.0)
+        objective: ResourceAssignmentTask(
+            workload_object=TINY, model="dataflow_template", objective=objective, budget=1.0
+        )
         for objective in ("latency", "energy", "edp")
     }
     fast, frugal, both = (tasks[name].table for name in ("latency", "energy", "edp"))
@@ -187,7 +189,7 @@ def test_loop_nests_are_mapped_for_the_objective_of_the_task():
 @pytest.mark.parametrize("dataflow", ["dla", "eye", "shi", "mix"])
 def test_the_shipped_loop_nest_tasks_are_worth_searching(dataflow):
     task = ResourceAssignmentTask(
-        workload="resnet18", model="loopnest", dataflow=dataflow, objective="edp", budget=0.05
+        workload="resnet18", model="dataflow_template", dataflow=dataflow, objective="edp", budget=0.05
     )
     found = audit(task)
     assert found.flags == ()
@@ -224,10 +226,10 @@ def test_the_audit_measures_what_it_says():
         ({"dataflow": "dlb"}, "dataflow is 'dlb': .*'dla'"),
         ({"model": "mestro"}, "did you mean 'maestro'"),
         (
-            {"model": "loopnest", "model_options": {"objektive": "edp"}},
-            "option of model 'loopnest' 'objektive': did you",
+            {"model": "dataflow_template", "model_options": {"objektive": "edp"}},
+            "option of model 'dataflow_template' 'objektive': did you",
         ),
-        ({"model": "loopnest", "model_options": {"objective": "speed"}}, "objective 'speed'"),
+        ({"model": "dataflow_template", "model_options": {"objective": "speed"}}, "objective 'speed'"),
         ({"buget": 0.1}, "unknown argument 'buget': did you mean 'budget'"),
         ({"budget": float("nan")}, "budget is nan: .*allowed a finite number"),
         ({"budget": "moon"}, "budget is 'moon': .*cloud, iot, iotx"),

@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 from plugin_tasks import Bare, Valley
 
 from accelgym.costmodels.architecture import Architecture, Compute, StorageLevel
-from accelgym.costmodels.architecture.problem import Problem
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.envs import (
@@ -21,8 +21,8 @@ from accelgym.envs import (
     ResourceAssignmentTask,
     make_task,
 )
-from accelgym.envs.lanes import LaneVectorEnv
 from accelgym.envs.registration import ENVIRONMENTS
+from accelgym.envs.sequential import SequentialVectorEnv
 from accelgym.envs.space import Parameter, Space
 from accelgym.envs.task import tasks
 
@@ -37,8 +37,8 @@ MACHINE = Architecture(
     Compute(mac_pj=2.0),
     leakage="whole_chip",
 )
-PROBLEM = Problem.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
-SHORT = Problem.conv("layer", K=4, C=2, P=4, Q=1, R=3, S=1)
+PROBLEM = LoopNest.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
+SHORT = LoopNest.conv("layer", K=4, C=2, P=4, Q=1, R=3, S=1)
 NETWORK = Workload.chain("two", LAYERS)
 
 # A small task of every kind; a kind that is registered and not listed fails the suite.
@@ -222,7 +222,7 @@ def test_constant_designs_choose_alike_in_every_group(task):
 
 def test_lanes_show_the_masks_and_build_the_designs_of_the_task(task):
     lanes = task.vector_env(12)
-    assert isinstance(lanes, LaneVectorEnv)
+    assert isinstance(lanes, SequentialVectorEnv)
     assert lanes.task is task
     rng = np.random.default_rng(6)
     obs, infos = lanes.reset(seed=0)

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from accelgym.costmodels.architecture import Problem
+from accelgym.costmodels.architecture import LoopNest
 from accelgym.costmodels.architecture.family import ArchitectureFamily
 from accelgym.experiments.mapping_agents import MAPPER_PJ_PER_MAC
 from accelgym.experiments.thistle import (
@@ -39,7 +39,7 @@ def test_a_proven_layer_lies_between_its_bound_and_everything_found(proof):
 @pytest.mark.parametrize("objective", ["latency", "edp"])
 def test_bounds_are_stated_in_the_unit_of_the_value(objective):
     machine = MACHINES["eyeriss, 4/16 words a cycle"]()
-    problem = Problem.gemm("g", I=64, J=32, L=64)
+    problem = LoopNest.gemm("g", I=64, J=32, L=64)
     found = prove_problem(problem, "narrow", machine, objective, seconds=5)
     if objective == "latency":
         assert found.value <= found.lower_bound <= 168
@@ -135,7 +135,7 @@ def test_the_proved_machine_is_at_least_as_good_as_the_papers_way():
 
 
 def test_products_of_energy_and_delay_have_no_sum():
-    problem = Problem.gemm("g", I=8, J=8, L=8)
+    problem = LoopNest.gemm("g", I=8, J=8, L=8)
     found = prove_problem(problem, "eyeriss", eyeriss(), "edp", seconds=5)
     with pytest.raises(ValueError, match="pj_cycles_per_mac2 does not add up"):
         _ = found.total

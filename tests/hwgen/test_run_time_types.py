@@ -133,8 +133,8 @@ def _records(config, types, cache):
         # The unpacking takes the beats of the widest format.
         ("unpack_word.v", "(BEATS - USED) * PORT_BITS", "0", {"int4"}),
         # The mode never arrives: all layers run in the first one.
-        ("accelerator.v", "XM, 1, 272, input_mode", "XM, 1, 280, input_mode", {"int4", "int8"}),
-        ("accelerator.v", "WM, 1, 273, weight_mode", "WM, 1, 280, weight_mode", {"int4", "int8"}),
+        ("accelerator.v", "INPUT_MODE_W, 1, 272, input_mode", "INPUT_MODE_W, 1, 280, input_mode", {"int4", "int8"}),
+        ("accelerator.v", "WEIGHT_MODE_W, 1, 273, weight_mode", "WEIGHT_MODE_W, 1, 280, weight_mode", {"int4", "int8"}),
     ],
 )
 def test_faults_of_the_choice_are_noticed(file, old, new, wrong, cache):

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.classes import level_classes, mirrors
 from accelgym.costmodels.solvers.mapping.continuation import narrow, pointless
 from accelgym.costmodels.solvers.mapping.digits import (
@@ -29,7 +30,7 @@ from accelgym.costmodels.solvers.mapping.interior_point import Relaxed, solve_pr
 from accelgym.costmodels.solvers.mapping.leaves import Evaluator, Found
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
-from accelgym.costmodels.solvers.mapping.programs import Goal, ProgramWriter
+from accelgym.costmodels.solvers.mapping.programs import ProgramWriter
 from accelgym.costmodels.solvers.mapping.room import Fanouts, shrink_to_room
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
@@ -73,21 +74,27 @@ class BranchAndBound:
     Args:
         space: The map space.
         machines: Machines to choose from; one for a fixed architecture.
-        goal: The objective.
+        objective: What is minimised.
         keeps: Bypass choices, shape ``(choices, levels, tensors)``.
         tolerance: Relative gap at which a node is not worth pursuing.
     """
 
     def __init__(
-        self, space: MappingSpace, machines: MachineTable, goal: Goal, keeps: Bools, *, tolerance: float = 1e-3
+        self,
+        space: MappingSpace,
+        machines: MachineTable,
+        objective: Objective,
+        keeps: Bools,
+        *,
+        tolerance: float = 1e-3,
     ) -> None:
-        self.space, self.machines, self.goal, self.tolerance = space, machines, goal, tolerance
+        self.space, self.machines, self.objective, self.tolerance = space, machines, objective, tolerance
         table = LoopnestModel(space.problem, machines.architectures[0]).terms
         self.classes = tuple(level_classes(space, table, v) for v in range(len(space.architecture.levels) - 1))
         self.windows = tuple(transfers[0].windows for transfers in table.transfers)
         self.mirrors = mirrors(space, table, self.classes)
-        self.writer = ProgramWriter(space, table, self.classes, machines, goal)
-        self.evaluator = Evaluator(space, self.classes, machines, goal)
+        self.writer = ProgramWriter(space, table, self.classes, machines, objective)
+        self.evaluator = Evaluator(space, self.classes, machines, objective)
         self.fanouts = Fanouts(space, machines)
         self.best: Found | None = None
         self.grid = bound_grid(tolerance)
@@ -320,7 +327,7 @@ class BranchAndBound:
         children = [nodes.take(np.zeros(0, dtype=np.int64))]
         kept = np.arange(len(nodes))
         for v in self.fanouts.choices:
-            if self.goal is Goal.LATENCY:
+            if self.objective is Objective.LATENCY:
                 break
             wide = nodes.reduction[:, v, 1] > _WIDE * nodes.reduction[:, v, 0]
             part = nodes.take(wide)

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.model import LoopnestModel
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.digits import significant
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.programs import Goal
 from accelgym.costmodels.solvers.mapping.room import tile_words
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
@@ -48,13 +48,13 @@ class Evaluator:
         space: The map space.
         classes: Permutation classes of every level but the innermost.
         machines: The machines that nodes name.
-        goal: The objective.
+        objective: What is minimised.
     """
 
     def __init__(
-        self, space: MappingSpace, classes: tuple[LevelClasses, ...], machines: MachineTable, goal: Goal
+        self, space: MappingSpace, classes: tuple[LevelClasses, ...], machines: MachineTable, objective: Objective
     ) -> None:
-        self.space, self.classes, self.machines, self.goal = space, classes, machines, goal
+        self.space, self.classes, self.machines, self.objective = space, classes, machines, objective
         self.models = [LoopnestModel(space.problem, machine) for machine in machines.architectures]
         self.spent = 0
         """Mappings evaluated."""
@@ -131,7 +131,9 @@ class Evaluator:
             if floors.any:
                 machine_of = self.machines.architectures[m]
                 valid = valid & (floors.shortfall(self.space.problem, machine_of, slots[:, :, rows], held) == 0.0)
-            value = {Goal.ENERGY: energy, Goal.LATENCY: cycles, Goal.EDP: energy * cycles}[self.goal]
+            value = {Objective.ENERGY: energy, Objective.LATENCY: cycles, Objective.EDP: energy * cycles}[
+                self.objective
+            ]
             values[rows] = np.where(valid, value, np.inf)
         return values
 

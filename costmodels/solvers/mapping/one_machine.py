@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.digits import significant
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
-from accelgym.costmodels.solvers.mapping.programs import Goal
 from accelgym.costmodels.solvers.mapping.solver import Solution, solve
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
@@ -51,12 +51,12 @@ class SharedMachine:
     """Certified lower bound of every machine, shape ``(machines,)``."""
 
 
-def machine_bounds(space: MappingSpace, machines: MachineTable, goal: Goal, keeps: Bools) -> Floats:
+def machine_bounds(space: MappingSpace, machines: MachineTable, objective: Objective, keeps: Bools) -> Floats:
     """Returns a certified lower bound of one layer's optimum on every machine, shape ``(machines,)``."""
     bounds = np.empty(len(machines))
     for begin in range(0, len(machines), _CHUNK):
         part = machines.take(range(begin, min(begin + _CHUNK, len(machines))))
-        bounds[begin : begin + len(part)] = BranchAndBound(space, part, goal, keeps).root_bounds()
+        bounds[begin : begin + len(part)] = BranchAndBound(space, part, objective, keeps).root_bounds()
     return bounds
 
 
@@ -64,7 +64,7 @@ def best_machine(
     spaces: Sequence[MappingSpace],
     weights: Sequence[float],
     machines: MachineTable,
-    goal: Goal,
+    objective: Objective,
     keeps: Sequence[Bools],
     *,
     tolerance: float = 1e-3,
@@ -77,22 +77,22 @@ def best_machine(
         spaces: One map space a layer.
         weights: How often each layer runs.
         machines: Machines to choose from.
-        goal: Energy or latency.
+        objective: Energy or latency.
         keeps: Bypass choices of each layer, shape ``(choices, levels, tensors)``.
         tolerance: Relative gap, of every layer and of the choice.
         seconds: Time limit for a layer on a machine; by default a number of nodes, the same everywhere.
         progress: Called with the layers bounded so far and their number.
 
     Raises:
-        InputError: The goal does not add up over layers.
+        InputError: The objective does not add up over layers.
     """
-    if goal is Goal.EDP:
-        raise InputError("goal is 'edp', allowed energy or latency: products do not add up over layers")
+    if objective is Objective.EDP:
+        raise InputError("objective is 'edp', allowed energy or latency: products do not add up over layers")
     begin = time.perf_counter()
     share = np.asarray(weights, dtype=np.float64)
     bounds = np.empty((len(spaces), len(machines)))
     for k, (space, keep) in enumerate(zip(spaces, keeps, strict=True)):
-        bounds[k] = machine_bounds(space, machines, goal, keep)
+        bounds[k] = machine_bounds(space, machines, objective, keep)
         if progress is not None:
             progress(k + 1, len(spaces))
     best: SharedMachine | None = None
@@ -108,7 +108,7 @@ def best_machine(
         # The heaviest layers first: they decide soonest that a machine cannot win.
         order = np.argsort(significant(-share * bounds[:, m], _TIE_BITS), kind="stable")
         for k in order:
-            found.append(solve(spaces[k], table, goal, keeps[k], tolerance=tolerance, seconds=seconds))
+            found.append(solve(spaces[k], table, objective, keeps[k], tolerance=tolerance, seconds=seconds))
             bounds[k, m] = max(bounds[k, m], found[-1].lower_bound)
             totals[m] = _total(share, bounds[:, m])
             if totals[m] >= limit or not np.isfinite(found[-1].value):

@@ -12,17 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import BYPASSED, Rules
 from accelgym.costmodels.errors import unknown_name
 from accelgym.costmodels.loopnest.model import LoopnestModel
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.classes import level_classes
 from accelgym.costmodels.solvers.mapping.cvxpy_check import solve_as_geometric
 from accelgym.costmodels.solvers.mapping.interior_point import Programs
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes, propagate
-from accelgym.costmodels.solvers.mapping.programs import Convention, Goal, ProgramWriter
+from accelgym.costmodels.solvers.mapping.programs import Convention, ProgramWriter
 from accelgym.costmodels.solvers.mapping.room import Fanouts
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
@@ -38,7 +39,7 @@ class PaperOptimum:
     """Geometric programs solved: permutation classes of all levels."""
 
 
-def paper_programs(problem: Problem, machine: Architecture, *, untiled: Sequence[str] = ("R", "S")) -> Programs:
+def paper_programs(problem: LoopNest, machine: Architecture, *, untiled: Sequence[str] = ("R", "S")) -> Programs:
     """Writes the geometric program of every permutation class.
 
     Args:
@@ -66,13 +67,13 @@ def paper_programs(problem: Problem, machine: Architecture, *, untiled: Sequence
         dim = problem.dims.index(name)
         if dim in space.active:
             nodes.low[:, :, space.active.index(dim)] = nodes.high[:, :, space.active.index(dim)]
-    writer = ProgramWriter(space, table, classes, machines, Goal.ENERGY, convention=Convention.THISTLE)
+    writer = ProgramWriter(space, table, classes, machines, Objective.ENERGY, convention=Convention.THISTLE)
     propagate(space, nodes, writer.unit(nodes))
     spread, _ = Fanouts(space, machines).tighten(nodes)
     return writer.write(nodes, spread)
 
 
-def paper_optimum(problem: Problem, machine: Architecture, *, untiled: Sequence[str] = ("R", "S")) -> PaperOptimum:
+def paper_optimum(problem: LoopNest, machine: Architecture, *, untiled: Sequence[str] = ("R", "S")) -> PaperOptimum:
     """Solves every class with CVXPY and returns the least relaxed energy (extra ``oracle``; seconds a layer).
 
     Args:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.loopnest.terms import TermTable
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.classes import LevelClasses
 from accelgym.costmodels.solvers.mapping.elision import Elision
 from accelgym.costmodels.solvers.mapping.interior_point import Programs
@@ -21,21 +22,13 @@ from accelgym.costmodels.solvers.mapping.space import MappingSpace
 from accelgym.costmodels.solvers.mapping.traffic import Movement, Posynomial, TrafficTerms, log_of
 from accelgym.costmodels.solvers.mapping.windows import ABSENT
 
-__all__ = ["Convention", "Goal", "ProgramWriter"]
+__all__ = ["Convention", "ProgramWriter"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _ROOM = 1e-5
 """Logarithmic slack of room and fan-outs: keeps an interior where a tile fits exactly."""
-
-
-class Goal(StrEnum):
-    """What is minimised."""
-
-    ENERGY = "energy"
-    LATENCY = "latency"
-    EDP = "edp"
 
 
 class Convention(StrEnum):
@@ -55,7 +48,7 @@ class ProgramWriter:
         table: Terms of the cost model in its default convention.
         classes: Permutation classes of every level but the innermost.
         machines: The machines that nodes name.
-        goal: The objective.
+        objective: What is minimised.
         convention: What energy counts.
     """
 
@@ -65,21 +58,21 @@ class ProgramWriter:
         table: TermTable,
         classes: tuple[LevelClasses, ...],
         machines: MachineTable,
-        goal: Goal,
+        objective: Objective,
         *,
         convention: Convention = Convention.LOOPNEST,
     ) -> None:
         self.convention = convention
-        self.space, self.machines, self.goal = space, machines, goal
+        self.space, self.machines, self.objective = space, machines, objective
         self.classes = classes
         self.traffic = TrafficTerms(space, table, classes)
         self.depth = len(space.architecture.levels)
-        charged = goal is not Goal.LATENCY and convention is Convention.LOOPNEST
+        charged = objective is not Objective.LATENCY and convention is Convention.LOOPNEST
         self.leaking = [v for v in range(self.depth) if charged and (machines.leakage_pj[:, v] > 0).any()]
         """Levels whose instances in use leak."""
         self.standing = charged and bool((machines.standing_pj > 0).any())
         self.leaks = self.standing or bool(self.leaking)
-        self.timed = goal is not Goal.ENERGY or self.leaks
+        self.timed = objective is not Objective.ENERGY or self.leaks
         """Whether the cycles are a variable."""
         self.macs = float(space.problem.macs)
         self.ported = [(names, words) for names, words in machines.ports if self.timed and np.isfinite(words).any()]
@@ -115,11 +108,11 @@ class ProgramWriter:
 
     @property
     def _cycle_power(self) -> float:
-        return 1.0 if self.goal is Goal.EDP else 0.0
+        return 1.0 if self.objective is Objective.EDP else 0.0
 
     def _objective(self, nodes: Nodes, moved: list[Movement], low: Floats, high: Floats) -> Posynomial:
         n = len(nodes)
-        if self.goal is Goal.LATENCY:
+        if self.objective is Objective.LATENCY:
             return self._constant(np.ones(n))
         if self.convention is Convention.THISTLE:
             return self._equation_3(nodes, moved)
@@ -325,7 +318,7 @@ class ProgramWriter:
         """Adds the logarithm of the cycles as the last variable, with what the multipliers need at least."""
         n, size = lower.shape
         exponents = np.concatenate([exponents, np.repeat(cycles[None, :, None], n, axis=0)], axis=2)
-        timed = 1 if self.goal is Goal.LATENCY else self.standing + len(self.leaking)
+        timed = 1 if self.objective is Objective.LATENCY else self.standing + len(self.leaking)
         exponents[:, :timed, -1] += 1.0
         places, dims = len(self.space.places), self.space.dims
         row = np.zeros((n, 1, places + 1, dims))

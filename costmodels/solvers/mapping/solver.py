@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
-from accelgym.costmodels.solvers.mapping.programs import Goal
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
 
 __all__ = ["Solution", "node_limit", "solve"]
@@ -49,17 +49,17 @@ class Solution:
     """What ended an open search: ``nodes``, which is the same everywhere, or ``seconds``, which is not."""
 
 
-def node_limit(space: MappingSpace, machines: MachineTable, goal: Goal) -> int:
+def node_limit(space: MappingSpace, machines: MachineTable, objective: Objective) -> int:
     """Programs that a search of a map space solves at most unless told otherwise."""
     variables = max(1, (len(space.places) - 1) * space.dims)
-    limited = goal is not Goal.ENERGY and any(np.isfinite(words).any() for _, words in machines.ports)
+    limited = objective is not Objective.ENERGY and any(np.isfinite(words).any() for _, words in machines.ports)
     return max(_FEWEST_NODES, int(_WORK / variables**3 / (1 + limited)))
 
 
 def solve(
     space: MappingSpace,
     machines: MachineTable,
-    goal: Goal,
+    objective: Objective,
     keeps: Bools,
     *,
     tolerance: float = 1e-3,
@@ -74,15 +74,19 @@ def solve(
     Args:
         space: The map space.
         machines: Machines to choose from.
-        goal: The objective.
+        objective: What is minimised.
         keeps: Bypass choices, shape ``(choices, levels, tensors)``.
         tolerance: Relative gap at which the search ends.
         most_nodes: Limit on the programs solved; that of :func:`node_limit` where neither limit is given.
         seconds: Time limit; at least one round is made.
     """
     begin = time.perf_counter()
-    search = BranchAndBound(space, machines, goal, keeps, tolerance=max(tolerance - _ROUNDING, tolerance / 2))
-    limit = (np.inf if seconds is not None else node_limit(space, machines, goal)) if most_nodes is None else most_nodes
+    search = BranchAndBound(space, machines, objective, keeps, tolerance=max(tolerance - _ROUNDING, tolerance / 2))
+    limit = (
+        (np.inf if seconds is not None else node_limit(space, machines, objective))
+        if most_nodes is None
+        else most_nodes
+    )
     ended = ""
     while len(search.open) and not ended:
         search.advance()

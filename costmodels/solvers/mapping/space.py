@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import Rules
 
 __all__ = ["MappingSpace", "Place"]
@@ -44,7 +44,7 @@ class MappingSpace:
         rules: Its constraints.
     """
 
-    def __init__(self, problem: Problem, architecture: Architecture, rules: Rules) -> None:
+    def __init__(self, problem: LoopNest, architecture: Architecture, rules: Rules) -> None:
         self.problem, self.architecture, self.rules = problem, architecture, rules
         self.active = tuple(d for d, bound in enumerate(problem.bounds) if bound > 1)
         """Dimensions with more than one iteration; all arrays here run over these."""

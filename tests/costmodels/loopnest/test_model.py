@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, Problem, StorageLevel, Tensor
-from accelgym.costmodels.architecture.presets import preset, preset_names
+from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, LoopNest, StorageLevel, Tensor
 from accelgym.costmodels.costs import CostModel, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import (
@@ -17,10 +16,11 @@ from accelgym.costmodels.loopnest import (
     sample_mappings,
     sample_valid_mappings,
 )
+from accelgym.costmodels.timeloop.presets import preset, preset_names
 from accelgym.costmodels.workloads.layer import Layer
 
-CONV = Problem.conv("k", K=32, C=16, P=28, Q=14, R=3, S=3, stride=(2, 1))
-GEMM = Problem.gemm("g", I=24, J=36, L=48, batch=2)
+CONV = LoopNest.conv("k", K=32, C=16, P=28, Q=14, R=3, S=3, stride=(2, 1))
+GEMM = LoopNest.gemm("g", I=24, J=36, L=48, batch=2)
 
 
 def columns(array, dtype=np.float64):
@@ -118,7 +118,7 @@ def test_sampled_factors_multiply_and_fit_the_fanout():
 
 def test_sampled_factorisations_are_uniform_where_nothing_binds():
     machine = Architecture("two", (StorageLevel("A"), StorageLevel("B")), Compute())
-    batch = sample_mappings(Problem.gemm("g", I=12, J=1, L=1), machine, 60_000, np.random.default_rng(8))
+    batch = sample_mappings(LoopNest.gemm("g", I=12, J=1, L=1), machine, 60_000, np.random.default_rng(8))
     _, counts = np.unique(batch.factors[:, 0, 0], return_counts=True)
     assert len(counts) == 6
     # Six outcomes of 10000 +- 91 each: five standard deviations.
@@ -136,7 +136,7 @@ def test_valid_sampling_returns_valid_rows_only():
 
 
 MACHINE = Architecture("m", (StorageLevel("A"), StorageLevel("B", 20, fanout_x=4), StorageLevel("C", 6)), Compute())
-SMALL = Problem.gemm("g", I=4, J=2, L=2)
+SMALL = LoopNest.gemm("g", I=4, J=2, L=2)
 
 
 def mapped(**levels):
@@ -228,18 +228,18 @@ def test_leakage_makes_idling_cost(leakage):
 
 def test_layers_become_problems():
     layer = Layer.conv("l", K=32, C=16, H=28, R=3, padding=1, stride=2, groups=4)
-    problem = Problem.from_layer(layer)
+    problem = LoopNest.from_layer(layer)
     assert problem.macs == layer.macs
     assert problem.tensor_words("Weights") == layer.weight_words
     assert problem.tensor_words("Outputs") == layer.output_words
     gemm = Layer.gemm("a", M=7, K=5, C=3, batch=6)
-    assert Problem.from_layer(gemm).macs == gemm.macs
-    assert Problem.from_layer(gemm).tensor_words("Weights") == gemm.weight_words
+    assert LoopNest.from_layer(gemm).macs == gemm.macs
+    assert LoopNest.from_layer(gemm).tensor_words("Weights") == gemm.weight_words
 
 
 def test_problems_without_a_closed_form_say_so():
     axis = (("P", 1), ("R", 1), ("S", 1))
-    problem = Problem(
+    problem = LoopNest(
         "t",
         ("P", "R", "S"),
         (4, 2, 2),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accelgym.costmodels.architecture import Architecture, Compute, Problem, StorageLevel
+from accelgym.costmodels.architecture import Architecture, Compute, LoopNest, StorageLevel
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings, sample_mappings
 from accelgym.costmodels.loopnest.distinct import distinct_words
@@ -18,17 +18,17 @@ SMALL = st.sampled_from([1, 2, 3, 4, 6])
 def problems(draw, windows=True):
     kind = draw(st.sampled_from(["gemm", "batched", *(["conv", "grouped", "conv1d", "backward"] if windows else [])]))
     if kind == "gemm":
-        return Problem.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL))
+        return LoopNest.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL))
     if kind == "batched":
-        return Problem.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL), batch=draw(st.sampled_from([2, 3])))
+        return LoopNest.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL), batch=draw(st.sampled_from([2, 3])))
     if kind == "conv1d":
-        return Problem.conv1d("c", M=draw(SMALL), P=draw(SMALL), R=draw(SMALL), C=2, stride=draw(st.integers(1, 3)))
+        return LoopNest.conv1d("c", M=draw(SMALL), P=draw(SMALL), R=draw(SMALL), C=2, stride=draw(st.integers(1, 3)))
     pair = st.tuples(st.integers(1, 3), st.integers(1, 3))
     stride, dilation = draw(pair), draw(pair)
     if kind == "backward":
         return _scattered(draw, stride)
     groups = draw(st.sampled_from([2, 3])) if kind == "grouped" else 1
-    return Problem.conv(
+    return LoopNest.conv(
         "c",
         K=groups * draw(st.sampled_from([1, 2])),
         C=groups * draw(st.sampled_from([1, 2])),
@@ -46,7 +46,7 @@ def _scattered(draw, stride):
     """A transposed convolution: the output has the sliding window."""
     from accelgym.costmodels.architecture import Tensor
 
-    return Problem(
+    return LoopNest(
         "t",
         ("K", "C", "P", "R"),
         (2, 2, draw(SMALL), draw(st.sampled_from([1, 2, 3]))),
@@ -140,8 +140,8 @@ def windows(draw):
     sizes = {"M": draw(st.sampled_from([1, 2])), "P": draw(bound), "R": draw(bound)}
     stride, dilation = draw(st.integers(1, 4)), draw(st.integers(1, 4))
     if draw(st.booleans()):
-        return Problem.conv1d("w", **sizes, stride=stride, dilation=dilation)
-    return Problem.conv(
+        return LoopNest.conv1d("w", **sizes, stride=stride, dilation=dilation)
+    return LoopNest.conv(
         "w",
         K=sizes["M"],
         C=1,
@@ -211,7 +211,7 @@ def test_bypassed_and_strided_outputs_stay_whole():
     from accelgym.costmodels.architecture import Tensor
 
     plain = {name: ((name, 1),) for name in "KCPR"}
-    problem = Problem(
+    problem = LoopNest(
         "t",
         ("K", "C", "P", "R"),
         (2, 2, 3, 3),
@@ -234,6 +234,6 @@ def test_bypassed_and_strided_outputs_stay_whole():
     costs = LoopnestModel(problem, machine, first_read_elision=False).evaluate(mappings)
     # 9 positions hold 7 distinct words along P and R, for 2 K, asked for once for each of 2 C.
     assert costs.breakdown["B.Outputs.reads"][0] == 28
-    strided = Problem("s", ("P",), (4,), (Tensor("I", (plain["P"],)), Tensor("O", ((("P", 2),),), read_write=True)))
+    strided = LoopNest("s", ("P",), (4,), (Tensor("I", (plain["P"],)), Tensor("O", ((("P", 2),),), read_write=True)))
     mappings = sample_mappings(strided, machine, 50, np.random.default_rng(0))
     assert LoopnestModel(strided, machine).evaluate(mappings).breakdown["A.O.reads"].min() == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from accelgym.costmodels.architecture import Architecture, Compute, Problem, StorageLevel
+from accelgym.costmodels.architecture import Architecture, Compute, LoopNest, StorageLevel
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings, evaluate_rows
 
 _spec = importlib.util.spec_from_file_location("timeloop_golden", Path(__file__).with_name("golden.py"))
@@ -80,7 +80,7 @@ WALKE35 = {"setD": 35, "setD_extra": 3}
 
 def _exercise(row, engine, counting):
     sizes = row["sizes"]
-    problem = Problem.conv1d("exercise", M=sizes["M"], P=sizes["P"], R=sizes["R"])
+    problem = LoopNest.conv1d("exercise", M=sizes["M"], P=sizes["P"], R=sizes["R"])
     machine = Architecture(
         "exercise",
         (

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import Template, make_config
 from accelgym.costmodels.systolic.cycles import layer_cycles, layer_cycles_by_iteration
 from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.max_plus import NEVER, apply, power, product
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import (
     NoTilingError,
     Objective,
@@ -53,7 +53,7 @@ NAMES = [f"{config.template.value}-{config.rows}x{config.columns}" for config in
 
 def terms_of(config, layer: Layer) -> tuple[Tilings, TileTerms]:
     tilings = candidate_tilings(config, layer)
-    return tilings, tile_terms(Hardware.of([config]), Problem.of([layer]), tilings)
+    return tilings, tile_terms(Hardware.of([config]), LayerColumns.of([layer]), tilings)
 
 
 def take(terms: TileTerms, index) -> TileTerms:
@@ -92,7 +92,7 @@ def test_a_size_left_out_of_the_candidates_is_no_better(config):
     """Candidates hold one size for every number of tiles; all other sizes cost at least as much."""
     layer = Layer.conv("small", K=4, C=3, H=5, R=2)
     best = schedule(config, layer).cycles
-    hardware, problem = Hardware.of([config]), Problem.of([layer])
+    hardware, problem = Hardware.of([config]), LayerColumns.of([layer])
     stationary = config.template is Template.WEIGHT_STATIONARY
     sizes = (
         (range(1, 5), range(1, 5), (1, 2), (1, 2), (1, 2), (1, 2))
@@ -113,7 +113,7 @@ def test_buffers_too_small_for_any_tile_are_named():
 def test_vector_layers_are_refused():
     softmax = next(layer for layer in _bert() if not layer.is_compute)
     with pytest.raises(InputError, match="does not run on the array"):
-        Problem.of([softmax])
+        LayerColumns.of([softmax])
 
 
 def _bert() -> tuple[Layer, ...]:
@@ -125,7 +125,7 @@ def _bert() -> tuple[Layer, ...]:
 def test_single_tilings_and_batches_agree():
     config, layer = CONFIGS[0], LAYERS[0]
     tile = schedule(config, layer).tiling
-    one = tile_terms(Hardware.of([config]), Problem.of([layer]), tile.arrays())
+    one = tile_terms(Hardware.of([config]), LayerColumns.of([layer]), tile.arrays())
     assert layer_cycles(one).tolist() == [schedule(config, layer).cycles]
     assert isinstance(tile, Tiling)
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import Template, make_config
 from accelgym.costmodels.systolic.limits import excess, within_limits
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import NoTilingError, Tiling, candidate_tilings, schedule
 from accelgym.costmodels.systolic.tile_grid import TileGrid
 from accelgym.costmodels.systolic.tiling import tile_terms
@@ -26,12 +26,12 @@ SMALLEST = make_config(
 )
 
 
-def walked(trips: list[int], jumps: list[int], bits: int) -> tuple[int, int]:
+def walked(last_index: list[int], increments: list[int], bits: int) -> tuple[int, int]:
     """Returns the lowest and highest value of an affine address without wrapping, relative to its base."""
-    signed = [jump - (1 << bits) if jump >> (bits - 1) else jump for jump in jumps]
+    signed = [jump - (1 << bits) if jump >> (bits - 1) else jump for jump in increments]
     low = high = 0
     inner = 0
-    for last, jump in zip(trips, signed, strict=True):
+    for last, jump in zip(last_index, signed, strict=True):
         stride = jump + inner
         low, high = low + min(stride * last, 0), high + max(stride * last, 0)
         inner += stride * last
@@ -82,27 +82,31 @@ def test_the_check_agrees_with_the_compiled_loops(data):
         s1=data.draw(st.sampled_from([1, taps[1]])) if stationary else 1,
         pixels_inner=data.draw(st.booleans()),
     )
-    hardware, problem = Hardware.of([config]), Problem.of([layer])
+    hardware, problem = Hardware.of([config]), LayerColumns.of([layer])
     grid = TileGrid.of(hardware, problem, tile.arrays())
     compile_loops = program._weight_stationary if stationary else program._output_stationary
     plain = Grid.of(config, layer, tile)
     values = compile_loops(config, layer, plain)
-    counts = [max(entries) for name, entries in values.items() if name.endswith("trips") or name == "holds"]
+    counts = [max(entries) for name, entries in values.items() if name.endswith("last_index") or name == "holds"]
     fine = max(counts) < 1 << 16
     for name, base in (("weight", 0), ("output", 0)):
-        low, high = walked(values[f"{name}_trips"], [jump % 2**62 for jump in values[f"{name}_jumps"]], 62)
+        low, high = walked(
+            values[f"{name}_last_index"], [jump % 2**62 for jump in values[f"{name}_address_increment"]], 62
+        )
         fine &= base + low >= 0 and base + high < 2**32 - 1
     if stationary:
         for axis, extent, padding in (
             ("y", layer.input_height, layer.padding[0]),
             ("x", layer.input_width, layer.padding[1]),
         ):
-            _, high = walked(values["input_trips"], [jump % 2**62 for jump in values[f"input_{axis}_jumps"]], 62)
+            _, high = walked(
+                values["input_last_index"], [jump % 2**62 for jump in values[f"input_{axis}_increment"]], 62
+            )
             fine &= extent <= 1 << 15 and high - padding < 1 << 16 and -padding % (1 << 16) not in range(1, extent)
         beats = layer.groups * layer.N * plain.c * tile.c1 * layer.input_height * layer.input_width
         fine &= beats * config.input_beats < 2**32
     else:
-        low, high = walked(values["input_trips"], [jump % 2**62 for jump in values["input_jumps"]], 62)
+        low, high = walked(values["input_last_index"], [jump % 2**62 for jump in values["input_address_increment"]], 62)
         fine &= high < 2**32 - 1
     assert bool(within_limits(hardware, problem, grid)[0]) == fine
     assert bool(excess(hardware, problem, grid)) != fine
@@ -136,8 +140,8 @@ def test_a_tiling_within_the_counters_is_found_where_there_is_one():
     assert (
         excess(
             Hardware.of([config]),
-            Problem.of([layer]),
-            TileGrid.of(Hardware.of([config]), Problem.of([layer]), chosen.arrays()),
+            LayerColumns.of([layer]),
+            TileGrid.of(Hardware.of([config]), LayerColumns.of([layer]), chosen.arrays()),
         )
         == ""
     )
@@ -157,7 +161,7 @@ def test_candidates_are_all_useful_sizes_that_fit():
         )
         layer = Layer.conv("small", K=6, C=5, H=5, R=2)
         found = candidate_tilings(config, layer)
-        terms = tile_terms(Hardware.of([config]), Problem.of([layer]), found)
+        terms = tile_terms(Hardware.of([config]), LayerColumns.of([layer]), found)
         columns = [getattr(found, field.name)[terms.valid].tolist() for field in fields(found)]
         candidates = list(zip(*columns, strict=True))
         stationary = template is Template.WEIGHT_STATIONARY
@@ -173,7 +177,7 @@ def test_candidates_are_all_useful_sizes_that_fit():
             (*row[:6], bool(row[6]))
             for row in rows
             if tile_terms(
-                Hardware.of([config]), Problem.of([layer]), Tiling(*row[:6], pixels_inner=bool(row[6])).arrays()
+                Hardware.of([config]), LayerColumns.of([layer]), Tiling(*row[:6], pixels_inner=bool(row[6])).arrays()
             ).valid[0]
         ]
         assert candidates == fitting

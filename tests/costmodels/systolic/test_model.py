@@ -8,10 +8,10 @@ import pytest
 from accelgym.costmodels.costs import CostModel, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.models import cost_models
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
 from accelgym.costmodels.systolic.operand_types import OperandTypes
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.systolic.tiling import tile_terms
 from accelgym.costmodels.systolic.traffic import traffic
@@ -113,7 +113,7 @@ def test_multiply_adds_inside_the_image_are_those_of_a_count_over_all_positions(
             and 0 <= q * layer.stride[1] + s * dilation - padding < layer.input_width
             for p, q, r, s in product(range(layer.P), range(layer.Q), range(R), range(2))
         )
-        terms = tile_terms(Hardware.of([CONFIGS[0]]), Problem.of([layer]), Tiling(1, 1, 1, 1).arrays())
+        terms = tile_terms(Hardware.of([CONFIGS[0]]), LayerColumns.of([layer]), Tiling(1, 1, 1, 1).arrays())
         assert terms.inside[0] == layer.K * layer.C * inside
 
 
@@ -123,7 +123,7 @@ def test_traffic_is_what_a_walk_over_the_tiles_moves():
     layer = Layer.conv("conv", K=20, C=4, H=10, R=3, padding=1)
     for inner in (False, True):
         tile = Tiling(p1=4, q1=5, k1=2, c1=1, r1=3, s1=3, pixels_inner=inner)
-        terms = tile_terms(Hardware.of([config]), Problem.of([layer]), tile.arrays())
+        terms = tile_terms(Hardware.of([config]), LayerColumns.of([layer]), tile.arrays())
         moved = traffic(Hardware.of([config]), terms)
         pixel_tiles, channel_tiles = 3 * 2, 3
         order = [(p, k) for p in range(pixel_tiles) for k in range(channel_tiles)]

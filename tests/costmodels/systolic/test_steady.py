@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from accelgym.costmodels.systolic import steady
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.systolic.cycles import layer_cycles
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import candidate_tilings
 from accelgym.costmodels.systolic.steady import steady_layer_cycles
 from accelgym.costmodels.systolic.tiling import TileTerms, tile_terms
@@ -38,7 +38,7 @@ def drawn_terms(template, seed, count):
                 weight_port_bits=32,
                 output_port_bits=int(rng.choice([32, 64])),
             )
-            terms = tile_terms(Hardware.of([config]), Problem.of([layer]), candidate_tilings(config, layer))
+            terms = tile_terms(Hardware.of([config]), LayerColumns.of([layer]), candidate_tilings(config, layer))
             good = np.flatnonzero(terms.valid)
             chosen = rng.choice(good, count)
             shape = terms.valid.shape

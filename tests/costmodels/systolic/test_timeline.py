@@ -5,10 +5,10 @@ from dataclasses import fields
 
 import pytest
 
+from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.systolic.cycles import OUTPUT_LATENCY
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
-from accelgym.costmodels.systolic.problem import Hardware, Problem
 from accelgym.costmodels.systolic.scheduler import schedule
 from accelgym.costmodels.systolic.tiling import TileTerms, tile_terms
 from accelgym.costmodels.systolic.timeline import ENGINES, timeline
@@ -34,7 +34,7 @@ def test_spans_are_the_work_of_the_layer(template, double, layer):
         accumulation_buffer_depth=32,
     )
     chosen = schedule(config, layer)
-    terms = tile_terms(Hardware.of([config]), Problem.of([layer]), chosen.tiling.arrays())
+    terms = tile_terms(Hardware.of([config]), LayerColumns.of([layer]), chosen.tiling.arrays())
     spans = list(timeline(TileTerms(*(getattr(terms, field.name)[0] for field in fields(TileTerms)))))
     assert max(span.end for span in spans) + OUTPUT_LATENCY == chosen.cycles
     busy = {}

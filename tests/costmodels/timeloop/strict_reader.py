@@ -8,7 +8,7 @@ from math import prod
 
 import yaml
 
-from accelgym.costmodels.architecture import Architecture, Compute, Problem, StorageLevel, Tensor
+from accelgym.costmodels.architecture import Architecture, Compute, LoopNest, StorageLevel, Tensor
 from accelgym.costmodels.loopnest import Mappings
 
 MEMORIES = ("DRAM", "SRAM", "regfile", "smartbuffer", "storage")
@@ -72,7 +72,7 @@ def read_problem(section):
     for dim in dims:
         need(isinstance(instance[dim], int) and 1 <= instance[dim] <= LARGEST, f"bound {instance[dim]} of {dim}")
     need(set(instance) == set(dims) | set(factors), "keys of the instance")
-    return Problem(shape["name"], tuple(dims), tuple(instance[dim] for dim in dims), tuple(tensors))
+    return LoopNest(shape["name"], tuple(dims), tuple(instance[dim] for dim in dims), tuple(tensors))
 
 
 def read_energies(section):

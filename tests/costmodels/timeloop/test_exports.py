@@ -10,23 +10,23 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accelgym.costmodels.architecture import Architecture, Compute, Problem, StorageLevel, Tensor
-from accelgym.costmodels.architecture.presets import preset, preset_names
+from accelgym.costmodels.architecture import Architecture, Compute, LoopNest, StorageLevel, Tensor
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings, sample_mappings
 from accelgym.costmodels.timeloop import read_timeloop, write_timeloop
+from accelgym.costmodels.timeloop.presets import preset, preset_names
 
 _spec = importlib.util.spec_from_file_location("strict_reader", Path(__file__).with_name("strict_reader.py"))
 strict = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(strict)
 
 PROBLEMS = [
-    Problem.conv("conv", K=8, C=8, P=14, Q=7, R=3, S=3, stride=(2, 1), dilation=(1, 2)),
-    Problem.conv("depthwise", K=8, C=8, P=14, Q=14, R=3, S=3, groups=8),
-    Problem.gemm("gemm", I=12, J=8, L=18),
-    Problem.gemm("batched gemm", I=12, J=8, L=18, batch=3),
-    Problem.conv1d("conv1d", M=4, P=9, R=3, C=2, stride=2),
-    Problem(
+    LoopNest.conv("conv", K=8, C=8, P=14, Q=7, R=3, S=3, stride=(2, 1), dilation=(1, 2)),
+    LoopNest.conv("depthwise", K=8, C=8, P=14, Q=14, R=3, S=3, groups=8),
+    LoopNest.gemm("gemm", I=12, J=8, L=18),
+    LoopNest.gemm("batched gemm", I=12, J=8, L=18, batch=3),
+    LoopNest.conv1d("conv1d", M=4, P=9, R=3, C=2, stride=2),
+    LoopNest(
         "attention: long names",
         ("batch", "K", "key", "K1", "head"),
         (2, 4, 6, 2, 3),
@@ -167,7 +167,7 @@ def test_exports_of_any_machine_load_and_cost_the_same(machine, dims, seed):
         Tensor("no", (((b, 1),), ((c, 1),))),
         Tensor("Z", (((a, 1),), ((c, 1),)), read_write=True),
     )
-    problem = Problem("p", tuple(dims), (4, 6, 5), tensors)
+    problem = LoopNest("p", tuple(dims), (4, 6, 5), tensors)
     rng = np.random.default_rng(seed)
     batch = in_mesh(one_direction_each(random_keep(sample_mappings(problem, machine, 2, rng), rng)))
     for row in range(len(batch)):
@@ -175,7 +175,7 @@ def test_exports_of_any_machine_load_and_cost_the_same(machine, dims, seed):
 
 
 def test_imperfect_factors_load():
-    machine, problem = preset("eyeriss_thistle"), Problem.gemm("g", I=512, J=2, L=2)
+    machine, problem = preset("eyeriss_thistle"), LoopNest.gemm("g", I=512, J=2, L=2)
     loops = {"temporal": {"DRAM": [{"dim": "I", "bound": 86}], "SRAM": [{"dim": "I", "bound": 6, "residual": 2}]}}
     loops["temporal"]["RF"] = [{"dim": "J", "bound": 2}, {"dim": "L", "bound": 2}]
     batch = Mappings.from_loops(problem, machine, [loops])
@@ -195,13 +195,13 @@ def test_renamed_dimensions_are_stated_in_the_file():
 
 
 def test_what_timeloop_cannot_say_is_refused():
-    machine, problem = preset("eyeriss_thistle"), Problem.gemm("g", I=64, J=2, L=2)
+    machine, problem = preset("eyeriss_thistle"), LoopNest.gemm("g", I=64, J=2, L=2)
     both = {"temporal": {"DRAM": [{"dim": "I", "bound": 16}], "RF": [{"dim": d, "bound": 2} for d in "JL"]}}
     both["spatial"] = {"between": ["SRAM", "RF"]} | {side: [{"dim": "I", "bound": 2}] for side in "xy"}
     batch = Mappings.from_loops(problem, machine, [both])
     with pytest.raises(InputError, match="I lies along x and y below 'SRAM'"):
         write_timeloop(problem, machine, batch)
-    problem = Problem.gemm("g", I=2**31, J=1, L=1)
+    problem = LoopNest.gemm("g", I=2**31, J=1, L=1)
     batch = Mappings.from_loops(problem, machine, [{"temporal": {"DRAM": [{"dim": "I", "bound": 2**31}]}}])
     with pytest.raises(InputError, match="bound 2147483648 of I, Timeloop takes at most"):
         write_timeloop(problem, machine, batch)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.timeloop.expressions import Scope
+from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
 
 SCOPE = Scope(
     {"width": "width", "depth": "2 ** 6", "deep": "depth * 2"},

@@ -3,8 +3,8 @@
 import pytest
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.timeloop_yaml.document import parse_document
 from accelgym.costmodels.timeloop import read_timeloop
-from accelgym.costmodels.timeloop.document import parse_document
 
 PROBLEM = "problem:\n  shape: gemm_ABZ\n  M: 4\n  N: 6\n  K: 8\n"
 MACHINE = (

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgym.costmodels.architecture import Problem
-from accelgym.costmodels.architecture.presets import preset, preset_names
+from accelgym.costmodels.architecture import LoopNest
 from accelgym.costmodels.architecture.rules import Rules
 from accelgym.costmodels.errors import InputError, InputWarning
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.timeloop import read_architecture_files, read_timeloop, read_timeloop_problem
 from accelgym.costmodels.timeloop.directives import read_factors, read_limits, read_permutation
+from accelgym.costmodels.timeloop.presets import preset, preset_names
 
 PROBLEM = """
 problem:
@@ -369,7 +369,7 @@ def test_what_stands_beside_the_bounds(plain):
 
 # -- constraints -------------------------------------------------------------------------------------------------
 
-CONV = Problem.conv("c", K=4, C=2, P=4, Q=4, R=3, S=3)
+CONV = LoopNest.conv("c", K=4, C=2, P=4, Q=4, R=3, S=3)
 
 
 def machine(tmp_path, constraints, name="arch.yaml"):
@@ -384,8 +384,8 @@ def machine(tmp_path, constraints, name="arch.yaml"):
 
 def test_constraints_wider_than_a_bound_are_clipped(tmp_path):
     def space(text):
-        found = read_architecture_files(machine(tmp_path, text), Problem.conv("c", K=2, C=2, P=4, Q=4, R=3, S=3))
-        return Rules.build(Problem.conv("c", K=2, C=2, P=4, Q=4, R=3, S=3), found, bypass=False)
+        found = read_architecture_files(machine(tmp_path, text), LoopNest.conv("c", K=2, C=2, P=4, Q=4, R=3, S=3))
+        return Rules.build(LoopNest.conv("c", K=2, C=2, P=4, Q=4, R=3, S=3), found, bypass=False)
 
     with pytest.warns(InputWarning, match="K=3 .* wider than the bound of K, taken as 2"):
         wide = space("{factors: K=3}")
@@ -395,7 +395,7 @@ def test_constraints_wider_than_a_bound_are_clipped(tmp_path):
 
 def test_dimensions_that_a_problem_lacks_are_left_out(tmp_path):
     name = machine(tmp_path, "{factors: [C=1, K=1, P<=2], permutation: [P, C, K], split: 2}")
-    product = Problem.gemm("g", I=4, J=4, L=4)
+    product = LoopNest.gemm("g", I=4, J=4, L=4)
     with pytest.warns(InputWarning, match="C, K, P left out, no dimensions of 'g'"):
         found = read_architecture_files(name, product)
     assert [(c.factors, c.permutation) for c in found.constraints] == [({}, ())]
@@ -408,7 +408,7 @@ def test_dimensions_that_a_problem_lacks_are_left_out(tmp_path):
 
 
 def test_output_channels_are_k_or_m(tmp_path):
-    named_m = Problem(
+    named_m = LoopNest(
         "c",
         tuple("M" if d == "K" else d for d in CONV.dims),
         CONV.bounds,
@@ -465,7 +465,7 @@ def test_machines_in_several_files_and_folders(tmp_path):
 
 @pytest.mark.parametrize("name", preset_names())
 def test_a_preset_copied_to_a_file_is_the_preset(name, tmp_path):
-    from accelgym.costmodels.architecture import presets
+    from accelgym.costmodels.timeloop import presets
 
     copy = tmp_path / f"{name}.yaml"
     copy.write_text((presets._FOLDER / f"{name}.yaml").read_text())

@@ -5,8 +5,8 @@ import pytest
 pytest.importorskip("jinja2")
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.timeloop_yaml.document import parse_document
 from accelgym.costmodels.timeloop import read_timeloop, read_timeloop_problem
-from accelgym.costmodels.timeloop.document import parse_document
 
 TOP = """
 {{add_to_path('parts')}}

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import yaml
 
-from accelgym.costmodels.architecture import Problem
-from accelgym.costmodels.architecture.presets import preset, preset_names
+from accelgym.costmodels.architecture import LoopNest
 from accelgym.costmodels.components import technology
 from accelgym.costmodels.errors import InputError, InputWarning
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings, sample_mappings
 from accelgym.costmodels.timeloop import read_timeloop, write_timeloop
+from accelgym.costmodels.timeloop.presets import preset, preset_names
 
 SHAPE = """
 problem:
@@ -122,9 +122,9 @@ def test_constraints_come_in_as_data():
 
 
 PROBLEMS = [
-    Problem.conv("k", K=8, C=8, P=14, Q=14, R=3, S=3, stride=(2, 1), dilation=(1, 2)),
-    Problem.conv("d", K=8, C=8, P=14, Q=14, R=3, S=3, groups=8),
-    Problem.gemm("g", I=12, J=8, L=18, batch=3),
+    LoopNest.conv("k", K=8, C=8, P=14, Q=14, R=3, S=3, stride=(2, 1), dilation=(1, 2)),
+    LoopNest.conv("d", K=8, C=8, P=14, Q=14, R=3, S=3, groups=8),
+    LoopNest.gemm("g", I=12, J=8, L=18, batch=3),
 ]
 
 
@@ -156,7 +156,7 @@ def test_written_files_read_back(name, problem):
 
 def test_residuals_survive():
     machine = preset("eyeriss_thistle")
-    problem = Problem.gemm("g", I=512, J=2, L=2)
+    problem = LoopNest.gemm("g", I=512, J=2, L=2)
     loops = {"temporal": {"DRAM": [{"dim": "I", "bound": 86}], "SRAM": [{"dim": "I", "bound": 6, "residual": 2}]}}
     loops["temporal"]["RF"] = [{"dim": "J", "bound": 2}, {"dim": "L", "bound": 2}]
     batch = Mappings.from_loops(problem, machine, [loops])

@@ -8,10 +8,11 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, Constraint, Problem, StorageLevel, Tensor
+from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, Constraint, LoopNest, StorageLevel, Tensor
 from accelgym.costmodels.architecture.rules import BYPASSED, FREE, Rules
 from accelgym.costmodels.loopnest import LoopnestModel
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MappingSpace, solve
+from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.solvers.mapping import MachineTable, MappingSpace, solve
 
 SMALL = st.sampled_from([1, 2, 2, 3, 4, 6])
 BLOCK = 16_384
@@ -25,18 +26,18 @@ def plain(dims):
 def problems(draw):
     kind = draw(st.sampled_from(["conv", "conv", "grouped", "gemm", "batched", "conv1d", "einsum"]))
     if kind == "gemm":
-        return Problem.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL))
+        return LoopNest.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL))
     if kind == "batched":
-        return Problem.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL), batch=draw(st.sampled_from([2, 3])))
+        return LoopNest.gemm("g", I=draw(SMALL), J=draw(SMALL), L=draw(SMALL), batch=draw(st.sampled_from([2, 3])))
     stride = st.integers(1, 3)
     if kind == "conv1d":
-        return Problem.conv1d(
+        return LoopNest.conv1d(
             "c", M=draw(SMALL), P=draw(SMALL), R=draw(SMALL), C=draw(SMALL), stride=draw(stride), dilation=draw(stride)
         )
     if kind == "einsum":
         return draw(einsums())
     groups = draw(st.sampled_from([2, 3])) if kind == "grouped" else 1
-    return Problem.conv(
+    return LoopNest.conv(
         "c",
         N=draw(st.sampled_from([1, 1, 2])),
         K=groups * draw(st.sampled_from([1, 2, 3])),
@@ -66,7 +67,7 @@ def einsums(draw):
         operands.append(Tensor(f"T{i}", tuple(axes)))
     seen = sorted(output.union(*(tensor.dims for tensor in operands)))
     tensors = (*operands, Tensor("O", plain(sorted(output)), read_write=True))
-    return Problem("e", tuple(seen), tuple(draw(SMALL) for _ in seen), tensors)
+    return LoopNest("e", tuple(seen), tuple(draw(SMALL) for _ in seen), tensors)
 
 
 @st.composite
@@ -136,9 +137,9 @@ def floored(draw, problem, machine):
 class Case:
     """A problem on a machine, what is minimised, and which bypasses are open."""
 
-    problem: Problem
+    problem: LoopNest
     machine: Architecture
-    goal: Goal
+    objective: Objective
     keeps: np.ndarray
 
     @property
@@ -154,10 +155,10 @@ class Case:
         return LoopnestModel(self.problem, self.machine)
 
     def solve(self, **options):
-        return solve(self.space, MachineTable.of([self.machine]), self.goal, self.keeps, **options)
+        return solve(self.space, MachineTable.of([self.machine]), self.objective, self.keeps, **options)
 
-    def objective(self, energy, cycles):
-        return {Goal.ENERGY: energy, Goal.LATENCY: cycles, Goal.EDP: energy * cycles}[self.goal]
+    def value(self, energy, cycles):
+        return {Objective.ENERGY: energy, Objective.LATENCY: cycles, Objective.EDP: energy * cycles}[self.objective]
 
 
 @st.composite
@@ -167,8 +168,8 @@ def windows(draw):
     few = st.sampled_from([1, 1, 2])
     sizes = {"M": draw(few), "C": draw(few), "P": draw(size), "R": draw(st.sampled_from([2, 3, 4]))}
     if draw(st.booleans()):
-        return Problem.conv1d("w", **sizes, stride=draw(step), dilation=draw(step))
-    return Problem.conv(
+        return LoopNest.conv1d("w", **sizes, stride=draw(step), dilation=draw(step))
+    return LoopNest.conv(
         "w",
         K=sizes["M"],
         C=1,
@@ -191,7 +192,7 @@ def cases(draw, most=120_000, constrained=False, problem=None, floors=False):
     keeps = bypasses(problem, machine, free=draw(st.booleans()) and len(machine.levels) < 4)
     chosen = draw(st.lists(st.integers(0, len(keeps) - 1), min_size=1, max_size=3, unique=True))
     assume(problem.macs > 1)
-    case = Case(problem, machine, draw(st.sampled_from(list(Goal))), keeps[chosen])
+    case = Case(problem, machine, draw(st.sampled_from(list(Objective))), keeps[chosen])
     while mappings_of(case) > most:
         largest = max(range(len(problem.bounds)), key=problem.bounds.__getitem__)
         bounds = list(case.problem.bounds)
@@ -282,7 +283,7 @@ def every_mapping(case, innermost=False):
 def price(case, factors, ranks, keep):
     """Objectives of mappings, ``inf`` where they do not fit."""
     energy, cycles, valid = case.model.score(factors.astype(float), ranks.astype(float), np.ascontiguousarray(keep))
-    return np.where(valid & used_enough(case, factors), case.objective(energy, cycles), np.inf)
+    return np.where(valid & used_enough(case, factors), case.value(energy, cycles), np.inf)
 
 
 def used_enough(case, factors):

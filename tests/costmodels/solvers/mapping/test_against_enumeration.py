@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from accelgym.costmodels.architecture import Architecture, Compute, Problem, StorageLevel
-from accelgym.costmodels.solvers.mapping import Goal, branch_and_bound
+from accelgym.costmodels.architecture import Architecture, Compute, LoopNest, StorageLevel
+from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.solvers.mapping import branch_and_bound
 
 _spec = importlib.util.spec_from_file_location("mapping_cases", Path(__file__).with_name("cases.py"))
 small = importlib.util.module_from_spec(_spec)
@@ -103,31 +104,31 @@ def test_bounds_alone_close_in_on_the_optimum_of_larger_cases(long_way, case):
     check(case, small.optimum(case))
 
 
-def case_of(problem, *levels, goal=Goal.ENERGY, mac_pj=1.0, free=False):
+def case_of(problem, *levels, objective=Objective.ENERGY, mac_pj=1.0, free=False):
     machine = Architecture("m", levels, Compute(mac_pj=mac_pj))
-    return small.Case(problem, machine, goal, small.bypasses(problem, machine, free=free))
+    return small.Case(problem, machine, objective, small.bypasses(problem, machine, free=free))
 
 
 def memory(name, pj, words=None, **fields):
     return StorageLevel(name, capacity_words=words, read_pj=pj, write_pj=pj, **fields)
 
 
-@pytest.mark.parametrize("goal", list(Goal))
-def test_a_stride_beyond_the_kernel_leaves_holes_and_sound_bounds(long_way, goal):
-    problem = Problem.conv("c", K=2, C=2, P=4, Q=2, R=1, S=1, stride=(3, 2))
+@pytest.mark.parametrize("objective", list(Objective))
+def test_a_stride_beyond_the_kernel_leaves_holes_and_sound_bounds(long_way, objective):
+    problem = LoopNest.conv("c", K=2, C=2, P=4, Q=2, R=1, S=1, stride=(3, 2))
     case = case_of(
         problem,
         memory("DRAM", 50.0, read_bw=1.0),
         memory("SRAM", 5.0, 24, fanout_x=2, fanout_y=2),
         memory("RF", 1.0, 5),
-        goal=goal,
+        objective=objective,
     )
     check(case, small.optimum(case))
 
 
 def test_a_register_file_with_room_for_one_word_each(long_way):
     case = case_of(
-        Problem.conv("c", K=3, C=2, P=4, Q=1, R=3, S=1),
+        LoopNest.conv("c", K=3, C=2, P=4, Q=1, R=3, S=1),
         memory("DRAM", 50.0),
         memory("SRAM", 5.0, 12, fanout_x=3),
         memory("RF", 1.0, 3),
@@ -138,7 +139,7 @@ def test_a_register_file_with_room_for_one_word_each(long_way):
 
 def test_four_levels_with_two_fan_outs_and_bypass(long_way):
     case = case_of(
-        Problem.gemm("g", I=4, J=2, L=2),
+        LoopNest.gemm("g", I=4, J=2, L=2),
         memory("DRAM", 80.0),
         memory("L2", 9.0, 24, fanout_x=2),
         memory("L1", 3.0, 10, fanout_y=2),
@@ -149,16 +150,20 @@ def test_four_levels_with_two_fan_outs_and_bypass(long_way):
 
 
 def test_no_mapping_at_all_is_said_so():
-    found = case_of(Problem.gemm("g", I=4, J=2, L=2), memory("DRAM", 1.0), memory("RF", 1.0, 2)).solve()
+    found = case_of(LoopNest.gemm("g", I=4, J=2, L=2), memory("DRAM", 1.0), memory("RF", 1.0, 2)).solve()
     assert (found.value, found.mapping, found.machine) == (np.inf, None, -1)
     assert found.closed
 
 
-@pytest.mark.parametrize("goal", list(Goal))
-def test_a_search_that_is_cut_short_states_a_valid_gap(long_way, goal):
-    problem = Problem.conv("c", K=4, C=4, P=4, Q=2, R=3, S=1)
+@pytest.mark.parametrize("objective", list(Objective))
+def test_a_search_that_is_cut_short_states_a_valid_gap(long_way, objective):
+    problem = LoopNest.conv("c", K=4, C=4, P=4, Q=2, R=3, S=1)
     case = case_of(
-        problem, memory("DRAM", 50.0, read_bw=2.0), memory("SRAM", 5.0, 40, fanout_x=2), memory("RF", 1.0, 8), goal=goal
+        problem,
+        memory("DRAM", 50.0, read_bw=2.0),
+        memory("SRAM", 5.0, 40, fanout_x=2),
+        memory("RF", 1.0, 8),
+        objective=objective,
     )
     best = case.solve(tolerance=1e-6).value
     bounds = []
@@ -171,7 +176,7 @@ def test_a_search_that_is_cut_short_states_a_valid_gap(long_way, goal):
 
 
 def test_mirror_images_are_not_searched_twice_and_nothing_is_lost(monkeypatch):
-    problem = Problem.conv("c", K=2, C=1, P=4, Q=4, R=2, S=2)
+    problem = LoopNest.conv("c", K=2, C=1, P=4, Q=4, R=2, S=2)
     case = case_of(problem, memory("DRAM", 50.0, fanout_x=2), memory("RF", 1.0, 20))
     found = check(case, small.optimum(case))
     monkeypatch.setattr(branch_and_bound, "mirrors", lambda *_: None)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelgym.costmodels.architecture import Architecture, Compute, Problem, StorageLevel
+from accelgym.costmodels.architecture import Architecture, Compute, LoopNest, StorageLevel
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable
+from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.solvers.mapping import MachineTable
 from accelgym.costmodels.solvers.mapping.one_machine import best_machine, machine_bounds
 
 _spec = importlib.util.spec_from_file_location("mapping_cases", Path(__file__).with_name("cases.py"))
@@ -19,12 +20,12 @@ _spec.loader.exec_module(small)
 
 TOLERANCE = 1e-3
 LAYERS = (
-    Problem.gemm("g", I=4, J=2, L=2),
-    Problem.conv1d("c", M=2, P=4, R=3),
-    Problem.conv1d("s", M=3, P=2, R=2, C=2, stride=3),
-    Problem.gemm("wide", I=1, J=6, L=4),
+    LoopNest.gemm("g", I=4, J=2, L=2),
+    LoopNest.conv1d("c", M=2, P=4, R=3),
+    LoopNest.conv1d("s", M=3, P=2, R=2, C=2, stride=3),
+    LoopNest.gemm("wide", I=1, J=6, L=4),
 )
-SUMS = (Goal.ENERGY, Goal.LATENCY)
+SUMS = (Objective.ENERGY, Objective.LATENCY)
 
 
 def machine(registers, words, pes):
@@ -40,20 +41,20 @@ def machine(registers, words, pes):
 MACHINES = tuple(machine(*sizes) for sizes in ((3, 8, 6), (3, 20, 5), (6, 8, 4), (6, 20, 3), (12, 40, 2)))
 
 
-def cases_of(layers, goal):
+def cases_of(layers, objective):
     """The map space of a layer on each machine, with everything kept."""
-    return [[small.Case(p, m, goal, small.bypasses(p, m, free=False)) for m in MACHINES] for p in layers]
+    return [[small.Case(p, m, objective, small.bypasses(p, m, free=False)) for m in MACHINES] for p in layers]
 
 
-def tried(layers, goal):
+def tried(layers, objective):
     """Optima by enumeration, shape (layers, machines)."""
-    return np.array([[small.optimum(case) for case in row] for row in cases_of(layers, goal)])
+    return np.array([[small.optimum(case) for case in row] for row in cases_of(layers, objective)])
 
 
-def solved(layers, weights, goal, machines=MACHINES):
-    rows = cases_of(layers, goal)
+def solved(layers, weights, objective, machines=MACHINES):
+    rows = cases_of(layers, objective)
     table = MachineTable.of(machines)
-    return best_machine([row[0].space for row in rows], weights, table, goal, [row[0].keeps for row in rows])
+    return best_machine([row[0].space for row in rows], weights, table, objective, [row[0].keeps for row in rows])
 
 
 @settings(max_examples=15, deadline=None)
@@ -62,9 +63,9 @@ def solved(layers, weights, goal, machines=MACHINES):
     st.lists(st.sampled_from(LAYERS), min_size=2, max_size=2),
     st.lists(st.sampled_from([1.0, 2.0, 7.0]), min_size=2, max_size=2),
 )
-def test_the_machine_is_the_best_of_all(goal, layers, weights):
-    sums = weights @ tried(layers, goal)
-    found = solved(layers, weights, goal)
+def test_the_machine_is_the_best_of_all(objective, layers, weights):
+    sums = weights @ tried(layers, objective)
+    found = solved(layers, weights, objective)
     assert sums.min() * (1 - 1e-12) <= found.value <= sums.min() * (1 + 2.2 * TOLERANCE)
     assert found.lower_bound <= sums.min() * (1 + 1e-9)
     assert found.lower_bound >= found.value * (1 - 2.2 * TOLERANCE)
@@ -74,13 +75,13 @@ def test_the_machine_is_the_best_of_all(goal, layers, weights):
     assert 1 <= found.solved <= len(MACHINES)
 
 
-@pytest.mark.parametrize("goal", list(Goal))
+@pytest.mark.parametrize("objective", list(Objective))
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda p: p.name)
-def test_bounds_of_machines_lie_below_their_optima(layer, goal):
-    case = cases_of([layer], goal)[0][0]
+def test_bounds_of_machines_lie_below_their_optima(layer, objective):
+    case = cases_of([layer], objective)[0][0]
     # More machines than one chunk holds.
-    bounds = machine_bounds(case.space, MachineTable.of(MACHINES * 2), goal, case.keeps)
-    optima = tried([layer], goal)[0]
+    bounds = machine_bounds(case.space, MachineTable.of(MACHINES * 2), objective, case.keeps)
+    optima = tried([layer], objective)[0]
     assert (bounds <= np.tile(optima, 2) * (1 + 1e-9)).all()
     assert (bounds > 0).all()
     np.testing.assert_allclose(bounds[: len(MACHINES)], bounds[len(MACHINES) :], rtol=1e-6)
@@ -89,20 +90,20 @@ def test_bounds_of_machines_lie_below_their_optima(layer, goal):
 def test_weights_decide_between_machines():
     """Each layer alone prefers its own machine; whichever runs far more often gets it."""
     layers = [LAYERS[0], LAYERS[2]]
-    best = tried(layers, Goal.ENERGY).argmin(axis=1)
+    best = tried(layers, Objective.ENERGY).argmin(axis=1)
     assert best[0] != best[1]
-    assert solved(layers, [1000.0, 1.0], Goal.ENERGY).machine == best[0]
-    assert solved(layers, [1.0, 1000.0], Goal.ENERGY).machine == best[1]
+    assert solved(layers, [1000.0, 1.0], Objective.ENERGY).machine == best[0]
+    assert solved(layers, [1.0, 1000.0], Objective.ENERGY).machine == best[1]
 
 
 def test_progress_counts_layers_and_bounds_spare_machines():
-    rows = cases_of(LAYERS, Goal.ENERGY)
+    rows = cases_of(LAYERS, Objective.ENERGY)
     seen = []
     found = best_machine(
         [row[0].space for row in rows],
         [1.0] * len(LAYERS),
         MachineTable.of(MACHINES),
-        Goal.ENERGY,
+        Objective.ENERGY,
         [row[0].keeps for row in rows],
         progress=lambda done, of: seen.append((done, of)),
     )
@@ -111,9 +112,9 @@ def test_progress_counts_layers_and_bounds_spare_machines():
 
 
 def test_products_and_layers_that_run_nowhere_are_refused():
-    with pytest.raises(InputError, match="goal is 'edp', allowed energy or latency"):
-        solved(LAYERS[:2], [1.0, 1.0], Goal.EDP)
-    rows = cases_of(LAYERS[:1], Goal.ENERGY)
+    with pytest.raises(InputError, match="objective is 'edp', allowed energy or latency"):
+        solved(LAYERS[:2], [1.0, 1.0], Objective.EDP)
+    rows = cases_of(LAYERS[:1], Objective.ENERGY)
     cramped = MachineTable.of([machine(2, 8, 4), machine(2, 20, 3)])
     with pytest.raises(InputError, match="no machine runs all layers"):
-        best_machine([rows[0][0].space], [1.0], cramped, Goal.ENERGY, [rows[0][0].keeps])
+        best_machine([rows[0][0].space], [1.0], cramped, Objective.ENERGY, [rows[0][0].keeps])

@@ -5,20 +5,21 @@ import itertools
 import numpy as np
 import pytest
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Compute, StorageLevel
-from accelgym.costmodels.architecture.presets import preset
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.architecture.rules import Rules
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest.model import LoopnestModel
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping.classes import level_classes
 from accelgym.costmodels.solvers.mapping.interior_point import lagrangian_bound, solve_programs
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
 from accelgym.costmodels.solvers.mapping.paper import paper_optimum, paper_programs
-from accelgym.costmodels.solvers.mapping.programs import Convention, Goal, ProgramWriter
+from accelgym.costmodels.solvers.mapping.programs import Convention, ProgramWriter
 from accelgym.costmodels.solvers.mapping.room import Fanouts
 from accelgym.costmodels.solvers.mapping.space import MappingSpace
+from accelgym.costmodels.timeloop.presets import preset
 
 MACHINE = Architecture(
     "three",
@@ -55,12 +56,12 @@ def equation_3(dram, sram):
 
 
 def test_the_program_of_every_class_is_equation_3_at_a_tiling():
-    problem = Problem.gemm("matmul", I=16, J=16, L=16)
+    problem = LoopNest.gemm("matmul", I=16, J=16, L=16)
     name = {problem.dims.index(dim): short for dim, short in zip("IJL", "ijk", strict=True)}
     space = MappingSpace(problem, MACHINE, Rules.build(problem, MACHINE, bypass=False))
     table = LoopnestModel(problem, MACHINE).terms
     classes = tuple(level_classes(space, table, v) for v in range(2))
-    writer = ProgramWriter(space, table, classes, MACHINES, Goal.ENERGY, convention=Convention.THISTLE)
+    writer = ProgramWriter(space, table, classes, MACHINES, Objective.ENERGY, convention=Convention.THISTLE)
     extents = np.array([16, 8, 4, 2])
     number = np.searchsorted(space.divisors[0], extents)[None, :, None].repeat(3, axis=2)
     seen = set()
@@ -93,7 +94,7 @@ def test_the_program_of_every_class_is_equation_3_at_a_tiling():
 
 
 def test_a_three_by_three_kernel_has_the_papers_64_classes():
-    problem = Problem.conv("L2", K=64, C=64, P=56, Q=56, R=3, S=3)
+    problem = LoopNest.conv("L2", K=64, C=64, P=56, Q=56, R=3, S=3)
     programs = paper_programs(problem, preset("eyeriss_thistle"))
     assert len(programs) == 64
     batched = solve_programs(programs, tolerance=1e-6)
@@ -106,4 +107,4 @@ def test_a_three_by_three_kernel_has_the_papers_64_classes():
 
 def test_an_unknown_untiled_dimension_is_named():
     with pytest.raises(InputError, match="'X'"):
-        paper_programs(Problem.gemm("matmul", I=4, J=4, L=4), MACHINE, untiled=("X",))
+        paper_programs(LoopNest.gemm("matmul", I=4, J=4, L=4), MACHINE, untiled=("X",))

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from accelgym.costmodels.architecture import Architecture, Problem, StorageLevel
+from accelgym.costmodels.architecture import Architecture, LoopNest, StorageLevel
 from accelgym.costmodels.architecture.rules import Rules
 from accelgym.costmodels.loopnest import LoopnestModel
-from accelgym.costmodels.solvers.mapping import Goal, MachineTable, MappingSpace, classes
+from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.solvers.mapping import MachineTable, MappingSpace, classes
 from accelgym.costmodels.solvers.mapping.branch_and_bound import BranchAndBound
 from accelgym.costmodels.solvers.mapping.classes import level_classes
 from accelgym.costmodels.solvers.mapping.interior_point import Programs, lagrangian_bound, solve_programs
@@ -33,7 +34,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def search_of(case):
     machines = MachineTable.of([case.machine])
-    return BranchAndBound(case.space, machines, case.goal, case.keeps)
+    return BranchAndBound(case.space, machines, case.objective, case.keeps)
 
 
 def point_nodes(search, case, factors, keep):
@@ -120,7 +121,7 @@ def test_no_program_of_a_single_tiling_lies_above_its_best_order(case, seed):
 def test_the_best_class_equals_the_best_order_where_nothing_is_relaxed(case, seed):
     levels = tuple(replace(level, block_size=1, leakage_pj=0.0) for level in case.machine.levels)
     silent = replace(case.machine.compute, leakage_pj=0.0)
-    case.goal, case.machine = Goal.ENERGY, replace(case.machine, levels=levels, compute=silent)
+    case.objective, case.machine = Objective.ENERGY, replace(case.machine, levels=levels, compute=silent)
     factors, keep, best = tiling(case, seed)
     assume(not slides_in_space(case, factors) and not may_continue(case, factors))
     search = search_of(case)
@@ -149,14 +150,14 @@ def test_no_multipliers_and_no_point_give_a_root_bound_above_the_optimum(case, s
 
 
 def test_dropped_classes_are_never_missed(monkeypatch):
-    problem = Problem.conv("c", K=2, C=2, P=4, Q=1, R=3, S=1)
+    problem = LoopNest.conv("c", K=2, C=2, P=4, Q=1, R=3, S=1)
     levels = (
         StorageLevel("DRAM", read_pj=60.0, write_pj=60.0),
         StorageLevel("SRAM", 30, read_pj=5.0, write_pj=5.0, fanout_x=2),
         StorageLevel("RF", 7, read_pj=1.0, write_pj=1.0),
     )
     machine = Architecture("m", levels)
-    case = small.Case(problem, machine, Goal.ENERGY, small.bypasses(problem, machine, free=False))
+    case = small.Case(problem, machine, Objective.ENERGY, small.bypasses(problem, machine, free=False))
     pruned = case.solve(tolerance=1e-9)
     number = len(search_of(case).classes[0].counted)
     monkeypatch.setattr(classes, "_undominated", lambda rows, *, outer: rows)
@@ -261,7 +262,7 @@ def volumes(problem, order, point):
 def test_volumes_of_a_matrix_product(i, j, k):
     """Tiles of ``i x j x k``: the operand that lacks the innermost loop stays, each other is fetched per tile."""
     I, J, K = 48, 36, 60  # noqa: E741
-    problem = Problem.gemm("ijk", I=I, J=J, L=K)
+    problem = LoopNest.gemm("ijk", I=I, J=J, L=K)
     again = {"Inputs": I * K * J / j, "Weights": K * J * I / i, "Outputs": I * J * K / k}
     for inner, still, words in (("L", "Outputs", I * J), ("J", "Inputs", I * K), ("I", "Weights", K * J)):
         found = volumes(problem, [inner], {"I": i, "J": j, "L": k})
@@ -273,7 +274,7 @@ def test_volumes_of_a_matrix_product(i, j, k):
 def test_volumes_of_a_convolution_that_slides_along_its_height(k, c, h, w):
     """Height, then width innermost: input rows overlap, so the tile grows to the height; weights stay for both."""
     K, C, H, W, R, S = 16, 12, 28, 14, 3, 5
-    problem = Problem.conv("khcw", K=K, C=C, P=H, Q=W, R=R, S=S)
+    problem = LoopNest.conv("khcw", K=K, C=C, P=H, Q=W, R=R, S=S)
     found = volumes(problem, ["P", "Q"], {"K": k, "C": c, "P": h, "Q": w, "R": R, "S": S})
     assert found["Inputs"] == pytest.approx(K / k * C * (H + R - 1) * (W / w) * (w + S - 1), rel=1e-12)
     assert found["Weights"] == pytest.approx(K * C * R * S, rel=1e-12)

@@ -10,7 +10,7 @@ from functools import cached_property
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.workloads.layer import MAX_MACS, Layer, LayerKind
 
-__all__ = ["Axis", "Problem", "Tensor"]
+__all__ = ["Axis", "LoopNest", "Tensor"]
 
 Axis = tuple[tuple[str, int], ...]
 """One index of a tensor, as ``((dimension, coefficient), ...)``: the index is the sum of the products."""
@@ -32,7 +32,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Problem:
+class LoopNest:
     """A perfectly nested loop over ``dims`` whose body multiplies one word of every read-only tensor.
 
     No padding is modelled: a tensor holds exactly the words its axes reach, so an input extent is
@@ -124,7 +124,7 @@ class Problem:
         stride: tuple[int, int] = (1, 1),
         dilation: tuple[int, int] = (1, 1),
         groups: int = 1,
-    ) -> Problem:
+    ) -> LoopNest:
         """Builds a 2-D convolution from its output size.
 
         ``K`` and ``C`` count over all groups. With ``groups > 1`` a dimension ``G`` is added and ``K``, ``C``
@@ -165,7 +165,7 @@ class Problem:
         N: int = 1,
         stride: tuple[int, int] = (1, 1),
         dilation: tuple[int, int] = (1, 1),
-    ) -> Problem:
+    ) -> LoopNest:
         """Builds a depthwise 2-D convolution: each of ``C`` channels with one filter of its own."""
         height: Axis = (("P", stride[0]), ("R", dilation[0]))
         width: Axis = (("Q", stride[1]), ("S", dilation[1]))
@@ -183,7 +183,7 @@ class Problem:
         )
 
     @classmethod
-    def conv1d(cls, name: str, *, M: int, P: int, R: int, C: int = 1, stride: int = 1, dilation: int = 1) -> Problem:
+    def conv1d(cls, name: str, *, M: int, P: int, R: int, C: int = 1, stride: int = 1, dilation: int = 1) -> LoopNest:
         """Builds a 1-D convolution: ``M`` filters of ``C x R`` over an input that yields ``P`` positions."""
         return cls(
             name,
@@ -199,19 +199,19 @@ class Problem:
         )
 
     @classmethod
-    def gemm(cls, name: str, *, I: int, J: int, L: int, batch: int = 1) -> Problem:  # noqa: E741
+    def gemm(cls, name: str, *, I: int, J: int, L: int, batch: int = 1) -> LoopNest:  # noqa: E741
         """Builds ``batch`` products ``Outputs[I,J] = Inputs[I,L] @ Weights[L,J]``, each with its own weights."""
         if batch > 1:
             return cls.batched_gemm(name, B=batch, I=I, J=J, L=L)
         return cls._product(name, {"I": I, "J": J, "L": L}, "")
 
     @classmethod
-    def batched_gemm(cls, name: str, *, B: int, I: int, J: int, L: int) -> Problem:  # noqa: E741
+    def batched_gemm(cls, name: str, *, B: int, I: int, J: int, L: int) -> LoopNest:  # noqa: E741
         """Builds ``B`` products like :meth:`gemm`, with the dimension ``B`` even where it is 1."""
         return cls._product(name, {"B": B, "I": I, "J": J, "L": L}, "B")
 
     @classmethod
-    def _product(cls, name: str, bounds: dict[str, int], group: str) -> Problem:
+    def _product(cls, name: str, bounds: dict[str, int], group: str) -> LoopNest:
         return cls(
             name,
             tuple(bounds),
@@ -225,7 +225,7 @@ class Problem:
         )
 
     @classmethod
-    def from_layer(cls, layer: Layer) -> Problem:
+    def from_layer(cls, layer: Layer) -> LoopNest:
         """Converts a convolution or GEMM layer; zero padding is counted as data.
 
         Raises:

@@ -10,10 +10,10 @@ import numpy as np
 
 from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.csv_table import integer, read_table
 from accelgym.costmodels.files.whole_file import whole_file
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 
 __all__ = ["read_designs", "write_costs"]
 

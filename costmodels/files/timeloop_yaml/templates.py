@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.errors import InputError, MissingExtraError, shown, unknown_name
-from accelgym.costmodels.timeloop.yaml_text import Tagged, load_yaml
+from accelgym.costmodels.files.timeloop_yaml.text import Tagged, load_yaml
 
 __all__ = ["is_template", "read_template"]
 

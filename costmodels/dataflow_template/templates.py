@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Compute, StorageLevel
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.components import technology
-from accelgym.costmodels.designs import Dataflow
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.workloads.layer import Layer
 
 __all__ = ["BUFFER", "DRAM", "REGISTERS", "TEMPLATES", "WORD_BYTES", "Template", "build_machine", "layer_problem"]
@@ -58,7 +58,7 @@ TEMPLATES = {
 """Templates by dataflow style; depthwise layers run in the same three."""
 
 
-def layer_problem(layer: Layer) -> Problem:
+def layer_problem(layer: Layer) -> LoopNest:
     """Returns the loop nest of a layer, matrix products as convolutions; equal shapes give equal problems.
 
     Raises:
@@ -66,7 +66,7 @@ def layer_problem(layer: Layer) -> Problem:
     """
     if not layer.is_compute:
         raise InputError(f"layer {layer.name!r} is a {layer.kind}; a loop nest needs a conv or a gemm")
-    return Problem.conv(
+    return LoopNest.conv(
         "layer",
         N=layer.N,
         K=layer.K,

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name
-from accelgym.costmodels.timeloop.templates import is_template, read_template
-from accelgym.costmodels.timeloop.yaml_text import load_yaml
+from accelgym.costmodels.files.timeloop_yaml.templates import is_template, read_template
+from accelgym.costmodels.files.timeloop_yaml.text import load_yaml
 
 __all__ = [
     "SUFFIXES",

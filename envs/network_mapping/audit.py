@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from accelgym.costmodels.objective import Objective
 from accelgym.envs.hardness import Landscape, landscape
-from accelgym.envs.mapping.landscape import fullest_share, greedy_mapping, tied_orders, unlimited_task
+from accelgym.envs.mapping.audit import fullest_share, greedy_mapping, tied_orders, unlimited_task
 from accelgym.envs.mapping.pricing import combine
 from accelgym.envs.mapping.search import descend
-from accelgym.envs.mapping.spec import MappingObjective
 from accelgym.envs.network_mapping.task import NetworkMappingTask
 
 __all__ = ["network_landscape"]
@@ -18,7 +18,7 @@ _RELAXED_STARTS = 2
 
 @landscape.register
 def network_landscape(task: NetworkMappingTask, rng: np.random.Generator) -> Landscape:
-    """As for single layers (:func:`~accelgym.envs.mapping.landscape.mapping_landscape`); greedy works layer by layer.
+    """As for single layers (:func:`~accelgym.envs.mapping.audit.mapping_landscape`); greedy works layer by layer.
 
     Its evaluations are those of the layer that takes most, since one evaluation prices all layers.
 
@@ -40,7 +40,7 @@ def network_landscape(task: NetworkMappingTask, rng: np.random.Generator) -> Lan
         for name in ("energy_pj", "latency_cycles")
     )
     tied = np.ones(1)
-    if task.spec.objective is not MappingObjective.EDP:  # layers tie by themselves only where costs add up
+    if task.spec.objective is not Objective.EDP:  # layers tie by themselves only where costs add up
         tied = np.array([tied_orders(x, part[0], float(x.evaluate(part).objective[0])) for x, part in best])
     return Landscape(
         greedy=np.concatenate([design for design, _ in greedy], axis=1),

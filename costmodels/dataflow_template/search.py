@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.architecture.problem import Problem
-from accelgym.costmodels.dataflows.templates import BUFFER, DRAM, REGISTERS, WORD_BYTES, Template, build_machine
-from accelgym.costmodels.dataflows.tilings import Block, Tilings
+from accelgym.costmodels.architecture.loop_nest import LoopNest
+from accelgym.costmodels.dataflow_template.templates import BUFFER, DRAM, REGISTERS, WORD_BYTES, Template, build_machine
+from accelgym.costmodels.dataflow_template.tilings import Block, Tilings
 from accelgym.costmodels.loopnest.kernel import Kernel, Totals
 from accelgym.costmodels.loopnest.terms import TermTable
+from accelgym.costmodels.objective import Objective
 
-__all__ = ["Best", "MappingObjective", "Prices", "search_mappings"]
+__all__ = ["Best", "Prices", "search_mappings"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -24,14 +24,6 @@ Ints = npt.NDArray[np.int64]
 _TILINGS = 1 << 17
 _ROWS = 1 << 14
 """Mappings priced at a time, so that columns stay in cache."""
-
-
-class MappingObjective(StrEnum):
-    """What the mapping inside the template minimises; the rest breaks ties."""
-
-    LATENCY = "latency"
-    ENERGY = "energy"
-    EDP = "edp"
 
 
 @dataclass(frozen=True)
@@ -96,11 +88,11 @@ _FIGURES = tuple(f.name for f in fields(Best))[2:]
 
 
 def search_mappings(
-    problem: Problem,
+    problem: LoopNest,
     template: Template,
     pes: Sequence[int],
     buffers: Sequence[int],
-    objective: MappingObjective,
+    objective: Objective,
     *,
     noc_bw: float,
     dram_bw: float,
@@ -181,7 +173,7 @@ def _improve(
     buffer: int,
     pes: Sequence[int],
     prices: Prices,
-    objective: MappingObjective,
+    objective: Objective,
 ) -> None:
     """Compares mappings that fit one size of the buffer, sorted by PEs in use, with the best so far."""
     dynamic = part["mac_pj"] + part["registers_pj"] + part["dram_pj"]
@@ -192,9 +184,9 @@ def _improve(
             continue
         cycles = part["cycles"][:end]
         energy = dynamic[:end] + prices.leakage_pj[i, buffer] * cycles
-        if objective is MappingObjective.LATENCY:
+        if objective is Objective.LATENCY:
             cost, tie = cycles, energy
-        elif objective is MappingObjective.ENERGY:
+        elif objective is Objective.ENERGY:
             cost, tie = energy, cycles
         else:
             cost, tie = energy * cycles, energy

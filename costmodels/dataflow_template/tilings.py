@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Slot
-from accelgym.costmodels.architecture.problem import Problem
-from accelgym.costmodels.dataflows.templates import BUFFER, DRAM, REGISTERS, Template
+from accelgym.costmodels.dataflow_template.templates import BUFFER, DRAM, REGISTERS, Template
 from accelgym.costmodels.loopnest import Mappings
 
 __all__ = ["Block", "Tilings"]
@@ -54,7 +54,7 @@ class Tilings:
         most_words: Tilings whose tiles need more of the buffer are left out.
     """
 
-    def __init__(self, problem: Problem, template: Template, *, most_pes: int, most_words: int) -> None:
+    def __init__(self, problem: LoopNest, template: Template, *, most_pes: int, most_words: int) -> None:
         self.problem, self.template = problem, template
         self.most_pes, self.most_words = most_pes, most_words
         inside = {d: problem.bound[d] for d in template.inside}

@@ -12,7 +12,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import LANE_GROUP, SystolicConfig, Template
 from accelgym.costmodels.workloads.layer import Layer
 
-__all__ = ["CONVERSION_ADDITIONS", "Hardware", "Problem", "release_cycles"]
+__all__ = ["CONVERSION_ADDITIONS", "Hardware", "LayerColumns", "release_cycles"]
 
 CONVERSION_ADDITIONS = 2
 """Rounded additions one after the other in the block-scale dequantiser."""
@@ -85,7 +85,7 @@ def release_cycles(lanes: Array, hop: Array | int, memory_latency: Array) -> Arr
 
 
 @dataclass(frozen=True)
-class Problem:
+class LayerColumns:
     """Layers as int64 arrays, shape ``(layers,)``; ``K`` and ``C`` are counted per group."""
 
     groups: Array
@@ -110,7 +110,7 @@ class Problem:
     input_width: Array
 
     @classmethod
-    def of(cls, layers: Sequence[Layer]) -> Problem:
+    def of(cls, layers: Sequence[Layer]) -> LayerColumns:
         """Gathers compute layers.
 
         Raises:

@@ -6,7 +6,7 @@ import numpy as np
 
 from accelgym.envs.codesign.task import CoDesignTask
 from accelgym.envs.hardness import Landscape, landscape
-from accelgym.envs.mapping.landscape import greedy_mapping, tied_orders
+from accelgym.envs.mapping.audit import greedy_mapping, tied_orders
 
 __all__ = ["codesign_landscape"]
 

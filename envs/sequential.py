@@ -16,7 +16,7 @@ from gymnasium.vector.utils import batch_space
 
 from accelgym.costmodels.errors import InputError, shown
 
-__all__ = ["LaneEnv", "LaneVectorEnv"]
+__all__ = ["SequentialEnv", "SequentialVectorEnv"]
 
 Obs = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -26,7 +26,7 @@ Infos = dict[str, Any]
 Step = tuple[Obs, Floats, Bools, Bools, Infos]
 
 
-class LaneVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
+class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
     """Lanes that reset in the step that ends their episode (``AutoresetMode.SAME_STEP``).
 
     The last observation and info of an episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks
@@ -146,7 +146,7 @@ class LaneVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         """Info of all lanes by key, among them ``design``; arrays that later steps leave alone."""
 
 
-class LaneEnv(gym.Env[Obs, np.int64]):
+class SequentialEnv(gym.Env[Obs, np.int64]):
     """One lane as a scalar environment, so that it is equal to a row of the vector environment bit for bit."""
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -154,7 +154,7 @@ class LaneEnv(gym.Env[Obs, np.int64]):
         "render_fps": 4,
     }
 
-    def __init__(self, lane: LaneVectorEnv) -> None:
+    def __init__(self, lane: SequentialVectorEnv) -> None:
         self._lane = lane
         self.task = lane.task
         self._frame: Ints | None = None

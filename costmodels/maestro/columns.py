@@ -9,9 +9,9 @@ import numpy as np
 
 from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.costs import Reason
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 
-__all__ = ["EXACT_LIMIT", "Batch", "Mask", "Problem", "input_faults", "positions"]
+__all__ = ["EXACT_LIMIT", "Batch", "LayerColumns", "Mask", "input_faults", "positions"]
 
 Mask = Any
 """A bool array, or a plain bool where all designs share one dataflow."""
@@ -21,7 +21,7 @@ EXACT_LIMIT = 2.0**53
 
 
 @dataclass(frozen=True)
-class Problem:
+class LayerColumns:
     """Float64 columns of one shape (or 0-d): layer dimensions, array size ``P``, tile ``k``, NoC bandwidth.
 
     Division of two such integers followed by ``floor`` is exact below 2**53: the quotient's distance to the next
@@ -50,7 +50,7 @@ class Problem:
     """Output columns."""
 
     @classmethod
-    def of(cls, xp: Any, *, Y: Array, X: Array, R: Array, S: Array, **columns: Array) -> Problem:
+    def of(cls, xp: Any, *, Y: Array, X: Array, R: Array, S: Array, **columns: Array) -> LayerColumns:
         """Adds the output's extents."""
         return cls(xp, Y=Y, X=X, R=R, S=S, OY=Y - R + 1.0, OX=X - S + 1.0, **columns)
 
@@ -74,10 +74,10 @@ class Problem:
             return yes if mask else no
         return self.xp.where(mask, yes, no)
 
-    def take(self, rows: Any) -> Problem:
+    def take(self, rows: Any) -> LayerColumns:
         """Returns the rows an index selects; 0-d columns stay 0-d."""
         columns = {f.name: getattr(self, f.name) for f in fields(self)[1:]}
-        return Problem(self.xp, **{n: c[rows] if getattr(c, "ndim", 0) else c for n, c in columns.items()})
+        return LayerColumns(self.xp, **{n: c[rows] if getattr(c, "ndim", 0) else c for n, c in columns.items()})
 
 
 @dataclass(frozen=True)
@@ -139,13 +139,13 @@ class Batch:
             found.append((-1.0, positions(xp, (flow < 0) | (flow > max(Dataflow).value))))
         return found
 
-    def problem(self, rows: Any, flow: float) -> tuple[Problem, Array]:
+    def problem(self, rows: Any, flow: float) -> tuple[LayerColumns, Array]:
         """Returns some rows, all of one dataflow, as float64, and which of them are depthwise layers."""
         xp = self.xp
         some = {name: a[rows] if a.ndim else a for name, a in self.raw.items() if name != "dataflow"}
         depthwise = some.pop("depthwise") != 0
         column = {name: xp.asarray(a, dtype=xp.float64) for name, a in some.items()}
-        problem = Problem.of(
+        problem = LayerColumns.of(
             xp,
             K=column["K"],
             C=column["C"],
@@ -166,7 +166,7 @@ def positions(xp: Any, mask: Array) -> Array:
     return mask.nonzero()[0] if xp is np else mask.nonzero().reshape(-1)
 
 
-def input_faults(p: Problem, depthwise: Array) -> tuple[Array, Array]:
+def input_faults(p: LayerColumns, depthwise: Array) -> tuple[Array, Array]:
     """Finds rows whose inputs mean nothing, among designs that all use one dataflow.
 
     Returns:

@@ -7,12 +7,12 @@ from functools import partial
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Costs
-from accelgym.costmodels.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, counts_of
+from accelgym.costmodels.maestro.columns import Batch, LayerColumns
+from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED
-from accelgym.costmodels.maestro.problem import Batch, Problem
-from accelgym.costmodels.technology import FREEPDK45, PhysicalTechnology
+from accelgym.costmodels.maestro.technology import FREEPDK45, PhysicalTechnology
 
 __all__ = ["PhysicalModel"]
 
@@ -105,7 +105,7 @@ _DETAILS = {
 }
 
 
-def _costs(p: Problem, depthwise: Array, *, model: PhysicalModel) -> dict[str, Array]:
+def _costs(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[str, Array]:
     """All figures of some rows of one dataflow."""
     tech, found = model.tech, counts_of(p, depthwise, FIXED)
     found["array_cycles"] = found["latency_cycles"]
@@ -142,13 +142,13 @@ def _costs(p: Problem, depthwise: Array, *, model: PhysicalModel) -> dict[str, A
     }
 
 
-def _tensors(p: Problem) -> tuple[Array, Array, Array]:
+def _tensors(p: LayerColumns) -> tuple[Array, Array, Array]:
     """Elements of input, filters and output."""
     channels = p.select(p.is_flow(Dataflow.DPT), p.C, p.K)
     return p.C * p.Y * p.X, p.K * p.C * p.R * p.S, channels * p.OY * p.OX
 
 
-def _l1_pj(p: Problem, tech: PhysicalTechnology, found: dict[str, Array]) -> Array:
+def _l1_pj(p: LayerColumns, tech: PhysicalTechnology, found: dict[str, Array]) -> Array:
     """Energy of the three buffers of the PEs: input windows, filters and partial sums."""
     kernel, macs = p.R * p.S, found["macs"]
     dpt = p.is_flow(Dataflow.DPT)
@@ -166,7 +166,7 @@ def _sram_pj(tech: PhysicalTechnology, size: Array, reads: Array, writes: Array)
     return read * reads + write * writes
 
 
-def _areas(p: Problem, tech: PhysicalTechnology, found: dict[str, Array]) -> dict[str, Array]:
+def _areas(p: LayerColumns, tech: PhysicalTechnology, found: dict[str, Array]) -> dict[str, Array]:
     assert p.bw is not None
     return {
         "mac_um2": tech.mac_area_um2 * p.P,

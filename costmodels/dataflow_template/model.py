@@ -1,4 +1,4 @@
-"""The ``loopnest`` cost model of resource assignment: PEs, buffer and dataflow in, the best mapping's costs out."""
+"""Cost model ``dataflow_template`` of resource assignment: the best mapping for given PEs, buffer and dataflow."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.arrays import Array, array_namespace, to_numpy
 from accelgym.costmodels.costs import Costs, Reason
-from accelgym.costmodels.dataflows.search import Best, MappingObjective, Prices, search_mappings
-from accelgym.costmodels.dataflows.templates import TEMPLATES, build_machine, layer_problem
-from accelgym.costmodels.dataflows.tilings import Tilings
-from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.dataflow_template.search import Best, Prices, search_mappings
+from accelgym.costmodels.dataflow_template.templates import TEMPLATES, build_machine, layer_problem
+from accelgym.costmodels.dataflow_template.tilings import Tilings
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.loopnest import Mappings
+from accelgym.costmodels.maestro.designs import Dataflow
+from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.workloads.layer import Layer
 
 __all__ = ["LayerDesigns", "TemplateModel"]
@@ -57,10 +58,11 @@ class TemplateModel:
     """Runs every layer under the best mapping that its dataflow, PEs and buffer allow.
 
     The machine is a DRAM, one buffer, and PEs of a 16-bit multiplier and a register file each (see
-    :func:`~accelgym.costmodels.dataflows.templates.build_machine`); a template says which loops may spread over the
-    PEs and in which order the buffer's loops run (:data:`~accelgym.costmodels.dataflows.templates.TEMPLATES`). All
-    tilings with exact factors, and all useful orders of the DRAM's loops, are priced by the rules of
-    :class:`~accelgym.costmodels.loopnest.LoopnestModel`; the best that fits is taken.
+    :func:`~accelgym.costmodels.dataflow_template.templates.build_machine`); a template states which loops may spread
+    over the PEs and in which order the buffer's loops run
+    (:data:`~accelgym.costmodels.dataflow_template.templates.TEMPLATES`). All tilings with exact factors, and all useful
+    orders of the DRAM's loops, are priced by the rules of :class:`~accelgym.costmodels.loopnest.LoopnestModel`; the
+    best that fits is taken.
 
     - Latency: the iterations of the busiest PE, or the time buffer or DRAM need at their bandwidth.
     - Energy: multipliers, registers, buffer and DRAM by access, and leakage and idle energy of the whole machine
@@ -80,17 +82,17 @@ class TemplateModel:
     noc_bw: int = 64
     dram_bw: int = 16
 
-    name = "loopnest"
+    name = "dataflow_template"
     version = "2.0"
     technology = "aladdin-cacti-45nm"
 
     def __post_init__(self) -> None:
-        if self.objective not in list(MappingObjective):
-            raise unknown_name("model 'loopnest': objective", self.objective, MappingObjective)
+        if self.objective not in list(Objective):
+            raise unknown_name("model 'dataflow_template': objective", self.objective, Objective)
         for option in ("noc_bw", "dram_bw"):
             value = getattr(self, option)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"model 'loopnest': {option} is {value!r}, allowed: integers >= 1")
+                raise InputError(f"model 'dataflow_template': {option} is {value!r}, allowed: integers >= 1")
 
     def evaluate(self, designs: LayerDesigns) -> Costs:
         """Returns the costs of every design.
@@ -150,10 +152,8 @@ class TemplateModel:
         machine = build_machine(TEMPLATES[dataflow], num_pes, buffer_bytes, noc_bw=self.noc_bw, dram_bw=self.dram_bw)
         return machine, found.tilings.mappings(machine, found.best.tiling[0], found.best.order[0])
 
-    def _cells(self, problem: Problem, dataflow: Dataflow, pes: tuple[int, ...], buffers: tuple[int, ...]) -> _Cells:
-        return _search_cells(
-            problem, dataflow, pes, buffers, MappingObjective(self.objective), self.noc_bw, self.dram_bw
-        )
+    def _cells(self, problem: LoopNest, dataflow: Dataflow, pes: tuple[int, ...], buffers: tuple[int, ...]) -> _Cells:
+        return _search_cells(problem, dataflow, pes, buffers, Objective(self.objective), self.noc_bw, self.dram_bw)
 
 
 @dataclass(frozen=True)
@@ -167,11 +167,11 @@ class _Cells:
 
 @lru_cache(maxsize=4096)
 def _search_cells(
-    problem: Problem,
+    problem: LoopNest,
     dataflow: Dataflow,
     pes: tuple[int, ...],
     buffers: tuple[int, ...],
-    objective: MappingObjective,
+    objective: Objective,
     noc_bw: int,
     dram_bw: int,
 ) -> _Cells:
@@ -203,9 +203,9 @@ def _search_cells(
 
 def _groups(
     problems: npt.NDArray[Any], layer: npt.NDArray[np.int64], flow: npt.NDArray[np.int64], good: npt.NDArray[np.bool_]
-) -> Iterator[tuple[Problem, Dataflow, npt.NDArray[np.int64]]]:
+) -> Iterator[tuple[LoopNest, Dataflow, npt.NDArray[np.int64]]]:
     """Valid rows by problem and dataflow; layers of equal shape share a problem."""
-    number: dict[Problem, int] = {}
+    number: dict[LoopNest, int] = {}
     shape_of = np.array([number.setdefault(problem, len(number)) for problem in problems], dtype=np.int64)
     rows = np.flatnonzero(good)
     key = shape_of[layer[rows]] * len(Dataflow) + flow[rows]

@@ -9,11 +9,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from accelgym.costmodels.costs import CostModel, Reason
-from accelgym.costmodels.dataflows import TEMPLATES, LayerDesigns, TemplateModel
-from accelgym.costmodels.dataflows.templates import build_machine, layer_problem
-from accelgym.costmodels.designs import Dataflow
+from accelgym.costmodels.dataflow_template import TEMPLATES, LayerDesigns, TemplateModel
+from accelgym.costmodels.dataflow_template.templates import build_machine, layer_problem
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
+from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.models import cost_models
 from accelgym.costmodels.workloads import Layer, LayerKind
 
@@ -249,9 +249,9 @@ def test_tensors_give_the_same_numbers_as_arrays():
 
 
 def test_the_registry_builds_it():
-    model = cost_models.get("loopnest")(objective="energy")
+    model = cost_models.get("dataflow_template")(objective="energy")
     assert isinstance(model, CostModel)
-    assert (model.name, model.version, model.technology) == ("loopnest", "2.0", "aladdin-cacti-45nm")
+    assert (model.name, model.version, model.technology) == ("dataflow_template", "2.0", "aladdin-cacti-45nm")
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.architecture.problem import Problem
 from accelgym.costmodels.components.technologies import technology
 from accelgym.costmodels.errors import unknown_name
 
@@ -36,7 +36,7 @@ def preset(name: str, *, prices: str | None = None, sram_unit: Literal["words", 
         InputError: No such preset or technology.
     """
     # The reader lies above the descriptions it fills.
-    from accelgym.costmodels.timeloop.document import parse_document
+    from accelgym.costmodels.files.timeloop_yaml.document import parse_document
     from accelgym.costmodels.timeloop.reader import read_timeloop_data
 
     if name not in preset_names():
@@ -44,5 +44,5 @@ def preset(name: str, *, prices: str | None = None, sram_unit: Literal["words", 
     data = parse_document(_FOLDER / f"{name}.yaml")
     stated = data.pop("technology")
     priced = technology(prices or stated, sram_unit=sram_unit)
-    shape = Problem.conv(name, K=1, C=1, P=1, Q=1, R=1, S=1)
+    shape = LoopNest.conv(name, K=1, C=1, P=1, Q=1, R=1, S=1)
     return replace(read_timeloop_data(data, problem=shape, prices=priced).architecture, name=name)

@@ -1,0 +1,1 @@
+"""Syntax of Timeloop's YAML files: text, templates, expressions, sections."""
