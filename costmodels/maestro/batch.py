@@ -121,9 +121,12 @@ def _limits(p: LayerColumns, faults: Faults, reason: Array, found: dict[str, Arr
             reason = mark(reason, (p.OX < p.S) | ((p.OY < p.P) & (p.P <= p.Y)), Reason.DEGENERATE)
     # A case takes a cycle at least, so it cannot occur more often than there are cycles.
     if faults.int32_iterations and bool((largest > INT32_MAX).any()):
-        rows = positions(xp, largest > INT32_MAX)
-        too_many = xp.zeros_like(largest)
-        too_many[rows] = closed_form.iterations(p.take(rows))
+        if largest.ndim == 1:
+            rows = positions(xp, largest > INT32_MAX)
+            too_many = xp.zeros_like(largest)
+            too_many[rows] = closed_form.iterations(p.take(rows))
+        else:  # Axes that broadcast, see ``grid``: the terms are smaller than the selection would be.
+            too_many = closed_form.iterations(p)
         reason = mark(reason, too_many > INT32_MAX, Reason.INT32_OVERFLOW)
     return reason
 

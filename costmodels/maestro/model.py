@@ -15,7 +15,7 @@ from accelgym.costmodels.maestro.designs import ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED, MAESTRO_FAULTS, Faults
 from accelgym.costmodels.maestro.technology import MAESTRO_28NM
 
-__all__ = ["CONFUCIUX_NOC_BW", "MaestroModel"]
+__all__ = ["CONFUCIUX_NOC_BW", "MaestroModel", "costs_of"]
 
 CONFUCIUX_NOC_BW = 81_920_000
 """NoC bandwidth ConfuciuX runs MAESTRO with, elements per cycle: so much that the NoC never limits."""
@@ -81,7 +81,7 @@ class MaestroModel:
         ``filter_l2_reads``, ``output_l2_writes`` (elements), ``macs`` and ``utilisation`` (MACs per cycle and PE).
         """
         batch = Batch.of(designs, self.noc_bw)
-        columns = blockwise(batch, partial(_costs, faults=self.switches), _COLUMNS)
+        columns = blockwise(batch, partial(costs_of, faults=self.switches), _COLUMNS)
         details = partial(blockwise, batch, partial(_details, faults=self.switches), _DETAILS)
         return Costs(
             **columns,
@@ -121,7 +121,8 @@ def _latency(p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, 
     return {"cycles": closed_form.latency(p, faults)}
 
 
-def _costs(p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
+def costs_of(p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
+    """Works out the columns of :class:`Costs` for designs that all use one dataflow."""
     counts = counts_of(p, depthwise, faults)
     l1, l2 = counts["l1_bytes"], counts["l2_bytes"]
     return {

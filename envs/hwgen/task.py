@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
@@ -256,17 +257,11 @@ class HwGenTask(ProvedTask):
 
     def prove(self, *, anew: bool = False) -> Certificate:
         start = time.perf_counter()
-        axes = tuple(i for i in range(len(self.space)) if i not in ARRAY)
-        arrays = np.argwhere(self.feasible.any(axis=axes))
-        bound = np.array([self._least_cycles(array) for array in arrays])
         best, counted = NO_TILING, 0
         design: tuple[int, ...] = ()
-        for number in np.argsort(bound, kind="stable"):
-            if bound[number] >= best:
+        for bound, designs in self._by_array():
+            if bound >= best:
                 break
-            template, rows, columns = arrays[number]
-            found = np.argwhere(self.feasible[:, template, rows, columns])
-            designs = np.column_stack((found[:, 0], np.tile(arrays[number], (len(found), 1)), found[:, 1:]))
             cycles = self.cycles(designs)
             counted += len(designs)
             if cycles.min() < best:
@@ -285,6 +280,29 @@ class HwGenTask(ProvedTask):
             nodes=counted,
             seconds=time.perf_counter() - start,
         )
+
+    def optima(self) -> Designs:
+        """Returns every feasible design that takes as few cycles as the best, shape ``(n, parameters)``."""
+        best, found = NO_TILING, [np.empty((0, len(self.space)), dtype=np.int64)]
+        for bound, designs in self._by_array():
+            if bound > best:
+                break
+            cycles = self.cycles(designs)
+            if cycles.min() < best:
+                best, found = int(cycles.min()), found[:1]
+            found.append(designs[(cycles == best) & (best != NO_TILING)])
+        return np.concatenate(found)
+
+    def _by_array(self) -> Iterator[tuple[int, Designs]]:
+        """Yields the feasible designs of every array behind a bound on their cycles, the least bound first."""
+        axes = tuple(i for i in range(len(self.space)) if i not in ARRAY)
+        arrays = np.argwhere(self.feasible.any(axis=axes))
+        bounds = np.array([self._least_cycles(array) for array in arrays])
+        for number in np.argsort(bounds, kind="stable"):
+            template, rows, columns = arrays[number]
+            found = np.argwhere(self.feasible[:, template, rows, columns])
+            designs = np.column_stack((found[:, 0], np.tile(arrays[number], (len(found), 1)), found[:, 1:]))
+            yield int(bounds[number]), designs
 
     def _least_cycles(self, array: Ints) -> int:
         """A bound on the cycles of every design of an array."""

@@ -1,0 +1,1 @@
+"""Labelled datasets: which designs are best, proved, for very many inputs."""

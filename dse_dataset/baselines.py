@@ -1,0 +1,212 @@
+"""How far simple predictors get on a dataset: the floor that a learned policy has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.errors import InputError, MissingExtraError
+from accelgym.dse_dataset.load import LabelledDataset, load_dataset, numpy_view
+from accelgym.dse_dataset.recipes.base import Recipe
+from accelgym.dse_dataset.recipes.catalogue import build_recipe, spec_from
+
+__all__ = ["BaselineScore", "DatasetScore", "score_dataset"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_MOST_ROWS = 20_000
+"""Rows that a baseline learns from, and rows it is scored on."""
+_NEIGHBOURS = 5
+_TREES = 100
+_FEW = 16
+"""Values up to which a choice is a class for the trees; more are a number."""
+_INFEASIBLE = 10.0
+"""Ratio that an infeasible design counts as when the constant is chosen."""
+_OPTIMAL = 1e-9
+
+
+@dataclass(frozen=True)
+class BaselineScore:
+    """How a predictor does on rows it has not seen."""
+
+    name: str
+    optimal: float | None
+    """Share of rows in which it names a design that ties for the best; ``None`` for predictors of a value."""
+    infeasible: float | None
+    """Share of rows in which it names an infeasible one."""
+    regret: float
+    """Geometric mean, over the feasible ones, of the ratio to the best objective, less 1; for predictors of a value of
+    the ratio between prediction and value, the larger over the smaller, less 1."""
+    worst: float
+    """Largest ratio less 1."""
+
+
+@dataclass(frozen=True)
+class DatasetScore:
+    """What a dataset holds, and the baselines' scores."""
+
+    name: str
+    rows: int
+    bytes: int
+    split: str
+    """Scored split."""
+    median_ties: float | None
+    baselines: tuple[BaselineScore, ...]
+
+
+def score_dataset(folder: Path | str, split: str = "test") -> DatasetScore:
+    """Fits a constant, gradient boosting and nearest neighbours on ``train`` and scores them on another split.
+
+    Where designs are enumerated they predict the design, else (mappings, measurements, searches) the value of the
+    recipe's ``value_column``. At most 20,000 rows of each split are used, the first ones.
+
+    Raises:
+        InputError: No dataset, or an empty split.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    data = load_dataset(folder)
+    if data.manifest["recipe"] is None:
+        raise InputError(f"{folder}: was pooled from searches; there is no label to predict")
+    recipe = build_recipe(spec_from(data.manifest["recipe"]))
+    parts = [_arrays(data, name) for name in ("train", split)]
+    features = _features(recipe, parts)
+    ties = float(np.median(parts[1]["tied_designs"])) if "tied_designs" in parts[1] else None
+    score = _score_designs if recipe.design_factors else _score_values
+    with _one_thread():
+        scores = score(recipe, parts, features)
+    size = sum(shard["bytes"] for shard in data.manifest["shards"])
+    return DatasetScore(data.manifest["name"], sum(data.splits.values()), size, split, ties, tuple(scores))
+
+
+def _arrays(data: LabelledDataset, split: str) -> dict[str, npt.NDArray[Any]]:
+    table = data.table(split).slice(0, _MOST_ROWS).combine_chunks()
+    return {name: numpy_view(table, name) for name in table.column_names}
+
+
+def _features(recipe: Recipe, parts: Sequence[dict[str, npt.NDArray[Any]]]) -> list[FloatArray]:
+    """Logarithms of the numbers among the inputs, and a column for each value of the others."""
+    found: list[list[FloatArray]] = [[] for _ in parts]
+    for column in recipe.columns:
+        if column.role != "input" or column.length is not None:
+            continue
+        if column.type in ("string", "bool"):
+            for value in sorted({str(v) for v in parts[0][column.name]}):
+                for part, features in zip(parts, found, strict=True):
+                    features.append(np.array([str(v) == value for v in part[column.name]], dtype=np.float64))
+        else:
+            for part, features in zip(parts, found, strict=True):
+                numbers = np.nan_to_num(part[column.name].astype(np.float64), posinf=1e18)
+                features.append(np.log2(np.maximum(numbers, 0.0) + 1e-3))
+    return [np.stack(features, axis=1) for features in found]
+
+
+def _learners() -> Any:
+    try:
+        from sklearn import ensemble, neighbors
+    except ImportError as error:
+        raise MissingExtraError("baselines", "scikit-learn", "data") from error
+    return ensemble, neighbors
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Keeps the trees to one thread: the same sums everywhere, and no threads that wait for each other."""
+    _learners()
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
+
+
+def _scaled(features: list[FloatArray]) -> list[FloatArray]:
+    mean, spread = features[0].mean(axis=0), features[0].std(axis=0)
+    return [(f - mean) / np.where(spread > 0, spread, 1.0) for f in features]
+
+
+# -- designs -------------------------------------------------------------------------------------------------------
+
+
+def _score_designs(
+    recipe: Recipe, parts: Sequence[dict[str, npt.NDArray[Any]]], features: list[FloatArray]
+) -> list[BaselineScore]:
+    ensemble, neighbors = _learners()
+    labels = recipe.design_numbers(parts[0])
+    predicted = {"constant": np.full(len(features[1]), _best_constant(recipe, parts[0]))}
+    heads = []
+    for values, factor in zip(np.unravel_index(labels, recipe.design_factors), recipe.design_factors, strict=True):
+        if len(np.unique(values)) == 1:
+            heads.append(np.full(len(features[1]), values[0]))
+        elif factor <= _FEW:
+            tree = ensemble.HistGradientBoostingClassifier(max_iter=_TREES, random_state=0, early_stopping=False)
+            heads.append(tree.fit(features[0], values).predict(features[1]))
+        else:
+            tree = ensemble.HistGradientBoostingRegressor(max_iter=_TREES, random_state=0, early_stopping=False)
+            guess = np.rint(tree.fit(features[0], values).predict(features[1])).astype(np.int64)
+            heads.append(np.clip(guess, 0, factor - 1))
+    predicted["gradient boosting"] = np.ravel_multi_index(tuple(heads), recipe.design_factors)
+    near, far = _scaled(features)
+    count = min(_NEIGHBOURS, len(near))
+    found = neighbors.NearestNeighbors(n_neighbors=count).fit(near).kneighbors(far, return_distance=False)
+    predicted["nearest neighbours"] = _most_common(labels[found])
+    ratios = {name: np.empty(len(far)) for name in predicted}
+    for rows, objectives in recipe.landscapes(parts[1]):
+        best = objectives.min(axis=1)
+        for name, designs in predicted.items():
+            ratios[name][rows] = objectives[np.arange(len(rows)), designs[rows]] / best
+    return [_design_score(name, ratio) for name, ratio in ratios.items()]
+
+
+def _best_constant(recipe: Recipe, arrays: dict[str, npt.NDArray[Any]]) -> int:
+    """The design with the least geometric mean ratio to the best on the rows to learn from."""
+    total: FloatArray | float = 0.0
+    for _, objectives in recipe.landscapes(arrays):
+        ratio = objectives / objectives.min(axis=1, keepdims=True)
+        total = total + np.log(np.where(np.isfinite(ratio), ratio, _INFEASIBLE)).sum(axis=0)
+    return int(np.argmin(total))
+
+
+def _most_common(votes: IntArray) -> IntArray:
+    """The most frequent entry of each row, the earliest of those that are as frequent."""
+    count = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
+    return votes[np.arange(len(votes)), count.argmax(axis=1)]
+
+
+def _design_score(name: str, ratio: FloatArray) -> BaselineScore:
+    feasible = ratio[np.isfinite(ratio)]
+    regret = float(np.exp(np.log(feasible).mean()) - 1) if len(feasible) else float("inf")
+    worst = float(feasible.max() - 1) if len(feasible) else float("inf")
+    return BaselineScore(
+        name, float((ratio <= 1 + _OPTIMAL).mean()), float(1 - len(feasible) / len(ratio)), regret, worst
+    )
+
+
+# -- values --------------------------------------------------------------------------------------------------------
+
+
+def _score_values(
+    recipe: Recipe, parts: Sequence[dict[str, npt.NDArray[Any]]], features: list[FloatArray]
+) -> list[BaselineScore]:
+    ensemble, neighbors = _learners()
+    learnt, truth = (np.log(part[recipe.value_column].astype(np.float64)) for part in parts)
+    good, there = np.isfinite(learnt), np.isfinite(truth)
+    learnt, truth = learnt[good], truth[there]
+    features = [features[0][good], features[1][there]]
+    near, far = _scaled(features)
+    tree = ensemble.HistGradientBoostingRegressor(max_iter=_TREES, random_state=0, early_stopping=False)
+    knn = neighbors.KNeighborsRegressor(min(_NEIGHBOURS, len(near)), weights="distance")
+    predicted = {
+        "constant": np.full(len(truth), np.median(learnt)),
+        "gradient boosting": tree.fit(features[0], learnt).predict(features[1]),
+        "nearest neighbours": knn.fit(near, learnt).predict(far),
+    }
+    scores = []
+    for name, values in predicted.items():
+        error = np.abs(values - truth)
+        scores.append(BaselineScore(name, None, None, float(np.exp(error.mean()) - 1), float(np.exp(error.max()) - 1)))
+    return scores

@@ -1,0 +1,1 @@
+"""Recipes: functions from row numbers to labelled rows, one module a kind of task."""

@@ -1,0 +1,226 @@
+"""Labels a dataset: all shards of a recipe, in parallel, resumable at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from accelgym.costmodels.errors import AccelGymError, InputError, warn_input
+from accelgym.costmodels.executors import Event, Executor, InlineExecutor, ProcessExecutor
+from accelgym.costmodels.files.json_file import read_sealed, write_sealed
+from accelgym.costmodels.files.lock import folder_lock
+from accelgym.dse_dataset.card import write_card
+from accelgym.dse_dataset.columns import arrow
+from accelgym.dse_dataset.manifest import MANIFEST, describe, identity, write_manifest
+from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec
+from accelgym.dse_dataset.recipes.catalogue import build_recipe
+from accelgym.dse_dataset.shards import Shard, plan_shards
+from accelgym.dse_dataset.worker import LABEL_JOB, WORK
+
+__all__ = ["RUN_LOG", "LabelProgress", "LabelResult", "label_dataset"]
+
+RUN_LOG = "run.jsonl"
+"""A line for every call that labelled: times, host and CPU seconds, which no other file holds."""
+_PLAN = "recipe.json"
+
+ExecutorName = Literal["process", "inline"]
+
+
+@dataclass(frozen=True)
+class LabelProgress:
+    """How far a dataset is."""
+
+    rows_done: int
+    """Rows labelled, those of unfinished shards included."""
+    rows_total: int
+    shards_done: int
+    shards_total: int
+
+
+@dataclass(frozen=True)
+class LabelResult:
+    """What a call did."""
+
+    out: Path
+    rows: int
+    """Rows of the dataset."""
+    made: int
+    """Rows that this call labelled."""
+    cpu_s: float
+    """CPU seconds of the labelling."""
+
+
+def label_dataset(
+    spec: RecipeSpec,
+    out: Path | str,
+    *,
+    executor: ExecutorName = "process",
+    workers: int | None = None,
+    progress: Callable[[LabelProgress], None] | None = None,
+) -> LabelResult:
+    """Labels all rows of a dataset that are not labelled yet, and writes manifest and card.
+
+    The bytes of shards, manifest and card depend on the specification and the versions of accelgym and pyarrow alone:
+    neither on the executor, nor on the number of workers, nor on where an earlier call was killed.
+
+    Args:
+        spec: The dataset.
+        out: Its folder; the same call goes on with what is there.
+        executor: ``"process"`` labels in other processes side by side, ``"inline"`` in this one.
+        workers: Processes; at most two by default.
+        progress: Called when rows are labelled.
+
+    Raises:
+        InputError: A folder that holds another dataset or that another process uses, or a space that is too large.
+        AccelGymError: Rows could not be labelled or written; says what is complete and how to go on.
+        MissingExtraError: pyarrow is not installed.
+    """
+    arrow()
+    out = Path(out)
+    recipe = build_recipe(spec)
+    described = describe(recipe)
+    shards = plan_shards(recipe.splits, spec.shard_rows)
+    with folder_lock(out):
+        _claim(out, identity(described), described)
+        (out / WORK).mkdir(exist_ok=True)
+        _sweep(out)
+        (out / MANIFEST).unlink(missing_ok=True)
+        run = _Run(out, spec, shards, progress)
+        start = time.time()
+        try:
+            with _executor(executor, workers, out, len(shards), run.take) as pool:
+                run.work(pool)
+        finally:
+            with suppress(OSError):  # On a full disk the other message is the one that counts.
+                _log(out, start, run)
+        _finish(out, recipe, described, shards, [run.digests[s.path] for s in shards])
+    return LabelResult(out, sum(recipe.splits.values()), run.made, run.cpu_s)
+
+
+def _executor(
+    name: ExecutorName, workers: int | None, out: Path, shards: int, progress: Callable[[Event], None]
+) -> Executor:
+    if name == "inline":
+        return InlineExecutor(LABEL_JOB, progress)
+    if name != "process":
+        raise InputError(f"executor is {name!r}, allowed: process, inline")
+    size = min(workers or min(2, os.cpu_count() or 1), max(shards, 1))
+    return ProcessExecutor(LABEL_JOB, size, out / WORK / "workers.log")
+
+
+def _claim(out: Path, mark: str, described: dict[str, object]) -> None:
+    """Marks the folder as this dataset's.
+
+    Raises:
+        InputError: It holds another one, or other files.
+    """
+    plan = out / _PLAN
+    if plan.exists():
+        found = read_sealed(plan)
+        if found.get("identity") != mark:
+            raise InputError(
+                f"{out}: holds another dataset ({found.get('name')!r}, or another seed, number of rows or version of a "
+                "model); choose another folder, or remove it"
+            )
+        return
+    others = sorted(p.name for p in out.iterdir() if p.name not in ("lock", RUN_LOG))
+    if others:
+        raise InputError(f"{out}: holds {others[0]!r}, which is no part of a dataset; choose an empty folder")
+    write_sealed(plan, {"identity": mark, **described})
+
+
+def _sweep(out: Path) -> None:
+    """Removes what a kill left half written."""
+    for path in [*out.glob(".*.tmp"), *out.glob("data/.*.tmp")]:
+        path.unlink()
+
+
+def _finish(
+    out: Path, recipe: Recipe, described: dict[str, object], shards: Sequence[Shard], digests: Sequence[str]
+) -> None:
+    write_manifest(out, described, shards, digests, recipe.extra_files(out))
+    write_card(out)
+    shutil.rmtree(out / WORK)
+
+
+def _log(out: Path, start: float, run: _Run) -> None:
+    entry = {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(start)),
+        "wall_s": round(time.time() - start, 3),
+        "cpu_s": round(run.cpu_s, 3),
+        "rows_made": run.made,
+        "host": platform.node(),
+        "python": platform.python_version(),
+    }
+    with (out / RUN_LOG).open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+class _Run:
+    """The loop over shards, and what is known about those under way."""
+
+    def __init__(
+        self,
+        out: Path,
+        spec: RecipeSpec,
+        shards: Sequence[Shard],
+        progress: Callable[[LabelProgress], None] | None,
+    ) -> None:
+        self.digests: dict[str, str] = {}
+        self.made = 0
+        self.cpu_s = 0.0
+        self._out = out
+        self._spec = spec.model_dump(mode="json")
+        self._shards = {s.path: s for s in shards}
+        self._rows = dict.fromkeys(self._shards, 0)
+        self._progress = progress
+        self._failure: Event | None = None
+
+    def work(self, pool: Executor) -> None:
+        """Labels every shard.
+
+        Raises:
+            AccelGymError: One failed; the others under way end first.
+        """
+        pending = list(self._shards.values())
+        while (pending and self._failure is None) or pool.running:
+            while pending and self._failure is None and pool.has_room:
+                shard = pending.pop(0)
+                order = {"out": str(self._out), "recipe": self._spec, "shard": asdict(shard)}
+                pool.start(shard.path, order)
+            self.take(pool.next_event())
+        if self._failure is not None:
+            path = str(self._out / self._failure.key)
+            why = self._failure.error if path in self._failure.error else f"{path}: {self._failure.error}"
+            raise AccelGymError(
+                f"{why}; {len(self.digests)} of {len(self._shards)} "
+                "shards are complete, the same command goes on from there"
+            ) from self._failure.cause
+
+    def take(self, event: Event) -> None:
+        """Takes note of news of a shard."""
+        shard = self._shards[event.key]
+        if event.kind == "progress":
+            self._rows[event.key] = event.data["rows"]
+        else:
+            self.cpu_s += event.cpu_s
+            if event.kind == "failed":
+                self._failure = self._failure or event
+            else:
+                self._rows[event.key] = shard.rows
+                self.digests[event.key] = event.data["content_sha256"]
+                self.made += event.data["made"]
+                if event.data["damaged"]:
+                    warn_input(f"{event.data['damaged']}; it was made again")
+        if self._progress is not None:
+            total = sum(s.rows for s in self._shards.values())
+            done = sum(self._rows.values())
+            self._progress(LabelProgress(done, total, len(self.digests), len(self._shards)))
