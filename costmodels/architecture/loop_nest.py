@@ -124,7 +124,7 @@ class LoopNest:
         """Words of a whole tensor."""
         if name not in self.tensor_names:
             raise unknown_name("tensor", name, self.tensor_names)
-        return self.tile_words(self.tensors[self.tensor_names.index(name)], self.bound)
+        return int(self.tile_words(self.tensors[self.tensor_names.index(name)], self.bound))
 
     @classmethod
     def conv(

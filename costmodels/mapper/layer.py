@@ -18,13 +18,13 @@ from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.nest_text import format_nest
 from accelgym.costmodels.loopnest.rows import result_row
 from accelgym.costmodels.mapper.metrics import EQUAL, UNITS, check_metrics, measure
-from accelgym.costmodels.mapper.search import MapSpace, Point, Search, Settings
+from accelgym.costmodels.mapper.search import LayerSearch, Point, Search, Settings
 from accelgym.costmodels.solvers.mapping import PROOF_VERSION, RELAXATIONS
 from accelgym.costmodels.timeloop import timeloop_runs
 
 __all__ = ["Improve", "LayerMapping", "Proof", "Settings", "optimal_mapping"]
 
-Improve = Callable[[MapSpace, str, int, list[Mappings]], Mappings]
+Improve = Callable[[LayerSearch, str, int, list[Mappings]], Mappings]
 """A heuristic: a map space, a metric, the fewest multipliers to use, and mappings to start from in; a batch out."""
 
 _METHOD = f"branch and bound ({PROOF_VERSION})"
@@ -148,7 +148,7 @@ def optimal_mapping(
             or a layer that no mapping fits; the message says what is too small, and by how much.
     """
     begin = time.perf_counter()
-    run = _Run(MapSpace(problem, machine, settings or Settings()), improve)
+    run = _Run(LayerSearch(problem, machine, settings or Settings()), improve)
     for metric in check_metrics(metrics, "metrics"):
         run.minimise(metric)
     return run.result(time.perf_counter() - begin)
@@ -158,7 +158,7 @@ def optimal_mapping(
 class _Run:
     """Metrics minimised so far, and every mapping that was met on the way."""
 
-    space: MapSpace
+    space: LayerSearch
     improve: Improve | None
     points: list[Point] = field(default_factory=list)
     limits: dict[str, float] = field(default_factory=dict)

@@ -6,17 +6,16 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
-from accelgym.costmodels.architecture.rules import BYPASSED, FREE, KEPT, Rules
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.mapper.metrics import goal_of, measure
-from accelgym.costmodels.solvers.mapping import MachineTable, MappingSpace, Solution, solve
+from accelgym.costmodels.mapspace import KEPT, Constraints, MapSpace
+from accelgym.costmodels.solvers.mapping import MachineTable, Solution, solve
 
-__all__ = ["MapSpace", "Point", "Search", "Settings"]
+__all__ = ["LayerSearch", "Point", "Search", "Settings"]
 
 _SMALL = 50_000
 """Tilings, times choices of who keeps what, up to which a search goes on to the exact optimum: about a second."""
@@ -73,8 +72,8 @@ class Search:
     """What ended it before its gap was closed, ``nodes`` or ``seconds``."""
 
 
-class MapSpace:
-    """All mappings of a problem onto a machine, as its constraints leave them.
+class LayerSearch:
+    """Searches of all mappings of a problem onto a machine, as its constraints leave them.
 
     Args:
         problem: The problem.
@@ -90,11 +89,11 @@ class MapSpace:
         if problem.macs == 1:
             raise InputError(f"layer {problem.name!r} is a single multiplication: there is nothing to map")
         self.problem, self.machine, self.settings = problem, machine, settings
-        rules = Rules.build(problem, machine, bypass=settings.bypass)
-        self.architecture = rules.narrow(problem, machine)
+        space = MapSpace(problem, machine, bypass=settings.bypass)
+        self.architecture = space.architecture
         """The machine whose memories hold only what its constraints let them."""
-        self.keeps = _bypass_choices(rules.keep, machine)
-        self._require_room(rules)
+        self.choices = _bypass_choices(space, machine)
+        self._require_room(space.constraints)
         self.model = LoopnestModel(problem, self.architecture)
 
     @property
@@ -126,10 +125,8 @@ class MapSpace:
         Raises:
             InputError: The problem has no certified bound (an output with strided or summed axes).
         """
-        machine = self.limited(multipliers)
-        rules = Rules.build(self.problem, machine, bypass=self.settings.bypass)
-        space = MappingSpace(self.problem, rules.narrow(self.problem, machine), rules)
-        size = math.prod(len(chains) for chains in space.chains) * len(self.keeps)
+        space = MapSpace(self.problem, self.limited(multipliers), bypass=self.settings.bypass)
+        size = math.prod(len(chains) for chains in space.site_factorization.chains) * self.choices
         if not size:
             return Search(None, math.inf, 0, "")
         table, limits = MachineTable.of([space.architecture]), self.settings
@@ -137,7 +134,6 @@ class MapSpace:
             space,
             table,
             goal_of(metric),
-            self.keeps,
             tolerance=min(limits.tolerance, _EXACT) if size <= _SMALL else limits.tolerance,
             most_nodes=limits.nodes,
             seconds=limits.seconds,
@@ -148,10 +144,8 @@ class MapSpace:
 
     def _point(self, found: Solution) -> Point:
         assert found.mapping is not None
-        factors, ranks, keep = found.mapping
-        stored = np.array([[x.may_store(t) for t in self.problem.tensor_names] for x in self.architecture.levels])
-        held = None if (keep == stored).all() else keep[None]
-        return self.points(Mappings(self.problem, self.architecture, factors[None], ranks[None], held))[0]
+        # The machine of the search states the multipliers as a constraint; the mapping belongs to this one.
+        return self.points(replace(found.mapping, architecture=self.architecture))[0]
 
     def points(self, mappings: Mappings) -> list[Point]:
         """Evaluates a batch of mappings of this space, by the count of every iteration."""
@@ -162,23 +156,23 @@ class MapSpace:
             if costs.valid[i]
         ]
 
-    def _require_room(self, rules: Rules) -> None:
+    def _require_room(self, constraints: Constraints) -> None:
         """Checks that the mapping with every open loop outermost fits: no other one needs less room.
 
         Raises:
             InputError: It does not; the message names each memory that is too small and by how much.
         """
         problem, machine = self.problem, self.machine
-        loops = rules.fixed.copy()
-        for d, slot in enumerate(rules.absorber):
+        loops = constraints.fixed.copy()
+        for d, slot in enumerate(constraints.remainder_slot):
             loops[slot, d] *= problem.bounds[d] // int(loops[:, d].prod())
-        loops = np.maximum(loops, np.where(rules.floors.factors > 1, rules.floors.factors, 1))
+        loops = np.maximum(loops, np.where(constraints.minimum.factors > 1, constraints.minimum.factors, 1))
         short = []
         for v, level in enumerate(machine.levels):
             inside = np.array([slot.level >= v for slot in machine.slots])
             reach = np.minimum(loops[inside].prod(axis=0), problem.bounds)
             extents = {dim: int(x) for dim, x in zip(problem.dims, reach, strict=True)}
-            kept = [t for t, rule in zip(problem.tensors, rules.keep[v], strict=True) if rule == KEPT]
+            kept = [t for t, rule in zip(problem.tensors, constraints.keep[v], strict=True) if rule == KEPT]
             words, room = sum(problem.tile_words(t, extents) for t in kept), level.tile_capacity
             if room is not None and words > room:
                 names = ", ".join(t.name for t in kept)
@@ -190,19 +184,16 @@ class MapSpace:
             raise InputError(f"no mapping of {problem.name!r} fits {machine.name!r}: {'; '.join(short)}")
 
 
-def _bypass_choices(rules: npt.NDArray[np.int8], machine: Architecture) -> npt.NDArray[np.bool_]:
-    """Every choice of which level keeps which tensor, shape ``(choices, levels, tensors)``.
+def _bypass_choices(space: MapSpace, machine: Architecture) -> int:
+    """Number of choices of which level keeps which tensor.
 
     Raises:
         InputError: There are too many.
     """
-    free = np.argwhere(rules == FREE)
-    if 2 ** len(free) > _MOST_BYPASSES:
+    free = int(space.bypass.free.sum())
+    if 2**free > _MOST_BYPASSES:
         raise InputError(
-            f"{machine.name!r} leaves open who keeps what in {len(free)} places, 2**{len(free)} choices, allowed: "
+            f"{machine.name!r} leaves open who keeps what in {free} places, 2**{free} choices, allowed: "
             f"{_MOST_BYPASSES}; state some (type: bypass), or let every memory keep what it may (--no-bypass)"
         )
-    keeps = np.repeat((rules != BYPASSED)[None], 2 ** len(free), axis=0)
-    for bit, (v, t) in enumerate(free):
-        keeps[:, v, t] = np.arange(len(keeps)) >> bit & 1 == 0
-    return keeps
+    return int(2**free)

@@ -114,7 +114,7 @@ class IndexFactorization:
         rows: list[tuple[int, int, int, int]] = []
         for d in self.active:
             for prime in {p for s in range(len(free)) for p in prime_factors(int(free[s, d]))}:
-                sources = np.flatnonzero(free[:, d] % prime == 0)
+                sources = np.flatnonzero(free[:, d] % prime == 0).tolist()
                 rows += [(d, prime, s, t) for s, t in itertools.product(sources, self.slots_for(d, prime)) if s != t]
         return np.array(rows, dtype=np.int64).reshape(-1, 4)
 

@@ -177,7 +177,7 @@ class SiteFactorization:
             if not site.spatial:
                 result[site.slots[0], list(self.active)] = factors[i]
                 continue
-            y, x = (self.architecture.slot(site.level, kind) for kind in ("y", "x"))  # type: ignore[arg-type]
+            y, x = (self.architecture.slot(site.level, kind) for kind in ("y", "x"))
             for d, dim in enumerate(self.active):
                 on_x = (along_x[i] >> d & 1).astype(bool)
                 if x is not None:

@@ -56,10 +56,10 @@ def split_fanout(
     Returns:
         Whether some distribution fits, shape ``(n,)``, and which dimensions lie along x as a bit mask.
     """
-    slots = [architecture.slot(level, kind) for kind in ("y", "x")]  # type: ignore[arg-type]
+    slots = [architecture.slot(level, kind) for kind in ("y", "x")]
     n = factors.shape[1]
     fits, chosen = np.zeros(n, dtype=bool), np.zeros(n, dtype=np.int64)
-    spread = np.flatnonzero((factors > 1).any(axis=1))
+    spread = np.flatnonzero((factors > 1).any(axis=1)).tolist()
     least = constraints.minimum.factors
     for sides in itertools.product((0, 1), repeat=len(spread)):
         products = [np.ones(n, dtype=np.int64), np.ones(n, dtype=np.int64)]
@@ -77,7 +77,7 @@ def split_fanout(
             if other is not None and least[other, dim] > 1:
                 good &= False
         good &= (products[0] <= limits[0]) & (products[1] <= limits[1]) & ~fits
-        chosen[good] = sum(1 << int(d) for side, d in zip(sides, spread, strict=True) if side)
+        chosen[good] = sum(1 << d for side, d in zip(sides, spread, strict=True) if side)
         fits |= good
         if fits.all():
             break

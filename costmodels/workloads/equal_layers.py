@@ -37,7 +37,8 @@ class EqualLayers(Generic[T]):
             shape: Key of a layer; layers with equal keys share a group.
         """
         number: dict[Hashable, int] = {}
-        first, group = [], []
+        first: list[T] = []
+        group: list[int] = []
         for layer in layers:
             group.append(number.setdefault(shape(layer), len(number)))
             if len(number) > len(first):

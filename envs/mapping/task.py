@@ -284,9 +284,9 @@ class MappingTask(ProvedTask):
         Raises:
             InputError: The problem has no certified bound (an output with strided or summed axes).
         """
-        objective = Objective(str(self.spec.objective))
-        limits = {"tolerance": tolerance, "most_nodes": most_nodes, "seconds": seconds}
-        return solve(self.mapspace, self.solver_machines, objective, **limits)
+        machines = self.solver_machines
+        objective = self.spec.objective
+        return solve(self.mapspace, machines, objective, tolerance=tolerance, most_nodes=most_nodes, seconds=seconds)
 
     def certify(self, solution: Solution, seconds: float) -> Certificate:
         """Returns what a solver found as a certificate; local descents improve what was not proved optimal."""

@@ -6,9 +6,9 @@ import numpy as np
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import Mappings
-from accelgym.costmodels.mapper.search import MapSpace
+from accelgym.costmodels.mapper.search import LayerSearch
+from accelgym.costmodels.solvers.mapping.local_search import descend, recombine
 from accelgym.envs.mapping import MappingTask
-from accelgym.envs.mapping.search import descend, recombine
 
 __all__ = ["descend_from"]
 
@@ -17,7 +17,7 @@ _STARTS, _ROUNDS = 4, 4
 _OBJECTIVES = {"energy": "energy", "delay": "latency", "edp": "edp"}
 
 
-def descend_from(space: MapSpace, metric: str, multipliers: int, starts: list[Mappings]) -> Mappings:
+def descend_from(space: LayerSearch, metric: str, multipliers: int, starts: list[Mappings]) -> Mappings:
     """Returns the best mapping of some descents, a batch of one; an empty one where none is found.
 
     Args:
@@ -39,11 +39,11 @@ def descend_from(space: MapSpace, metric: str, multipliers: int, starts: list[Ma
         return empty
     rng = np.random.default_rng(0)
     designs += list(task.sample_feasible(rng, _STARTS - len(designs)))
-    elite = [descend(task.pricing, task.candidate(design), rng) for design in designs]
-    best, value = recombine(task.pricing, elite, rng, rounds=_ROUNDS)
+    elite = [descend(task.evaluator, task.candidate(design), rng) for design in designs]
+    best, value = recombine(task.evaluator, elite, rng, rounds=_ROUNDS)
     if not np.isfinite(value):
         return empty
-    found, _ = task.inspect(task.encode(best)[0])
+    found, _ = task.inspect(task.mapspace.to_designs(best)[0])
     return Mappings(space.problem, space.architecture, found.factors, found.ranks, found.keep)
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.mapspace import SiteFactorization
 from accelgym.costmodels.solvers.mapping.machines import MachineTable
 from accelgym.costmodels.solvers.mapping.nodes import Nodes
-from accelgym.costmodels.solvers.mapping.space import MappingSpace
 from accelgym.costmodels.solvers.mapping.traffic import Posynomial, TrafficTerms, log_of
 
 __all__ = ["Elision"]
@@ -52,7 +52,7 @@ class Elision:
 
     @classmethod
     def plan(
-        cls, space: MappingSpace, machines: MachineTable, traffic: TrafficTerms, nodes: Nodes, constant: Floats
+        cls, space: SiteFactorization, machines: MachineTable, traffic: TrafficTerms, nodes: Nodes, constant: Floats
     ) -> Elision:
         """Decides which levels the constant can pay for, from the innermost outwards.
 
