@@ -72,7 +72,8 @@ def _most(sizes: Ints) -> int:
 
 def _entries(sizes: Ints) -> list[list[int]]:
     """The columns of every entry."""
-    most, entries, product = _most(sizes), [], 0
+    entries: list[list[int]] = []
+    most, product = _most(sizes), 0
     for column in np.argsort(sizes, kind="stable").tolist():
         size = int(sizes[column])
         if not entries or product * size > most:
