@@ -174,7 +174,7 @@ def _best_constant(recipe: Recipe, arrays: dict[str, npt.NDArray[Any]]) -> int:
 def _most_common(votes: IntArray) -> IntArray:
     """The most frequent entry of each row, the earliest of those that are as frequent."""
     count = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
-    return votes[np.arange(len(votes)), count.argmax(axis=1)]
+    return np.asarray(votes[np.arange(len(votes)), count.argmax(axis=1)])
 
 
 def _design_score(name: str, ratio: FloatArray) -> BaselineScore:

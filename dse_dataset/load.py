@@ -234,11 +234,11 @@ def split_table(
 
 
 def _twins(table: pyarrow.Table) -> npt.NDArray[np.uint64]:
-    columns = [_integers(table, name) for name in _SHAPE]
+    K, C, Y, X, R, S = (_integers(table, name) for name in _SHAPE)
     depthwise = np.zeros(table.num_rows, dtype=bool)
     if "depthwise" in table.column_names:
         depthwise = numpy_view(table, "depthwise").astype(bool)
-    layers = LayerTable(*columns, depthwise)
+    layers = LayerTable(K, C, Y, X, R, S, depthwise)
     poor = np.flatnonzero(~layers.legal)
     if len(poor):
         raise InputError(f"row {poor[0]}: no layer: an extent is below 1, or the kernel larger than the input")

@@ -98,15 +98,15 @@ def record_episodes(task: Task, designs: Designs) -> Iterator[dict[str, npt.NDAr
             rewards.append(reward.copy())
             over.append(terminated.copy())
             cut.append(truncated.copy())
-        for lane in range(len(chosen)):
+        for number in range(len(chosen)):
             # Lanes may end before the last decision, where a prefix has no completion.
-            end = int(np.argmax(np.stack(over)[:, lane] | np.stack(cut)[:, lane])) + 1
+            end = int(np.argmax(np.stack(over)[:, number] | np.stack(cut)[:, number])) + 1
             yield {
-                "observations": np.stack([step[lane] for step in seen[: end + 1]]),
-                "actions": chosen[lane, :end].copy(),
-                "rewards": np.array([step[lane] for step in rewards[:end]]),
-                "terminations": np.array([step[lane] for step in over[:end]]),
-                "truncations": np.array([step[lane] for step in cut[:end]]),
+                "observations": np.stack([step[number] for step in seen[: end + 1]]),
+                "actions": chosen[number, :end].copy(),
+                "rewards": np.array([step[number] for step in rewards[:end]]),
+                "terminations": np.array([step[number] for step in over[:end]]),
+                "truncations": np.array([step[number] for step in cut[:end]]),
             }
 
 

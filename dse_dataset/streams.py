@@ -70,7 +70,7 @@ class RowStreams:
         place = self.uniform(draw) * (octaves + (ratio / 2.0**octaves - 1.0))
         octave = np.floor(place)
         value = low * np.ldexp(1.0 + (place - octave), octave.astype(np.int64))
-        return np.clip(np.floor(value).astype(np.int64), low, high)
+        return np.asarray(np.clip(np.floor(value).astype(np.int64), low, high), dtype=np.int64)
 
     def choice(self, draw: int, weights: tuple[float, ...]) -> npt.NDArray[np.int64]:
         """Returns indices, each as likely as its weight."""

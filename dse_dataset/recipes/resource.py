@@ -254,8 +254,8 @@ class ResourceRecipe(Recipe):
         return (pes - 1) * len(self.levels) + levels - 1
 
     def landscapes(self, arrays: Mapping[str, npt.NDArray[Any]]) -> Iterator[tuple[IntArray, FloatArray]]:
-        shape = (arrays[name].astype(np.int64) for name in ("K", "C", "Y", "X", "R", "S"))
-        layers = LayerTable(*shape, arrays["depthwise"].astype(bool))
+        K, C, Y, X, R, S = (arrays[name].astype(np.int64) for name in ("K", "C", "Y", "X", "R", "S"))
+        layers = LayerTable(K, C, Y, X, R, S, arrays["depthwise"].astype(bool))
         flows = np.array([int(Dataflow[str(name).upper()]) for name in arrays["dataflow"]], dtype=np.int64)
         plain = {"objective": "latency", "cap": "none", "cap_fraction": 1.0}
         asked = {name: arrays.get(name, np.full(len(flows), value)) for name, value in plain.items()}
