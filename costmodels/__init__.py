@@ -12,7 +12,7 @@ Floors, from the ground up; a package or module imports only floors below its ow
 6. ``mapspace``; ``dataflow_template``: the best mapping inside a dataflow as a cost model.
 7. ``timeloop``: its files in and out, and the presets, which are such files.
 8. ``solvers``: certificates for mappings and assignments.
-9. ``models``: the cost models by name.
+9. ``mapper``: the optimal mapping of a layer from Timeloop's files; ``models``: the cost models by name.
 """
 
 from accelgym.costmodels.certificate import Certificate

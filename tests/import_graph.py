@@ -23,7 +23,7 @@ FLOORS = (
     ("mapspace", "dataflow_template"),
     ("timeloop",),
     ("solvers",),
-    ("models",),
+    ("mapper", "models"),
 )
 """Packages and loose modules of ``costmodels`` from the ground up; one imports only floors below its own."""
 

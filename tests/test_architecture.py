@@ -41,8 +41,10 @@ def test_no_module_imports_itself_on_a_detour():
 
 
 LATE = {
+    "accelgym": "the mapper comes with its first use, so that the package is quick to import",
     "accelgym.costmodels.workloads.load": "PyYAML, and ONNX's reader, come with the first file, not with the package",
     "accelgym.costmodels.workloads.zoo": "PyYAML and pydantic come with the first network, not with the package",
+    "accelgym.experiments.mapper.run": "the picture needs matplotlib, which is optional",
     "accelgym.experiments.report": "the page needs Plotly, which is optional",
 }
 """Modules that import others inside a function, and the packages this puts off. So do all commands, for a fast help."""

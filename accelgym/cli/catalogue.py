@@ -35,9 +35,9 @@ def envs(
             module, cls = page[0].split(":")
             shown = getattr(import_module(module), cls)
         out.print(inspect.getdoc(shown), highlight=False)
-        found = default_audit(name) or default_audit(f"accelgym/{name}")
-        if found is not None:
-            out.print(f"\nHardness of the default arguments: {found.words}", highlight=False)
+        audited = default_audit(name) or default_audit(f"accelgym/{name}")
+        if audited is not None:
+            out.print(f"\nHardness of the default arguments: {audited.words}", highlight=False)
         return
     own = {known: summary for known, (_, summary) in pages.items()}
     found = own | {plugin: _summary(tasks.get, plugin) for plugin in tasks.names() if plugin not in own}

@@ -35,9 +35,10 @@ def pack(table: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Ints]:
     entries = _entries(sizes)
     packed = np.zeros((len(entries), len(table)), dtype=np.min_scalar_type(_most(sizes) - 1))
     for entry, columns in zip(packed, entries, strict=True):
+        joined = np.zeros(len(table), dtype=np.uint64)
         for column in columns:
-            entry *= packed.dtype.type(sizes[column])
-            entry += table[:, column].astype(packed.dtype)
+            joined = joined * np.uint64(sizes[column]) + table[:, column].astype(np.uint64)
+        entry[:] = joined
     return packed, sizes
 
 
@@ -57,9 +58,9 @@ def unpack(packed: npt.NDArray[Any], sizes: npt.NDArray[Any]) -> npt.NDArray[Any
         raise ValueError(f"{len(packed)} entries for columns that take {len(entries)}")
     table = np.zeros((packed.shape[1], len(sizes)), dtype=np.min_scalar_type(int(sizes.max(initial=1)) - 1))
     for entry, columns in zip(packed, entries, strict=True):
-        left = entry
+        left = entry.astype(np.uint64)  # a number of values may be one more than the type of the entries holds
         for column in reversed(columns):
-            left, table[:, column] = np.divmod(left, packed.dtype.type(sizes[column]))
+            left, table[:, column] = np.divmod(left, np.uint64(sizes[column]))
         if left.any():
             raise ValueError("an entry is larger than its columns allow")
     return table

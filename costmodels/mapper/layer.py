@@ -265,7 +265,7 @@ class _Run:
     def _in_use(self, point: Point) -> int:
         slots = self.space.architecture.slots
         spread = [s for s, slot in enumerate(slots) if slot.kind != "temporal"]
-        return int(point.mapping.factors[0, spread].prod())
+        return int(point.mapping.factors[spread].prod())
 
     def _refuse(self, found: Search) -> None:
         name, machine = self.space.problem.name, self.space.machine.name

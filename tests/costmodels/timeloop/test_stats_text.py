@@ -56,7 +56,7 @@ def test_a_mapping_alone_goes_with_the_machine_it_was_found_for(tmp_path, name):
         assert found.mappings.loops(0) == mappings.loops(row)
         for v, level in enumerate(machine.levels):  # a level bypasses just what it may not store
             kept = [level.may_store(tensor) for tensor in PROBLEM.tensor_names]
-            assert found.mappings.keep[0, v].tolist() == kept
+            assert found.mappings.keep[v, :, 0].tolist() == kept
         assert found.fanouts == tuple((level.name, level.name) for level in machine.levels)
 
 
