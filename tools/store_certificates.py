@@ -1,7 +1,7 @@
 """Proves tasks and writes their certificates into the package, where every installation finds them.
 
-Run: ``python tools/store_certificates.py [ENV [JSON]]``; by default the default arguments of every environment. JSON
-holds arguments of the task. A certificate of the proof in force is kept as it is; ``accelgym oracle --check`` proves it
+Run: ``python tools/store_certificates.py [ENV [JSON]]``; by default the default arguments of every environment and the
+tasks whose audits ship (``tools/store_audits.py``). JSON holds arguments of the task. A certificate of the proof in force is kept as it is; ``accelgym oracle --check`` proves it
 again. Files of tasks or proofs that no longer exist are to be deleted by hand.
 """
 
@@ -11,7 +11,9 @@ import argparse
 import json
 from pathlib import Path
 
+from accelgym.costmodels.files.json_file import read_sealed
 from accelgym.envs import make_task
+from accelgym.envs.audits import SHIPPED_AUDITS
 from accelgym.envs.certificates import ProvedTask, write_certificate
 from accelgym.envs.registration import ENVIRONMENTS
 
@@ -35,8 +37,13 @@ def main() -> None:
     parser.add_argument("env", nargs="?")
     parser.add_argument("arguments", nargs="?", type=json.loads, default={}, metavar="JSON")
     chosen = parser.parse_args()
-    for env in [chosen.env] if chosen.env else [entry.id for entry in ENVIRONMENTS]:
-        store(env, chosen.arguments)
+    if chosen.env:
+        store(chosen.env, chosen.arguments)
+        return
+    audited = read_sealed(SHIPPED_AUDITS)["tasks"].values()
+    known = [(entry.id, {}) for entry in ENVIRONMENTS] + [(row["env"], row["arguments"]) for row in audited]
+    for env, arguments in known:
+        store(env, arguments)
 
 
 if __name__ == "__main__":
