@@ -1,9 +1,9 @@
 """Proves tasks and writes their certificates into the package, where every installation finds them.
 
-Run: ``python tools/store_certificates.py [ENV [JSON]]``; by default the default arguments of every environment and the
-tasks whose audits ship (``tools/store_audits.py``). JSON holds arguments of the task. A certificate of the proof in
-force is kept as it is; ``accelgym oracle --check`` proves it again. Files of tasks or proofs that no longer exist are to be
-deleted by hand.
+Run: ``python tools/store_certificates.py [ENV [JSON]]``; by default the default arguments of every environment and
+the tasks whose audits ship (``tools/store_audits.py``). JSON holds arguments of the task. A certificate of the proof
+in force is kept as it is; ``accelgym oracle --check`` proves it again. Files of tasks or proofs that no longer exist
+are to be deleted by hand.
 """
 
 from __future__ import annotations
