@@ -52,6 +52,16 @@ def test_a_shipped_class_follows_from_the_regrets_beside_it(entry):
     assert found.words.startswith(found.hardness)
 
 
+@pytest.mark.parametrize("task_id", SHIPPED)
+def test_the_certificate_of_an_audited_task_ships_with_the_same_proof_and_optimum(task_id):
+    entry = SHIPPED[task_id]
+    stored = read_sealed(SHIPPED_AUDITS.parent / "stored_certificates" / f"{task_id}.json")
+    assert (stored["task"], stored["proof"]) == (task_id, entry["proof"])
+    # Both are optima to 0.1 %, or the best of a proof that is open.
+    assert stored["certificate"]["value"] == pytest.approx(entry["audit"]["optimum"], rel=1.1e-3)
+    assert stored["certificate"]["gap"] == pytest.approx(entry["audit"]["gap"], abs=1.1e-3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task_id", SHIPPED)
 def test_a_shipped_audit_is_of_a_task_of_this_version(task_id):
