@@ -92,18 +92,18 @@ def test_the_table_says_verified(folder):
     assert out.rstrip().splitlines()[-1].startswith("verified, seed 0")
 
 
-def test_an_interrupted_proof_says_how_to_go_on(folder):
-    # No other test builds this accelerator, so that there is something to interrupt.
-    (folder / "other.yaml").write_text("rows: 2\ncolumns: 5\nweight_type: int4\n")
-    process = start(folder, "rtl", "verify", "other.yaml", "--layers", "layers.csv")
-    deadline = time.monotonic() + 60
-    while not list((folder / "cache").rglob(".building-*")) and time.monotonic() < deadline:
+def test_an_interrupted_proof_says_how_to_go_on(tmp_path):
+    # A cache of its own: in a shared one other tests build, too.
+    (tmp_path / "acc.yaml").write_text("rows: 2\ncolumns: 2\n")
+    (tmp_path / "layers.csv").write_text(LAYERS)
+    process = start(tmp_path, "rtl", "verify", "acc.yaml", "--layers", "layers.csv")
+    while not list((tmp_path / "cache").rglob(".building-*")) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors == "interrupted; the same command goes on from here\n"
-    assert not list((folder / "cache").rglob(".building-*"))
+    assert not list((tmp_path / "cache").rglob(".building-*"))
 
 
 def test_a_layer_may_be_rectified(folder):
