@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from accelgym.cli.console import out, print_json
 from accelgym.cli.mapping_text import print_costs, print_runs
-from accelgym.cli.settings import CountingOption, JsonOption, parse_settings
+from accelgym.cli.settings import CountingOption, DefineOption, JsonOption, TemplateRootOption, parse_settings
 from accelgym.costmodels.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
@@ -35,13 +35,8 @@ def timeloop(
             help="YAML with problem, architecture and mapping, v0.3 or v0.4; a folder stands for its files."
         ),
     ],
-    define: Annotated[
-        list[str] | None,
-        typer.Option("--define", metavar="NAME=VALUE", help="Variable of a file that is a Jinja template; repeatable."),
-    ] = None,
-    template_root: Annotated[
-        Path | None, typer.Option(help="Folder below which templates may include files; their own by default.")
-    ] = None,
+    define: DefineOption = None,
+    template_root: TemplateRootOption = None,
     counting: CountingOption = None,
     engine: Annotated[str, typer.Option(help="head, or v3.0.3.")] = "head",
     links: Annotated[

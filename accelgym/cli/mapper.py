@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from accelgym.cli.console import errors, out, print_json, progress_bar
-from accelgym.cli.settings import JsonOption, parse_settings
+from accelgym.cli.settings import DefineOption, JsonOption, TemplateRootOption, parse_settings
 
 if TYPE_CHECKING:
     from accelgym.experiments.mapper import MapResult
@@ -62,13 +62,8 @@ def map(
         float | None, typer.Option(help="Most seconds of a search instead; other machines may then prove less.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Layers searched side by side; one per core.")] = None,
-    define: Annotated[
-        list[str] | None,
-        typer.Option("--define", metavar="NAME=VALUE", help="Variable of a file that is a Jinja template; repeatable."),
-    ] = None,
-    template_root: Annotated[
-        Path | None, typer.Option(help="Folder below which templates may include files; their own by default.")
-    ] = None,
+    define: DefineOption = None,
+    template_root: TemplateRootOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Finds the best mapping of every layer onto a machine, and proves it: timeloop-mapper with an optimum.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,15 @@ import yaml
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.strict_yaml import StrictLoader
 
-__all__ = ["CountingOption", "EnvOption", "JsonOption", "SetOption", "parse_settings"]
+__all__ = [
+    "CountingOption",
+    "DefineOption",
+    "EnvOption",
+    "JsonOption",
+    "SetOption",
+    "TemplateRootOption",
+    "parse_settings",
+]
 
 EnvOption = Annotated[str, typer.Option("--env", help="Environment id.")]
 SetOption = Annotated[
@@ -19,6 +28,14 @@ SetOption = Annotated[
 ]
 CountingOption = Annotated[
     str | None, typer.Option("--counting", help="loopnest: closed form (default), walk, or sampled as Timeloop does.")
+]
+DefineOption = Annotated[
+    list[str] | None,
+    typer.Option("--define", metavar="NAME=VALUE", help="Variable of a file that is a Jinja template; repeatable."),
+]
+TemplateRootOption = Annotated[
+    Path | None,
+    typer.Option("--template-root", help="Folder below which templates may include files; their own by default."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
