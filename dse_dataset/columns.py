@@ -14,7 +14,7 @@ from accelgym.costmodels.errors import MissingExtraError
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["Column", "arrow", "arrow_schema", "arrow_table", "column_data", "content_digest"]
+__all__ = ["ROW", "Column", "arrow", "arrow_schema", "arrow_table", "column_data", "content_digest"]
 
 _TYPES = {"int64", "int32", "int8", "float64", "bool", "string"}
 
@@ -35,6 +35,10 @@ class Column:
 
     def __post_init__(self) -> None:
         assert self.type in _TYPES, self.type
+
+
+ROW = Column("row", "int64", "number over all splits; with the seed, it determines the row", "key")
+"""First column of every dataset that is labelled row by row."""
 
 
 def column_data(columns: Sequence[Column]) -> list[dict[str, Any]]:

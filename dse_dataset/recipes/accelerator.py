@@ -12,7 +12,7 @@ from pydantic import Field
 
 from accelgym.costmodels.systolic.area import area_table
 from accelgym.costmodels.workloads import Layer, Workload, load_workload
-from accelgym.dse_dataset.columns import Column
+from accelgym.dse_dataset.columns import ROW, Column
 from accelgym.dse_dataset.recipes.layer_rows import CHOICE, LayerRecipe, LayerSpec
 from accelgym.dse_dataset.recipes.resource import LAYER_COLUMNS
 from accelgym.dse_dataset.streams import RowStreams
@@ -70,7 +70,7 @@ class AcceleratorRecipe(LayerRecipe):
         depths = ("input_buffer_depth", "weight_buffer_depth", "accumulation_buffer_depth")
         ports = ("input_port_bits", "weight_port_bits", "output_port_bits")
         return (
-            Column("row", "int64", "number over all splits; with the seed, it determines the row", "key"),
+            ROW,
             Column("source", "string", "network:layer, empty for a random layer", "key"),
             Column("block", "string", "workload in place of the layer, whose columns then say nothing", "input"),
             *LAYER_COLUMNS,

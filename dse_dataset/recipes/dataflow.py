@@ -13,7 +13,7 @@ from accelgym.costmodels.dataflow_template import LayerDesigns, TemplateModel
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.workloads import Layer
-from accelgym.dse_dataset.columns import Column
+from accelgym.dse_dataset.columns import ROW, Column
 from accelgym.dse_dataset.optimum import ROUNDING, find_optima
 from accelgym.dse_dataset.recipes.layer_rows import CHOICE, LayerRecipe, LayerSpec
 from accelgym.dse_dataset.recipes.resource import LAYER_COLUMNS
@@ -64,7 +64,7 @@ class DataflowRecipe(LayerRecipe):
             "landscape", "float64", "objective by PEs, bytes, dataflow; inf: infeasible", "landscape", designs
         )
         return (
-            Column("row", "int64", "number over all splits; with the seed, it determines the row", "key"),
+            ROW,
             Column("source", "string", "network:layer, empty for a random layer", "key"),
             *LAYER_COLUMNS,
             Column("objective", "string", "what is minimised: latency, energy or edp (energy x latency)", "input"),

@@ -15,7 +15,7 @@ from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.solvers.mapping import PROOF_VERSION
 from accelgym.costmodels.timeloop.presets import preset
 from accelgym.costmodels.workloads import Layer
-from accelgym.dse_dataset.columns import Column
+from accelgym.dse_dataset.columns import ROW, Column
 from accelgym.dse_dataset.recipes.layer_rows import CHOICE, LayerRecipe, LayerSpec
 from accelgym.dse_dataset.recipes.resource import LAYER_COLUMNS
 from accelgym.dse_dataset.streams import RowStreams
@@ -28,7 +28,7 @@ _ARCHITECTURES = ("eyeriss", "gemmini_like", "nvdla_like", "tpu_like")
 _machine = lru_cache(preset)
 
 _COLUMNS = (
-    Column("row", "int64", "number over all splits; with the seed, it determines the row", "key"),
+    ROW,
     Column("source", "string", "network:layer, empty for a random layer", "key"),
     *LAYER_COLUMNS,
     Column("architecture", "string", "preset of the machine", "input"),

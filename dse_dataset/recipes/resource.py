@@ -17,7 +17,7 @@ from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.grid import FIGURES, grid_blocks
 from accelgym.costmodels.models import cost_models
 from accelgym.dse_dataset.airchitect_csv import write_released
-from accelgym.dse_dataset.columns import Column
+from accelgym.dse_dataset.columns import ROW, Column
 from accelgym.dse_dataset.layers import SAMPLERS, LayerTable, network_layers, twin_key
 from accelgym.dse_dataset.optimum import ROUNDING, find_optima
 from accelgym.dse_dataset.recipes.base import HELD_OUT, MOST_DESIGNS, Progress, Recipe, RecipeSpec, draw_apart
@@ -125,7 +125,7 @@ class ResourceRecipe(Recipe):
             "landscape", "float64", f"objective of all {designs} designs, inf: infeasible", "landscape", designs
         )
         return (
-            Column("row", "int64", "number over all splits; with the seed, it determines the row", "key"),
+            ROW,
             Column("source", "string", "network:layer of a held-out row, empty for a drawn one", "key"),
             *LAYER_COLUMNS,
             Column("dataflow", "string", "dla, eye, shi, or dpt for a depthwise layer", "input"),

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from accelgym.costmodels.errors import InputError
-from accelgym.dse_dataset.columns import Column
+from accelgym.dse_dataset.columns import ROW, Column
 from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec, split_residue
 from accelgym.dse_dataset.streams import RowStreams, mix
 from accelgym.envs.registration import make_task, task_name
@@ -21,7 +21,7 @@ from accelgym.envs.task import Task
 __all__ = ["Answer", "SearchRecipe", "SearchSpec", "Solver"]
 
 _COLUMNS = (
-    Column("row", "int64", "number over all splits; with the seed, it determines the row", "key"),
+    ROW,
     Column("task_id", "string", "hash of everything that defines the task", "key"),
     Column("env", "string", "name of the task", "input"),
     Column("arguments_json", "string", "its arguments, JSON", "input"),

@@ -11,7 +11,7 @@ from accelgym.costmodels.systolic.area import AreaTerms, estimate
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.workloads import Layer
-from accelgym.dse_dataset.columns import Column
+from accelgym.dse_dataset.columns import ROW, Column
 from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec, split_residue
 from accelgym.dse_dataset.streams import RowStreams, mix
 from accelgym.envs.hwgen.spec import PARAMETER_VALUES
@@ -22,7 +22,7 @@ __all__ = ["SynthesisRecipe", "SynthesisSpec"]
 
 _PARTS = ("array", "sram", "address_control", "vector_unit")
 _COLUMNS = (
-    Column("row", "int64", "number over all splits; with the seed, it determines the row", "key"),
+    ROW,
     Column("formats", "string", "number formats of inputs, weights and sums", "input"),
     Column("template", "string", "weight_stationary or output_stationary", "input"),
     Column("rows", "int32", "rows of the array", "input"),
