@@ -253,8 +253,13 @@ class LoopNest:
             return cls.gemm(layer.name, I=layer.N * layer.P, J=layer.K // groups, L=layer.C // groups, batch=groups)
         if layer.kind is not LayerKind.CONV:
             raise InputError(f"layer {layer.name!r} is a {layer.kind}; a loop nest needs a conv or a gemm")
+        return cls.as_convolution(layer, layer.name)
+
+    @classmethod
+    def as_convolution(cls, layer: Layer, name: str) -> LoopNest:
+        """Converts a layer by its convolution dimensions, which matrix products have, too."""
         return cls.conv(
-            layer.name,
+            name,
             N=layer.N,
             K=layer.K,
             C=layer.C,

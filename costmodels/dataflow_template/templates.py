@@ -67,19 +67,7 @@ def layer_problem(layer: Layer) -> LoopNest:
     """
     if not layer.is_compute:
         raise InputError(f"layer {layer.name!r} is a {layer.kind}; a loop nest needs a conv or a gemm")
-    return LoopNest.conv(
-        "layer",
-        N=layer.N,
-        K=layer.K,
-        C=layer.C,
-        P=layer.P,
-        Q=layer.Q,
-        R=layer.R,
-        S=layer.S,
-        stride=layer.stride,
-        dilation=layer.dilation,
-        groups=layer.groups,
-    )
+    return LoopNest.as_convolution(layer, "layer")
 
 
 def build_machine(
