@@ -70,6 +70,8 @@ class Construction:
         """Tensors held; open ones count as bypassed."""
         self.actions = np.empty((lanes, len(mapspace.decisions)), dtype=np.int64)
         """Actions taken, -1 where open."""
+        self.attempted = np.empty_like(self.actions)
+        """Actions asked for of :meth:`attempt`, -1 where open; those taken differ where these did not fit."""
         self.position = np.empty(lanes, dtype=np.int64)
         """Next decision; their number when complete."""
         self._sizes = self._sizes_that_fit() if self._machines else np.zeros((0, 0), dtype=bool)
@@ -86,6 +88,7 @@ class Construction:
         self.used[:, rows] = mapspace.factorization.fixed.prod(axis=1)[:, None]
         self.keep[:, :, rows] = (mapspace.constraints.keep == KEPT)[:, :, None]
         self.actions[rows] = -1
+        self.attempted[rows] = -1
         self.position[rows] = 0
 
     def words(self, level: int, rows: Ints | slice = slice(None)) -> Floats:
@@ -136,6 +139,23 @@ class Construction:
             level_of = np.array([slot.level for slot in self.mapspace.architecture.slots])[actions]
             for v in range(self._remainder_level[d] + 1, len(self.extent)):
                 self.extent[v, d, rows] *= np.where(level_of >= v, prime, 1)
+
+    def attempt(self, rows: Ints, at: int, actions: Ints) -> Bools:
+        """Makes the decision ``at`` in lanes that can be completed, so that they still can; returns where it broke.
+
+        An action that does not fit is noted in ``attempted`` and the nearest that fits is taken, so that the next
+        decisions are judged by themselves. One that does not exist is noted as the first that does.
+        """
+        available = self.available(rows, at)
+        lane = np.arange(len(rows))
+        exists = actions < available.shape[1]
+        exists[exists] = available[lane[exists], actions[exists]]
+        actions = np.where(exists, actions, available.argmax(axis=1))
+        mask = self.mask(rows, at)
+        fits = mask[lane, actions]
+        self.attempted[rows, at] = actions
+        self.choose(rows, at, _nearest(mask, actions))
+        return ~(exists & fits)
 
     def follow(self, actions: Ints, position: int) -> Bools:
         """Makes the first decisions in all lanes; returns what may come next, shape ``(lanes, num_actions)``.
@@ -189,11 +209,7 @@ class Construction:
         self.begin(everyone)
         for at in range(len(self.mapspace.decisions)):
             mask = self.mask(everyone, at)
-            chosen = wanted[:, at].copy()
-            misfits = np.flatnonzero(~mask[everyone, chosen])
-            distance = np.abs(np.arange(mask.shape[1]) - chosen[misfits, None])
-            chosen[misfits] = np.where(mask[misfits], distance, mask.shape[1]).argmin(axis=1)
-            self.choose(everyone, at, chosen)
+            self.choose(everyone, at, _nearest(mask, wanted[:, at]))
         return self.mapspace.designs(self.actions)
 
     # -- capacity ------------------------------------------------------------------------------------------------
@@ -260,6 +276,15 @@ class Construction:
                     f"constraints spread {self.used[s, 0]:.0f} iterations over {self.mapspace.slot_names[s]!r}, "
                     f"which has {limit:.0f}"
                 )
+
+
+def _nearest(mask: Bools, wanted: Ints) -> Ints:
+    """Returns the allowed action nearest to the wanted one, per row."""
+    chosen = wanted.copy()
+    misfits = np.flatnonzero(~mask[np.arange(len(mask)), chosen])
+    distance = np.abs(np.arange(mask.shape[1]) - chosen[misfits, None])
+    chosen[misfits] = np.where(mask[misfits], distance, mask.shape[1]).argmin(axis=1)
+    return chosen
 
 
 def _draw(mask: Bools, rng: np.random.Generator) -> Ints:

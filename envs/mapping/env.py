@@ -66,7 +66,6 @@ class MappingVectorEnv(SequentialVectorEnv):
         # Returns of the order of 1: libraries' defaults are made for them.
         self._scale = 1.0 + float(np.log(outermost.objective[0] / self.task.bound))
         self._feasible = np.ones(num_envs, dtype=bool)
-        self._lost = np.zeros(num_envs, dtype=bool)
         self._figures = {
             "objective": np.full(num_envs, np.inf),
             "energy_pj": np.full(num_envs, np.inf),
@@ -114,7 +113,7 @@ class MappingVectorEnv(SequentialVectorEnv):
         return (format_mapping if self.render_mode == "ansi" else draw_mapping)(self.task, design)
 
     def _designs(self) -> Ints:
-        return self._state.actions
+        return self._state.attempted
 
     def _observe(self) -> Obs:
         return self._observer.observe(self._state)
@@ -124,20 +123,12 @@ class MappingVectorEnv(SequentialVectorEnv):
         return [(int(at), np.flatnonzero(self._state.position == at)) for at in np.unique(self._state.position)]
 
     def _decide(self, rows: Ints, at: int, choices: Ints, rewards: npt.NDArray[np.float64]) -> None:
-        available = self._state.available(rows, at)
-        exists = available[np.arange(len(rows)), choices]
-        # What does not exist is replaced, so that the episode can go on; it is lost all the same.
-        choices = np.where(exists, choices, available.argmax(axis=1))
-        fits = self._state.mask(rows, at)[np.arange(len(rows)), choices]
-        broken = ~(exists & fits)
-        first = broken & ~self._lost[rows]
-        rewards[rows] += -1.0 * first - broken / self._decisions
-        self._lost[rows] |= broken
+        broken = self._state.attempt(rows, at, choices)
+        rewards[rows] -= broken / self._decisions
         self._feasible[rows] &= ~broken
-        self._state.choose(rows, at, choices)
 
     def _finish(self, rows: Ints, rewards: npt.NDArray[np.float64]) -> None:
-        outcome = self.task.evaluate(self.task.designs(self._state.actions[rows]))
+        outcome = self.task.evaluate(self.task.designs(self._state.attempted[rows]))
         # What the masks do not know: the least utilisation that constraints may ask for.
         self._feasible[rows] &= outcome.feasible
         good = self._feasible[rows]
@@ -145,12 +136,12 @@ class MappingVectorEnv(SequentialVectorEnv):
         for name, column in self._figures.items():
             column[rows] = np.where(good, figures[name], np.inf if column.dtype.kind == "f" else _UNKNOWN)
         distance = np.log(np.where(good, outcome.objective, self.task.bound) / self.task.bound)
-        rewards[rows] += np.where(good, -distance / self._scale, np.where(self._lost[rows], 0.0, -1.0))
+        # What every infeasible mapping pays comes last: earlier it would drown what each decision costs by itself.
+        rewards[rows] += np.where(good, -distance / self._scale, -1.0)
 
     def _begin(self, lanes: Bools) -> None:
         self._state.begin(np.flatnonzero(lanes))
         self._feasible = self._feasible | lanes
-        self._lost = self._lost & ~lanes
         for name, column in self._figures.items():
             blank = np.inf if column.dtype.kind == "f" else _UNKNOWN
             self._figures[name] = np.where(lanes, blank, column).astype(column.dtype)
@@ -160,7 +151,7 @@ class MappingVectorEnv(SequentialVectorEnv):
         return figures | {
             "feasible": self._feasible.copy(),
             "position": self._state.position.copy(),
-            "design": self._state.actions.copy(),
+            "design": self._state.attempted.copy(),
         }
 
 
@@ -211,9 +202,10 @@ class MappingEnv(SequentialEnv):
     ## Rewards
     0 until the mapping is complete, then ``-log(objective / lower bound) / scale`` with the task's certified lower
     bound, so that 0 cannot be beaten. ``scale`` is 1 more than that logarithm is for the mapping with all loops
-    outermost, which thus earns more than -1. Of an infeasible mapping the sum is -1, less the share of its decisions
-    that broke something: the first decision after which no completion fits, or that does not exist, costs 1 at once,
-    and every such decision its part of the share.
+    outermost, which thus earns more than -1. Of an infeasible mapping the sum is -1, paid at the end, less the share of
+    its decisions that broke something: each that does not exist, or after which no completion would fit, costs its
+    part of the share at once. The next decisions are judged as if the nearest action that fits had been taken, and
+    that is what is observed.
 
     ## Starting state
     Nothing decided. There is no randomness.

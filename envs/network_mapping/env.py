@@ -108,35 +108,23 @@ class NetworkMappingVectorEnv(SequentialVectorEnv):
 
     def _decide(self, number: int, at: int, rows: Ints, choices: Ints, rewards: Floats) -> None:
         state = self._states[number]
-        available = state.available(rows, at)
-        exists = choices < available.shape[1]
-        exists[exists] = available[np.flatnonzero(exists), choices[exists]]
-        # What does not exist is replaced, so that the episode can go on; it is lost all the same.
-        choices = np.where(exists, choices, available.argmax(axis=1))
-        fits = state.mask(rows, at)[np.arange(len(rows)), choices]
-        broken = ~(exists & fits)
-        first = rows[broken & ~self._lost[rows]]
+        broken = state.attempt(rows, at, choices)
         rewards[rows] -= broken / len(self.task.layers[number].space)
-        if len(first):
-            energy, cycles = self._outermost[number]
-            rewards[first] += self._add(number, first, energy, cycles) - 1.0
-            self._lost[first], self._feasible[first] = True, False
-        state.choose(rows, at, choices)
+        self._lost[rows] |= broken
+        self._feasible[rows] &= ~broken
 
     def _finish(self, number: int, rows: Ints) -> Floats:
         """Adds up a layer; returns what it pays: the drop of minus the log of the best that is still possible."""
         layer, count = self.task.layers[number], self.task.counts[number]
-        outcome = layer.evaluate(layer.designs(self._states[number].actions[rows]))
-        energy, cycles = (outcome.costs[name] * count for name in ("energy_pj", "latency_cycles"))
-        late = ~self._lost[rows] & ~outcome.feasible  # The least utilisation that constraints may ask for.
-        self._feasible[rows] &= ~late
-        rest = self._outermost[number]
-        energy, cycles = np.where(late, rest[0], energy), np.where(late, rest[1], cycles)
-        gain, going = np.zeros(len(rows)), ~self._lost[rows]
-        gain[going] = self._add(number, rows[going], energy[going], cycles[going])
+        outcome = layer.evaluate(layer.designs(self._states[number].attempted[rows]))
+        # What the masks do not know: the least utilisation that constraints may ask for.
+        bad = self._lost[rows] | ~outcome.feasible
+        costs = (outcome.costs[name] * count for name in ("energy_pj", "latency_cycles"))
+        energy, cycles = (np.where(bad, rest, cost) for rest, cost in zip(self._outermost[number], costs, strict=True))
+        self._feasible[rows] &= ~bad
         self._lost[rows] = False
         self._layer[rows] = number + 1
-        return np.asarray(gain - late)
+        return self._add(number, rows, energy, cycles) - bad
 
     def _add(self, number: int, rows: Ints, energy: Floats | float, cycles: Floats | float) -> Floats:
         """Adds the costs of a layer to some lanes; returns how the log of what is still possible falls."""
@@ -161,7 +149,7 @@ class NetworkMappingVectorEnv(SequentialVectorEnv):
         self._lost = self._lost & ~lanes
 
     def _designs(self) -> Ints:
-        return np.concatenate([state.actions for state in self._states], axis=1)
+        return np.concatenate([state.attempted for state in self._states], axis=1)
 
     def _observe(self) -> Obs:
         return self._observer.observe(self._states, self._layer)
@@ -220,8 +208,9 @@ class NetworkMappingEnv(SequentialEnv):
     Each finished layer pays ``log(before / after)`` of the certified lower bound on the network's objective, given
     the mappings chosen so far. The sum over an episode is ``-log(objective / lower bound)``: 0 cannot be beaten. A
     layer whose mapping is infeasible counts as the one with all its loops outermost, costs 1 more, and the share of its
-    decisions that broke something: the first decision after which no completion fits, or that does not exist, costs the
-    former at once, and every such decision its part of the latter. The other layers pay as ever.
+    decisions that broke something: each that does not exist, or after which no completion would fit, costs its part at
+    once. The next decisions are judged as if the nearest action that fits had been taken, and that is what is observed.
+    The other layers pay as ever.
 
     ## Starting state
     Nothing decided, first layer. There is no randomness.
