@@ -88,7 +88,7 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         self.metadata = self.metadata | {"autoreset_mode": self._mode}  # type: ignore[misc]
         self._all = np.arange(num_envs)
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
-        # Lanes whose episode is over and whose next one has not begun, and how it ended.
+        # Lanes whose episode is over and whose next one has not begun; how it ended.
         self._ended = np.zeros(num_envs, dtype=bool)
         self._terminated, self._truncated = self._ended, self._ended
 
@@ -127,7 +127,7 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             truncated = self._time_is_up(self._all)
         ended = terminated | truncated
         if self._mode is AutoresetMode.SAME_STEP:
-            infos = self._begin_ended(ended)
+            infos = self._begin_ended(ended, terminated)
         else:
             self._ended, self._terminated, self._truncated = ended, terminated.copy(), truncated.copy()
             infos = self._infos()
@@ -153,11 +153,11 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
     def action_masks(self) -> Bools:
         """Actions that leave a feasible completion, shape ``(num_envs, actions)``; sound and tight.
 
-        A lane that is infeasible already has no such action; it gets every one that exists. A lane whose episode is over
-        gets all: what it is given is ignored.
+        A lane that is infeasible already has no such action; it gets every one that exists. A lane whose design is
+        complete gets all: there is nothing to decide.
         """
-        masks = self._masks(np.flatnonzero(~self._ended) if self._ended.any() else self._all)
-        masks[self._ended] = True
+        masks = self._masks(np.flatnonzero(~self._terminated) if self._terminated.any() else self._all)
+        masks[self._terminated] = True
         return masks
 
     def render(self) -> tuple[Any, ...] | None:
@@ -206,11 +206,11 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             flags & ~lanes for flags in (self._ended, self._terminated, self._truncated)
         )
 
-    def _begin_ended(self, ended: Bools) -> Infos:
+    def _begin_ended(self, ended: Bools, terminated: Bools) -> Infos:
         """Starts new episodes in the lanes that ended; returns the info of all, and the last of those."""
         if not ended.any():
             return self._infos()
-        self._ended = ended
+        self._ended, self._terminated = ended, terminated.copy()
         final_obs, final_info = self._observe(), self._infos(ended)
         self._start(ended)
         objects = np.full(self.num_envs, None, dtype=object)

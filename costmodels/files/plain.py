@@ -1,16 +1,21 @@
-"""NumPy's scalars at the edge of the package, and the plain data that JSON holds."""
+"""What callers hand in at the edges of the package (NumPy's scalars, paths as texts), and the plain data of JSON."""
 
 from __future__ import annotations
 
 import math
 import operator
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from accelgym.costmodels.errors import InputError, shown
 
-__all__ = ["count", "native", "plain"]
+__all__ = ["Place", "as_path", "count", "native", "plain"]
+
+Place = Path | str
+"""A file or folder, as callers name it."""
 
 
 def native(value: Any) -> Any:
@@ -25,6 +30,17 @@ def native(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(native(part) for part in value)
     return value
+
+
+def as_path(place: Any, name: str = "path") -> Path:
+    """Returns a path for one, or for a text.
+
+    Raises:
+        InputError: Neither, or a text that cannot name a file.
+    """
+    if not isinstance(place, (str, os.PathLike)) or not (text := str(os.fspath(place))) or "\0" in text:
+        raise InputError(f"{name} is {shown(place)}, allowed: a path or a text that names one")
+    return Path(place)
 
 
 def plain(data: Any) -> Any:
