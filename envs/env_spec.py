@@ -27,7 +27,10 @@ class ObjectSpec(EnvSpec):
             InputError: The task was made from other objects, such as a workload of the caller's own.
         """
         given: dict[str, Any] = dict(self.kwargs)
-        arguments = _arguments(given.pop("task"))
+        task = given.pop("task")
+        arguments = _arguments(task)
+        if self.id == ANY_TASK:
+            arguments["task"] = task.env_id
         return EnvSpec(**_values(replace(self, kwargs=given | arguments))).to_json()
 
 

@@ -166,8 +166,9 @@ class HwGenVectorEnv(SequentialVectorEnv):
             "position": self._position,
             "design": self._design,
             "level": self._level,
-            "record": self._record,
         }
+        if self.verify != "never":  # Texts are no tensors, which clients make of infos.
+            columns["record"] = self._record
         return {key: column.copy() for key, column in columns.items()}
 
 
@@ -237,8 +238,8 @@ class HwGenEnv(SequentialEnv):
     ## Info
     The same keys at reset and at every step: ``objective`` (cycles), ``area_nand2`` and ``critical_path_ps``, ``inf``
     until the design is finished; ``feasible`` (a completion within the limits exists), ``position``, ``design``
-    (value index per parameter, -1 where open), ``level`` (-1 where not verified) and ``record`` (JSON text
-    of what was proved, empty where not verified).
+    (value index per parameter, -1 where open), ``level`` (-1 where not verified) and, unless ``verify`` is ``never``,
+    ``record`` (JSON text of what was proved, empty where not verified).
 
     ## Vectorised environment
     ``gymnasium.make_vec(id, num_envs=64)`` gives :class:`HwGenVectorEnv`.
