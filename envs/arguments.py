@@ -27,7 +27,7 @@ class TaskSpec(BaseModel):
         """
         cls.check_names(arguments)
         try:
-            return cls(**native(dict(arguments)))
+            return cls.model_validate(native(dict(arguments)))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             # What several arguments break together has no key.

@@ -17,10 +17,10 @@ __all__ = ["Sb3VecEnv"]
 class Sb3VecEnv(VecEnv):
     """Lets SB3 and sb3-contrib train on all lanes of a Gymnasium ``VectorEnv`` at once.
 
-    SB3 does not accept Gymnasium's class. This adapter passes arrays through and fills an info dictionary only for lanes
-    that ended: ``terminal_observation``, ``TimeLimit.truncated`` and the last step's info. All info is in
-    ``reset_infos`` after a reset. The lanes are one object, so that attributes and methods are those of all lanes; what a
-    method returns is split by lane where it has an entry per lane.
+    SB3 does not accept Gymnasium's class. This adapter passes arrays through and fills an info dictionary only for
+    lanes that ended: ``terminal_observation``, ``TimeLimit.truncated`` and the last step's info. All info is in
+    ``reset_infos`` after a reset. The lanes are one object, so that attributes and methods are those of all lanes; what
+    a method returns is split by lane where it has an entry per lane.
 
     Args:
         env: A vector env that resets in the step that ends an episode (``AutoresetMode.SAME_STEP``).
@@ -106,7 +106,9 @@ class Sb3VecEnv(VecEnv):
         lanes = list(self._get_indices(indices))
         owner = next((env for env in self._chain() if attr_name in vars(env) or hasattr(type(env), attr_name)), None)
         if owner is not None and {lane % self.num_envs for lane in lanes} != set(range(self.num_envs)):
-            raise InputError(f"set_attr {attr_name!r}: indices are {lanes}, allowed all: the lanes share one environment")
+            raise InputError(
+                f"set_attr {attr_name!r}: indices are {lanes}, allowed all: lanes share one environment"
+            )
         if owner is not None:
             setattr(owner, attr_name, value)
         else:

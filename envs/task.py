@@ -140,9 +140,7 @@ class Task(ABC):
         """
         return np.tile(np.arange(self.num_actions) < self.action_sizes[position], (len(actions), 1))
 
-    def vector_env(
-        self, num_envs: int, *, render_mode: str | None = None, **options: Any
-    ) -> VectorEnv[Any, Any, Any]:
+    def vector_env(self, num_envs: int, *, render_mode: str | None = None, **options: Any) -> VectorEnv[Any, Any, Any]:
         """Returns a :class:`~accelgym.envs.sequential.SequentialVectorEnv`: an episode decides one design.
 
         Args:

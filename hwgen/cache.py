@@ -182,7 +182,8 @@ class ContentCache:
         temporary = Path(tempfile.mkdtemp(prefix="accelgym-cache-"))
         atexit.register(shutil.rmtree, temporary, ignore_errors=True)
         warnings.warn(
-            f"{why}; what is built is kept in {temporary} until the end of this run; set ACCELGYM_CACHE to another folder",
+            f"{why}; what is built is kept in {temporary} until the end of this run; set ACCELGYM_CACHE to another "
+            "folder",
             stacklevel=3,
         )
         self.root, self._is_temporary = temporary, True

@@ -13,7 +13,7 @@ from accelgym.costmodels.files.plain import count
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
-__all__ = ["MOST_VIOLATION", "EvaluationCounter", "Figures", "DesignRepair", "figures", "objective_names"]
+__all__ = ["MOST_VIOLATION", "DesignRepair", "EvaluationCounter", "Figures", "figures", "objective_names"]
 
 MOST_VIOLATION = 1e6
 """Violation of an invalid design: finite, and more than that of any other."""

@@ -16,6 +16,8 @@ __all__ = ["Place", "as_path", "count", "native", "plain"]
 
 Place = Path | str
 """A file or folder, as callers name it."""
+_LONGEST_PATH, _LONGEST_NAME = 4095, 255
+"""Bytes, of Linux."""
 
 
 def native(value: Any) -> Any:
@@ -40,7 +42,11 @@ def as_path(place: Any, name: str = "path") -> Path:
     """
     if not isinstance(place, (str, os.PathLike)) or not (text := str(os.fspath(place))) or "\0" in text:
         raise InputError(f"{name} is {shown(place)}, allowed: a path or a text that names one")
-    return Path(place)
+    path = Path(text)
+    # Asking the system for such a file is an error, where asking for one that is missing is an answer.
+    if len(os.fsencode(text)) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise InputError(f"{name} {shown(text)}: the name is too long")
+    return path
 
 
 def plain(data: Any) -> Any:
@@ -56,16 +62,17 @@ def plain(data: Any) -> Any:
     return data
 
 
-def count(value: Any, name: str, least: int) -> int:
+def count(value: Any, name: str, least: int, most: int = 2**63 - 1) -> int:
     """Returns an argument that counts something as Python's own integer.
 
     Raises:
-        InputError: No integer, or below ``least``.
+        InputError: No integer, below ``least`` or above ``most``.
     """
     try:
         number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(value, (bool, np.bool_)) or number < least:
-        raise InputError(f"{name} is {shown(value)}, allowed >= {least}, an integer")
+    if number is None or isinstance(value, (bool, np.bool_)) or not least <= number <= most:
+        limit = "" if most == 2**63 - 1 else f" and <= {most}"
+        raise InputError(f"{name} is {shown(value)}, allowed >= {least}{limit}, an integer")
     return number

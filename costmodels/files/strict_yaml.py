@@ -21,11 +21,11 @@ _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?
 
 
 class StrictLoader(yaml.SafeLoader):
-    """Safe loader that refuses a key given twice, numbers that only YAML 1.1 reads as numbers, and documents without end.
+    """Safe loader that refuses keys given twice, numbers that only YAML 1.1 reads so, and documents without end.
 
-    Ambiguous numbers are digits in groups (``1_000``), octal ones (``010``, ``0o10``), binary ones and base 60 (``1:30``): other
-    readers, and people, take them for something else. A document without end has an alias that contains itself, nests
-    more than 60 deep, or has more than 500,000 values after aliases are followed.
+    Ambiguous numbers are digits in groups (``1_000``), octal ones (``010``, ``0o10``), binary ones and base 60
+    (``1:30``): other readers, and people, take them for something else. A document without end has an alias that
+    contains itself, nests more than 60 deep, or has more than 500,000 values after aliases are followed.
 
     Raises:
         yaml.MarkedYAMLError: Where it stands and what is allowed.

@@ -65,8 +65,8 @@ def read_yaml(path: Place) -> YamlSource:
     """Reads a YAML mapping; application tags (``!name``) are ignored.
 
     Raises:
-        InputError: The file cannot be read, is no YAML, gives a key twice, has a key that is no text, is empty or is not
-            a mapping.
+        InputError: The file cannot be read, is no YAML, gives a key twice, has a key that is no text, is empty or no
+            mapping.
     """
     path = as_path(path)
     text = read_text(path)

@@ -1,4 +1,4 @@
-"""Clients that drive environments: Gymnasium's wrappers, Stable-Baselines3, sb3-contrib, and stubs of others' habits."""
+"""Clients of environments: Gymnasium's wrappers, Stable-Baselines3, sb3-contrib, and stubs of others' habits."""
 
 import sys
 import types
@@ -205,7 +205,7 @@ def test_methods_and_attributes_of_a_vec_env(task):
     with pytest.raises(AttributeError):
         venv.get_attr("nothing")
     assert not venv.has_attr("nothing")
-    with pytest.raises(InputError, match="the lanes share one environment"):
+    with pytest.raises(InputError, match="lanes share one environment"):
         venv.set_attr("progress_column", 0, indices=0)
     venv.set_attr("progress_column", 5)
     assert venv.env.unwrapped.progress_column == 5
