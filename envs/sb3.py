@@ -106,9 +106,7 @@ class Sb3VecEnv(VecEnv):
         lanes = list(self._get_indices(indices))
         owner = next((env for env in self._chain() if attr_name in vars(env) or hasattr(type(env), attr_name)), None)
         if owner is not None and {lane % self.num_envs for lane in lanes} != set(range(self.num_envs)):
-            raise InputError(
-                f"set_attr {attr_name!r}: indices are {lanes}, allowed all: lanes share one environment"
-            )
+            raise InputError(f"set_attr {attr_name!r}: indices are {lanes}, allowed all: lanes share one environment")
         if owner is not None:
             setattr(owner, attr_name, value)
         else:

@@ -37,10 +37,10 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
     Options of all lanes, keyword arguments of every subclass:
 
     * ``autoreset_mode``: an ``AutoresetMode``, its name or its value. ``SAME_STEP``, the default, begins a new episode
-      in the step that ends one: the last observation and info are in ``infos["final_obs"]`` and ``infos["final_info"]``,
-      with masks ``_final_obs`` and ``_final_info``. ``NEXT_STEP`` begins it in the step after that, whose action is
-      ignored and whose reward is 0. With ``DISABLED`` a lane stands still, with a reward of 0, until ``reset`` names it
-      in ``options["reset_mask"]``.
+      in the step that ends one: the last observation and info are in ``infos["final_obs"]`` and
+      ``infos["final_info"]``, with masks ``_final_obs`` and ``_final_info``. ``NEXT_STEP`` begins it in the step after
+      that, whose action is ignored and whose reward is 0. With ``DISABLED`` a lane stands still, with a reward of 0,
+      until ``reset`` names it in ``options["reset_mask"]``.
     * ``max_episode_steps``: an episode that is not over by then is truncated, as by Gymnasium's ``TimeLimit``.
     * ``mask_in_info``: whether infos hold :meth:`action_masks` as ``action_mask``, of type int8 as
       ``Discrete.sample(mask)`` takes it.

@@ -100,7 +100,7 @@ def _is_workload(workload: Any) -> bool:
 def _lines_are_costs(text: str) -> bool:
     results = [json.loads(line)["result"] for line in text.splitlines()]
     good = [result for result in results if result.get("valid", True)]
-    energies = [sum(result["energy_pJ"].values()) for result in good]
+    energies = [result["energy_pJ"]["total"] for result in good]
     return all(0 < r["cycles"] <= EXACT_LIMIT for r in good) and all(0 <= e <= EXACT_LIMIT for e in energies)
 
 
@@ -410,6 +410,15 @@ def _token(rng: random.Random, data: bytes) -> bytes:
     return data[: here.start()] + there.group() + data[here.end() :]
 
 
+def _structure(rng: random.Random, data: bytes) -> bytes:
+    """Puts a list or a table where a value stood."""
+    found = list(re.finditer(rb'(?<=[:,] )("[^"]*"|[\w./]+)', data))
+    if not found:
+        return _word(rng, data)
+    match = rng.choice(found)
+    return data[: match.start()] + rng.choice((b"[1]", b'{"a": 1}', b"[]", b"{}", b"[[1, 2]]")) + data[match.end() :]
+
+
 def _another(rng: random.Random, data: bytes) -> bytes:
     return rng.choice((b"", b"\0" * 64, b"a", b"\xff\xfe\x00\x01", b"{}", b"[]", b"- 1\n", b"PK\x03\x04", b"\n" * 100))
 
@@ -428,6 +437,7 @@ MUTATORS: list[Mutator] = [
     _word,
     _word,
     _token,
+    _structure,
     _another,
 ]
 

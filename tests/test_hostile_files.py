@@ -14,7 +14,7 @@ each_reader = pytest.mark.parametrize("reader", READERS, ids=lambda reader: read
 @each_reader
 def test_spoiled_files_are_refused_or_read(reader, tmp_path):
     tally = Tally()
-    throw(reader, tmp_path, inputs=24, seed=0, tally=tally)
+    throw(reader, tmp_path, inputs=40, seed=0, tally=tally)
     assert not tally.faults, "\n".join(tally.faults)
 
 

@@ -28,7 +28,8 @@ Key = tuple[str, str, str]
 
 _TITLE = re.compile(r"^=== (?P<name>.+) ===$")
 _TENSOR = re.compile(r"^(?P<name>[^\s:][^:]*):$")
-_LINE = re.compile(r"^(?P<key>[^:=]+?)\s*[:=]\s*(?P<value>[-+]?\d[\d.]*(?:e[-+]?\d+)?)\s*(?P<unit>\S*)", re.IGNORECASE)
+_NUMBER = r"[-+]?\d{1,30}(?:\.\d{0,30})?(?:e[-+]?\d{1,4})?"
+_LINE = re.compile(rf"^(?P<key>[^:=]+?)\s*[:=]\s*(?P<value>{_NUMBER})(?![\d.])\s*(?P<unit>\S*)", re.IGNORECASE)
 _TENSOR_KEYS = {
     "utilized capacity": "tile_words",
     "utilized instances (max)": "instances",
