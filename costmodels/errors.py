@@ -22,8 +22,20 @@ __all__ = [
 ]
 
 
+_LONGEST_MESSAGE = 4000
+"""Characters; a message may quote a value of any size."""
+
+
 class AccelGymError(Exception):
-    """Base class of every error AccelGym raises on purpose."""
+    """Base class of every error AccelGym raises on purpose; the middle of a long message is left out."""
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*(_without_middle(part) if isinstance(part, str) else part for part in parts))
+
+
+def _without_middle(text: str) -> str:
+    half = _LONGEST_MESSAGE // 2
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"
 
 
 class InputError(AccelGymError, ValueError):

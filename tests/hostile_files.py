@@ -511,7 +511,7 @@ def _verdict(reader: Reader, path: Path, good: Any) -> tuple[str, str]:
             answer = reader.read(path)
             fine = reader.accept(answer) and (not reader.sealed or _same(answer, good))
     except AccelGymError as error:
-        long = len(str(error)) > 20_000
+        long = len(str(error)) > 5_000
         return ("a message without end", str(error)[:200]) if long else ("refused", "")
     except _Hang:
         return "hang", f"more than {PATIENCE_S} s"
