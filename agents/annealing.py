@@ -59,7 +59,7 @@ class SimulatedAnnealing(Agent):
     ) -> None:
         super().__init__(task, seed=seed)
         require(self.name, 1, chains=chains, moves=moves, tries=tries)
-        require(self.name, 1e-12, hot=hot, cold=cold)
+        require(self.name, 1e-12, 1e12, hot=hot, cold=cold)
         require(self.name, 0, 1, restart=restart)
         self.chains, self.hot, self.cold = chains, hot, cold
         self.moves, self.restart, self.tries = moves, restart, tries

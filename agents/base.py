@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from accelgym.costmodels.errors import unknown_name
+from accelgym.costmodels.errors import unexpected_argument
 from accelgym.costmodels.files.plain import count, native
 from accelgym.costmodels.registry import Registry
 from accelgym.envs.space import Designs
@@ -80,5 +80,5 @@ def make_agent(name: str, task: Task, *, seed: int, **options: Any) -> Agent:
         allowed = [key for key in parameters if key not in ("task", "seed", "self")]
         for key in options:
             if key not in allowed:
-                raise unknown_name(f"option of agent {name!r}", key, allowed)
+                raise unexpected_argument(f"option of agent {name!r}", key, allowed)
     return agents.build(name, task, seed=seed, **options)

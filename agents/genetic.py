@@ -67,8 +67,9 @@ class GeneticAlgorithm(Agent):
         tries: int = 2,
     ) -> None:
         super().__init__(task, seed=seed)
-        require(self.name, 1, children=children, tournament=tournament, tries=tries, donors=donors, moves=moves)
+        require(self.name, 1, children=children, tries=tries, donors=donors, moves=moves)
         require(self.name, 2, population=population)
+        require(self.name, 1, population, tournament=tournament)
         require(self.name, 0, 1, crossover=crossover, merge=merge, mutation=mutation)
         self.population, self.children, self.tournament, self.tries = population, children, tournament, tries
         self.crossover, self.merge, self.mutation = crossover, merge, mutation

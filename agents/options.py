@@ -5,12 +5,15 @@ from __future__ import annotations
 from numbers import Real
 from typing import Any
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, shown
 
 __all__ = ["require"]
 
+_MOST = 1e6
+"""Far above what any option is good for; arrays are as large as many of them."""
 
-def require(agent: str, least: float = 0, most: float = float("inf"), **options: Any) -> None:
+
+def require(agent: str, least: float = 0, most: float = _MOST, **options: Any) -> None:
     """Checks that numeric options lie in a closed range.
 
     Args:
@@ -24,5 +27,6 @@ def require(agent: str, least: float = 0, most: float = float("inf"), **options:
     """
     for name, value in options.items():
         if isinstance(value, bool) or not isinstance(value, Real) or not least <= float(value) <= most:
-            allowed = f">= {least}" if most == float("inf") else f"{least}..{most}"
-            raise InputError(f"option {name!r} of agent {agent!r} is {value!r}, allowed {allowed}")
+            raise InputError(
+                f"option {name!r} of agent {agent!r} is {shown(value)}, allowed >= {least:g} and <= {most:g}"
+            )

@@ -20,7 +20,10 @@ from accelgym.costmodels.files.arrays import compact
 from accelgym.costmodels.files.plain import count, native
 from accelgym.envs.task import Outcome, Task
 
-__all__ = ["Progress", "search"]
+__all__ = ["MOST_EVALUATIONS", "Progress", "search"]
+
+MOST_EVALUATIONS = 10**9
+"""Of one search; its trajectory is kept in memory."""
 
 Progress = Callable[[int, float], None]
 """Called after every batch with the evaluations made and the best feasible objective."""
@@ -56,7 +59,7 @@ def search(
         InputError: Unknown agent or option, a budget below 1, a negative seed, or the journal of another search.
         BoundError: A feasible design is better than the certificate says is possible.
     """
-    budget, seed = count(budget, "budget", 1), count(seed, "seed", 0)
+    budget, seed = count(budget, "budget", 1, MOST_EVALUATIONS), count(seed, "seed", 0)
     settings: dict[str, Any] = native(dict(options or {}))
     watch = _Stopwatch()
     searcher = make_agent(agent, task, seed=seed, **settings)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol, TypeVar, runtime_checkable
 
-from accelgym.costmodels.arrays import Array
+from accelgym.costmodels.arrays import Array, array_namespace
 
-__all__ = ["CostModel", "Costs", "Reason"]
+__all__ = ["EXACT_LIMIT", "CostModel", "Costs", "Reason"]
+
+EXACT_LIMIT = 2**53
+"""Largest count that a double holds exactly."""
 
 
 class Reason(IntEnum):
@@ -42,7 +46,9 @@ class Reason(IntEnum):
 class Costs:
     """Costs of a batch of designs: arrays of one shape, units in the names.
 
-    Rows with ``valid == False`` carry a ``reason`` and no meaning in their numbers.
+    Rows with ``valid == False`` carry a ``reason`` and no meaning in their numbers. Whatever a model says, a row whose
+    latency is no number in (0, 2**53], or whose energy is none in [0, 2**53], is invalid: counts beyond that are not
+    exact. Energies of 0 are those of machines whose accesses cost nothing.
     """
 
     latency_cycles: Array
@@ -58,6 +64,23 @@ class Costs:
     technology: str
     breakdown: Mapping[str, Array] = field(default_factory=dict)
     """Further arrays of the same leading shape, by name with unit."""
+
+    def __post_init__(self) -> None:
+        latency, energy = self.latency_cycles, self.energy_pj
+        if _is_exact(latency, 1) and _is_exact(energy, 0):
+            return
+        xp = array_namespace(latency, energy)
+        good = self.valid & (latency > 0) & (latency <= EXACT_LIMIT) & (energy >= 0) & (energy <= EXACT_LIMIT)
+        beyond = self.valid & ~good
+        if bool(beyond.any()):
+            code = xp.zeros_like(self.reason) + int(Reason.OVERFLOW)
+            object.__setattr__(self, "reason", xp.where(beyond, code, self.reason))
+            object.__setattr__(self, "valid", good)
+
+
+def _is_exact(column: Array, least: int) -> bool:
+    """Whether all numbers lie in ``least``..2**53: two passes, where what follows takes more."""
+    return math.prod(column.shape) == 0 or bool((column.min() >= least) & (column.max() <= EXACT_LIMIT))
 
 
 DesignsT = TypeVar("DesignsT", contravariant=True)

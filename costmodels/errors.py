@@ -14,14 +14,28 @@ __all__ = [
     "InputError",
     "InputWarning",
     "MissingExtraError",
+    "UnexpectedArgumentError",
     "shown",
+    "unexpected_argument",
     "unknown_name",
     "warn_input",
 ]
 
 
+_LONGEST_MESSAGE = 4000
+"""Characters; a message may quote a value of any size."""
+
+
 class AccelGymError(Exception):
-    """Base class of every error AccelGym raises on purpose."""
+    """Base class of every error AccelGym raises on purpose; the middle of a long message is left out."""
+
+    def __init__(self, *parts: object) -> None:
+        super().__init__(*(_without_middle(part) if isinstance(part, str) else part for part in parts))
+
+
+def _without_middle(text: str) -> str:
+    half = _LONGEST_MESSAGE // 2
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[:half]} ... {text[-half:]}"
 
 
 class InputError(AccelGymError, ValueError):
@@ -37,6 +51,14 @@ class BoundError(AccelGymError, ValueError):
 
 class DamagedFileError(InputError):
     """A file that this package has written is not as it was written."""
+
+
+class UnexpectedArgumentError(InputError, TypeError):
+    """A keyword argument that does not exist.
+
+    A ``TypeError``, too, with Python's phrase in its message: clients of environments probe for arguments and look for
+    both (TorchRL's ``GymEnv`` for ``frameskip``).
+    """
 
 
 class InputWarning(UserWarning):
@@ -77,6 +99,12 @@ def unknown_name(what: str, name: object, allowed: Iterable[str]) -> InputError:
     short = [_cut(n, 100) for n in names[:40]]
     listed = ", ".join(short) if len(names) <= 40 else f"{', '.join(short)}, ... ({len(names)} in all)"
     return InputError(f"unknown {what} {_cut(repr(name), 200)}: {hint}valid: {listed}")
+
+
+def unexpected_argument(what: str, name: object, allowed: Iterable[str]) -> UnexpectedArgumentError:
+    """Builds the error for a keyword argument that does not exist; arguments as :func:`unknown_name`."""
+    phrase = f"unexpected keyword argument {_cut(repr(name), 200)}"
+    return UnexpectedArgumentError(f"{unknown_name(what, name, allowed)} ({phrase})")
 
 
 def _cut(text: str, length: int) -> str:

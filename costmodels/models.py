@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from accelgym.costmodels.costs import CostModel
-from accelgym.costmodels.errors import unknown_name
+from accelgym.costmodels.errors import unexpected_argument
 from accelgym.costmodels.registry import Registry
 
 __all__ = ["cost_models"]
@@ -25,7 +25,7 @@ def _lazy(name: str, module: str, cls: str) -> Callable[..., CostModel[Any]]:
         allowed = inspect.signature(model).parameters
         for key in options:
             if key not in allowed:
-                raise unknown_name(f"option of model {name!r}", key, allowed)
+                raise unexpected_argument(f"option of model {name!r}", key, allowed)
         built: CostModel[Any] = model(**options)
         return built
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.errors import InputError, unexpected_argument, unknown_name
 
 __all__ = ["Registry"]
 
@@ -84,7 +84,7 @@ class Registry(Generic[T]):
             taken = [p.name for p in parameters if p.kind is not inspect.Parameter.POSITIONAL_ONLY][len(args) :]
             for key in kwargs:
                 if key not in taken:
-                    raise unknown_name(f"argument of {self.what} {name!r}", key, taken)
+                    raise unexpected_argument(f"argument of {self.what} {name!r}", key, taken)
         try:
             signature.bind(*args, **kwargs)
         except TypeError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelgym.costmodels.errors import DamagedFileError, InputError
+from accelgym.costmodels.files.plain import as_path
 from accelgym.costmodels.files.whole_file import whole_binary_file
 from accelgym.dse_dataset.columns import Column, arrow, arrow_table, content_digest
 
@@ -106,6 +107,7 @@ def read_shard(path: Path) -> tuple[pyarrow.Table, dict[str, Any]]:
         DamagedFileError: It is no shard, or was changed.
     """
     pa = arrow()
+    path = as_path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:

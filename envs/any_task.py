@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.registration import environment_of, make_task
-from accelgym.envs.sequential import SequentialEnv, SequentialVectorEnv
+from accelgym.envs.sequential import LANE_OPTIONS, SequentialEnv, SequentialVectorEnv
 from accelgym.envs.task import Outcome, Task
 
 __all__ = ["AnyTaskEnv", "AnyTaskVectorEnv", "make_env", "make_vector_env"]
@@ -28,12 +28,10 @@ Infos = dict[str, Any]
 class AnyTaskVectorEnv(SequentialVectorEnv):
     """Many lanes of :class:`AnyTaskEnv`, stepped as arrays.
 
-    Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``).
-
     Args:
         num_envs: Number of lanes.
         task: The task.
-        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
+        **options: See :class:`SequentialVectorEnv`.
     """
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
@@ -48,9 +46,9 @@ class AnyTaskVectorEnv(SequentialVectorEnv):
         *,
         task: Task,
         render_mode: str | None = None,
-        max_episode_steps: int | None = None,
+        **options: Any,
     ) -> None:
-        self.check_arguments(num_envs, task, render_mode, {})
+        self.check_arguments(num_envs, task, render_mode, options)
         self.task = task
         self._sizes = task.action_sizes
         self._steps = len(self._sizes)
@@ -62,23 +60,21 @@ class AnyTaskVectorEnv(SequentialVectorEnv):
         self._objective = np.full(num_envs, np.inf)
         self._feasible = np.ones(num_envs, dtype=bool)
 
-    def step(self, actions: Ints) -> tuple[Obs, Floats, Bools, Bools, Infos]:
-        """Makes the next decision of every lane."""
-        actions = self.check_actions(actions, self.task.num_actions)
-        last = self._sizes[self._position] - 1
-        self._actions[np.arange(self.num_envs), self._position] = np.minimum(actions, last)
-        self._replaced = self._replaced + (actions > last)
-        self._feasible = self._replaced == 0
-        self._position = self._position + 1
-        terminated = self._position == self._steps
-        rewards = np.zeros(self.num_envs)
-        if terminated.any():
-            rows = np.flatnonzero(terminated)
+    def _advance(self, lanes: Ints, actions: Ints) -> tuple[Floats, Bools]:
+        position = self._position[lanes]
+        last = self._sizes[position] - 1
+        self._actions[lanes, position] = np.minimum(actions, last)
+        self._replaced[lanes] += actions > last
+        self._feasible[lanes] = self._replaced[lanes] == 0
+        self._position[lanes] = position + 1
+        rewards, over = np.zeros(len(lanes)), position + 1 == self._steps
+        if over.any():
+            rows = lanes[over]
             outcome = self.task.evaluate(self.task.designs(self._actions[rows]))
             self._feasible[rows] &= outcome.feasible
             self._objective[rows] = np.where(self._feasible[rows], outcome.objective, np.inf)
-            rewards[rows] = self._reward(rows, outcome)
-        return self.end_step(rewards, terminated)
+            rewards[over] = self._reward(rows, outcome)
+        return rewards, over
 
     def _reward(self, rows: Ints, outcome: Outcome) -> Floats:
         bound = self.task.bound
@@ -88,11 +84,11 @@ class AnyTaskVectorEnv(SequentialVectorEnv):
         # 1 / (1 + x) rather than x / (1 + x), which is not defined at infinity.
         return np.where(good, 1.0 / (1.0 + np.maximum(regret, 0.0)), 1.0 / (1.0 + broken) - 1.0)
 
-    def action_masks(self) -> Bools:
-        """The task's masks, shape ``(num_envs, actions)``."""
+    def _masks(self, lanes: Ints) -> Bools:
         mask = np.zeros((self.num_envs, self.task.num_actions), dtype=bool)
-        for at in np.unique(self._position):
-            rows = np.flatnonzero(self._position == at)
+        position = self._position[lanes]
+        for at in np.unique(position):
+            rows = lanes[position == at]
             mask[rows] = self.task.masks(self._actions[rows], int(at))
         return mask
 
@@ -191,7 +187,7 @@ def make_env(task: str | Task, *, render_mode: str | None = None, **arguments: A
     Args:
         task: Name of a registered task, or a task.
         render_mode: As the environment allows.
-        **arguments: The task's specification.
+        **arguments: The task's specification, and the options of :class:`SequentialVectorEnv`.
 
     Raises:
         InputError: Unknown task, or a bad argument.
@@ -200,28 +196,28 @@ def make_env(task: str | Task, *, render_mode: str | None = None, **arguments: A
     if entry is not None:
         env: gym.Env[Any, Any] = _load(entry.entry_point)(render_mode=render_mode, **arguments)
         return env
-    lanes = _task(task, arguments).vector_env(1, render_mode=render_mode)
+    options = _lane_options(arguments)
+    lanes = _task(task, arguments).vector_env(1, render_mode=render_mode, **options)
     if not isinstance(lanes, SequentialVectorEnv):
         raise InputError(f"task {task!r}: its vector_env() is a {type(lanes).__name__}, allowed a SequentialVectorEnv")
     return AnyTaskEnv(lanes)
 
 
 def make_vector_env(
-    num_envs: int,
-    task: str | Task,
-    *,
-    render_mode: str | None = None,
-    max_episode_steps: int | None = None,
-    **arguments: Any,
+    num_envs: int, task: str | Task, *, render_mode: str | None = None, **arguments: Any
 ) -> VectorEnv[Any, Any, Any]:
     """Returns the lanes of a task; the vector entry point of ``accelgym/Task-v0``. Arguments as :func:`make_env`."""
     entry = environment_of(task) if isinstance(task, str) else None
     if entry is not None:
-        env: VectorEnv[Any, Any, Any] = _load(entry.vector_entry_point)(
-            num_envs, render_mode=render_mode, max_episode_steps=max_episode_steps, **arguments
-        )
+        env: VectorEnv[Any, Any, Any] = _load(entry.vector_entry_point)(num_envs, render_mode=render_mode, **arguments)
         return env
-    return _task(task, arguments).vector_env(num_envs, render_mode=render_mode)
+    options = _lane_options(arguments)
+    return _task(task, arguments).vector_env(num_envs, render_mode=render_mode, **options)
+
+
+def _lane_options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Takes the options of lanes out of the arguments of a task."""
+    return {name: arguments.pop(name) for name in LANE_OPTIONS if name in arguments}
 
 
 def _task(task: str | Task, arguments: dict[str, Any]) -> Task:

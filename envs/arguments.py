@@ -7,7 +7,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.errors import InputError, shown, unexpected_argument
+from accelgym.costmodels.files.plain import native
 
 __all__ = ["TaskSpec"]
 
@@ -26,11 +27,11 @@ class TaskSpec(BaseModel):
         """
         cls.check_names(arguments)
         try:
-            return cls(**arguments)
+            return cls.model_validate(native(dict(arguments)))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             # What several arguments break together has no key.
-            given = f"{first['loc'][0]} is {first['input']!r}: " if first["loc"] else ""
+            given = f"{first['loc'][0]} is {shown(first['input'])}: " if first["loc"] else ""
             raise InputError(f"{given}{first['msg']}") from None
 
     @classmethod
@@ -38,8 +39,8 @@ class TaskSpec(BaseModel):
         """Refuses keys that are no arguments.
 
         Raises:
-            InputError: Names the key and the closest ones.
+            UnexpectedArgumentError: Names the key and the closest ones.
         """
         for key in arguments:
             if key not in cls.model_fields:
-                raise unknown_name("argument", key, cls.model_fields)
+                raise unexpected_argument("argument", key, cls.model_fields)

@@ -13,6 +13,7 @@ from typing import Any
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
+from accelgym.costmodels.files.private_folder import refuse_foreign
 from accelgym.envs.task import Task
 from accelgym.hwgen.cache import content_key, default_cache_folder
 
@@ -50,8 +51,8 @@ class ProvedTask(Task):
 def kept_certificate(task_id: str, method: str, prove: Callable[[], Certificate]) -> Certificate:
     """Returns the certificate of a task: shipped with the package, from disk if an earlier process proved it, or new.
 
-    Files lie in ``certificates`` under ``$ACCELGYM_CACHE`` or ``~/.cache/accelgym``. One that cannot be read is
-    proved anew; a folder that cannot be written to is no error.
+    Files lie in ``certificates`` under ``$ACCELGYM_CACHE`` or ``~/.cache/accelgym``. One that cannot be read, or that
+    another user may have written, is proved anew; a folder that cannot be written to is no error.
 
     Args:
         task_id: Canonical id of the task: everything that defines it, the cost model's version included.
@@ -96,6 +97,9 @@ def _kept(task_id: str, method: str) -> Path:
 
 
 def _read(path: Path, task_id: str, method: str) -> Certificate:
+    if path.parent != _SHIPPED:
+        refuse_foreign(path.parent)
+        refuse_foreign(path)
     data = read_sealed(path)
     if (data["task"], data["proof"]) != (task_id, method):
         raise ValueError(f"{path} is of another task or proof")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.files.plain import count
 from accelgym.envs.feasible import single_changes
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Task
@@ -132,7 +133,11 @@ def audit(task: Task, *, seed: int = 0) -> Audit:
     Args:
         task: The task.
         seed: Seed of the rules that draw.
+
+    Raises:
+        InputError: A negative seed.
     """
+    seed = count(seed, "seed", 0)
     reference = task.reference()
     known = landscape(task, np.random.default_rng([seed, 0]))
     shared = task.layout.shares_knobs

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -140,11 +140,17 @@ class Task(ABC):
         """
         return np.tile(np.arange(self.num_actions) < self.action_sizes[position], (len(actions), 1))
 
-    def vector_env(self, num_envs: int, *, render_mode: str | None = None) -> VectorEnv[Any, Any, Any]:
-        """Returns a :class:`~accelgym.envs.sequential.SequentialVectorEnv`: an episode decides one design."""
+    def vector_env(self, num_envs: int, *, render_mode: str | None = None, **options: Any) -> VectorEnv[Any, Any, Any]:
+        """Returns a :class:`~accelgym.envs.sequential.SequentialVectorEnv`: an episode decides one design.
+
+        Args:
+            num_envs: Number of lanes.
+            render_mode: As the environment allows.
+            **options: Options of lanes, ``autoreset_mode`` say.
+        """
         module, name = self.lanes.split(":")
         built: VectorEnv[Any, Any, Any] = getattr(import_module(module), name)(
-            num_envs, task=self, render_mode=render_mode
+            num_envs, task=self, render_mode=render_mode, **options
         )
         return built
 
@@ -226,6 +232,10 @@ class Task(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Stateless: copies of environments and of their specifications share it, with all that it has tabulated.
+        return self
 
 
 tasks: Registry[Task] = Registry("task", "accelgym.tasks")

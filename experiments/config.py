@@ -9,13 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.files.plain import native
+from accelgym.agents.search import MOST_EVALUATIONS
+from accelgym.costmodels.errors import InputError, shown, unknown_name
+from accelgym.costmodels.files.plain import as_path, native
 from accelgym.costmodels.files.yaml_source import YamlSource, read_yaml
 
 __all__ = ["AgentEntry", "BenchConfig", "TaskEntry", "load_config", "shipped_configs"]
 
 _SHIPPED = Path(__file__).resolve().parent / "configs"
+_MOST_SEEDS = 10_000
+"""A search each; studies take tens."""
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -85,7 +88,7 @@ class BenchConfig(_Entry):
     """What is compared and why; printed under the title."""
     tasks: tuple[TaskEntry, ...] = Field(min_length=1)
     agents: tuple[AgentEntry, ...] = Field(min_length=1)
-    budget: int = Field(ge=1)
+    budget: int = Field(ge=1, le=MOST_EVALUATIONS)
     """Evaluations of each search."""
     seeds: tuple[int, ...] = Field(min_length=1)
     """Seeds; a count ``n`` stands for ``0..n-1``."""
@@ -96,16 +99,18 @@ class BenchConfig(_Entry):
     @classmethod
     def _count_of_seeds(cls, value: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
-            if value < 1:
-                raise ValueError("allowed a count >= 1 or a list of seeds >= 0")
+            if not 1 <= value <= _MOST_SEEDS:
+                raise ValueError(f"allowed a count in 1..{_MOST_SEEDS} or a list of seeds >= 0")
             return tuple(range(value))
         return value
 
     @field_validator("seeds")
     @classmethod
     def _seeds_differ(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(value)) != len(value) or min(value) < 0:
-            raise ValueError("allowed different seeds >= 0")
+        if len(set(value)) != len(value) or min(value) < 0 or max(value) >= 2**63:
+            raise ValueError("allowed different seeds in 0..2**63-1")
+        if len(value) > _MOST_SEEDS:
+            raise ValueError(f"{len(value)} seeds, allowed at most {_MOST_SEEDS}")
         return value
 
     @field_validator("agents")
@@ -147,7 +152,7 @@ class BenchConfig(_Entry):
             InputError: Names file, line, key, value and what is allowed.
         """
         try:
-            return cls(**native(data))
+            return cls.model_validate(native(data))
         except ValidationError as error:
             raise _explain(error, source) from None
 
@@ -170,7 +175,7 @@ def load_config(path: Path | str) -> tuple[BenchConfig, YamlSource]:
         InputError: No such file, not YAML, or a bad value; names file, line, key and what is allowed.
     """
     shipped = shipped_configs()
-    place = Path(path)
+    place = as_path(path, "config")
     if not place.is_file():  # a folder of that name is no config
         if str(path) not in shipped:
             raise InputError(f"{path}: no such file, and no shipped config; shipped: {', '.join(shipped)}")
@@ -190,7 +195,7 @@ def _explain(error: ValidationError, source: YamlSource | None) -> InputError:
     elif first["type"] == "missing":
         message = "is missing"
     else:
-        given = "" if isinstance(first["input"], dict) else f"is {first['input']!r}: "
+        given = "" if isinstance(first["input"], dict) else f"is {shown(first['input'])}: "
         message = given + first["msg"].removeprefix("Value error, ")
     if source is not None:
         return source.error(key, message)

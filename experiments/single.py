@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.agents import Trajectory, make_agent
+from accelgym.agents.search import MOST_EVALUATIONS
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import AccelGymError
 from accelgym.costmodels.files.plain import count, native
@@ -66,7 +67,7 @@ def run_search(
         InputError: A bad argument, or a folder with other results, of an older schema, or in use.
         BoundError: A feasible design is better than what is proved to be possible.
     """
-    out, budget, seed = Path(out), count(budget, "budget", 1), count(seed, "seed", 0)
+    out, budget, seed = Path(out), count(budget, "budget", 1, MOST_EVALUATIONS), count(seed, "seed", 0)
     name, specification = named_task(env, arguments)
     settings: dict[str, Any] = native(dict(options or {}))
     # Here and not in the benchmark, whose messages would speak of a config that the caller has never seen.

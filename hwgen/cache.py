@@ -7,7 +7,6 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -15,6 +14,11 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.json_file import read_sealed, write_sealed
+from accelgym.costmodels.files.plain import Place, as_path
+from accelgym.costmodels.files.private_folder import make_private, refuse_foreign
 
 __all__ = ["ContentCache", "content_key", "default_cache_folder"]
 
@@ -52,6 +56,19 @@ def _file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _hashes(folder: Path) -> dict[str, str]:
+    """Hashes of the files of an entry by name.
+
+    Raises:
+        OSError: It has anything but files in it, links included.
+    """
+    paths = sorted(path for path in folder.iterdir() if path.name != _MANIFEST)
+    for path in paths:
+        if path.is_symlink() or not path.is_file():
+            raise OSError(errno.EINVAL, "no regular file", str(path))
+    return {path.name: _file_hash(path) for path in paths}
+
+
 def _is_abandoned(folder: Path) -> bool:
     """Returns whether the process that works in a temporary folder has ended."""
     try:
@@ -70,32 +87,32 @@ class ContentCache:
     """Folders of files under their content key.
 
     An entry is built in a temporary folder and renamed into place, so a reader sees all of it or nothing and the
-    first of two writers wins. Every entry carries the hashes of its files; one that does not match is removed
-    and built again.
+    first of two writers wins. Every entry carries its key and the hashes of all its files; one that does not match is
+    removed and built again. Programs from the cache are run and records believed, so that a cache which belongs to
+    another user, or which others may write, is left alone: what is built then lasts as long as this process.
 
     Args:
         root: Folder of the cache; created when needed.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = root or default_cache_folder() / "hwgen"
+    def __init__(self, root: Place | None = None) -> None:
+        self.root = default_cache_folder() / "hwgen" if root is None else as_path(root, "root")
         self._is_temporary = False
         self._is_swept = False
 
     def get(self, key: str) -> Path | None:
         """Returns the folder of an entry, or None when there is none or it was damaged."""
         folder = self.root / key[:2] / key
+        if not folder.exists():
+            return None
         try:
-            manifest = json.loads((folder / _MANIFEST).read_text())
-            intact = all(_file_hash(folder / name) == digest for name, digest in manifest.items())
-        except FileNotFoundError:
-            intact = False
-        except (ValueError, AttributeError, OSError):
+            manifest = read_sealed(folder / _MANIFEST)
+            intact = manifest == {"key": key, "files": _hashes(folder)}
+        except (InputError, OSError):
             intact = False
         if intact:
             return folder
-        if folder.exists():
-            self._remove(folder)
+        self._remove(folder)
         return None
 
     def get_or_build(self, key: str, build: Callable[[Path], None]) -> tuple[Path, bool]:
@@ -108,6 +125,12 @@ class ContentCache:
             key: Content key, of everything ``build`` depends on.
             build: Called with an empty folder to fill with files.
         """
+        if not self._is_temporary:
+            try:
+                for place in (self.root, self.root / key[:2], self.root / key[:2] / key):
+                    refuse_foreign(place)
+            except InputError as error:
+                self._leave(str(error))
         if not self._is_swept:
             self._sweep()
         found = self.get(key)
@@ -118,12 +141,13 @@ class ContentCache:
         except OSError as error:
             if error.errno not in _UNWRITABLE or self._is_temporary:
                 raise
-            self._leave(error)
+            self._leave(f"cache folder {self.root}: cannot be written ({error.strerror})")
         return self.get_or_build(key, build)
 
     def _build(self, key: str, build: Callable[[Path], None]) -> Path:
         folder = self.root / key[:2] / key
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self.root)
+        make_private(folder.parent)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_TEMPORARY[0], ignore_cleanup_errors=True) as name:
             lock = os.open(Path(name) / _LOCK, os.O_WRONLY | os.O_CREAT)
             try:
@@ -138,8 +162,7 @@ class ContentCache:
         """Builds in a folder and moves it into place."""
         work.mkdir()
         build(work)
-        hashes = {path.name: _file_hash(path) for path in sorted(work.iterdir())}
-        (work / _MANIFEST).write_text(json.dumps(hashes, indent=1))
+        write_sealed(work / _MANIFEST, {"key": key, "files": _hashes(work)})
         try:
             work.rename(self.root / key[:2] / key)
         except OSError:
@@ -154,13 +177,13 @@ class ContentCache:
                 if _is_abandoned(folder):
                     shutil.rmtree(folder, ignore_errors=True)
 
-    def _leave(self, error: OSError) -> None:
+    def _leave(self, why: str) -> None:
         """Goes on in a temporary folder."""
         temporary = Path(tempfile.mkdtemp(prefix="accelgym-cache-"))
         atexit.register(shutil.rmtree, temporary, ignore_errors=True)
         warnings.warn(
-            f"cache folder {self.root}: cannot be written ({error.strerror}); what is built is kept in {temporary} "
-            "until the end of this run; set ACCELGYM_CACHE to another folder",
+            f"{why}; what is built is kept in {temporary} until the end of this run; set ACCELGYM_CACHE to another "
+            "folder",
             stacklevel=3,
         )
         self.root, self._is_temporary = temporary, True

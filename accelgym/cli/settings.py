@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
-from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.files.strict_yaml import StrictLoader
+from accelgym.costmodels.errors import InputError, shown
+from accelgym.costmodels.files.yaml_source import read_value
 
 __all__ = [
     "CountingOption",
@@ -54,11 +53,7 @@ def parse_settings(settings: Iterable[str] | None, option: str = "--set") -> dic
     for setting in settings or ():
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise InputError(f"{option} {setting!r}: expected KEY=VALUE")
-        try:
-            value = yaml.load(text, Loader=StrictLoader)
-        except yaml.YAMLError:
-            value = text
+            raise InputError(f"{option} {shown(setting)}: expected KEY=VALUE")
         *path, last = key.split(".")
         place = parsed
         for part in path:
@@ -67,5 +62,5 @@ def parse_settings(settings: Iterable[str] | None, option: str = "--set") -> dic
                 raise InputError(f"{option} {key}: {part!r} has a value already")
         if last in place:
             raise InputError(f"{option} {key}: given twice")
-        place[last] = text if value is None else value
+        place[last] = read_value(text)
     return parsed

@@ -1,5 +1,5 @@
 """Adapters that let a user's own optimisation loop drive a task; each module needs the package it is named after."""
 
-from accelgym.agents.adapters.counter import EvaluationCounter
+from accelgym.agents.adapters.counter import MOST_VIOLATION, EvaluationCounter
 
-__all__ = ["EvaluationCounter"]
+__all__ = ["MOST_VIOLATION", "EvaluationCounter"]

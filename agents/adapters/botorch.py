@@ -15,9 +15,11 @@ Example::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from accelgym.agents.adapters.counter import EvaluationCounter
+from accelgym.agents.adapters.counter import DesignRepair, EvaluationCounter, figures, objective_names
 from accelgym.costmodels.errors import InputError, MissingExtraError
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Task
@@ -39,11 +41,23 @@ class UnitCube:
     Args:
         task: The task.
         counter: Counts the evaluations and keeps the best feasible design.
+        repair: Evaluate feasible designs near the points, which themselves stay as they are.
+        seed: Of the repairs.
+        objectives: Names of costs in place of the task's objective, such as ``energy_pj``.
     """
 
-    def __init__(self, task: Task, counter: EvaluationCounter | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        counter: EvaluationCounter | None = None,
+        *,
+        repair: bool = False,
+        seed: int = 0,
+        objectives: Sequence[str] | None = None,
+    ) -> None:
         self.task = task
         self.counter = counter or EvaluationCounter(task)
+        self._mend, self._names = DesignRepair(task, repair, seed), objective_names(objectives)
 
     @property
     def bounds(self) -> Tensor:
@@ -80,8 +94,12 @@ class UnitCube:
             points: Shape ``(n, parameters)``.
 
         Returns:
-            Objective to be maximised (the task's, negated; ``-inf`` where invalid) and constraint, feasible where
-            it is ``<= 0`` (relative overshoot of the budget), both of shape ``(n, 1)``.
+            Objectives to be maximised (the task's, negated), shape ``(n, objectives)``, and constraint, feasible where
+            it is ``<= 0`` (relative overshoot of the budget), shape ``(n, 1)``. Both are finite: an invalid design has
+            the worst value of a valid one so far, and the largest violation.
+
+        Raises:
+            InputError: Bad points, or the task has no such cost.
         """
-        outcome = self.counter.evaluate(self.to_designs(points))
-        return torch.from_numpy(-outcome.objective[:, None]), torch.from_numpy(outcome.violation[:, None].copy())
+        found = figures(self.counter, self.counter.evaluate(self._mend(self.to_designs(points))), self._names)
+        return torch.from_numpy(-found.objectives), torch.from_numpy(found.violation[:, None].copy())

@@ -69,8 +69,8 @@ class MappingGradient(MappingAgent):
     ) -> None:
         super().__init__(task, seed=seed)
         require(self.name, 1, starts=starts, steps=steps, reorder=reorder)
-        require(self.name, 1e-6, rate=rate, penalty=penalty)
-        require(self.name, 0, spread=spread)
+        require(self.name, 1e-6, 1e12, rate=rate, penalty=penalty)
+        require(self.name, 0, 1e12, spread=spread)
         try:
             import torch
         except ImportError as error:

@@ -33,8 +33,8 @@ datatypes: Registry[Datatype] = Registry("datatype", "accelgym.datatypes")
 
 _built: dict[str, Datatype] = {}
 
-_INTEGER = re.compile(r"(u?)int([1-9][0-9]*)(?:q([0-9]+))?")
-_POSIT = re.compile(r"posit([0-9]+)_([0-9]+)(_flush)?")
+_INTEGER = re.compile(r"(u?)int([1-9][0-9]{0,8})(?:q([0-9]{1,9}))?")
+_POSIT = re.compile(r"posit([0-9]{1,9})_([0-9]{1,9})(_flush)?")
 
 _FLOATS: dict[str, tuple[int, int, Specials, Underflow, bool]] = {
     "fp32": (8, 23, Specials.IEEE, Underflow.GRADUAL, True),

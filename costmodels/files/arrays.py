@@ -9,14 +9,13 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import DamagedFileError
-from accelgym.costmodels.files.plain import plain
+from accelgym.costmodels.files.plain import Place, plain
 from accelgym.costmodels.files.text import read_bytes
 from accelgym.costmodels.files.whole_file import write_whole
 
@@ -35,7 +34,7 @@ def compact(indices: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return indices.astype(np.min_scalar_type(largest))
 
 
-def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+def write_arrays(path: Place, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Writes a compressed ``.npz`` whose comment is the SHA-256 of all bytes before it.
 
     Args:
@@ -51,7 +50,7 @@ def write_arrays(path: Path, header: Mapping[str, Any], arrays: Mapping[str, npt
     write_whole(path, body + hashlib.sha256(body).hexdigest().encode())
 
 
-def read_arrays(path: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+def read_arrays(path: Place) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """Reads what :func:`write_arrays` has written.
 
     Raises:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.files.csv_table import integer, refuse_repeated
+from accelgym.costmodels.files.plain import Place, as_path
 from accelgym.costmodels.files.text import read_text
 
 __all__ = ["CsvRow", "check_length", "column_positions", "read_csv", "refuse_repeated_columns"]
@@ -87,12 +88,13 @@ def _without_empty_end(cells: tuple[str, ...]) -> tuple[str, ...]:
     return cells
 
 
-def read_csv(path: Path) -> list[CsvRow]:
+def read_csv(path: Place) -> list[CsvRow]:
     """Reads the non-empty lines of a file; cells end at commas, or at tabs if the first line has no comma.
 
     Raises:
         InputError: The file cannot be read, is no text or has no line.
     """
+    path = as_path(path)
     lines = read_text(path).splitlines()
     first = next((line for line in lines if line.strip()), "")
     delimiter = "\t" if "\t" in first and "," not in first else ","

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any, TextIO
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.plain import Place, as_path
+from accelgym.costmodels.files.text import lines_of
 
 _DIGITS = 4300
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that spreadsheets run."""
 
-__all__ = ["integer", "read_table", "refuse_repeated"]
+__all__ = ["TableWriter", "integer", "read_table", "refuse_repeated"]
 
 
 def integer(text: str) -> int | None:
@@ -27,7 +31,7 @@ def refuse_repeated(header: Sequence[str]) -> str:
     return ""
 
 
-def read_table(path: Path, columns: Sequence[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def read_table(path: Place, columns: Sequence[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Reads a CSV with a header.
 
     Args:
@@ -40,13 +44,14 @@ def read_table(path: Path, columns: Sequence[str]) -> tuple[list[str], list[tupl
     Raises:
         InputError: The file cannot be read, lacks a column or has one twice, or has a row of another length.
     """
+    path = as_path(path)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+        with lines_of(path) as lines:
+            reader = csv.DictReader(lines)
             header = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = header
             rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
     if repeated := refuse_repeated(header):
         raise InputError(f"{path}: line 1: {repeated}")
@@ -57,3 +62,29 @@ def read_table(path: Path, columns: Sequence[str]) -> tuple[list[str], list[tupl
         if None in row or None in row.values():
             raise InputError(f"{path}: line {line}: expected {len(header)} cells as in the header")
     return header, rows
+
+
+class TableWriter:
+    """Writes rows of a CSV in which no text is a formula of a spreadsheet: one that would be follows an apostrophe.
+
+    Args:
+        file: Opened without translation of line ends.
+        line_end: Of every row.
+    """
+
+    def __init__(self, file: TextIO, *, line_end: str = "\r\n") -> None:
+        self._writer = csv.writer(file, lineterminator=line_end)
+
+    def row(self, cells: Sequence[Any]) -> None:
+        """Writes a row; ``None`` is an empty cell."""
+        self._writer.writerow([_harmless(cell) for cell in cells])
+
+
+def _harmless(cell: Any) -> Any:
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return cell if cell == "-" else f"'{cell}"
+    return cell

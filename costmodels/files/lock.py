@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.plain import Place, as_path
 
 __all__ = ["folder_lock"]
 
@@ -15,7 +16,7 @@ _NAME = "lock"
 
 
 @contextmanager
-def folder_lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def folder_lock(folder: Place, *, wait: bool = False) -> Iterator[None]:
     """Holds a folder for this process; the kernel lets go of it when the process ends, however it ends.
 
     The folder is made if it is missing, and taken away again if the block leaves nothing in it.
@@ -29,6 +30,7 @@ def folder_lock(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """
     import fcntl
 
+    folder = as_path(folder, "folder")
     fresh = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,16 +1,23 @@
-"""NumPy's scalars at the edge of the package, and the plain data that JSON holds."""
+"""What callers hand in at the edges of the package (NumPy's scalars, paths as texts), and the plain data of JSON."""
 
 from __future__ import annotations
 
 import math
 import operator
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from accelgym.costmodels.errors import InputError, shown
 
-__all__ = ["count", "native", "plain"]
+__all__ = ["Place", "as_path", "count", "native", "plain"]
+
+Place = Path | str
+"""A file or folder, as callers name it."""
+_LONGEST_PATH, _LONGEST_NAME = 4095, 255
+"""Bytes, of Linux."""
 
 
 def native(value: Any) -> Any:
@@ -27,6 +34,21 @@ def native(value: Any) -> Any:
     return value
 
 
+def as_path(place: Any, name: str = "path") -> Path:
+    """Returns a path for one, or for a text.
+
+    Raises:
+        InputError: Neither, or a text that cannot name a file.
+    """
+    if not isinstance(place, (str, os.PathLike)) or not (text := str(os.fspath(place))) or "\0" in text:
+        raise InputError(f"{name} is {shown(place)}, allowed: a path or a text that names one")
+    path = Path(text)
+    # Asking the system for such a file is an error, where asking for one that is missing is an answer.
+    if len(os.fsencode(text)) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
+        raise InputError(f"{name} {shown(text)}: the name is too long")
+    return path
+
+
 def plain(data: Any) -> Any:
     """Returns data for strict JSON: numbers that are not finite become ``None``, tuples and arrays lists."""
     if isinstance(data, dict):
@@ -40,16 +62,17 @@ def plain(data: Any) -> Any:
     return data
 
 
-def count(value: Any, name: str, least: int) -> int:
+def count(value: Any, name: str, least: int, most: int = 2**63 - 1) -> int:
     """Returns an argument that counts something as Python's own integer.
 
     Raises:
-        InputError: No integer, or below ``least``.
+        InputError: No integer, below ``least`` or above ``most``.
     """
     try:
         number = operator.index(value)
     except TypeError:
         number = None
-    if number is None or isinstance(value, (bool, np.bool_)) or number < least:
-        raise InputError(f"{name} is {shown(value)}, allowed >= {least}, an integer")
+    if number is None or isinstance(value, (bool, np.bool_)) or not least <= number <= most:
+        limit = "" if most == 2**63 - 1 else f" and <= {most}"
+        raise InputError(f"{name} is {shown(value)}, allowed >= {least}{limit}, an integer")
     return number

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from accelgym.costmodels.errors import InputError, shown
+from accelgym.costmodels.files.plain import Place
 from accelgym.costmodels.files.yaml_source import read_yaml
 
 __all__ = ["Count", "Pair", "StrictModel", "Triple", "explain", "key_of", "load_spec"]
@@ -28,7 +28,7 @@ _TYPES = {"int", "str", "bool", "float", "constrained"}
 Spec = TypeVar("Spec", bound=BaseModel)
 
 
-def load_spec(model: type[Spec], path: Path) -> Spec:
+def load_spec(model: type[Spec], path: Place) -> Spec:
     """Reads and checks a description file.
 
     Raises:

@@ -1,18 +1,24 @@
-"""Text files, read whole and within limits."""
+"""Text files, read whole and within limits, or line by line."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.plain import Place, as_path
 
-__all__ = ["read_bytes", "read_text"]
+__all__ = ["lines_of", "read_bytes", "read_text"]
 
 MOST_BYTES = 64 * 2**20
 """Far above any file that people write; keeps a wrong one from filling the memory."""
+_LONGEST_LINE = 2**20
+"""Characters. Files of designs may have any number of lines, but none that fills the memory."""
 
 
-def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
+def read_bytes(path: Place, most: int = MOST_BYTES) -> bytes:
     """Reads a file or a pipe.
 
     Args:
@@ -22,9 +28,9 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     Raises:
         InputError: It cannot be read, is a device or a folder, or is too large.
     """
+    path = as_path(path)
     try:
-        if not path.is_file() and not path.is_fifo():
-            raise InputError(f"{path}: {'no regular file' if path.exists() else 'no such file'}")
+        _refuse_devices(path)
         with path.open("rb") as file:
             data = file.read(most + 1)
     except OSError as error:
@@ -34,7 +40,7 @@ def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
     return data
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Place) -> str:
     """Reads UTF-8 text, with or without a byte-order mark.
 
     Raises:
@@ -44,3 +50,35 @@ def read_text(path: Path) -> str:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read as text: {error}") from error
+
+
+@contextmanager
+def lines_of(path: Place) -> Iterator[Iterator[str]]:
+    """Opens UTF-8 text of any length; its lines, with their ends, take the memory of one.
+
+    Raises:
+        InputError: It cannot be read, is a device or a folder, is no UTF-8 text, or has a line without end.
+    """
+    path = as_path(path)
+    try:
+        _refuse_devices(path)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield _lines(path, file)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: cannot be read as text: {error}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    number = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        number += 1
+        if len(line) > _LONGEST_LINE:
+            raise InputError(f"{path}: line {number}: more than {_LONGEST_LINE} characters")
+        yield line
+
+
+def _refuse_devices(path: Path) -> None:
+    if not path.is_file() and not path.is_fifo():
+        raise InputError(f"{path}: {'no regular file' if path.exists() else 'no such file'}")

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.plain import Place, as_path
 
 __all__ = ["whole_binary_file", "whole_file", "write_whole"]
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
+def whole_file(path: Place) -> Iterator[TextIO]:
     """Opens a UTF-8 text file that takes its name when the block ends without an error.
 
     Until then it has a name of its own beside it, which nobody can guess and which goes when the block fails; what
@@ -35,12 +36,13 @@ def whole_file(path: Path) -> Iterator[TextIO]:
 
 
 @contextmanager
-def whole_binary_file(path: Path) -> Iterator[BinaryIO]:
+def whole_binary_file(path: Place) -> Iterator[BinaryIO]:
     """Opens a file of bytes as :func:`whole_file` opens one of text.
 
     Raises:
         InputError: The file cannot be written.
     """
+    path = as_path(path)
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             with path.open("wb") as device:
@@ -65,12 +67,13 @@ def whole_binary_file(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def write_whole(path: Place, content: str | bytes) -> None:
     """Writes a file in one step, and the folders above it.
 
     Raises:
         InputError: The file cannot be written.
     """
+    path = as_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, shown
+from accelgym.costmodels.files.plain import Place, as_path
 from accelgym.costmodels.files.strict_yaml import StrictLoader
 from accelgym.costmodels.files.text import read_text
 
-__all__ = ["Key", "YamlSource", "read_yaml"]
+__all__ = ["Key", "YamlSource", "read_value", "read_yaml"]
 
 Key = tuple[int | str, ...]
 
@@ -51,12 +52,23 @@ class _Loader(StrictLoader):
 _Loader.add_multi_constructor("!", _Loader.untagged)
 
 
-def read_yaml(path: Path) -> YamlSource:
+def read_value(text: str) -> Any:
+    """Returns what a text stands for as YAML; the text itself where that is nothing, or no YAML without doubts."""
+    try:
+        value = yaml.load(text, Loader=StrictLoader)
+    except yaml.YAMLError:
+        return text
+    return text if value is None else value
+
+
+def read_yaml(path: Place) -> YamlSource:
     """Reads a YAML mapping; application tags (``!name``) are ignored.
 
     Raises:
-        InputError: The file cannot be read, is no YAML, gives a key twice, is empty or is not a mapping.
+        InputError: The file cannot be read, is no YAML, gives a key twice, has a key that is no text, is empty or no
+            mapping.
     """
+    path = as_path(path)
     text = read_text(path)
     marks: dict[Key, tuple[int, int]] = {}
     try:
@@ -72,12 +84,14 @@ def read_yaml(path: Path) -> YamlSource:
         raise InputError(f"{path}:{where}: not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}:1:1: not valid YAML: {error}") from error
-    except (ValueError, RecursionError) as error:  # a date out of range, nesting without end
-        raise InputError(f"{path}:1:1: not valid YAML: {error}") from error
     if not isinstance(data, dict):
         found = "an empty file" if data is None else type(data).__name__
         raise InputError(f"{path}:1:1: expected a mapping of keys to values, found {found}")
-    return YamlSource(path, data, marks)
+    source = YamlSource(path, data, marks)
+    for key in data:
+        if not isinstance(key, str):
+            raise source.error((), f"key {shown(key)} is no text; allowed, in quotes: {shown(str(key))}")
+    return source
 
 
 def _collect(node: Any, key: Key, marks: dict[Key, tuple[int, int]], seen: set[int]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.json_file import parse_json
+from accelgym.costmodels.files.plain import Place
+from accelgym.costmodels.files.text import lines_of
 from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.costmodels.loopnest.model import Counting
 from accelgym.costmodels.loopnest.rows import evaluate_numbered_rows
@@ -17,7 +19,7 @@ __all__ = ["evaluate_file"]
 
 
 def evaluate_file(
-    source: Path, target: Path, *, counting: Counting | None = None, engine: Engine = "head"
+    source: Place, target: Place, *, counting: Counting | None = None, engine: Engine = "head"
 ) -> tuple[int, int]:
     """Evaluates a file of rows; the target is written whole or not at all.
 
@@ -34,9 +36,9 @@ def evaluate_file(
         InputError: A file cannot be read or written, or a row is malformed: names file, line, key and value.
     """
     total = valid = 0
-    with whole_file(target) as file:
+    with lines_of(source) as lines, whole_file(target) as file:
         try:
-            for row in evaluate_numbered_rows(_lines(source), counting=counting, engine=engine):
+            for row in evaluate_numbered_rows(_rows(lines), counting=counting, engine=engine):
                 file.write(json.dumps(row, allow_nan=False) + "\n")
                 total += 1
                 valid += row["result"].get("valid", True)
@@ -45,25 +47,16 @@ def evaluate_file(
     return total, valid
 
 
-def _lines(source: Path) -> Iterator[tuple[int, Any]]:
-    try:
-        with source.open(encoding="utf-8-sig") as file:
-            for number, text in enumerate(file, start=1):
-                if text.strip():
-                    yield number, _parse(number, text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error})") from error
+def _rows(lines: Iterator[str]) -> Iterator[tuple[int, Any]]:
+    for number, text in enumerate(lines, start=1):
+        if text.strip():
+            yield number, _parse(number, text)
 
 
 def _parse(number: int, text: str) -> Any:
-    def refuse(name: str) -> Any:
-        raise InputError(f"line {number}: {name} is no JSON number")
-
     try:
-        return json.loads(text, parse_constant=refuse)
+        return parse_json(text)
     except json.JSONDecodeError as error:
         raise InputError(f"line {number}: not JSON: {error.msg} at column {error.colno}") from error
-    except (RecursionError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except ValueError as error:
         raise InputError(f"line {number}: not JSON: {error}") from error

@@ -221,6 +221,8 @@ def _explain(model: LoopnestModel, mappings: Mappings, reason: Reason) -> str:
             )
             if level.tile_capacity is not None and words > level.tile_capacity:
                 return f"mapping: tiles of {words} words overflow {level.name!r}, which holds {level.tile_capacity}"
+    if reason is Reason.OVERFLOW:
+        return "mapping: latency or energy is beyond 2**53, where counts are not exact"
     return f"mapping: {reason.name}"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.errors import InputError, InputWarning, unknown_name, warn_input
+from accelgym.costmodels.files.plain import as_path
 from accelgym.costmodels.files.timeloop_yaml.document import (
     SUFFIXES,
     as_table,
@@ -174,7 +175,7 @@ def _sort(
     networks = []
     for file in files:
         kind, path = split_kind(str(file))
-        suffix = Path(path.partition("?")[0]).suffix.lower()
+        suffix = as_path(path.partition("?")[0], "file").suffix.lower()
         if kind not in (None, "timeloop") or suffix in FILE_SUFFIXES - set(SUFFIXES):
             networks.append(str(file))
         elif suffix in SUFFIXES or Path(path).is_dir():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.costs import Costs, Reason
+from accelgym.costmodels.files.csv_table import TableWriter
 from accelgym.costmodels.files.whole_file import whole_file
 
 __all__ = ["write_costs"]
@@ -30,11 +30,11 @@ def write_costs(path: Path, configs: Sequence[str], layers: Sequence[str], costs
     columns = {name: to_numpy(getattr(costs, name)) for name in _FIGURES}
     columns |= {name: to_numpy(values) for name, values in costs.breakdown.items()}
     with whole_file(path) as file:
-        writer = csv.writer(file)
-        writer.writerow(["config", "layer", *columns, "valid", "reason"])
+        writer = TableWriter(file)
+        writer.row(["config", "layer", *columns, "valid", "reason"])
         for i, config in enumerate(configs):
             for j, layer in enumerate(layers):
                 valid = bool(costs.valid[i, j])
                 shown = [repr(column[i, j].item()) if valid else "" for column in columns.values()]
                 why = "" if valid else Reason(int(costs.reason[i, j])).name.lower()
-                writer.writerow([config, layer, *shown, int(valid), why])
+                writer.row([config, layer, *shown, int(valid), why])

@@ -11,12 +11,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.plain import Place
 from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.loopnest.kernel import access_pj
 from accelgym.costmodels.loopnest.terms import COUNTERS
@@ -28,7 +28,8 @@ Key = tuple[str, str, str]
 
 _TITLE = re.compile(r"^=== (?P<name>.+) ===$")
 _TENSOR = re.compile(r"^(?P<name>[^\s:][^:]*):$")
-_LINE = re.compile(r"^(?P<key>[^:=]+?)\s*[:=]\s*(?P<value>[-+]?\d[\d.]*(?:e[-+]?\d+)?)\s*(?P<unit>\S*)", re.IGNORECASE)
+_NUMBER = r"[-+]?\d{1,30}(?:\.\d{0,30})?(?:e[-+]?\d{1,4})?"
+_LINE = re.compile(rf"^(?P<key>[^:=]+?)\s*[:=]\s*(?P<value>{_NUMBER})(?![\d.])\s*(?P<unit>\S*)", re.IGNORECASE)
 _TENSOR_KEYS = {
     "utilized capacity": "tile_words",
     "utilized instances (max)": "instances",
@@ -72,16 +73,13 @@ class Difference:
     ours: float | None
 
 
-def read_stats(path: Path) -> dict[Key, Printed]:
+def read_stats(path: Place) -> dict[Key, Printed]:
     """Reads a statistics file of v3.0.3 or HEAD.
 
     Raises:
         InputError: It cannot be read, or is no such file.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+    lines = read_text(path).splitlines()
     section = level = tensor = ""
     found: dict[Key, Printed] = {}
     compute = True
@@ -104,7 +102,7 @@ def read_stats(path: Path) -> dict[Key, Printed]:
     return found
 
 
-def stated_counting(path: Path) -> tuple[str, bool] | None:
+def stated_counting(path: Place) -> tuple[str, bool] | None:
     """Returns how a file of our own was counted and whether neighbours forwarded words; ``None`` of Timeloop's files.
 
     Raises:

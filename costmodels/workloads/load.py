@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from accelgym.costmodels.files.plain import as_path
 from accelgym.costmodels.workloads.workload import Workload
 from accelgym.costmodels.workloads.zoo import get_workload, workload_names
 
@@ -26,6 +27,7 @@ def load_workload(name: str) -> Workload:
 
     kind, path = split_kind(name)
     base, mark, query = path.partition("?")
+    as_path(path, "workload")
     if mark and not Path(path).exists() and (kind is not None or Path(base).suffix.lower() in FILE_SUFFIXES):
         return import_file(base, kind=kind, sizes=parse_sizes(base, query))
     if kind is not None or Path(path).suffix.lower() in FILE_SUFFIXES:

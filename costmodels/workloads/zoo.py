@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.registry import Registry
 from accelgym.costmodels.workloads.workload import Workload
 
@@ -123,8 +123,8 @@ def _split(name: str) -> tuple[str, list[tuple[str, int]]]:
     for key, text in pairs:
         if keys.count(key) > 1:
             raise InputError(f"workload {name!r}: {key} is given twice")
-        if not (text.isascii() and text.isdigit()):
-            raise InputError(f"workload {name!r}: {key} is {text!r}, allowed: integers >= 1")
+        if not (text.isascii() and text.isdigit() and len(text) < 12):
+            raise InputError(f"workload {name!r}: {key} is {shown(text)}, allowed: integers >= 1")
     return base, [(key, int(text)) for key, text in pairs]
 
 

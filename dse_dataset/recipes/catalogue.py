@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.errors import unknown_name
+from accelgym.costmodels.errors import shown, unknown_name
 from accelgym.costmodels.files.strict_model import load_spec
 from accelgym.costmodels.files.yaml_source import read_yaml
 from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec
@@ -159,9 +159,9 @@ def kind_of(preset: str | None, config: Path | None) -> str:
     assert config is not None
     source = read_yaml(config)
     kind = source.data.get("kind")
-    if kind not in KINDS:
-        raise source.error(("kind",), f"is {kind!r}, allowed: {', '.join(KINDS)}")
-    return str(kind)
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise source.error(("kind",), f"is {shown(kind)}, allowed: {', '.join(KINDS)}")
+    return kind
 
 
 def load_recipe_spec(path: Path, **changes: Any) -> RecipeSpec:

@@ -18,8 +18,7 @@ class CoDesignVectorEnv(MappingVectorEnv):
         num_envs: Number of lanes.
         one_shot: Decide everything in one step.
         task: A task object in place of ``arguments``.
-        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
-        **arguments: Fields of ``CoDesignSpec``.
+        **arguments: Fields of ``CoDesignSpec``, and the options of :class:`SequentialVectorEnv`.
     """
 
     task_type: ClassVar[type[MappingTask]] = CoDesignTask

@@ -34,16 +34,13 @@ _UNVERIFIED = -1
 class HwGenVectorEnv(SequentialVectorEnv):
     """Many lanes of :class:`HwGenEnv`, stepped as arrays.
 
-    Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
-    of the episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks ``_final_obs`` and
-    ``_final_info``. Every row equals what the scalar environment returns, bit for bit.
+    Every row equals what the scalar environment returns, bit for bit.
 
     Args:
         num_envs: Number of lanes.
         verify: ``"never"``, ``"best"`` or ``"always"``, see :class:`HwGenEnv`.
         task: A task object in place of ``arguments``.
-        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
-        **arguments: Fields of ``HwGenSpec``.
+        **arguments: Fields of ``HwGenSpec``, and the options of :class:`SequentialVectorEnv`.
     """
 
     def __init__(
@@ -53,7 +50,6 @@ class HwGenVectorEnv(SequentialVectorEnv):
         verify: str = "never",
         task: HwGenTask | None = None,
         render_mode: str | None = None,
-        max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
         self.check_arguments(num_envs, task, render_mode, arguments)
@@ -77,35 +73,33 @@ class HwGenVectorEnv(SequentialVectorEnv):
         self._level = np.full(num_envs, _UNVERIFIED, dtype=np.int64)
         self._record = np.full(num_envs, "", dtype=object)
 
-    def step(self, actions: Ints) -> tuple[Obs, Floats, Bools, Bools, Infos]:
-        """Decides the next parameter of every lane."""
-        actions = self.check_actions(actions, int(self._nvec.max()))
-        last = self._nvec[self._position] - 1
+    def _advance(self, lanes: Ints, actions: Ints) -> tuple[Floats, Bools]:
+        position, rewards = self._position[lanes], np.zeros(self.num_envs)
+        last = self._nvec[position] - 1
         # What does not exist is replaced, so that the episode can go on; it is lost all the same.
         chosen = np.minimum(actions, last)
-        self._replaced = self._replaced + (actions > last)
-        for position, lanes in self._groups():
-            mask = self._prefixes.mask(self._design[lanes], position)
-            completes = mask[np.arange(len(lanes)), chosen[lanes]]
-            self._feasible[lanes] &= completes & (actions[lanes] <= last[lanes])
-        self._design[np.arange(self.num_envs), self._position] = chosen
-        self._position = self._position + 1
-        terminated = self._position == len(self._nvec)
-        rewards = np.zeros(self.num_envs)
-        if terminated.any():
-            self._finish(np.flatnonzero(terminated), rewards)
-        return self.end_step(rewards, terminated)
+        self._replaced[lanes] += actions > last
+        for at in np.unique(position):
+            here = position == at
+            rows = lanes[here]
+            mask = self._prefixes.mask(self._design[rows], int(at))
+            completes = mask[np.arange(len(rows)), chosen[here]]
+            self._feasible[rows] &= completes & (actions[here] <= last[here])
+        self._design[lanes, position] = chosen
+        self._position[lanes] = position + 1
+        over = self._position[lanes] == len(self._nvec)
+        if over.any():
+            self._finish(lanes[over], rewards)
+        return rewards[lanes], over
 
-    def action_masks(self) -> Bools:
-        """Values that leave a feasible completion, shape ``(num_envs, values)``; sound and tight.
-
-        A lane that is infeasible already has no such value; it gets every one that exists.
-        """
-        mask = np.arange(int(self._nvec.max())) < self._nvec[self._position][:, None]
-        for position, lanes in self._groups():
-            good = lanes[self._feasible[lanes]]
-            mask[good, : self._nvec[position]] = self._prefixes.mask(self._design[good], position)
-        return np.asarray(mask)
+    def _masks(self, lanes: Ints) -> Bools:
+        mask = np.zeros((self.num_envs, int(self._nvec.max())), dtype=bool)
+        mask[lanes] = np.arange(mask.shape[1]) < self._nvec[self._position[lanes]][:, None]
+        for position, rows in self._groups():
+            if position < len(self._nvec):
+                good = rows[self._feasible[rows]]
+                mask[good, : self._nvec[position]] = self._prefixes.mask(self._design[good], position)
+        return mask
 
     def paint(self, design: Ints) -> Any:
         """Returns a frame of a design."""
@@ -172,8 +166,9 @@ class HwGenVectorEnv(SequentialVectorEnv):
             "position": self._position,
             "design": self._design,
             "level": self._level,
-            "record": self._record,
         }
+        if self.verify != "never":  # Texts are no tensors, which clients make of infos.
+            columns["record"] = self._record
         return {key: column.copy() for key, column in columns.items()}
 
 
@@ -243,8 +238,8 @@ class HwGenEnv(SequentialEnv):
     ## Info
     The same keys at reset and at every step: ``objective`` (cycles), ``area_nand2`` and ``critical_path_ps``, ``inf``
     until the design is finished; ``feasible`` (a completion within the limits exists), ``position``, ``design``
-    (value index per parameter, -1 where open), ``level`` (-1 where not verified) and ``record`` (JSON text
-    of what was proved, empty where not verified).
+    (value index per parameter, -1 where open), ``level`` (-1 where not verified) and, unless ``verify`` is ``never``,
+    ``record`` (JSON text of what was proved, empty where not verified).
 
     ## Vectorised environment
     ``gymnasium.make_vec(id, num_envs=64)`` gives :class:`HwGenVectorEnv`.

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from accelgym.costmodels.errors import InputError
 from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.observation import Observer
 from accelgym.envs.mapping.render import draw_mapping, format_mapping
@@ -19,6 +18,7 @@ __all__ = ["MappingEnv", "MappingVectorEnv"]
 
 Obs = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
 
@@ -28,16 +28,13 @@ _UNKNOWN = -1
 class MappingVectorEnv(SequentialVectorEnv):
     """Thousands of lanes of :class:`MappingEnv`, stepped as arrays.
 
-    Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
-    of the episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks ``_final_obs`` and
-    ``_final_info``. Every row equals what the scalar environment returns, bit for bit.
+    Every row equals what the scalar environment returns, bit for bit.
 
     Args:
         num_envs: Number of lanes.
         one_shot: Decide everything in one step, see :class:`MappingEnv`.
         task: A task object in place of ``arguments``.
-        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
-        **arguments: Fields of ``MappingSpec``.
+        **arguments: Fields of ``MappingSpec``, and the options of :class:`SequentialVectorEnv`.
     """
 
     task_type: ClassVar[type[MappingTask]] = MappingTask
@@ -49,7 +46,6 @@ class MappingVectorEnv(SequentialVectorEnv):
         one_shot: bool = False,
         task: MappingTask | None = None,
         render_mode: str | None = None,
-        max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
         self.check_arguments(num_envs, task, render_mode, arguments)
@@ -74,34 +70,29 @@ class MappingVectorEnv(SequentialVectorEnv):
             "energy_by": np.full(num_envs, _UNKNOWN, dtype=np.int64),
         }
 
-    def step(self, actions: Ints) -> tuple[Obs, npt.NDArray[np.float64], Bools, Bools, Infos]:
-        """Makes the next decision, or with ``one_shot`` all of them, in every lane."""
+    def _advance(self, lanes: Ints, actions: Ints) -> tuple[Floats, Bools]:
         rewards = np.zeros(self.num_envs)
         if self.one_shot:
-            if np.shape(actions) != self.action_space.shape:
-                raise InputError(f"actions have shape {np.shape(actions)}, allowed {self.action_space.shape}")
             wanted = self.task.actions(actions)
             for at in range(self._decisions):
-                self._decide(np.arange(self.num_envs), at, wanted[:, at], rewards)
+                self._decide(lanes, at, wanted[:, at], rewards)
         else:
-            actions = self.check_actions(actions, self.task.mapspace.num_actions)
-            for at, rows in self._groups():
-                self._decide(rows, at, actions[rows], rewards)
-        terminated = self._state.position == self._decisions
-        if terminated.any():
-            self._finish(np.flatnonzero(terminated), rewards)
-        return self.end_step(rewards, terminated)
+            position = self._state.position[lanes]
+            for at in np.unique(position):
+                here = position == at
+                self._decide(lanes[here], int(at), actions[here], rewards)
+        over = self._state.position[lanes] == self._decisions
+        if over.any():
+            self._finish(lanes[over], rewards)
+        return rewards[lanes], over
 
-    def action_masks(self) -> Bools:
-        """Choices that leave a feasible completion, shape ``(num_envs, choices)``; sound and tight.
-
-        A lane that is infeasible already has no such choice; it gets every one that exists. With ``one_shot`` the
-        masks of all parameters are concatenated, and everything is allowed.
-        """
-        if self.one_shot:
+    def _masks(self, lanes: Ints) -> Bools:
+        if self.one_shot:  # The masks of all parameters, concatenated: everything is allowed.
             return np.ones((self.num_envs, int(self.task.space.nvec.sum())), dtype=bool)
         mask = np.zeros((self.num_envs, self.task.mapspace.num_actions), dtype=bool)
-        for at, rows in self._groups():
+        position = self._state.position[lanes]
+        for at in np.unique(position):
+            rows = lanes[position == at]
             part = self._state.mask(rows, at, canonical=True)
             stuck = ~part.any(axis=1) | ~self._feasible[rows]
             part[stuck] = self._state.available(rows[stuck], at)
@@ -118,16 +109,12 @@ class MappingVectorEnv(SequentialVectorEnv):
     def _observe(self) -> Obs:
         return self._observer.observe(self._state)
 
-    def _groups(self) -> list[tuple[int, Ints]]:
-        """Lanes by their next decision."""
-        return [(int(at), np.flatnonzero(self._state.position == at)) for at in np.unique(self._state.position)]
-
-    def _decide(self, rows: Ints, at: int, choices: Ints, rewards: npt.NDArray[np.float64]) -> None:
+    def _decide(self, rows: Ints, at: int, choices: Ints, rewards: Floats) -> None:
         broken = self._state.attempt(rows, at, choices)
         rewards[rows] -= broken / self._decisions
         self._feasible[rows] &= ~broken
 
-    def _finish(self, rows: Ints, rewards: npt.NDArray[np.float64]) -> None:
+    def _finish(self, rows: Ints, rewards: Floats) -> None:
         outcome = self.task.evaluate(self.task.designs(self._state.attempted[rows]))
         # What the masks do not know: the least utilisation that constraints may ask for.
         self._feasible[rows] &= outcome.feasible

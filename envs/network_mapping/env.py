@@ -27,15 +27,12 @@ Infos = dict[str, Any]
 class NetworkMappingVectorEnv(SequentialVectorEnv):
     """Thousands of lanes of :class:`NetworkMappingEnv`, stepped as arrays.
 
-    Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
-    of the episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks ``_final_obs`` and
-    ``_final_info``. Every row equals what the scalar environment returns, bit for bit.
+    Every row equals what the scalar environment returns, bit for bit.
 
     Args:
         num_envs: Number of lanes.
         task: A task object in place of ``arguments``.
-        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
-        **arguments: Fields of ``NetworkMappingSpec``.
+        **arguments: Fields of ``NetworkMappingSpec``, and the options of :class:`SequentialVectorEnv`.
     """
 
     def __init__(
@@ -44,7 +41,6 @@ class NetworkMappingVectorEnv(SequentialVectorEnv):
         *,
         task: NetworkMappingTask | None = None,
         render_mode: str | None = None,
-        max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
         self.check_arguments(num_envs, task, render_mode, arguments)
@@ -67,24 +63,18 @@ class NetworkMappingVectorEnv(SequentialVectorEnv):
         self._lost = np.zeros(num_envs, dtype=bool)
         self._energy, self._cycles = np.zeros(num_envs), np.zeros(num_envs)
 
-    def step(self, actions: Ints) -> tuple[Obs, Floats, Bools, Bools, Infos]:
-        """Makes the next decision in every lane."""
-        actions = self.check_actions(actions, self.task.num_actions)
-        rewards = np.zeros(self.num_envs)
-        for number, at, rows in list(self._groups()):
-            self._decide(number, at, rows, actions[rows], rewards)
+    def _advance(self, lanes: Ints, actions: Ints) -> tuple[Floats, Bools]:
+        rewards, wanted = np.zeros(self.num_envs), np.zeros(self.num_envs, dtype=np.int64)
+        wanted[lanes] = actions
+        for number, at, rows in list(self._groups(lanes)):
+            self._decide(number, at, rows, wanted[rows], rewards)
             if at + 1 == len(self.task.layers[number].space):
                 rewards[rows] += self._finish(number, rows)
-        terminated = self._layer == len(self._states)
-        return self.end_step(rewards, terminated)
+        return rewards[lanes], self._layer[lanes] == len(self._states)
 
-    def action_masks(self) -> Bools:
-        """Choices that leave a feasible completion, shape ``(num_envs, choices)``; sound and tight.
-
-        A lane that is infeasible already has no such choice; it gets every one that exists.
-        """
+    def _masks(self, lanes: Ints) -> Bools:
         mask = np.zeros((self.num_envs, self.task.num_actions), dtype=bool)
-        for number, at, rows in self._groups():
+        for number, at, rows in self._groups(lanes):
             state = self._states[number]
             part = state.mask(rows, at, canonical=True)
             stuck = ~part.any(axis=1) | ~self._feasible[rows]
@@ -96,15 +86,14 @@ class NetworkMappingVectorEnv(SequentialVectorEnv):
         """Returns a frame of a design: all layers as text, or the layer being mapped as an RGB array."""
         return (format_network if self.render_mode == "ansi" else draw_layer)(self.task, design)
 
-    def _groups(self) -> Iterator[tuple[int, int, Ints]]:
+    def _groups(self, lanes: Ints) -> Iterator[tuple[int, int, Ints]]:
         """Lanes by layer and next decision."""
-        for number in np.unique(self._layer):
-            if number == len(self._states):
-                continue
-            lanes = np.flatnonzero(self._layer == number)
-            position = self._states[number].position[lanes]
+        layer = self._layer[lanes]
+        for number in np.unique(layer):
+            rows = lanes[layer == number]
+            position = self._states[number].position[rows]
             for at in np.unique(position):
-                yield int(number), int(at), lanes[position == at]
+                yield int(number), int(at), rows[position == at]
 
     def _decide(self, number: int, at: int, rows: Ints, choices: Ints, rewards: Floats) -> None:
         state = self._states[number]

@@ -17,6 +17,8 @@ from accelgym.envs.sequential import SequentialEnv, SequentialVectorEnv
 __all__ = ["ResourceAssignmentEnv", "ResourceAssignmentVectorEnv"]
 
 Obs = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
 
@@ -24,16 +26,13 @@ Infos = dict[str, Any]
 class ResourceAssignmentVectorEnv(SequentialVectorEnv):
     """Thousands of lanes of :class:`ResourceAssignmentEnv`, stepped as arrays.
 
-    Lanes reset in the step that ends their episode (``AutoresetMode.SAME_STEP``); the last observation and info
-    of the episode are in ``infos["final_obs"]`` and ``infos["final_info"]``, with masks ``_final_obs`` and
-    ``_final_info``. Every row equals what the scalar environment returns, bit for bit.
+    Every row equals what the scalar environment returns, bit for bit.
 
     Args:
         num_envs: Number of lanes.
         reward: ``"regret"`` or ``"confuciux"``, see :class:`ResourceAssignmentEnv`.
         task: A task object in place of ``arguments``.
-        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
-        **arguments: Fields of ``ResourceAssignmentSpec``.
+        **arguments: Fields of ``ResourceAssignmentSpec``, and the options of :class:`SequentialVectorEnv`.
     """
 
     def __init__(
@@ -43,7 +42,6 @@ class ResourceAssignmentVectorEnv(SequentialVectorEnv):
         reward: str = "regret",
         task: ResourceAssignmentTask | None = None,
         render_mode: str | None = None,
-        max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
         self.check_arguments(num_envs, task, render_mode, arguments)
@@ -53,7 +51,6 @@ class ResourceAssignmentVectorEnv(SequentialVectorEnv):
         self.progress_column = POSITION
         self._scheme = reward_scheme(reward, self.table, num_envs)
         self.set_spaces(self._observer.size, spaces.Discrete(self.table.options))
-        self._lanes = np.arange(num_envs)
         self._position = np.zeros(num_envs, dtype=np.int64)
         self._used = np.zeros(num_envs)
         self._objective = np.zeros(num_envs)
@@ -61,31 +58,28 @@ class ResourceAssignmentVectorEnv(SequentialVectorEnv):
         self._valid = np.ones(num_envs, dtype=bool)
         self._options = np.full((num_envs, self.table.slots), -1, dtype=np.int32)
 
-    def step(self, actions: npt.NDArray[np.int64]) -> tuple[Obs, npt.NDArray[np.float64], BoolArray, BoolArray, Infos]:
-        """Assigns one option to the current slot of every lane."""
-        actions = self.check_actions(actions, self.table.options)
-        table, slot = self.table, self._position
-        cost, resource = table.cost[slot, actions], table.resource[slot, actions]
-        allowed = table.allowed[slot, actions]
-        self._options[self._lanes, slot] = actions
-        self._valid &= allowed
-        self._used = self._used + resource
-        self._objective = np.maximum(self._objective, cost) if table.aggregate_max else self._objective + cost
-        self._position = slot + 1
-        over = self._used + table.reserve[self._position] > table.limit
-        self._feasible &= allowed & ~over
-        rewards, ended = self._scheme.step(slot, cost, allowed, self._used)
-        terminated = ended | (self._position == table.slots)
-        return self.end_step(rewards, terminated)
+    def _advance(self, lanes: Ints, actions: Ints) -> tuple[Floats, BoolArray]:
+        # A slice of all lanes copies nothing.
+        rows = slice(None) if len(lanes) == self.num_envs else lanes
+        table, slot = self.table, self._position[rows].copy()
+        cost, allowed = table.cost[slot, actions], table.allowed[slot, actions]
+        used = self._used[rows] + table.resource[slot, actions]
+        before = self._objective[rows]
+        self._options[lanes, slot] = actions
+        self._objective[rows] = np.maximum(before, cost) if table.aggregate_max else before + cost
+        self._used[rows] = used
+        self._position[rows] = slot + 1
+        self._valid[rows] &= allowed
+        self._feasible[rows] &= allowed & ~(used + table.reserve[slot + 1] > table.limit)
+        rewards, ended = self._scheme.step(rows, slot, cost, allowed, used)
+        return rewards, ended | (slot + 1 == table.slots)
 
-    def action_masks(self) -> BoolArray:
-        """Options that keep each lane's design feasible, shape ``(num_envs, options)``; sound and tight.
-
-        A lane that is infeasible already has no such option; it gets every valid one.
-        """
-        mask = self.table.mask(self._position, self._used)
+    def _masks(self, lanes: Ints) -> BoolArray:
+        # Those of lanes whose episode is over are not read.
+        position = np.minimum(self._position, self.table.slots - 1)
+        mask = self.table.mask(position, self._used)
         stuck = ~mask.any(axis=1)
-        mask[stuck] = self.table.allowed[self._position[stuck]]
+        mask[stuck] = self.table.allowed[position[stuck]]
         return np.asarray(mask)
 
     def paint(self, design: npt.NDArray[np.int64]) -> Any:
@@ -106,16 +100,16 @@ class ResourceAssignmentVectorEnv(SequentialVectorEnv):
 
     def _observe(self) -> Obs:
         done = self._position == self.table.slots
-        previous = self._options[self._lanes, np.maximum(self._position - 1, 0)]
+        previous = self._options[self._all, np.maximum(self._position - 1, 0)]
         return self._observer.observe(self._position, self._used, previous, done)
 
     def _values(self) -> Infos:
         return {
-            "objective": self._objective,
-            "resource": self._used,
+            "objective": self._objective.copy(),
+            "resource": self._used.copy(),
             "feasible": self._feasible.copy(),
             "valid": self._valid.copy(),
-            "position": self._position,
+            "position": self._position.copy(),
             "design": self._options.copy(),
         }
 

@@ -28,11 +28,12 @@ class RewardScheme(Protocol):
         """Forgets the episode in the given lanes."""
 
     def step(
-        self, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
+        self, lanes: IntArray | slice, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
     ) -> tuple[FloatArray, BoolArray]:
         """Returns the rewards of one decision and which lanes it ends early; all shapes ``(lanes,)``.
 
         Args:
+            lanes: The lanes that decide.
             slot: The slot just decided.
             cost: Cost of the chosen option.
             allowed: Whether the option is valid.
@@ -54,29 +55,29 @@ class _Regret:
         self._miss = max(1.0, table.solution.value / table.scale)
         self._overshoot = np.zeros(lanes)
         self._peak = np.full(lanes, table.scale)
-        self._nothing = np.zeros(lanes, dtype=bool)
 
     def begin(self, lanes: BoolArray) -> None:
         self._overshoot = np.where(lanes, 0.0, self._overshoot)
         self._peak = np.where(lanes, self._table.scale, self._peak)
 
     def step(
-        self, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
+        self, lanes: IntArray | slice, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
     ) -> tuple[FloatArray, BoolArray]:
         table = self._table
         cost = np.where(allowed, cost, self._worst[slot])
         if table.aggregate_max:
-            peak = np.maximum(self._peak, cost)
-            reward = (self._peak - peak) / table.scale
-            self._peak = peak
+            peak = np.maximum(self._peak[lanes], cost)
+            reward = (self._peak[lanes] - peak) / table.scale
+            self._peak[lanes] = peak
         else:
             reward = (table.best_cost[slot] - cost) / table.scale
         excess = used + table.reserve[slot + 1] - table.limit
         overshoot = np.where(excess > 0, excess / table.capacity, 0.0)
-        missed = (overshoot > 0) & (self._overshoot == 0)
-        reward -= _OVERSHOOT_WEIGHT * (overshoot - self._overshoot) + self._miss * missed + _INVALID * ~allowed
-        self._overshoot = overshoot
-        return reward, self._nothing.copy()
+        before = self._overshoot[lanes]
+        missed = (overshoot > 0) & (before == 0)
+        reward -= _OVERSHOOT_WEIGHT * (overshoot - before) + self._miss * missed + _INVALID * ~allowed
+        self._overshoot[lanes] = overshoot
+        return reward, np.zeros(len(reward), dtype=bool)
 
 
 class _Confuciux:
@@ -91,15 +92,16 @@ class _Confuciux:
         self._earned = np.where(lanes, 0.0, self._earned)
 
     def step(
-        self, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
+        self, lanes: IntArray | slice, slot: IntArray, cost: FloatArray, allowed: BoolArray, used: FloatArray
     ) -> tuple[FloatArray, BoolArray]:
         fitness = -cost
-        self._worst_fitness = np.where(allowed, np.minimum(self._worst_fitness, fitness), self._worst_fitness)
-        gain = np.where(allowed, fitness - self._worst_fitness, 0.0)
+        worst, earned = self._worst_fitness[lanes], self._earned[lanes].copy()
+        worst = np.where(allowed, np.minimum(worst, fitness), worst)
+        gain = np.where(allowed, fitness - worst, 0.0)
         over = used > self._table.limit
-        reward = np.where(over, -self._earned * (used / self._table.capacity - 1), gain)
+        reward = np.where(over, -earned * (used / self._table.capacity - 1), gain)
         reward = np.where(allowed, reward, -1.0)
-        self._earned = self._earned + gain
+        self._worst_fitness[lanes], self._earned[lanes] = worst, earned + gain
         return reward, over | ~allowed
 
 

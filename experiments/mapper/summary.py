@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.certificate import rounded_down
+from accelgym.costmodels.files.csv_table import TableWriter
 from accelgym.costmodels.files.whole_file import whole_file
 
 __all__ = ["PROVEN", "layer_entry", "network_totals", "write_table"]
@@ -82,9 +82,9 @@ def write_table(path: Path, layers: Sequence[Mapping[str, Any]]) -> None:
     """Writes one row per layer as CSV: its figures, and the energy of every part."""
     parts = list(dict.fromkeys(part for layer in layers for part in layer.get("energy_pj_by_part", ())))
     with whole_file(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*_COLUMNS, *(f"{part}_pj" for part in parts)])
+        writer = TableWriter(file, line_end="\n")
+        writer.row([*_COLUMNS, *(f"{part}_pj" for part in parts)])
         for layer in layers:
             energies = layer.get("energy_pj_by_part", {})
             cells = [layer.get(key) for key in _COLUMNS] + [energies.get(part) for part in parts]
-            writer.writerow(["" if cell is None else cell for cell in cells])
+            writer.row(cells)

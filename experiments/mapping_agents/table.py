@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,6 +10,9 @@ import numpy as np
 
 from accelgym.agents import search
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.csv_table import TableWriter
+from accelgym.costmodels.files.plain import Place
+from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.envs.mapping import MappingTask
 from accelgym.envs.registration import make_task
 from accelgym.experiments.config import BenchConfig
@@ -85,12 +87,13 @@ def run_searches(config: BenchConfig) -> Iterator[MappingRun]:
                     )
 
 
-def write_csv(path: Path, runs: Sequence[MappingRun]) -> None:
+def write_csv(path: Place, runs: Sequence[MappingRun]) -> None:
     """Writes one line per search."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(MappingRun)])
-        writer.writeheader()
-        writer.writerows(asdict(run) for run in runs)
+    with whole_file(path) as file:
+        writer = TableWriter(file)
+        writer.row([field.name for field in fields(MappingRun)])
+        for run in runs:
+            writer.row(list(asdict(run).values()))
 
 
 def format_table(runs: Sequence[MappingRun]) -> str:

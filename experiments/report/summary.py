@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.files.csv_table import TableWriter
 from accelgym.costmodels.files.json_file import write_json
 from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.files.whole_file import whole_file
@@ -112,9 +112,11 @@ def write_summary(results: BenchResults, rows: Sequence[SummaryRow], out: Path) 
         | {"failures": errors},
     )
     with whole_file(out / "summary.csv") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(SummaryRow)])
-        writer.writeheader()
-        writer.writerows(data)
+        writer = TableWriter(file)
+        names = [field.name for field in fields(SummaryRow)]
+        writer.row(names)
+        for row in data:
+            writer.row([row[name] for name in names])
 
 
 def _row(task: str, task_id: str, audit: Audit | None, strata: Sequence[AgentRuns], common_budget: int) -> SummaryRow:

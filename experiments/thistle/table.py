@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from pathlib import Path
 
+from accelgym.costmodels.files.csv_table import TableWriter
+from accelgym.costmodels.files.plain import Place
+from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.experiments.mapping_agents import MAPPER_PJ_PER_MAC
 from accelgym.experiments.thistle.codesign import SHARED, Study
 from accelgym.experiments.thistle.proofs import TOLERANCE, Proof
@@ -19,12 +20,13 @@ MAPPED = ("eyeriss", "energy")
 """Machine and objective that timeloop-mapper was run with."""
 
 
-def write_csv(path: Path, proofs: Sequence[Proof]) -> None:
+def write_csv(path: Place, proofs: Sequence[Proof]) -> None:
     """Writes one line per proof."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(Proof)])
-        writer.writeheader()
-        writer.writerows(asdict(proof) for proof in proofs)
+    with whole_file(path) as file:
+        writer = TableWriter(file)
+        writer.row([field.name for field in fields(Proof)])
+        for proof in proofs:
+            writer.row(list(asdict(proof).values()))
 
 
 def format_table(proofs: Sequence[Proof]) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.plain import Place
+from accelgym.costmodels.files.text import read_text
 
 __all__ = ["DEFAULT_LIBRARY", "Cell", "FlipFlop", "Library", "WireLoad", "read_library"]
 
@@ -312,7 +314,7 @@ def _wire_load(library: _Group, unit: float) -> WireLoad:
     return WireLoad((), 0.0)
 
 
-def read_library(path: Path | None = None) -> Library:
+def read_library(path: Place | None = None) -> Library:
     """Reads a liberty file.
 
     Args:
@@ -323,9 +325,9 @@ def read_library(path: Path | None = None) -> Library:
     """
     file = path or DEFAULT_LIBRARY
     try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"liberty file {str(file)!r} cannot be read: {error}") from error
+        text = read_text(file)
+    except InputError as error:
+        raise InputError(f"liberty file {error}") from error
     try:
         group = _Reader(text).library()
         units = _units(group)

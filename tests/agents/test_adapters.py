@@ -5,6 +5,7 @@ import optuna
 import pytest
 import torch
 from optuna.trial import FixedTrial
+from pymoo.algorithms.moo.nsga2 import NSGA2
 from pymoo.algorithms.soo.nonconvex.ga import GA
 from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
@@ -12,13 +13,13 @@ from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.optimize import minimize
 
-from accelgym.agents.adapters import EvaluationCounter
+from accelgym.agents.adapters import MOST_VIOLATION, EvaluationCounter
 from accelgym.agents.adapters.botorch import UnitCube
 from accelgym.agents.adapters.optuna import optuna_objective, space_distributions, suggest_design
 from accelgym.agents.adapters.pymoo import FeasibleSampling, TaskProblem, TaskRepair
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Layer, Workload
-from accelgym.envs import ResourceAssignmentTask
+from accelgym.envs import MappingTask, ResourceAssignmentTask
 
 
 @pytest.fixture(params=["assignment", "valley"])
@@ -90,14 +91,82 @@ def test_a_study_optimises_under_the_constraint(valley):
         assert trial.constraints["budget"] == outcome.violation[0]
 
 
-def test_trials_of_invalid_designs_are_pruned(with_invalid_designs):
+def test_trials_of_invalid_designs_end_with_finite_numbers(with_invalid_designs):
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(optuna_objective(with_invalid_designs), n_trials=60)
-    states = [t.state.name for t in study.trials]
-    assert set(states) == {"PRUNED", "COMPLETE"}
-    for trial, state in zip(study.trials, states, strict=True):
-        design = np.array([list(trial.params.values())])
-        assert with_invalid_designs.evaluate(design).valid[0] == (state == "COMPLETE")
+    assert {t.state.name for t in study.trials} == {"COMPLETE"}
+    worst = with_invalid_designs.bound
+    invalid = 0
+    for trial in study.trials:
+        outcome = with_invalid_designs.evaluate(np.array([list(trial.params.values())]))
+        if outcome.valid[0]:
+            worst = max(worst, outcome.objective[0])
+            assert trial.constraints["budget"] == outcome.violation[0] < MOST_VIOLATION
+        else:
+            invalid += 1
+            assert (trial.value, trial.constraints["budget"]) == (worst, MOST_VIOLATION)
+    assert invalid
+    assert with_invalid_designs.evaluate(np.array([study.best_trial.user_attrs["design"]])).feasible[0]
+
+
+@pytest.fixture(scope="module")
+def mapping():
+    """Hardly any of its designs is feasible."""
+    task = MappingTask(workload="alexnet", layer=7, objective="edp")
+    assert not task.evaluate(task.space.sample(np.random.default_rng(1), 50)).valid.any()
+    return task
+
+
+def test_repair_makes_every_evaluation_feasible(mapping):
+    counter = EvaluationCounter(mapping)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+    study.optimize(optuna_objective(mapping, counter, repair=True), n_trials=20)
+    assert study.best_value == counter.best < float("inf")
+    for trial in study.trials:
+        assert trial.constraints["budget"] == 0
+        assert mapping.evaluate(np.array([trial.user_attrs["design"]])).objective[0] == trial.value
+    problem = TaskProblem(mapping, repair=True)
+    found = problem.evaluate(mapping.space.sample(np.random.default_rng(1), 20), return_as_dictionary=True)
+    assert (found["G"] == 0).all()
+    cube = UnitCube(mapping, repair=True)
+    y, g = cube.evaluate(cube.from_designs(mapping.space.sample(np.random.default_rng(1), 20)))
+    assert (g == 0).all()
+    assert cube.counter.best == -y.max().item()
+
+
+def test_without_repair_what_is_invalid_has_finite_numbers(mapping):
+    designs = mapping.space.sample(np.random.default_rng(1), 30)
+    found = TaskProblem(mapping).evaluate(designs, return_as_dictionary=True)
+    assert np.isfinite(found["F"]).all()
+    assert (found["G"] == MOST_VIOLATION).all()
+    cube = UnitCube(mapping)
+    y, g = cube.evaluate(cube.from_designs(designs))
+    assert torch.isfinite(y).all()
+    assert (g == MOST_VIOLATION).all()
+
+
+def test_several_objectives_are_costs_of_the_task(mapping):
+    names = ("energy_pj", "latency_cycles")
+    designs = mapping.sample_feasible(np.random.default_rng(0), 40)
+    costs = np.stack([mapping.evaluate(designs).costs[name] for name in names], axis=-1)
+    problem = TaskProblem(mapping, objectives=names)
+    np.testing.assert_array_equal(problem.evaluate(designs, return_as_dictionary=True)["F"], costs)
+    cube = UnitCube(mapping, objectives=names)
+    np.testing.assert_array_equal(-cube.evaluate(cube.from_designs(designs))[0], costs)
+    algorithm = NSGA2(pop_size=16, sampling=FeasibleSampling(), repair=TaskRepair())
+    front = minimize(problem, algorithm, ("n_eval", 64), seed=1).F
+    assert front.shape[1] == 2
+    assert all(not ((front < point).all(axis=1)).any() for point in front)
+    study = optuna.create_study(sampler=optuna.samplers.NSGAIISampler(seed=0), directions=["minimize"] * 2)
+    study.optimize(optuna_objective(mapping, repair=True, objectives=names), n_trials=10)
+    assert all(len(trial.values) == 2 for trial in study.best_trials)
+
+
+@pytest.mark.parametrize("objectives", ["energy_pj", (), ("energy_pj", "energy_pj"), ("enrgy_pj",)])
+def test_objectives_that_are_none_are_named(mapping, objectives):
+    designs = mapping.sample_feasible(np.random.default_rng(0), 1)
+    with pytest.raises(InputError, match="objective"):
+        TaskProblem(mapping, objectives=objectives).evaluate(designs)
 
 
 # -- pymoo -----------------------------------------------------------------------------------------------------
@@ -108,8 +177,8 @@ def test_pymoo_evaluates_the_task_in_batches(task):
     designs = task.space.sample(np.random.default_rng(0), 64)
     found = problem.evaluate(designs, return_as_dictionary=True)
     outcome = task.evaluate(designs)
-    np.testing.assert_array_equal(found["F"][:, 0], outcome.objective)
-    np.testing.assert_array_equal(found["G"][:, 0], outcome.violation)
+    np.testing.assert_array_equal(found["F"][outcome.valid, 0], outcome.objective[outcome.valid])
+    np.testing.assert_array_equal(found["G"][outcome.valid, 0], outcome.violation[outcome.valid])
     np.testing.assert_array_equal(problem.xu + 1, task.space.nvec)
     assert problem.counter.evaluations == 64
 
@@ -194,9 +263,10 @@ def test_outcomes_are_to_be_maximised_and_feasible_below_zero(with_invalid_desig
     outcome = with_invalid_designs.evaluate(designs)
     assert y.shape == g.shape == (100, 1)
     assert y.dtype == g.dtype == torch.float64
-    np.testing.assert_array_equal(-y[:, 0], outcome.objective)
+    np.testing.assert_array_equal(-y[:, 0][torch.from_numpy(outcome.valid)], outcome.objective[outcome.valid])
     np.testing.assert_array_equal((g <= 0)[:, 0], outcome.feasible)
-    assert torch.isneginf(y[~torch.from_numpy(outcome.valid)]).all()
+    assert torch.isfinite(y).all()
+    assert (y[~torch.from_numpy(outcome.valid)] == y.min()).all()
     assert cube.counter.evaluations == 100
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name
+from accelgym.costmodels.files.plain import as_path
 from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.files.timeloop_yaml.templates import is_template, read_template
 from accelgym.costmodels.files.timeloop_yaml.text import load_documents
@@ -35,7 +36,7 @@ def list_files(source: str | Path) -> list[Path]:
     Raises:
         InputError: A folder without any.
     """
-    path = Path(source)
+    path = as_path(source)
     if not path.is_dir():
         return [path]
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in (".yaml", ".yml") and file.is_file())
@@ -73,7 +74,7 @@ def parse_documents(
         InputError: The file does not exist, is no YAML, or a document is no mapping.
     """
     if isinstance(source, Path) or "\n" not in source:
-        path = Path(source)
+        path = as_path(source)
         where = str(path)
         text = _read(path)
     else:

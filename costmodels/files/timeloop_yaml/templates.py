@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.errors import InputError, MissingExtraError, shown, unknown_name
+from accelgym.costmodels.errors import AccelGymError, InputError, MissingExtraError, shown, unknown_name
 from accelgym.costmodels.files.timeloop_yaml.text import Tagged, load_yaml
 
 __all__ = ["is_template", "read_template"]
@@ -107,9 +107,9 @@ class _Reader:
             line = getattr(error, "lineno", None)
             place = f":{line}" if line else ""
             raise InputError(f"{path}{place}: cannot render the template: {' '.join(str(error).split())}") from error
-        except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
-            if isinstance(error, InputError):
-                raise
+        except AccelGymError:
+            raise
+        except Exception as error:  # A template is a program: it may raise what it likes.
             raise InputError(f"{path}: cannot render the template: {error}") from error
         finally:
             self.here.pop()

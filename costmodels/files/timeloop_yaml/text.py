@@ -1,8 +1,7 @@
-"""YAML text as plain data: v0.4's node tags, ``<<<:`` merges, and limits that keep hostile files harmless."""
+"""YAML text as plain data: v0.4's node tags, and ``<<<:`` merges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -11,11 +10,6 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.strict_yaml import StrictLoader
 
 __all__ = ["Tagged", "load_documents", "load_yaml"]
-
-_MAX_NODES = 500_000
-"""Largest number of values after aliases are followed; the largest public file has about 20,000."""
-_MAX_DEPTH = 60
-"""Beyond any machine's nesting; keeps hostile files from exhausting the stack."""
 
 
 class Tagged(dict[str, Any]):
@@ -82,11 +76,9 @@ def load_documents(text: str, where: str) -> list[Any]:
     loader: Any = None
     try:
         loader = _Loader(text)
-        check, found = _Check(where), []
+        found = []
         while loader.check_node():
-            root = loader.get_node()
-            check.size(root, 0)
-            found.append(_merged(loader.construct_document(root), {}))
+            found.append(_merged(loader.construct_document(loader.get_node()), {}))
         return found
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -94,53 +86,9 @@ def load_documents(text: str, where: str) -> list[Any]:
         raise InputError(f"{where}{place}: not valid YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
-    except RecursionError as error:
-        raise InputError(f"{where}: not valid YAML: nested more than {_MAX_DEPTH} deep") from error
-    except (ValueError, OverflowError) as error:
-        raise InputError(f"{where}: not valid YAML: {error}") from error
     finally:
         if loader is not None:
             loader.dispose()
-
-
-class _Check:
-    """Counts what the document grows to."""
-
-    def __init__(self, where: str) -> None:
-        self.where = where
-        self.sizes: dict[int, int] = {}
-        self.open: set[int] = set()
-
-    def size(self, node: yaml.Node, depth: int) -> int:
-        """Returns the number of values below a node, aliases followed."""
-        known = self.sizes.get(id(node))
-        if known is not None:
-            return known
-        if id(node) in self.open:
-            raise self.error(node, "an alias contains itself")
-        if depth > _MAX_DEPTH:
-            raise self.error(node, f"nested more than {_MAX_DEPTH} deep")
-        self.open.add(id(node))
-        total = 1
-        for child in self.children(node):
-            total += self.size(child, depth + 1)
-        if total > _MAX_NODES:
-            raise self.error(node, f"more than {_MAX_NODES:,} values after aliases are followed")
-        self.open.discard(id(node))
-        self.sizes[id(node)] = total
-        return total
-
-    def children(self, node: yaml.Node) -> Iterable[yaml.Node]:
-        """Yields the keys and values of a node."""
-        if isinstance(node, yaml.SequenceNode):
-            return node.value  # type: ignore[no-any-return]
-        if not isinstance(node, yaml.MappingNode):
-            return ()
-        return [child for pair in node.value for child in pair]
-
-    def error(self, node: yaml.Node, message: str) -> InputError:
-        """Builds an error at a node."""
-        return InputError(f"{self.where}:{node.start_mark.line + 1}:{node.start_mark.column + 1}: {message}")
 
 
 def _merged(data: Any, done: dict[int, Any]) -> Any:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.files.csv_table import read_table
+from accelgym.costmodels.files.csv_table import TableWriter, read_table
 from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.costmodels.systolic.presets import scalesim, voyager
 
@@ -47,9 +46,11 @@ def evaluate_table(source: Path, target: Path, preset: str, array: str | None = 
         except InputError as error:
             raise InputError(f"{source}: line {line}: {error}") from error
     with whole_file(target) as file:
-        writer = csv.DictWriter(file, [*(name for name in header if name not in added), *added])
-        writer.writeheader()
-        writer.writerows(row for _, row in rows)
+        writer = TableWriter(file)
+        names = [*(name for name in header if name not in added), *added]
+        writer.row(names)
+        for _, row in rows:
+            writer.row([row[name] for name in names])
     return len(rows), sum(bool(row["cycles"]) for _, row in rows)
 
 

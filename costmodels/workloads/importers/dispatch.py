@@ -8,6 +8,7 @@ from pathlib import Path
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.costmodels.files.csv_rows import read_csv
+from accelgym.costmodels.files.plain import as_path
 from accelgym.costmodels.workloads.importers.maestro_csv import import_maestro_csv, is_maestro_header
 from accelgym.costmodels.workloads.importers.maestro_network import import_maestro_network
 from accelgym.costmodels.workloads.importers.onnx_graph import import_onnx
@@ -71,7 +72,7 @@ def import_file(
     Raises:
         InputError: No such file, a kind that is not known, or an error in the file.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise InputError(f"{path}: {'no regular file' if path.exists() else 'no such file'}")
     if kind is not None:
