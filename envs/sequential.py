@@ -155,7 +155,8 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
     }
 
     def __init__(self, lane: SequentialVectorEnv) -> None:
-        self._lane = lane
+        self.lane = lane
+        """The vector environment of one lane that it shows."""
         self.task = lane.task
         self._frame: Ints | None = None
         self._last: tuple[Obs, float, bool, bool, dict[str, Any]] | None = None
@@ -166,7 +167,7 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
         """Starts an episode."""
         super().reset(seed=seed)
-        obs, infos = self._lane.reset(seed=seed)
+        obs, infos = self.lane.reset(seed=seed)
         self._last = None
         return obs[0], self._take(infos)
 
@@ -188,7 +189,7 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
                 "behavior."
             )
             return self._last
-        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
+        obs, rewards, terminated, truncated, infos = self.lane.step(np.array([action]))
         ended = bool(terminated[0])
         info = self._take(infos["final_info"] if ended else infos)
         last = infos["final_obs"][0] if ended else obs[0]
@@ -198,7 +199,7 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
 
     def action_masks(self) -> Bools:
         """Actions that leave a feasible completion, shape ``(actions,)``."""
-        return np.asarray(self._lane.action_masks()[0])
+        return np.asarray(self.lane.action_masks()[0])
 
     def render(self) -> Any:
         """Returns the design so far as text or as an RGB array, or ``None`` without a render mode.
@@ -208,7 +209,7 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
         """
         if self._frame is None:
             raise ResetNeeded("call reset() before render()")
-        return None if self.render_mode is None else self._lane.paint(self._frame)
+        return None if self.render_mode is None else self.lane.paint(self._frame)
 
     def _take(self, infos: Infos) -> dict[str, Any]:
         """The info of the lane; remembers its design, which the lane forgets when it begins anew."""
