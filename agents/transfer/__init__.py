@@ -3,6 +3,7 @@
 from accelgym.costmodels.errors import MissingExtraError
 
 try:
+    from accelgym.agents.transfer.agent import PretrainedPPO
     from accelgym.agents.transfer.policy import TransferPolicy
     from accelgym.agents.transfer.trainer import PolicyTrainer, TrainingOptions
 except ImportError as error:

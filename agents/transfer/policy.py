@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 
 from accelgym.agents.checkpoint import read_checkpoint, write_checkpoint
+from accelgym.agents.interface import interface_names, interface_of
 from accelgym.agents.transfer.network import TransferNetwork
 from accelgym.agents.transfer.rollout import Player
 from accelgym.costmodels.errors import DamagedFileError, InputError, warn_input
-from accelgym.costmodels.files.plain import plain
 from accelgym.envs.task import Task
 
-__all__ = ["WEIGHTS", "TransferPolicy", "interface_of"]
+__all__ = ["WEIGHTS", "TransferPolicy"]
 
 WEIGHTS = "policy.safetensors"
 """Name of the file in a folder of a trained policy."""
@@ -32,7 +32,7 @@ class TransferPolicy:
 
     network: TransferNetwork
     interface: Any
-    """Knobs and their values, see :func:`interface_of`; a policy acts on tasks that have the same."""
+    """Knobs and their values, see :func:`~accelgym.agents.interface.interface_of`; a policy acts on tasks that have the same."""
     low: npt.NDArray[np.float32]
     """Least value of each input column that a decision of a training task showed, shape ``(inputs,)``."""
     high: npt.NDArray[np.float32]
@@ -64,7 +64,9 @@ class TransferPolicy:
             InputError: The task has other knobs, or shows something else.
         """
         if interface_of(task) != self.interface:
-            raise InputError(f"the policy decides {_names(self.interface)}, {task!r} has {_names(interface_of(task))}")
+            raise InputError(
+                f"the policy decides {interface_names(self.interface)}, {task!r} has {interface_names(interface_of(task))}"
+            )
         player = Player(task)
         if player.inputs != self.network.inputs or task.action_factors != self.network.factors:
             raise InputError(
@@ -134,12 +136,3 @@ class TransferPolicy:
             return cls(network, note["interface"], low, high, note["trained"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise DamagedFileError(f"{path}: its weights are not of its network ({error})") from error
-
-
-def interface_of(task: Task) -> Any:
-    """Returns the task's knobs with their values, sorted, as plain data that JSON keeps."""
-    return sorted((plain([str(knob), list(values)]) for knob, values in task.interface), key=str)
-
-
-def _names(interface: Any) -> str:
-    return ", ".join(f"{knob} ({len(values)} values)" for knob, values in interface)

@@ -79,7 +79,7 @@ class PPOStep:
                 loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
                 optimiser.step()
-                total += float(spread) * len(rows)
+                total += float(spread.detach()) * len(rows)
         return total / (self.epochs * len(observations))
 
 

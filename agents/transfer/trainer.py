@@ -25,9 +25,9 @@ _KIND, _SCHEMA = "training state of a transfer policy", 1
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Hyperparameters; the defaults were chosen on training members of the family in docs/transfer.md."""
+    """Hyperparameters; what they were chosen on stands in docs/transfer.md."""
 
-    evaluations: int = 100_000
+    evaluations: int = 20_000
     """Complete designs to make, over all members."""
     lanes: int = 32
     """Designs of a member in one update."""
@@ -37,7 +37,7 @@ class TrainingOptions:
     minibatches: int = 6
     learning_rate: float = 2e-3
     """Of Adam at the start; falls linearly to zero."""
-    entropy: float = 5e-3
+    entropy: float = 1e-2
     """Weight of the entropy bonus at the start; falls linearly to zero."""
     gae_lambda: float = 0.9
     width: int = 96
@@ -108,6 +108,11 @@ class PolicyTrainer:
     def evaluations(self) -> int:
         """Designs made so far."""
         return self.update * self._each * self.options.lanes
+
+    @property
+    def evaluations_total(self) -> int:
+        """Designs of the whole training: the updates that come nearest to what the options ask for."""
+        return self.updates * self._each * self.options.lanes
 
     def advance(self) -> UpdateReport:
         """Makes one update."""
