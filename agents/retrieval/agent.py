@@ -19,6 +19,8 @@ __all__ = ["Nearest"]
 
 _DRAWS = 256
 """Mixtures among which those that fit are looked for."""
+_WIDEST = 8.0
+"""Scale of the noise in the last of them, in units of the median distance to the nearest."""
 
 
 class Nearest(Agent):
@@ -46,7 +48,7 @@ class Nearest(Agent):
 
     name: ClassVar[str] = "nearest"
 
-    def __init__(self, task: Task, *, seed: int, solved: str = "", neighbours: int = 4, starts: int = 12) -> None:
+    def __init__(self, task: Task, *, seed: int, solved: str = "", neighbours: int = 12, starts: int = 12) -> None:
         super().__init__(task, seed=seed)
         require(self.name, 1, neighbours=neighbours, starts=starts)
         if not solved:
@@ -74,9 +76,8 @@ class Nearest(Agent):
         decisions, neighbours = self._choices.shape
         # Nearness in units of the typical distance to the nearest, which may be 0 for a layer that was solved itself.
         unit = max(float(np.median(self._distance[:, 0])), 1e-3)
-        noise = self.rng.gumbel(size=(_DRAWS, decisions, neighbours))
-        # The first has no noise: every layer's nearest.
-        noise[0] = 0.0
+        # From no noise, every layer's nearest, to draws that hardly look at the distance: some of them fit.
+        noise = self.rng.gumbel(size=(_DRAWS, decisions, neighbours)) * np.linspace(0.0, _WIDEST, _DRAWS)[:, None, None]
         pick = (noise - self._distance / unit).argmax(axis=2)
         gap = np.take_along_axis(self._distance, pick.T, axis=1).sum(axis=0)
         actions = np.take_along_axis(self._choices, pick.T, axis=1).T
