@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--family", type=Path, default=FAMILY)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--lengths", default="1,10,500", help="evaluations of the searches")
+    parser.add_argument("--lengths", default="1,10,200", help="evaluations of the searches")
     parser.add_argument("--evaluations", type=int, help="of each training")
     chosen = parser.parse_args(arguments)
     try:

@@ -52,7 +52,7 @@ def run_study(
     *,
     family: Path = FAMILY,
     seeds: int = 3,
-    evaluations: Sequence[int] = (1, 10, 500),
+    evaluations: Sequence[int] = (1, 10, 200),
     options: TrainingOptions | None = None,
     progress: Callable[[TrainingProgress | TransferRun], None] | None = None,
 ) -> list[TransferRun]:
