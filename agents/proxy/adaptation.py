@@ -19,7 +19,10 @@ __all__ = ["LinearAdaptation", "fine_tune", "meta_train"]
 FloatArray = npt.NDArray[np.float64]
 
 _STRENGTHS = 10.0 ** np.arange(-4.0, 3.5, 0.5)
-"""Ridge strengths that are tried, in units of the features' variance."""
+"""Ridge strengths that are tried."""
+_INPUT_SCALE = 0.1
+"""Of the standardised inputs among the regressors: they are held back a hundred times as much as the known models. Of
+0, 0.1, 0.3 and 1 the best on one seed of the study in docs/proxy.md."""
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,15 @@ class LinearAdaptation:
     """A ridge regression on what a network predicts for all the cost models that it knows.
 
     Energies of technologies are sums of the same counts at other prices, and latencies of cost models differ by what
-    bounds them, so that a new one is nearly a combination of known ones. With ``z`` the known models' standardised
-    logarithms, the prediction is ``mean(z) * slope + b + w (z - mean(z))``: the average of the known models, moved and
-    scaled, is free, what departs from it is held back by a ridge. Its strength is that with the least leave-one-out
-    error, in closed form (Allen's PRESS).
+    bounds them, so that a new one is nearly a combination of known ones. With ``z`` the logarithms that the network
+    predicts for the known models and ``x`` its standardised inputs, the prediction is
+    ``b + a mean(z) + w (z - mean(z)) + v x``. The average of the known models, moved, is free; a ridge draws ``a`` to 1
+    and ``w`` and ``v`` to 0. Its strength is that with the least leave-one-out error, in closed form (Allen's PRESS).
     """
 
     network: ProxyNetwork
     weights: FloatArray
-    """Of a constant, of the mean, and of the departures; shape ``(2 + known models,)``."""
+    """Of a constant, the mean, the departures from it and the inputs; shape ``(2 + known models + inputs,)``."""
 
     @classmethod
     def fitted(cls, network: ProxyNetwork, features: FloatArray, targets: FloatArray) -> LinearAdaptation:
@@ -75,7 +78,8 @@ class LinearAdaptation:
 def _regressors(network: ProxyNetwork, features: FloatArray) -> FloatArray:
     logs = network.predict(features)
     mean = logs.mean(axis=1, keepdims=True)
-    return np.concatenate((np.ones_like(mean), mean, logs - mean), axis=1)
+    inputs = (features - network.mean.numpy()) / network.spread.numpy()
+    return np.concatenate((np.ones_like(mean), mean, logs - mean, _INPUT_SCALE * inputs), axis=1)
 
 
 def fine_tune(

@@ -26,7 +26,7 @@ COSTS = ("energy_pj", "latency_cycles")
 SAMPLES = (5, 10, 20, 50)
 _SOURCES = 16
 """Technologies with their bandwidths that are known."""
-_KNOWN_ROWS, _TEST_ROWS = 3000, 2000
+_KNOWN_ROWS, _TEST_ROWS = 12_000, 2000
 _WIDTH = 64
 _INNER_RATE, _INNER_STEPS = 2e-3, 40
 _PRICES = (
@@ -81,22 +81,21 @@ def targets(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def designs(seed: int, count: int) -> ResourceDesigns:
-    """Draws layers on no grid with PEs and buffers, under the dataflow ``dla``; shape ``(count,)``."""
-    streams = RowStreams.of(seed, np.arange(count))
-    layers = draw_log_uniform(streams)
+    """Draws layers on no grid with PEs and buffers, under the dataflow ``dla``, valid under all models; ``(count,)``."""
+    drawn = 2 * count
+    layers = draw_log_uniform(RowStreams.of(seed, np.arange(drawn)))
+    layers = layers.take(np.flatnonzero(layers.legal))
     rng = np.random.default_rng(seed)
-    while not layers.legal.all():
-        poor = np.flatnonzero(~layers.legal)
-        good = rng.choice(np.flatnonzero(layers.legal), len(poor))
-        rows = np.arange(count)
-        rows[poor] = good
-        layers = layers.take(rows)
-    return ResourceDesigns(
-        **layers.columns(),
-        dataflow=np.full(count, int(Dataflow.DLA)),
-        num_pes=np.rint(2 ** rng.uniform(0, 7, count)).astype(np.int64),
-        buffer_level=rng.integers(1, 13, count),
-    )
+    columns = layers.columns() | {
+        "dataflow": np.full(len(layers), int(Dataflow.DLA)),
+        "num_pes": np.rint(2 ** rng.uniform(0, 7, len(layers))).astype(np.int64),
+        "buffer_level": rng.integers(1, 13, len(layers)),
+    }
+    found = ResourceDesigns(**columns)
+    valid = np.asarray(MaestroModel().evaluate(found).valid) & np.asarray(PhysicalModel().evaluate(found).valid)
+    kept = np.flatnonzero(valid)[:count]
+    assert len(kept) == count, "twice as many draws do not suffice"
+    return ResourceDesigns(**{name: column[kept] for name, column in columns.items()})
 
 
 def features_of(rows: ResourceDesigns) -> FloatArray:
@@ -115,7 +114,7 @@ def few_shot_study(seed: int) -> list[FewShotRow]:
     rows = []
     for cost in COSTS:
         logs = np.stack([_logs(model, known, cost) for model in sources], axis=1)
-        options = FitOptions(width=_WIDTH, steps=1500, batch=256)
+        options = FitOptions(width=_WIDTH, steps=4000, batch=256)
         heads = ProxyNetwork.fitted(seen, logs, options, seed)
         mean = ProxyNetwork.fitted(seen, logs.mean(axis=1, keepdims=True), options, seed)
         reptile = meta_train(

@@ -38,7 +38,7 @@ def _boosting(features: FloatArray, targets: FloatArray, seed: int) -> Predictor
 
 
 def _network(features: FloatArray, targets: FloatArray, seed: int) -> Predictor:
-    network = ProxyNetwork.fitted(features, targets[:, None], FitOptions(steps=1500), seed)
+    network = ProxyNetwork.fitted(features, targets[:, None], FitOptions(steps=600), seed)
     return lambda rows: network.predict(rows)[:, 0]
 
 
