@@ -4,9 +4,19 @@ from accelgym.costmodels.errors import MissingExtraError
 
 try:
     from accelgym.agents.proxy.adaptation import LinearAdaptation, fine_tune, meta_train
+    from accelgym.agents.proxy.designs import design_arrays
     from accelgym.agents.proxy.network import FitOptions, ProxyNetwork
     from accelgym.agents.proxy.proxy import Proxy, log_errors
 except ImportError as error:
     raise MissingExtraError("a proxy", "torch", "agents") from error
 
-__all__ = ["FitOptions", "LinearAdaptation", "Proxy", "ProxyNetwork", "fine_tune", "log_errors", "meta_train"]
+__all__ = [
+    "FitOptions",
+    "LinearAdaptation",
+    "Proxy",
+    "ProxyNetwork",
+    "design_arrays",
+    "fine_tune",
+    "log_errors",
+    "meta_train",
+]

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.agents import search
-from accelgym.agents.proxy import log_errors
+from accelgym.agents.proxy import design_arrays, log_errors
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.dse_dataset.input_encoding import InputEncoder
 from accelgym.envs.hwgen import HwGenTask
 from accelgym.envs.space import Designs, Space
 from accelgym.experiments.proxy.learners import LEARNERS, rank_correlation, seconds_per_row
 
-__all__ = ["AGENTS", "DiversityRow", "design_arrays", "diversity_study"]
+__all__ = ["AGENTS", "DiversityRow", "diversity_study"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,16 +48,6 @@ class DiversityRow:
     """CPU seconds a design, one at a time."""
     proxy_batch_s: float
     """CPU seconds a design, 4096 at a time."""
-
-
-def design_arrays(space: Space, designs: Designs) -> dict[str, npt.NDArray[np.generic]]:
-    """Returns the real values of designs by parameter, shape ``(designs,)`` each; texts for values that are no numbers."""
-    found = {}
-    for column, parameter in enumerate(space.parameters):
-        numeric = parameter.ordered and all(isinstance(v, (int, float)) for v in parameter.values)
-        values = np.array(parameter.values if numeric else [str(v) for v in parameter.values])
-        found[parameter.name] = values[designs[:, column]]
-    return found
 
 
 def task() -> HwGenTask:
