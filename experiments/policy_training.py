@@ -121,7 +121,9 @@ def _open(out: Path, identity: dict[str, Any]) -> _Manifest:
                     f"{out}: holds another training: {key} was {shown(stored.get(key))} and is now {shown(value)}; "
                     "choose another folder, or remove this one"
                 )
-    return _Manifest(path, data)
+    manifest = _Manifest(path, data)
+    manifest.save(0)
+    return manifest
 
 
 def _train(
