@@ -74,7 +74,7 @@ class InputEncoder:
 
         Args:
             arrays: Columns by name; those that are no inputs are not looked at.
-            warn: Whether to warn, with the range, of values outside the range of the rows that the encoder was made from.
+            warn: Whether to warn of values outside the range of the rows that the encoder was made from.
 
         Raises:
             InputError: A column is missing, or holds no numbers where there were numbers.
@@ -97,9 +97,7 @@ class InputEncoder:
                 raise InputError(f"column {name!r} holds {shown(values[:1].tolist())}, allowed: numbers")
             whole, (low, high) = _numbers(values), ranges[name]
             if warn and len(whole) and (whole.min() < low or whole.max() > high):
-                warn_input(
-                    f"column {name!r} holds {whole.min():g} to {whole.max():g}, learnt from {low:g} to {high:g}"
-                )
+                warn_input(f"column {name!r} holds {whole.min():g} to {whole.max():g}, learnt from {low:g} to {high:g}")
             found.append(np.log2(np.maximum(whole, 0.0) + _LEAST))
         return np.stack(found, axis=1)
 

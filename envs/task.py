@@ -141,7 +141,7 @@ class Task(ABC):
         return np.tile(np.arange(self.num_actions) < self.action_sizes[position], (len(actions), 1))
 
     def decision_features(self) -> npt.NDArray[np.float64]:
-        """Returns what tells decisions apart across tasks of this kind, shape ``(decisions, features)``; none by default.
+        """Returns what tells decisions apart across tasks, shape ``(decisions, features)``; no features by default.
 
         Numbers within [-1, 1] that mean the same in every task of the kind, and that an observation, which is relative
         to its own task, may lack: absolute sizes, how tight the budget is, what is minimised. They follow from the

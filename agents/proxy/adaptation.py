@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from accelgym.agents.private_stream import PrivateStream
-from accelgym.agents.proxy.network import FitOptions, ProxyNetwork
+from accelgym.agents.proxy.network import ProxyNetwork
 from accelgym.costmodels.errors import InputError
 
 __all__ = ["LinearAdaptation", "fine_tune", "meta_train"]
@@ -114,8 +114,8 @@ def meta_train(
 ) -> ProxyNetwork:
     """Learns weights from which a few samples of any task are enough: Reptile (Nichol, Achiam and Schulman, 2018).
 
-    Every round draws a task and some of its rows, takes a few steps of stochastic gradient descent on them, and moves the
-    weights a part of the way there; the part falls linearly from 1 to 0.
+    Every round draws a task and some of its rows, takes a few steps of gradient descent on them, and moves the weights
+    a part of the way there; the part falls linearly from 1 to 0.
 
     Args:
         tasks: Features ``(rows, inputs)`` and logarithms of one cost ``(rows,)`` under each known model.

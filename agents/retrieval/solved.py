@@ -56,7 +56,9 @@ class SolvedDecisions:
                 continue
             found = task.decision_features()
             if not found.shape[1]:
-                raise InputError(f"{task!r} has no decision features: {task.env_id} says of no decision what it is like")
+                raise InputError(
+                    f"{task!r} has no decision features: {task.env_id} says of no decision what it is like"
+                )
             if interface_of(task) != first:
                 raise InputError(
                     f"{task!r} has {interface_names(interface_of(task))}, {solved[0][0]!r} {interface_names(first)}"
@@ -81,13 +83,16 @@ class SolvedDecisions:
         Raises:
             InputError: The task has other knobs or features.
         """
-        if interface_of(task) != self.interface:
+        own = interface_of(task)
+        if own != self.interface:
             raise InputError(
-                f"the solved tasks have {interface_names(self.interface)}, {task!r} {interface_names(interface_of(task))}"
+                f"the solved tasks have {interface_names(self.interface)}, {task!r} {interface_names(own)}"
             )
         query = task.decision_features()
         if query.shape[1] != self.features.shape[1]:
-            raise InputError(f"{task!r} has {query.shape[1]} decision features, the solved tasks {self.features.shape[1]}")
+            raise InputError(
+                f"{task!r} has {query.shape[1]} decision features, the solved tasks {self.features.shape[1]}"
+            )
         low, high = self.features.min(axis=0), self.features.max(axis=0)
         outside = np.flatnonzero((query.min(axis=0) < low - _SLACK) | (query.max(axis=0) > high + _SLACK))
         if len(outside):

@@ -32,7 +32,7 @@ class TransferPolicy:
 
     network: TransferNetwork
     interface: Any
-    """Knobs and their values, see :func:`~accelgym.agents.interface.interface_of`; a policy acts on tasks that have the same."""
+    """Knobs and their values (:func:`~accelgym.agents.interface.interface_of`); it acts on tasks that have the same."""
     low: npt.NDArray[np.float32]
     """Least value of each input column that a decision of a training task showed, shape ``(inputs,)``."""
     high: npt.NDArray[np.float32]
@@ -63,15 +63,16 @@ class TransferPolicy:
         Raises:
             InputError: The task has other knobs, or shows something else.
         """
-        if interface_of(task) != self.interface:
+        own = interface_of(task)
+        if own != self.interface:
             raise InputError(
-                f"the policy decides {interface_names(self.interface)}, {task!r} has {interface_names(interface_of(task))}"
+                f"the policy decides {interface_names(self.interface)}, {task!r} has {interface_names(own)}"
             )
         player = Player(task)
         if player.inputs != self.network.inputs or task.action_factors != self.network.factors:
             raise InputError(
-                f"the policy sees {self.network.inputs} numbers and chooses among {self.network.factors}, {task!r} shows "
-                f"{player.inputs} and offers {task.action_factors}"
+                f"the policy sees {self.network.inputs} numbers and chooses among {self.network.factors}, "
+                f"{task!r} shows {player.inputs} and offers {task.action_factors}"
             )
         self._check_range(player)
         return player

@@ -173,7 +173,9 @@ class PolicyTrainer:
         network = self.policy.network
         names = [name for name, _ in network.named_parameters()]
         try:
-            network.load_state_dict({name: torch.from_numpy(tensors[f"network.{name}"]) for name in network.state_dict()})
+            network.load_state_dict(
+                {name: torch.from_numpy(tensors[f"network.{name}"]) for name in network.state_dict()}
+            )
             state: dict[int, dict[str, torch.Tensor]] = {}
             for number, name in enumerate(names):
                 state[number] = {

@@ -69,9 +69,7 @@ def diversity_study(seed: int) -> list[DiversityRow]:
     others = [search(hardware, name, budget=share, seed=1000 + seed) for name in AGENTS]
     searched = np.concatenate([run.designs for run in others]).astype(np.int64)
     searched_log = np.log(np.concatenate([run.costs["latency_cycles"] for run in others]))
-    sources = {
-        name: (run.designs.astype(np.int64), np.log(run.costs["latency_cycles"])) for name, run in runs.items()
-    }
+    sources = {name: (run.designs.astype(np.int64), np.log(run.costs["latency_cycles"])) for name, run in runs.items()}
     quarter = [np.sort(rng.choice(_EVALUATIONS, _EVALUATIONS // len(AGENTS), replace=False)) for _ in AGENTS]
     sources["pooled"] = (
         np.concatenate([sources[name][0][rows] for name, rows in zip(AGENTS, quarter, strict=True)]),
@@ -80,7 +78,9 @@ def diversity_study(seed: int) -> list[DiversityRow]:
     names = [p.name for p in hardware.space.parameters]
     # One encoding for all: an agent that never tried a format should not have fewer features for it.
     encoder = InputEncoder.of(design_arrays(hardware.space, _every_value(hardware.space)), names)
-    encoded = {key: encoder.encode(design_arrays(hardware.space, designs), warn=False) for key, (designs, _) in sources.items()}
+    encoded = {
+        key: encoder.encode(design_arrays(hardware.space, designs), warn=False) for key, (designs, _) in sources.items()
+    }
     tests = [encoder.encode(design_arrays(hardware.space, x), warn=False) for x in (uniform, searched)]
     rows = []
     for data, (designs, truth) in sources.items():

@@ -81,7 +81,7 @@ def targets(rng: np.random.Generator) -> dict[str, Any]:
 
 
 def designs(seed: int, count: int) -> ResourceDesigns:
-    """Draws layers on no grid with PEs and buffers, under the dataflow ``dla``, valid under all models; ``(count,)``."""
+    """Draws layers on no grid with PEs and buffers, dataflow ``dla``, valid under all models; shape ``(count,)``."""
     drawn = 2 * count
     layers = draw_log_uniform(RowStreams.of(seed, np.arange(drawn)))
     layers = layers.take(np.flatnonzero(layers.legal))

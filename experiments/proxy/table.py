@@ -22,7 +22,10 @@ def format_diversity(rows: Sequence[DiversityRow]) -> str:
     lines = [heads]
     for data in dict.fromkeys(row.data for row in rows):
         mine = [row for row in rows if row.data == data]
-        cells = [f"`{data}`" if data != "pooled" else "all four, 100 each", f"{np.mean([r.distinct for r in mine]):.0f}"]
+        cells = [
+            f"`{data}`" if data != "pooled" else "all four, 100 each",
+            f"{np.mean([r.distinct for r in mine]):.0f}",
+        ]
         for test in ("random", "searched"):
             for learner in LEARNERS:
                 found = [row for row in mine if row.learner == learner]

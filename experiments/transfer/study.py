@@ -72,9 +72,7 @@ def run_study(
     members = load_family(family)
     held_out = members.members("test")
     options = options or TrainingOptions()
-    plan = plain(
-        {"tasks": [t.id for t in members.tasks], "lengths": list(evaluations), "training": asdict(options)}
-    )
+    plan = plain({"tasks": [t.id for t in members.tasks], "lengths": list(evaluations), "training": asdict(options)})
     _keep_plan(out / _PLAN, plan)
     train_policies(members, out / _TRAINING, seeds=range(seeds), options=options, progress=progress)
     if not (out / _SOLVED).exists():

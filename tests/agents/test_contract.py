@@ -45,7 +45,9 @@ def tasks_for(name):
         return ["mapping", "codesign"]
     if name in MAPPING_ONLY:
         return ["mapping"]
-    return ["assignment"] if name in ASSIGNMENT_ONLY | LEARNT else ["assignment", "valley", "mapping", "codesign", "hwgen"]
+    return (
+        ["assignment"] if name in ASSIGNMENT_ONLY | LEARNT else ["assignment", "valley", "mapping", "codesign", "hwgen"]
+    )
 
 
 CASES = [(name, task) for name in agents.names() for task in tasks_for(name)]

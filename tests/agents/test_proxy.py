@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="extra agents")
+import torch
 
 from accelgym.agents.proxy import FitOptions, LinearAdaptation, Proxy, ProxyNetwork, fine_tune, log_errors, meta_train
 from accelgym.agents.proxy.adaptation import _INPUT_SCALE, _STRENGTHS
@@ -60,7 +59,7 @@ def test_wrong_columns_are_refused(proxy):
     few = rows(3)
     with pytest.raises(InputError, match="column 'kind' is missing; the inputs are K, C, kind"):
         proxy.predict({name: few[name] for name in ("K", "C")})
-    with pytest.raises(InputError, match="column 'K' holds .* allowed: numbers"):
+    with pytest.raises(InputError, match=r"column 'K' holds .* allowed: numbers"):
         proxy.predict(few | {"K": few["kind"]})
     with pytest.raises(InputError, match="unknown column 'costs'"):
         Proxy.fitted(few, ["K"], ["costs"], options=QUICK)

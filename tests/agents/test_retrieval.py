@@ -1,5 +1,7 @@
 """Warm starts from solved tasks."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from plugin_tasks import Valley
@@ -72,11 +74,11 @@ def test_what_cannot_serve_is_refused(family, table, path, tmp_path):
         SolvedDecisions.of([(Valley(), (0, 0, 0, 0, 0))])
     with pytest.raises(InputError, match="no solved task"):
         SolvedDecisions.of([])
-    with pytest.raises(InputError, match="option 'solved'.* is missing"):
+    with pytest.raises(InputError, match=r"option 'solved'.* is missing"):
         make_agent("nearest", family.tasks[0], seed=0)
     with pytest.raises(InputError, match=r"none.npz: no such file"):
         make_agent("nearest", family.tasks[0], seed=0, solved=str(tmp_path / "none.npz"))
-    data = (tmp_path / "cut.npz").parent / "cut.npz"
-    data.write_bytes(open(path, "rb").read()[:-100])
+    data = tmp_path / "cut.npz"
+    data.write_bytes(Path(path).read_bytes()[:-100])
     with pytest.raises(DamagedFileError):
         make_agent("nearest", family.tasks[0], seed=0, solved=str(data))

@@ -4,9 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch", reason="extra agents")
-
+import torch
 from small_families import SPECS, deeper
 
 from accelgym.agents import make_agent, search
@@ -156,7 +154,7 @@ def test_other_knobs_and_other_tasks_are_refused(folder, family):
 
 def test_folders_without_a_policy_are_refused(tmp_path, folder, family):
     task = family.tasks[0]
-    with pytest.raises(InputError, match="option 'policy'.* is missing"):
+    with pytest.raises(InputError, match=r"option 'policy'.* is missing"):
         make_agent("pretrained_ppo", task, seed=0)
     (tmp_path / "seed-3").mkdir()
     (tmp_path / "seed-3" / "policy.safetensors").write_bytes((folder / "policy.safetensors").read_bytes())
@@ -168,7 +166,8 @@ def test_folders_without_a_policy_are_refused(tmp_path, folder, family):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("lanes", 1), ("evaluations", 0), ("gae_lambda", 1.5), ("learning_rate", 0.0), ("entropy", -1.0)]
+    ("name", "value"),
+    [("lanes", 1), ("evaluations", 0), ("gae_lambda", 1.5), ("learning_rate", 0.0), ("entropy", -1.0)],
 )
 def test_bad_training_options_are_named(name, value):
     with pytest.raises(InputError, match=f"{name} is {value}"):

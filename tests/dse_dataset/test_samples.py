@@ -56,7 +56,7 @@ def check_rows(name, count):
 
 
 def test_measured_accelerators_agree_with_their_closed_forms():
-    """Area, path and cycles of the sample were measured on gates; what is computed today must still be what they show."""
+    """Area, path and cycles of the sample were measured on gates; what is computed today must still be so."""
     data = load_dataset(SAMPLES / "synthesis")
     fields = ("template", "rows", "columns", "input_buffer_depth", "weight_buffer_depth", "accumulation_buffer_depth")
     ports = ("input_port_bits", "weight_port_bits", "output_port_bits")
@@ -67,7 +67,9 @@ def test_measured_accelerators_agree_with_their_closed_forms():
         area, path = (np.array([r[n] for r in rows]) for n in ("area_nand2", "critical_path_ps"))
         np.testing.assert_allclose(closed.total, area, rtol=0.01)
         np.testing.assert_allclose(closed.critical_path_ps, path, rtol=0.06)
-        parts = sum(np.array([r[f"{p}_nand2"] for r in rows]) for p in ("array", "sram", "address_control", "vector_unit"))
+        parts = sum(
+            np.array([r[f"{p}_nand2"] for r in rows]) for p in ("array", "sram", "address_control", "vector_unit")
+        )
         np.testing.assert_allclose(parts, area, rtol=1e-12)
         assert all(r["exact"] and r["rtl_cycles"] == r["model_cycles"] for r in rows)
         assert all(0 < r["sram_pj"] < r["energy_pj"] for r in rows)

@@ -190,7 +190,11 @@ def test_a_file_gives_the_family_it_describes(tmp_path):
         ("train:", "trains:", r"family.yaml:\d+:\d+: train: missing"),
         ("test:", "tests:", r"family.yaml:7:\d+: tests: unknown key"),
         ("  - {budget: [0.1, 0.2], objective: [latency, energy]}", "  []", r"train: .*at least 1 item"),
-        ("task: accelgym/ResourceAssignment-v0", "task: accelgym/ResourceAssigment-v0", r"task: unknown task .*did you"),
+        (
+            "task: accelgym/ResourceAssignment-v0",
+            "task: accelgym/ResourceAssigment-v0",
+            r"task: unknown task .*did you",
+        ),
         ("[0.1, 0.2]", "[]", r"family.yaml:5:\d+: train\[0\].budget: an empty list"),
         ("budget: 0.3", "budgets: 0.3", r"family.yaml:7:\d+: test\[0\]: .*budgets"),
         ("objective: [latency, energy]", "objective: [latency, speed]", r"family.yaml:5:\d+: train\[0\]: .*speed"),

@@ -54,7 +54,12 @@ def test_a_killed_training_ends_in_the_same_bytes(family, whole, tmp_path, after
     train_policies(family, tmp_path, seeds=(0, 2), options=OPTIONS, progress=made.append)
     assert made[-1].evaluations_done == made[-1].evaluations_total == 2 * 13 * 8
     assert len(made) == 26 - after // 13 * 13 - after % 13 // 10 * 10
-    for name in ("seed-0/policy.safetensors", "seed-2/policy.safetensors", "seed-0/updates.jsonl", "seed-2/updates.jsonl"):
+    for name in (
+        "seed-0/policy.safetensors",
+        "seed-2/policy.safetensors",
+        "seed-0/updates.jsonl",
+        "seed-2/updates.jsonl",
+    ):
         assert (tmp_path / name).read_bytes() == (whole / name).read_bytes(), name
     assert not list(tmp_path.rglob("state.safetensors"))
     manifest = read_sealed(tmp_path / "manifest.json")
