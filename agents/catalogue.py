@@ -70,6 +70,14 @@ SHIPPED = {
         "accelgym.agents.policy_gradient:A2CAgent",
         "advantage actor-critic (Stable-Baselines3)",
     ),
+    "pretrained_ppo": (
+        "accelgym.agents.transfer:PretrainedPPO",
+        "a policy trained on other tasks, then fine-tuned (accelgym train ppo)",
+    ),
+    "nearest": (
+        "accelgym.agents.retrieval:Nearest",
+        "designs of the nearest solved layers, then a genetic algorithm",
+    ),
     "confuciux": (
         "accelgym.agents.confuciux:ConfuciuX",
         "REINFORCE, then a local genetic algorithm (MICRO 2020)",

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError, MissingExtraError
+from accelgym.dse_dataset.input_encoding import InputEncoder, input_names
 from accelgym.dse_dataset.load import LabelledDataset, load_dataset, numpy_view
 from accelgym.dse_dataset.recipes.base import Recipe
 from accelgym.dse_dataset.recipes.catalogue import build_recipe, spec_from
@@ -76,7 +77,8 @@ def score_dataset(folder: Path | str, split: str = "test") -> DatasetScore:
         raise InputError(f"{folder}: was pooled from searches; there is no label to predict")
     recipe = build_recipe(spec_from(data.manifest["recipe"]))
     parts = [_arrays(data, name) for name in ("train", split)]
-    features = _features(recipe, parts)
+    encoder = InputEncoder.of(parts[0], input_names(recipe.columns))
+    features = [encoder.encode(part, warn=False) for part in parts]
     ties = float(np.median(parts[1]["tied_designs"])) if "tied_designs" in parts[1] else None
     score = _score_designs if recipe.design_factors else _score_values
     with _one_thread():
@@ -88,23 +90,6 @@ def score_dataset(folder: Path | str, split: str = "test") -> DatasetScore:
 def _arrays(data: LabelledDataset, split: str) -> dict[str, npt.NDArray[Any]]:
     table = data.table(split).slice(0, _MOST_ROWS).combine_chunks()
     return {name: numpy_view(table, name) for name in table.column_names}
-
-
-def _features(recipe: Recipe, parts: Sequence[dict[str, npt.NDArray[Any]]]) -> list[FloatArray]:
-    """Logarithms of the numbers among the inputs, and a column for each value of the others."""
-    found: list[list[FloatArray]] = [[] for _ in parts]
-    for column in recipe.columns:
-        if column.role != "input" or column.length is not None:
-            continue
-        if column.type in ("string", "bool"):
-            for value in sorted({str(v) for v in parts[0][column.name]}):
-                for part, features in zip(parts, found, strict=True):
-                    features.append(np.array([str(v) == value for v in part[column.name]], dtype=np.float64))
-        else:
-            for part, features in zip(parts, found, strict=True):
-                numbers = np.nan_to_num(part[column.name].astype(np.float64), posinf=1e18)
-                features.append(np.log2(np.maximum(numbers, 0.0) + 1e-3))
-    return [np.stack(features, axis=1) for features in found]
 
 
 def _learners() -> Any:

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
+from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.envs.any_task import make_env
+from accelgym.envs.member_observation import MemberObserver
 from accelgym.envs.registration import make_task
 from accelgym.envs.task import Task
 
@@ -87,14 +89,16 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
 
     ## Description
     ``task`` names the kind; ``train`` and ``test`` list specifications. Members have the same knobs, hence the same
-    observations and actions; what tells them apart, the shape of the layer or the budget left, is in the observation
-    of their kind. Their number of decisions may differ.
+    observations and actions; what tells them apart, the shape of the layer or how tight the budget is, is in the
+    observation. Their number of decisions may differ.
 
     ## Action space
     That of the members' own environments, masks included.
 
     ## Observation space
-    That of the members' own environments.
+    That of the members' own environments, followed by ``Task.decision_features`` of the decision to be made next:
+    numbers that mean the same in every member, where the members' own are relative to each. Tasks of
+    ``ResourceAssignment-v0`` have 28 (``accelgym.envs.resource_assignment.features.FEATURES``), others none so far.
 
     ## Rewards
     Those of the member's own environment.
@@ -156,6 +160,7 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
         self.render_mode = render_mode
         self.family.members(split)
         self._envs: list[Any] = [make_env(member, render_mode=render_mode) for member in self.family.tasks]
+        self._observers = [MemberObserver(env.lane) for env in self._envs]
         self.action_space = self._envs[0].action_space
         for i, env in enumerate(self._envs):
             if env.action_space != self.action_space:
@@ -165,7 +170,7 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
             if env.observation_space != self._envs[0].observation_space:
                 first = self._envs[0].observation_space
                 raise InputError(f"member {i} of the family observes {env.observation_space}, member 0 {first}")
-        self.observation_space = self._envs[0].observation_space
+        self.observation_space = spaces.Box(-1.0, 1.0, (self._observers[0].size,), np.float32)
         self._member: int | None = None
 
     @property
@@ -206,13 +211,13 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
             members = self.family.members(given.get("split", self.split))
             self._member = members[int(self.np_random.integers(len(members)))]
         obs, info = self._envs[self._member].reset()
-        return obs, info | {"member": self._member}
+        return self._observers[self._member].extend(obs[None])[0], info | {"member": self._member}
 
     def step(self, action: Any) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Makes the next decision."""
         member = self._current()
         obs, reward, terminated, truncated, info = self._envs[member].step(action)
-        return obs, reward, terminated, truncated, info | {"member": member}
+        return self._observers[member].extend(obs[None])[0], reward, terminated, truncated, info | {"member": member}
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """The member's masks, shape ``(actions,)``."""

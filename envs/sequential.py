@@ -280,7 +280,8 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
     def __init__(self, lane: SequentialVectorEnv) -> None:
         if lane.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise InputError(f"autoreset_mode is {lane.autoreset_mode.name}: an option of vector environments alone")
-        self._lane = lane
+        self.lane = lane
+        """The vector environment of one lane that it shows."""
         self.task = lane.task
         self._frame: Ints | None = None
         self._last: tuple[Obs, float, bool, bool, dict[str, Any]] | None = None
@@ -300,7 +301,7 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
         """Starts an episode."""
         super().reset(seed=seed)
-        obs, infos = self._lane.reset(seed=seed)
+        obs, infos = self.lane.reset(seed=seed)
         self._last = None
         return obs[0], self._take(infos)
 
@@ -322,7 +323,7 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
                 "behavior."
             )
             return self._last
-        obs, rewards, terminated, truncated, infos = self._lane.step(np.array([action]))
+        obs, rewards, terminated, truncated, infos = self.lane.step(np.array([action]))
         over, cut = bool(terminated[0]), bool(truncated[0])
         info = self._take(infos["final_info"] if over or cut else infos)
         last = infos["final_obs"][0] if over or cut else obs[0]
@@ -332,7 +333,7 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
 
     def action_masks(self) -> Bools:
         """Actions that leave a feasible completion, shape ``(actions,)``."""
-        return np.asarray(self._lane.action_masks()[0])
+        return np.asarray(self.lane.action_masks()[0])
 
     def render(self) -> Any:
         """Returns the design so far as text or as an RGB array, or ``None`` without a render mode.
@@ -342,7 +343,7 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
         """
         if self._frame is None:
             raise ResetNeeded("call reset() before render()")
-        return None if self.render_mode is None else self._lane.paint(self._frame)
+        return None if self.render_mode is None else self.lane.paint(self._frame)
 
     def _take(self, infos: Infos) -> dict[str, Any]:
         """The info of the lane; remembers its design, which the lane forgets when it begins anew."""

@@ -140,6 +140,15 @@ class Task(ABC):
         """
         return np.tile(np.arange(self.num_actions) < self.action_sizes[position], (len(actions), 1))
 
+    def decision_features(self) -> npt.NDArray[np.float64]:
+        """Returns what tells decisions apart across tasks, shape ``(decisions, features)``; no features by default.
+
+        Numbers within [-1, 1] that mean the same in every task of the kind, and that an observation, which is relative
+        to its own task, may lack: absolute sizes, how tight the budget is, what is minimised. They follow from the
+        specification and from what is known without an evaluation; the cost of a design is not among them.
+        """
+        return np.zeros((len(self.action_sizes), 0))
+
     def vector_env(self, num_envs: int, *, render_mode: str | None = None, **options: Any) -> VectorEnv[Any, Any, Any]:
         """Returns a :class:`~accelgym.envs.sequential.SequentialVectorEnv`: an episode decides one design.
 

@@ -18,7 +18,7 @@ from accelgym.dse_dataset.recipes.search import Answer
 from accelgym.envs.task import Task
 from accelgym.experiments.store import TRAJECTORY
 
-__all__ = ["SOLVER", "pool_runs", "solve"]
+__all__ = ["SOLVER", "pool_runs", "solve", "task_of"]
 
 SOLVER = "accelgym.experiments.labelling:solve"
 
@@ -85,7 +85,7 @@ def pool_runs(folders: Sequence[Path], out: Path) -> dict[str, Any]:
 def _rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
     """Yields the evaluations of a search in order."""
     run = Trajectory.load(path)
-    env, arguments = _task_of(path, run.task_id)
+    env, arguments = task_of(path, run.task_id)
     best = run.best_so_far
     for i in range(run.evaluations):
         yield {
@@ -107,7 +107,7 @@ def _rows(name: str, path: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def _task_of(path: Path, task_id: str) -> tuple[str, str]:
+def task_of(path: Path, task_id: str) -> tuple[str, str]:
     """Returns name and arguments of a search's task from the record beside the runs; empty where there is none."""
     record = path.parents[4] / "tasks" / f"{task_id}.json" if len(path.parents) > 4 else path
     if record.suffix != ".json" or not record.is_file():

@@ -9,7 +9,7 @@ from typing import NoReturn, TextIO
 import typer
 from rich.text import Text
 
-from accelgym.cli import bench, catalogue, dataset, evaluate, imports, label, mapper, rtl, tasks, technology
+from accelgym.cli import bench, catalogue, dataset, evaluate, imports, label, mapper, rtl, tasks, technology, train
 from accelgym.cli.console import errors
 from accelgym.costmodels.errors import AccelGymError, InputWarning
 
@@ -33,6 +33,7 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(imports.app, name="import")
 app.add_typer(rtl.app, name="rtl")
 app.add_typer(technology.app, name="technology")
+app.add_typer(train.app, name="train")
 
 
 def main() -> None:

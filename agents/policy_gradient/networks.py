@@ -12,7 +12,9 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
-__all__ = ["KnobHead", "MaskableSlotPolicy", "SlotFeatures", "SlotPolicy"]
+from accelgym.agents.knob_head import KnobHead
+
+__all__ = ["MaskableSlotPolicy", "SlotFeatures", "SlotPolicy"]
 
 
 class SlotFeatures(BaseFeaturesExtractor):
@@ -38,31 +40,6 @@ class SlotFeatures(BaseFeaturesExtractor):
         slot = (observations[:, self.position] * self.slots).round().long()
         hidden = torch.tanh(self.mix(observations) + self.embed(slot))
         return torch.cat((nn.functional.one_hot(slot, self.slots + 1), hidden), dim=1)
-
-
-class KnobHead(nn.Module):
-    """Logits of the flat options: one term per knob value and one per option.
-
-    With the knob terms, a choice of PEs that pays is credited whatever the buffer beside it.
-
-    Args:
-        features: Size of the input.
-        knobs: Number of values of each knob, in the order of the flat option.
-    """
-
-    def __init__(self, features: int, knobs: tuple[int, ...]) -> None:
-        super().__init__()
-        self.knobs = knobs
-        self.marginal = nn.Linear(features, sum(knobs))
-        self.joint = nn.Linear(features, int(torch.tensor(knobs).prod()))
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.joint(features).view(-1, *self.knobs)
-        for axis, part in enumerate(self.marginal(features).split(self.knobs, dim=1)):
-            shape = [1] * len(self.knobs)
-            shape[axis] = self.knobs[axis]
-            logits = logits + part.view(-1, *shape)
-        return logits.flatten(1)
 
 
 class SlotPolicy(ActorCriticPolicy):

@@ -17,6 +17,7 @@ from accelgym.costmodels.maestro.designs import Dataflow, LayerShapes, ResourceD
 from accelgym.costmodels.models import cost_models
 from accelgym.costmodels.workloads import Workload, load_workload
 from accelgym.envs.certificates import ProvedTask
+from accelgym.envs.resource_assignment.features import assignment_features
 from accelgym.envs.resource_assignment.spec import (
     Aggregate,
     AssignmentObjective,
@@ -174,6 +175,9 @@ class ResourceAssignmentTask(ProvedTask):
         mask = self.table.mask(np.full(len(actions), position), used)
         mask[~mask.any(axis=1)] = self.table.allowed[position]
         return mask
+
+    def decision_features(self) -> FloatArray:
+        return assignment_features(self.layers, self.spec, self.table)
 
     def fits(self, designs: Designs) -> BoolArray:
         options = self.actions(self.space.check(designs))

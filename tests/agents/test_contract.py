@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_families import SPECS
 
 from accelgym.agents import Trajectory, agents, make_agent, search
+from accelgym.agents.retrieval import SolvedDecisions
+from accelgym.agents.transfer import PolicyTrainer, TrainingOptions
 from accelgym.costmodels.errors import InputError
+from accelgym.envs import Family
 
 BUDGET = 48
 # Options that make an agent do all it does within a budget this small.
@@ -30,6 +34,8 @@ OPTIONS = {
 }
 # Agents that need costs by slot.
 ASSIGNMENT_ONLY = {"greedy", "confuciux", "airchitect"}
+# Agents that bring what they learnt from other assignment tasks.
+LEARNT = {"pretrained_ppo", "nearest"}
 # Agents that know what a mapping is.
 MAPPING_ONLY = {"random_pruned", "gamma", "mapping_gradient", "thistle"}
 
@@ -39,10 +45,23 @@ def tasks_for(name):
         return ["mapping", "codesign"]
     if name in MAPPING_ONLY:
         return ["mapping"]
-    return ["assignment"] if name in ASSIGNMENT_ONLY else ["assignment", "valley", "mapping", "codesign", "hwgen"]
+    return (
+        ["assignment"] if name in ASSIGNMENT_ONLY | LEARNT else ["assignment", "valley", "mapping", "codesign", "hwgen"]
+    )
 
 
 CASES = [(name, task) for name in agents.names() for task in tasks_for(name)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def learnt(tmp_path_factory):
+    """Makes what the agents of ``LEARNT`` need, and adds it to their options."""
+    folder = tmp_path_factory.mktemp("learnt")
+    family = Family(**SPECS)
+    PolicyTrainer(family, TrainingOptions(evaluations=64, lanes=16, members=2, width=16), 0).policy.save(folder, {})
+    SolvedDecisions.of([(task, task.reference().design) for task in family.tasks]).save(folder / "solved.npz")
+    OPTIONS["pretrained_ppo"] = {"policy": str(folder), "lanes": 16}
+    OPTIONS["nearest"] = {"solved": str(folder / "solved.npz"), "starts": 6}
 
 
 # Fixtures of the module, for pytest to run all tests of a case one after the other: its searches are done once.
@@ -169,7 +188,8 @@ def test_an_unknown_option_is_refused_by_name(name, assignment):
 @pytest.mark.parametrize("name", agents.names())
 def test_an_agent_knows_its_name(name, request):
     task = request.getfixturevalue(tasks_for(name)[0])
-    assert make_agent(name, task, seed=0).name == name
+    options = OPTIONS[name] if name in LEARNT else {}
+    assert make_agent(name, task, seed=0, **options).name == name
 
 
 def test_an_unknown_agent_is_refused_with_the_nearest_name(assignment):

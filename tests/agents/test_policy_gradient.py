@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from accelgym.agents import make_agent, search
-from accelgym.agents.policy_gradient.networks import KnobHead, SlotFeatures
+from accelgym.agents.knob_head import KnobHead
+from accelgym.agents.policy_gradient.networks import SlotFeatures
 from accelgym.agents.policy_gradient.rollouts import SlotBuffer
 from accelgym.agents.private_stream import PrivateStream
 from accelgym.costmodels.errors import InputError

@@ -11,6 +11,8 @@ from gymnasium.utils.env_checker import check_env
 import accelgym
 from accelgym.costmodels.errors import InputError
 from accelgym.envs import Family, FamilyEnv, make_task
+from accelgym.envs.family_file import load_family
+from accelgym.envs.resource_assignment.features import FEATURES
 
 gym.register_envs(accelgym)
 
@@ -129,3 +131,81 @@ def test_bad_options_are_refused(options, message):
         env.reset(options=options)
     with pytest.raises(ResetNeeded):
         env.step(0)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"budget": 0.2},
+        {"objective": "energy"},
+        {"constraint": "power"},
+        {"aggregate": "max"},
+        {"workload": "confuciux/vgg16"},
+    ],
+    ids=str,
+)
+def test_members_that_differ_look_different_from_the_first_decision_on(other):
+    family = Family("ResourceAssignment-v0", [{"budget": 0.1}, {"budget": 0.1} | other], common=ASSIGNMENT["common"])
+    env = FamilyEnv(family=family)
+    first, second = (env.reset(options={"member": member})[0] for member in range(2))
+    assert not np.array_equal(first, second)
+
+
+def test_absolute_sizes_and_the_tightness_of_the_budget_are_features():
+    task = make_task("ResourceAssignment-v0", workload="confuciux/resnet18", budget=0.1)
+    found = dict(zip(FEATURES, task.decision_features().T, strict=True))
+    np.testing.assert_allclose(2 ** (16 * found["log2 K"]), [layer.K for layer in task.layers])
+    np.testing.assert_allclose(2 ** (40 * found["log2 MACs"]), [layer.macs for layer in task.layers])
+    assert (found["objective latency"] == 1).all()
+    key = "log2 budget over the cheapest design's resource"
+    table = task.table
+    least = np.where(table.allowed, table.resource, np.inf).min(axis=1).sum()
+    np.testing.assert_allclose(2 ** (16 * found[key]), table.limit / least)
+
+
+FILE = """
+task: accelgym/ResourceAssignment-v0
+common: {workload: confuciux/alexnet}
+train:
+  - {budget: [0.1, 0.2], objective: [latency, energy]}
+test:
+  - {budget: 0.3}
+"""
+
+
+def test_a_file_gives_the_family_it_describes(tmp_path):
+    path = tmp_path / "family.yaml"
+    path.write_text(FILE)
+    family = load_family(path)
+    common = {"workload": "confuciux/alexnet"}
+    grid = [{"budget": b, "objective": o} for b in (0.1, 0.2) for o in ("latency", "energy")]
+    expected = Family("ResourceAssignment-v0", grid, test=[{"budget": 0.3}], common=common)
+    assert [task.id for task in family.tasks] == [task.id for task in expected.tasks]
+    assert family.splits == expected.splits
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("train:", "trains:", r"family.yaml:\d+:\d+: train: missing"),
+        ("test:", "tests:", r"family.yaml:7:\d+: tests: unknown key"),
+        ("  - {budget: [0.1, 0.2], objective: [latency, energy]}", "  []", r"train: .*at least 1 item"),
+        (
+            "task: accelgym/ResourceAssignment-v0",
+            "task: accelgym/ResourceAssigment-v0",
+            r"task: unknown task .*did you",
+        ),
+        ("[0.1, 0.2]", "[]", r"family.yaml:5:\d+: train\[0\].budget: an empty list"),
+        ("budget: 0.3", "budgets: 0.3", r"family.yaml:7:\d+: test\[0\]: .*budgets"),
+        ("objective: [latency, energy]", "objective: [latency, speed]", r"family.yaml:5:\d+: train\[0\]: .*speed"),
+        ("budget: 0.3", "dataflow: mix", r"family.yaml: member 4 of the family.* has other knobs"),
+        ("budget: 0.3", "budget: 0.1", r"family.yaml: members 0 and 4 of the family are one task"),
+        ("  - {budget: 0.3}", "  {budget: 0.3}", r"family.yaml:7:\d+: test: "),
+    ],
+)
+def test_faults_of_a_file_are_named_with_their_key(tmp_path, old, new, message):
+    path = tmp_path / "family.yaml"
+    assert old in FILE
+    path.write_text(FILE.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        load_family(path)

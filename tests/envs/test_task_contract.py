@@ -107,6 +107,12 @@ def test_the_description_is_plain_and_fixes_the_id(case):
     assert again.id == case.task.id
 
 
+def test_there_is_a_row_of_features_for_every_decision(task):
+    found = task.decision_features()
+    assert found.shape[0] == len(task.action_sizes)
+    assert (np.abs(found) <= 1).all()
+
+
 def test_a_design_is_worth_the_same_alone_and_in_a_batch(task):
     designs = np.concatenate((uniform(task, 20), feasible(task, 10)))
     whole = task.evaluate(designs)
