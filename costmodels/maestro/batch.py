@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import Any
 
@@ -10,11 +10,10 @@ import numpy as np
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Reason
-from accelgym.costmodels.maestro import closed_form, hardware
+from accelgym.costmodels.maestro import closed_form, general_rules, hardware
 from accelgym.costmodels.maestro.columns import EXACT_LIMIT, Batch, LayerColumns, input_faults, positions
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.general_rules import analyse
 
 __all__ = ["LazyBreakdown", "blockwise", "counts_of"]
 
@@ -132,51 +131,26 @@ def _limits(p: LayerColumns, faults: Faults, reason: Array, found: dict[str, Arr
 
 
 def _analysed(p: LayerColumns, faults: Faults) -> dict[str, Array]:
-    """Closed forms where the NoC cannot limit, the general rules elsewhere."""
+    """Traffic, which no bandwidth changes, and cycles: by closed form where the NoC cannot limit."""
     dataflow = Dataflow(max(int(p.flow), 0))
+    t = closed_form.traffic(p, dataflow, faults)
+    cycles = _cycles(p, dataflow, faults)
+    counted = p.zero if t.macs is None else t.macs
+    # The first case is double buffered in L2.
+    found = (cycles, t.input_reads, t.filter_reads, t.output_writes, 2.0 * t.first_case, counted)
+    return dict(zip(_TRAFFIC, found, strict=True))
+
+
+def _cycles(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> Array:
     if p.bw is None:
-        return _closed(p, dataflow, faults)
+        return closed_form.latency(p, faults)
     wide = closed_form.transfer_bound(p) <= p.bw
     if bool(wide.all()):
-        return _closed(p, dataflow, faults)
-    if wide.ndim == 0 or not bool(wide.any()):
-        return _general(p, dataflow, faults)
-    return _piecewise(
-        p,
-        [
-            (wide, partial(_closed, dataflow=dataflow, faults=faults)),
-            (~wide, partial(_general, dataflow=dataflow, faults=faults)),
-        ],
-    )
-
-
-def _piecewise(
-    p: LayerColumns, pieces: Sequence[tuple[Array, Callable[[LayerColumns], dict[str, Array]]]]
-) -> dict[str, Array]:
-    """Evaluates disjoint sets of rows by different functions; rows in none of them are 0."""
-    xp = p.xp
-    columns = {name: xp.zeros_like(p.K) for name in _TRAFFIC}
-    for mask, evaluate in pieces:
-        rows = positions(xp, mask)
-        for name, column in evaluate(p.take(rows)).items():
-            columns[name][rows] = column
-    return columns
-
-
-def _closed(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
-    t = closed_form.traffic(p, dataflow, faults)
-    cycles = closed_form.latency(p, faults)
-    return _columns(p, cycles, t.input_reads, t.filter_reads, t.output_writes, t.first_case, t.macs)
-
-
-def _general(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
-    t = analyse(p, dataflow, faults)
-    return _columns(p, t.runtime, t.input_reads, t.filter_reads, t.output_writes, t.first_case, t.macs)
-
-
-def _columns(
-    p: LayerColumns, cycles: Array, inputs: Array, filters: Array, outputs: Array, first_case: Array, macs: Any
-) -> dict[str, Array]:
-    """Names the columns; the first case is double buffered in L2."""
-    counted = p.zero if macs is None else macs
-    return dict(zip(_TRAFFIC, (cycles, inputs, filters, outputs, 2.0 * first_case, counted), strict=True))
+        return closed_form.latency(p, faults)
+    if wide.ndim != 1 or not bool(wide.any()):
+        return general_rules.runtime(p, dataflow, faults)
+    cycles = p.xp.zeros_like(p.K)
+    for mask, evaluate in ((wide, closed_form.latency), (~wide, partial(general_rules.runtime, dataflow=dataflow))):
+        rows = positions(p.xp, mask)
+        cycles[rows] = evaluate(p.take(rows), faults=faults)
+    return cycles

@@ -16,16 +16,27 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.maestro.columns import LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow
+from accelgym.costmodels.maestro.expressions import Program, Recorder
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.mapping import Directive, Level, coupled_dims, inner_level, top_level
-from accelgym.costmodels.maestro.tiles import EDGE, INIT, STEADY, Tiles
+from accelgym.costmodels.maestro.mapping import (
+    EDGE,
+    INIT,
+    STEADY,
+    Directive,
+    Level,
+    coupled_dims,
+    inner_level,
+    top_level,
+)
+from accelgym.costmodels.maestro.tiles import Tiles
 from accelgym.costmodels.maestro.unit_traffic import egress, ingress, macs_of_busiest_pe, macs_of_case
 
-__all__ = ["LevelCounts", "analyse", "analyse_levels"]
+__all__ = ["LevelCounts", "analyse", "analyse_levels", "runtime"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,24 @@ def analyse(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> LevelCounts:
     if dataflow is Dataflow.DPT:
         return analyse_levels(p, top, None, coupled, faults, counts_macs=True)
     return analyse_levels(p, top, lambda dims: inner_level(p, dataflow, dims, faults), coupled, faults)
+
+
+def runtime(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> Array:
+    """Returns the runtime of :func:`analyse`, cycles, from a recording of it; the columns may broadcast."""
+    given = {name: getattr(p, name) for name in _COLUMNS}
+    cycles: Array = _recorded_runtime(dataflow, faults).run(p.xp, given)[0]
+    return cycles
+
+
+_COLUMNS = ("K", "C", "Y", "X", "R", "S", "P", "k", "bw")
+
+
+@cache
+def _recorded_runtime(dataflow: Dataflow, faults: Faults) -> Program:
+    recorder = Recorder()
+    columns = {name: recorder.input(name) for name in _COLUMNS}
+    p = LayerColumns.of(recorder, **columns, flow=float(dataflow))
+    return Program([analyse(p, dataflow, faults).runtime])
 
 
 def analyse_levels(
@@ -135,12 +164,11 @@ def _run(
         reads = {t: ingress(tiles, coupled[t], case, faults) for t in ("input", "filter")}
         writes = egress(tiles, coupled["output"], case, faults)
         arriving = reads["input"] + reads["filter"]
-        delay_in, delay_out = _transfer(p, arriving), _transfer(p, writes)
         if all(state == INIT for state in case):
-            delay = compute(case) + delay_in
+            delay = compute(case) + _transfer(p, arriving)
             first_case = arriving + writes
         else:
-            delay = xp.maximum(compute(case), xp.maximum(delay_in, delay_out))
+            delay = xp.maximum(compute(case), _transfer(p, xp.maximum(arriving, writes)))
         totals["runtime"] = totals["runtime"] + times * delay
         totals["input_reads"] = totals["input_reads"] + times * reads["input"]
         totals["filter_reads"] = totals["filter_reads"] + times * reads["filter"]
@@ -152,7 +180,8 @@ def _run(
 
 def _states(tiles: Tiles, loop: Directive) -> tuple[int, ...]:
     """States of a loop that any of the designs is ever in."""
-    later = (state for state in (STEADY, EDGE) if bool((tiles.zero + tiles.count(loop, state)).any()))
+    possible = (state for state in (STEADY, EDGE) if state <= loop.last_state)
+    later = (state for state in possible if bool((tiles.zero + tiles.count(loop, state)).any()))
     return (INIT, *later)
 
 

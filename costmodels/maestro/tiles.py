@@ -7,11 +7,10 @@ from typing import Any
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.mapping import Directive, Level
+from accelgym.costmodels.maestro.mapping import EDGE, INIT, STEADY, Directive, Level
 
-__all__ = ["EDGE", "INIT", "OUT", "STEADY", "WINDOW", "Tiles"]
+__all__ = ["OUT", "WINDOW", "Tiles"]
 
-INIT, STEADY, EDGE = range(3)
 WINDOW = {"Y": "R", "X": "S"}
 """The kernel dimension that slides along an input dimension."""
 OUT = {"Y": "OY", "X": "OX"}

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.mapping import Directive
-from accelgym.costmodels.maestro.tiles import EDGE, INIT, OUT, STEADY, Tiles
+from accelgym.costmodels.maestro.mapping import EDGE, INIT, STEADY, Directive
+from accelgym.costmodels.maestro.tiles import OUT, Tiles
 
 __all__ = ["egress", "ingress", "macs_of_busiest_pe", "macs_of_case"]
 
