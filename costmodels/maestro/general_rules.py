@@ -1,10 +1,11 @@
 """MAESTRO's algorithm for any NoC bandwidth: every combination of loop states, per level, as array operations.
 
 Each loop of a level is in one of three states: ``INIT`` (first tile), ``STEADY`` (further full tiles) or ``EDGE``
-(a partial last tile). A *case* is one state per loop; it occurs as often as the product of its states' counts. A
-case takes as long as the slowest of its compute, the traffic into the level and the traffic out of it; the very
-first case overlaps with nothing. The compute of a case is the runtime of the level below on that tile or, on the
-lowest level, the MACs of the busiest PE. Traffic of ``t`` elements takes ``ceil(t / bandwidth)`` cycles.
+(a partial last tile). A *case* is one state per loop; it occurs as often as the product of its states' counts, and
+cases of the same sizes and traffic are counted together. A case takes as long as the slowest of its compute, the
+traffic into the level and the traffic out of it; the very first case overlaps with nothing. The compute of a case is
+the runtime of the level below on that tile or, on the lowest level, the MACs of the busiest PE. Traffic of ``t``
+elements takes ``ceil(t / bandwidth)`` cycles.
 
 Source: MAESTRO at commit 4eb08d17 (MIT licence), classes ``CostAnalysisEngine``, ``ReuseAnalysis``,
 ``IterationAnalysis`` and ``ClusterUnit``. Its bound by off-chip bandwidth is left out: at the program's default
@@ -13,8 +14,7 @@ Source: MAESTRO at commit 4eb08d17 (MIT licence), classes ``CostAnalysisEngine``
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -152,19 +152,16 @@ def _run(
     counts_macs: bool = False,
 ) -> LevelCounts:
     """Adds up all cases of one level."""
-    xp, level = p.xp, tiles.level
+    xp = p.xp
     zero = p.K * 0.0
     totals = dict.fromkeys(("runtime", "input_reads", "filter_reads", "output_writes"), zero)
     macs = zero if counts_macs else None
     first_case = zero
-    for case in itertools.product(*(_states(tiles, loop) for loop in level.loops)):
-        times = zero + 1.0
-        for loop, state in zip(level.loops, case, strict=True):
-            times = times * tiles.count(loop, state)
-        reads = {t: ingress(tiles, coupled[t], case, faults) for t in ("input", "filter")}
+    for j, case, times in _cases(tiles):
+        reads = {t: ingress(tiles, coupled[t], case, j, faults) for t in ("input", "filter")}
         writes = egress(tiles, coupled["output"], case, faults)
         arriving = reads["input"] + reads["filter"]
-        if all(state == INIT for state in case):
+        if j < 0:
             delay = compute(case) + _transfer(p, arriving)
             first_case = arriving + writes
         else:
@@ -176,6 +173,34 @@ def _run(
         if macs is not None:
             macs = macs + times * macs_of_case(tiles, coupled["output"], case, faults)
     return LevelCounts(**totals, first_case=first_case, macs=macs)
+
+
+def _cases(tiles: Tiles) -> Iterator[tuple[int, tuple[int, ...], Array]]:
+    """The cases of a level, those of the same traffic taken together.
+
+    Traffic depends on the innermost loop ``j`` that is past its first tile, -1 if none is, and on which tiles are
+    partial: where a loop has a ``STEADY`` tile, it is as large as the first.
+
+    Yields:
+        ``j``; for each loop ``EDGE`` or, for a full tile or the first, ``INIT``; and how often this occurs.
+    """
+    loops = tiles.level.loops
+    yield -1, (INIT,) * len(loops), tiles.zero + 1.0
+    # States of the loops outside ``j``, with their occurrences.
+    outside: list[tuple[tuple[int, ...], Array]] = [((), 1.0)]
+    for j, loop in enumerate(loops):
+        states = _states(tiles, loop)
+        inside = (INIT,) * (len(loops) - j - 1)
+        for case, times in outside:
+            for state in states[1:]:
+                yield j, (*case, _size(state), *inside), times * tiles.count(loop, state)
+        full = 1.0 + (tiles.count(loop, STEADY) if STEADY in states else 0.0)
+        counts = [(INIT, full)] + ([(EDGE, tiles.count(loop, EDGE))] if EDGE in states else [])
+        outside = [((*case, state), times * count) for case, times in outside for state, count in counts]
+
+
+def _size(state: int) -> int:
+    return EDGE if state == EDGE else INIT
 
 
 def _states(tiles: Tiles, loop: Directive) -> tuple[int, ...]:
