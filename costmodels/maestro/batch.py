@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Reason
+from accelgym.costmodels.expressions import Program, Recorder
+from accelgym.costmodels.kernels import BLOCK, Kernel
 from accelgym.costmodels.maestro import closed_form, general_rules, hardware
 from accelgym.costmodels.maestro.columns import EXACT_LIMIT, Batch, LayerColumns, input_faults, positions
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
 
-__all__ = ["LazyBreakdown", "blockwise", "counts_of"]
+__all__ = ["LazyBreakdown", "blockwise", "compiled", "counts_of"]
 
-BLOCK = 8192
-"""Rows evaluated at a time with NumPy: temporaries stay in cache and below the size (128 KiB) from which the C
-allocator maps fresh pages for every one of them."""
+Evaluate = Callable[..., dict[str, Array]]
+"""Takes designs of one dataflow, their depthwise mask and, by name, ``faults``; returns columns by name."""
+
 INT32_MAX = 2.0**31 - 1.0
 """MAESTRO counts iterations in ``int``."""
 
@@ -84,6 +86,34 @@ def _cleared(xp: Any, columns: dict[str, Array]) -> dict[str, Array]:
         return columns
     kept = ("valid", "reason")
     return {n: c if n in kept else xp.where(valid, c, xp.zeros_like(c)) for n, c in columns.items()}
+
+
+def compiled(evaluate: Evaluate, p: LayerColumns, depthwise: Array, faults: Faults) -> dict[str, Array]:
+    """Evaluates a block by machine code if that is worth it: the columns of ``evaluate``, masks as 0 and 1."""
+    rows = p.K.shape[0] if p.xp is np and p.K.ndim == 1 and p.flow >= 0.0 else 0
+    if not 0 < rows <= BLOCK:
+        return evaluate(p, depthwise, faults=faults)
+    wide = p.bw is None or bool((closed_form.transfer_bound(p) <= p.bw).all())
+    kernel = _kernel(evaluate, Dataflow(int(p.flow)), faults, p.bw is not None, wide)
+    if not kernel.wants(rows):
+        return evaluate(p, depthwise, faults=faults)
+    given = {name: getattr(p, name) for name in (*general_rules.DIMENSIONS, "bw")}
+    return dict(kernel.run(given | {"depthwise": depthwise}, rows))
+
+
+@cache
+def _kernel(evaluate: Evaluate, dataflow: Dataflow, faults: Faults, has_bw: bool, wide: bool) -> Kernel:
+    def record() -> tuple[tuple[str, ...], Program]:
+        recorder = Recorder()
+        columns = {name: recorder.input(name) for name in general_rules.DIMENSIONS}
+        bw = recorder.input("bw") if has_bw else None
+        p = LayerColumns.of(recorder, **columns, flow=float(dataflow), bw=bw)
+        if bw is not None and wide:
+            recorder.assumed.add((closed_form.transfer_bound(p) <= bw).index)
+        found = evaluate(p, recorder.input("depthwise") != 0.0, faults=faults)
+        return tuple(found), Program(list(found.values()))
+
+    return Kernel(record)
 
 
 def counts_of(p: LayerColumns, depthwise: Array, faults: Faults) -> dict[str, Array]:

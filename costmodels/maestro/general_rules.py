@@ -21,7 +21,7 @@ from functools import cache
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.maestro.columns import LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow
-from accelgym.costmodels.maestro.expressions import Program, Recorder
+from accelgym.costmodels.expressions import Program, Recorder
 from accelgym.costmodels.maestro.faults import Faults
 from accelgym.costmodels.maestro.mapping import (
     EDGE,
@@ -36,7 +36,7 @@ from accelgym.costmodels.maestro.mapping import (
 from accelgym.costmodels.maestro.tiles import Tiles
 from accelgym.costmodels.maestro.unit_traffic import egress, ingress, macs_of_busiest_pe, macs_of_case
 
-__all__ = ["LevelCounts", "analyse", "analyse_levels", "runtime"]
+__all__ = ["DIMENSIONS", "LevelCounts", "analyse", "analyse_levels", "runtime"]
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,20 @@ def analyse(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> LevelCounts:
 
 def runtime(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> Array:
     """Returns the runtime of :func:`analyse`, cycles, from a recording of it; the columns may broadcast."""
-    given = {name: getattr(p, name) for name in _COLUMNS}
+    if isinstance(p.xp, Recorder):
+        return analyse(p, dataflow, faults).runtime
+    given = {name: getattr(p, name) for name in (*DIMENSIONS, "bw")}
     cycles: Array = _recorded_runtime(dataflow, faults).run(p.xp, given)[0]
     return cycles
 
 
-_COLUMNS = ("K", "C", "Y", "X", "R", "S", "P", "k", "bw")
+DIMENSIONS = ("K", "C", "Y", "X", "R", "S", "P", "k")
 
 
 @cache
 def _recorded_runtime(dataflow: Dataflow, faults: Faults) -> Program:
     recorder = Recorder()
-    columns = {name: recorder.input(name) for name in _COLUMNS}
+    columns = {name: recorder.input(name) for name in (*DIMENSIONS, "bw")}
     p = LayerColumns.of(recorder, **columns, flow=float(dataflow))
     return Program([analyse(p, dataflow, faults).runtime])
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
-from accelgym.costmodels.arrays import Array
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, counts_of
+from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, compiled, counts_of
 from accelgym.costmodels.maestro.columns import Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED
@@ -107,7 +110,7 @@ _DETAILS = {
 
 def _costs(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[str, Array]:
     """All figures of some rows of one dataflow."""
-    tech, found = model.tech, counts_of(p, depthwise, FIXED)
+    tech, found = model.tech, compiled(counts_of, p, depthwise, FIXED)
     found["array_cycles"] = found["latency_cycles"]
     inputs, filters, outputs = _tensors(p)
     found["dram_bytes"] = inputs + filters + outputs
@@ -161,9 +164,30 @@ def _l1_pj(p: LayerColumns, tech: PhysicalTechnology, found: dict[str, Array]) -
 
 def _sram_pj(tech: PhysicalTechnology, size: Array, reads: Array, writes: Array) -> Array:
     """Energy of bytes read from and written to a memory of a size in bytes."""
-    read = tech.sram_read_pj * size**tech.sram_read_exponent
-    write = tech.sram_write_pj * size**tech.sram_write_exponent
+    read = _power_law(tech.sram_read_pj, tech.sram_read_exponent, size)
+    write = _power_law(tech.sram_write_pj, tech.sram_write_exponent, size)
     return read * reads + write * writes
+
+
+def _power_law(coefficient: float, exponent: float, size: Array) -> Array:
+    """``coefficient * size**exponent``; sizes of double buffers are even and mostly small, so NumPy looks them up."""
+    if array_namespace(size) is not np:
+        return coefficient * size**exponent
+    half = np.asarray(size * 0.5)
+    index = half.astype(np.intp)
+    if index.size and bool((index == half).all()) and 0 <= int(index.min()) and int(index.max()) < _TABULATED:
+        return _even_powers(coefficient, exponent).take(index)
+    # An array even for one size: NumPy's powers of arrays and of scalars differ in the last bit.
+    return (coefficient * np.atleast_1d(np.asarray(size)) ** exponent).reshape(half.shape)
+
+
+_TABULATED = 1 << 17
+"""Even sizes in the table: up to 256 KiB."""
+
+
+@lru_cache(maxsize=8)
+def _even_powers(coefficient: float, exponent: float) -> npt.NDArray[np.float64]:
+    return np.asarray(coefficient * (2.0 * np.arange(_TABULATED)) ** exponent)
 
 
 def _areas(p: LayerColumns, tech: PhysicalTechnology, found: dict[str, Array]) -> dict[str, Array]:

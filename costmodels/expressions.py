@@ -19,6 +19,9 @@ from accelgym.costmodels.arrays import Array
 
 __all__ = ["Expression", "Program", "Recorder"]
 
+_MASKS = frozenset(
+    {"less", "less_equal", "greater", "greater_equal", "equal", "logical_and", "logical_or", "logical_not"}
+)
 _COMMUTATIVE = frozenset({"add", "multiply", "minimum", "maximum", "logical_and", "logical_or"})
 
 
@@ -31,9 +34,15 @@ class Expression:
     def __init__(self, recorder: Recorder, name: str, args: tuple[Any, ...], index: int) -> None:
         self.recorder, self.name, self.args, self.index = recorder, name, args, index
 
+    ndim = 0
+
     def any(self) -> bool:
         """Whether some design may hold it: always."""
         return True
+
+    def all(self) -> bool:
+        """Whether every design holds it: where that is assumed."""
+        return self.index in self.recorder.assumed
 
     __hash__ = object.__hash__
     __add__, __radd__ = (lambda a, b: a.recorder.apply("add", a, b),) * 2
@@ -68,6 +77,9 @@ class Expression:
     def __eq__(self, other: Any) -> Any:
         return self.recorder.apply("equal", self, other)
 
+    def __ne__(self, other: Any) -> Any:
+        return ~(self == other)
+
     def __invert__(self) -> Any:
         return self.recorder.apply("logical_not", self)
 
@@ -79,6 +91,8 @@ class Recorder:
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], Expression] = {}
+        self.assumed: set[int] = set()
+        """Indices of the masks that hold for every design that the recording is used on."""
 
     def input(self, name: str) -> Expression:
         """Returns the expression of a column that is given."""
@@ -217,6 +231,28 @@ class Program:
             self._steps.append(_Step(expression.name, args, place[expression.index]))
         self._outputs = [register(e) for e in outputs]
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the columns that are given."""
+        return tuple(self._inputs)
+
+    def statements(self) -> tuple[list[tuple[str, str, tuple[str, ...]]], list[tuple[str, bool]]]:
+        """Returns the program as text for a compiler.
+
+        Returns:
+            Per operation the name of its result, its function and its arguments (names and literals), the inputs
+            being ``x0``, ``x1``, ...; and per output a name or literal and whether it is a mask.
+        """
+        text = {register: f"x{i}" for i, register in enumerate(self._inputs.values())}
+        text |= {register: repr(value.item()) for register, value in self._constants}
+        masks = {register for register, value in self._constants if isinstance(value, np.bool_)}
+        statements = []
+        for i, step in enumerate(self._steps):
+            statements.append((f"t{i}", step.function, tuple(text[a] for a in step.args)))
+            text[step.result] = f"t{i}"
+            (masks.add if step.function in _MASKS else masks.discard)(step.result)
+        return statements, [(text[register], register in masks) for register in self._outputs]
+
     def run(self, xp: Any, columns: Mapping[str, Array]) -> list[Array]:
         """Evaluates the outputs.
 
@@ -230,14 +266,10 @@ class Program:
         placed = {} if xp is np else {"device": next(iter(columns.values())).device}
         for register, value in self._constants:
             registers[register] = value if xp is np else xp.asarray(value, **placed)
-        functions: dict[str, Callable[..., Array]] = {name: getattr(xp, name) for name in _names(self._steps)}
+        functions: dict[str, Callable[..., Array]] = {s.function: getattr(xp, s.function) for s in self._steps}
         for step in self._steps:
             registers[step.result] = functions[step.function](*[registers[i] for i in step.args])
         return [registers[i] for i in self._outputs]
-
-
-def _names(steps: Sequence[_Step]) -> set[str]:
-    return {step.function for step in steps}
 
 
 def _ordered(outputs: Sequence[Any]) -> list[Expression]:
