@@ -17,7 +17,7 @@ from accelgym.costmodels.maestro.columns import EXACT_LIMIT, Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
 
-__all__ = ["LazyBreakdown", "blockwise", "compiled", "counts_of"]
+__all__ = ["LazyBreakdown", "blockwise", "cleared", "compiled", "counts_of"]
 
 Evaluate = Callable[..., dict[str, Array]]
 """Takes designs of one dataflow, their depthwise mask and, by name, ``faults``; returns columns by name."""
@@ -58,8 +58,7 @@ def blockwise(
 
     Args:
         batch: The designs.
-        evaluate: Takes some rows and their depthwise mask, returns float64 or bool columns by name. With a column
-            ``valid`` among them, numbers of rows that are not become 0.
+        evaluate: Takes some rows and their depthwise mask, returns float64 or bool columns by name.
         dtypes: Names of the columns to return and of their types.
 
     Returns:
@@ -73,19 +72,19 @@ def blockwise(
         for flow, rows in batch.groups():
             for start in range(0, batch.rows if rows is None else len(rows), step):
                 block = slice(start, start + step) if rows is None else rows[start : start + step]
-                found = _cleared(xp, evaluate(*batch.problem(block, flow)))
+                found = evaluate(*batch.problem(block, flow))
                 for name, column in columns.items():
                     column[block] = found[name].to(column.dtype) if placed else found[name]
     return {name: column.reshape(batch.shape) for name, column in columns.items()}
 
 
-def _cleared(xp: Any, columns: dict[str, Array]) -> dict[str, Array]:
-    """Sets the numbers of invalid rows to 0, which also keeps NaN out of integers."""
-    valid = columns.get("valid")
-    if valid is None or bool(valid.all()):
+def cleared(p: LayerColumns, columns: dict[str, Array]) -> dict[str, Array]:
+    """Sets the numbers of the rows that are not ``valid`` to 0, which also keeps NaN out of integers."""
+    valid = columns["valid"]
+    if bool(valid.all()):
         return columns
     kept = ("valid", "reason")
-    return {n: c if n in kept else xp.where(valid, c, xp.zeros_like(c)) for n, c in columns.items()}
+    return {n: c if n in kept else p.xp.where(valid, c, p.zero) for n, c in columns.items()}
 
 
 def compiled(evaluate: Evaluate, p: LayerColumns, depthwise: Array, faults: Faults) -> dict[str, Array]:

@@ -142,7 +142,12 @@ class Batch:
     def problem(self, rows: Any, flow: float) -> tuple[LayerColumns, Array]:
         """Returns some rows, all of one dataflow, as float64, and which of them are depthwise layers."""
         xp = self.xp
-        some = {name: a[rows] if a.ndim else a for name, a in self.raw.items() if name != "dataflow"}
+        picked = xp is not np or isinstance(rows, slice)
+        some = {
+            name: (a[rows] if picked else a.take(rows)) if a.ndim else a
+            for name, a in self.raw.items()
+            if name != "dataflow"
+        }
         depthwise = some.pop("depthwise") != 0
         column = {name: xp.asarray(a, dtype=xp.float64) for name, a in some.items()}
         problem = LayerColumns.of(

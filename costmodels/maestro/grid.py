@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.costs import CostModel
 from accelgym.costmodels.maestro import closed_form
-from accelgym.costmodels.maestro.batch import counts_of
+from accelgym.costmodels.maestro.batch import cleared, counts_of
 from accelgym.costmodels.maestro.columns import LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.maestro.model import MaestroModel, costs_of
@@ -107,13 +107,10 @@ def _on_axes(
     with np.errstate(all="ignore"):
         if set(figures) <= {"latency_cycles"}:
             found = counts_of(p, depthwise, model.switches)
-            found["valid"] = found["reason"] == 0.0
+            found = cleared(p, found | {"valid": found["reason"] == 0.0})
         else:
             found = costs_of(p, depthwise, faults=model.switches)
         valid = np.asarray(found["valid"])
         shape = (len(columns["K"]), pes.size, levels.size)
         flat = {name: np.broadcast_to(found[name], shape).reshape(shape[0], -1) for name in figures}
-    valid = np.broadcast_to(valid, shape).reshape(shape[0], -1)
-    if not valid.all():
-        flat = {name: np.where(valid, a, 0.0) for name, a in flat.items()}
-    return {**flat, "valid": valid}
+    return {**flat, "valid": np.broadcast_to(valid, shape).reshape(shape[0], -1)}

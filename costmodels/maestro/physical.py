@@ -11,7 +11,7 @@ import numpy.typing as npt
 from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, compiled, counts_of
+from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, cleared, compiled, counts_of
 from accelgym.costmodels.maestro.columns import Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED
@@ -132,7 +132,7 @@ def _costs(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[s
         "leakage_pj": tech.leakage_mw_per_mm2 * (total_area * 1e-6) * (cycles / tech.clock_ghz),
     }
     total = sum(energy.values())
-    return {
+    figures = {
         **found,
         **area,
         **energy,
@@ -143,6 +143,7 @@ def _costs(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[s
         "utilisation": found["macs"] / (cycles * p.P),
         "valid": found["reason"] == 0.0,
     }
+    return cleared(p, figures)
 
 
 def _tensors(p: LayerColumns) -> tuple[Array, Array, Array]:
