@@ -266,7 +266,10 @@ class Program:
         placed = {} if xp is np else {"device": next(iter(columns.values())).device}
         for register, value in self._constants:
             registers[register] = value if xp is np else xp.asarray(value, **placed)
-        functions: dict[str, Callable[..., Array]] = {s.function: getattr(xp, s.function) for s in self._steps}
+        names = {s.function for s in self._steps}
+        functions: dict[str, Callable[..., Array]] = {name: getattr(xp, name) for name in names}
+        if xp is not np and "equal" in names:
+            functions["equal"] = xp.eq  # torch's own ``equal`` is one answer for all elements
         for step in self._steps:
             registers[step.result] = functions[step.function](*[registers[i] for i in step.args])
         return [registers[i] for i in self._outputs]

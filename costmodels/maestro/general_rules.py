@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from accelgym.costmodels.arrays import Array
+from accelgym.costmodels.expressions import Program, Recorder
 from accelgym.costmodels.maestro.columns import LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow
-from accelgym.costmodels.expressions import Program, Recorder
 from accelgym.costmodels.maestro.faults import Faults
 from accelgym.costmodels.maestro.mapping import (
     EDGE,

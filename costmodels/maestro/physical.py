@@ -17,7 +17,7 @@ from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED
 from accelgym.costmodels.maestro.technology import FREEPDK45, PhysicalTechnology
 
-__all__ = ["PhysicalModel"]
+__all__ = ["PhysicalModel", "costs_of"]
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ class PhysicalModel:
         bound) and ``dram_cycles``, the parts of the energy (``mac_pj``, ``l1_pj``, ``l2_pj``, ``noc_pj``,
         ``dram_pj``, ``leakage_pj``) and of the area (``mac_um2``, ``l1_um2``, ``l2_um2``, ``noc_um2``).
         """
-        batch = Batch.of(designs, self.noc_bw)
+        batch, evaluate = Batch.of(designs, self.noc_bw), partial(costs_of, model=self)
         return Costs(
-            **blockwise(batch, partial(_costs, model=self), _COLUMNS),
+            **blockwise(batch, evaluate, _COLUMNS),
             model=self.name,
             version=self.version,
             technology=self.technology,
-            breakdown=LazyBreakdown(tuple(_DETAILS), partial(blockwise, batch, partial(_costs, model=self), _DETAILS)),
+            breakdown=LazyBreakdown(tuple(_DETAILS), partial(blockwise, batch, evaluate, _DETAILS)),
         )
 
 
@@ -108,7 +108,7 @@ _DETAILS = {
 }
 
 
-def _costs(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[str, Array]:
+def costs_of(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[str, Array]:
     """All figures of some rows of one dataflow."""
     tech, found = model.tech, compiled(counts_of, p, depthwise, FIXED)
     found["array_cycles"] = found["latency_cycles"]
@@ -176,7 +176,7 @@ def _power_law(coefficient: float, exponent: float, size: Array) -> Array:
         return coefficient * size**exponent
     half = np.asarray(size * 0.5)
     index = half.astype(np.intp)
-    if index.size and bool((index == half).all()) and 0 <= int(index.min()) and int(index.max()) < _TABULATED:
+    if index.size and bool((index == half).all()) and int(index.min()) >= 0 and int(index.max()) < _TABULATED:
         return _even_powers(coefficient, exponent).take(index)
     # An array even for one size: NumPy's powers of arrays and of scalars differ in the last bit.
     return (coefficient * np.atleast_1d(np.asarray(size)) ** exponent).reshape(half.shape)
