@@ -22,7 +22,7 @@ from accelgym.costmodels.expressions import Program
 __all__ = ["BLOCK", "WORTH_COMPILING", "Kernel", "is_available"]
 
 BLOCK = 4096
-"""Designs a compiled function takes at a time: its inputs and outputs stay in the cache."""
+"""Designs a compiled function takes at a time unless told otherwise: its inputs and outputs stay in the cache."""
 WORTH_COMPILING = 1_000_000
 
 FloatArray = npt.NDArray[np.float64]
@@ -42,9 +42,11 @@ class Kernel:
 
     Args:
         record: Returns the outputs' names and the program.
+        block: Most designs at a time.
     """
 
-    def __init__(self, record: Callable[[], tuple[Sequence[str], Program]]) -> None:
+    def __init__(self, record: Callable[[], tuple[Sequence[str], Program]], block: int = BLOCK) -> None:
+        self._block = block
         self._record = record
         self._asked = 0
         self._compiled: Callable[[FloatArray, FloatArray, int], None] | None = None
@@ -60,7 +62,7 @@ class Kernel:
 
         Args:
             columns: float64 arrays of shape ``(rows,)`` or 0-d, by the names of the inputs.
-            rows: Number of designs, at most :data:`BLOCK`.
+            rows: Number of designs, at most a block.
 
         Returns:
             float64 columns of shape ``(rows,)``, views into a buffer that the next call overwrites; masks are 0
@@ -69,10 +71,10 @@ class Kernel:
         if self._compiled is None:
             self._names, program = self._record()
             self._inputs = program.inputs
-            self._compiled = _compiled(program)
+            self._compiled = _compiled(program, self._block)
         if not hasattr(self._buffers, "given"):
-            self._buffers.given = np.zeros((len(self._inputs), BLOCK))
-            self._buffers.found = np.zeros((len(self._names), BLOCK))
+            self._buffers.given = np.zeros((len(self._inputs), self._block))
+            self._buffers.found = np.zeros((len(self._names), self._block))
         given, found = self._buffers.given, self._buffers.found
         for line, name in zip(given, self._inputs, strict=True):
             line[:rows] = columns[name]
@@ -80,16 +82,16 @@ class Kernel:
         return dict(zip(self._names, found[:, :rows], strict=True))
 
 
-def _compiled(program: Program) -> Callable[[FloatArray, FloatArray, int], None]:
+def _compiled(program: Program, block: int) -> Callable[[FloatArray, FloatArray, int], None]:
     """Compiles a loop over the designs of a block."""
     import numba
 
     lines = ["def kernel(given, found, rows):", "    for i in range(rows):"]
-    lines += [f"        x{j} = given[i + {j * BLOCK}]" for j in range(len(program.inputs))]
+    lines += [f"        x{j} = given[i + {j * block}]" for j in range(len(program.inputs))]
     steps, outputs = program.statements()
     lines += [f"        {result} = {function}({', '.join(args)})" for result, function, args in steps]
     for j, (value, is_mask) in enumerate(outputs):
-        lines.append(f"        found[i + {j * BLOCK}] = {f'where({value}, 1.0, 0.0)' if is_mask else value}")
+        lines.append(f"        found[i + {j * block}] = {f'where({value}, 1.0, 0.0)' if is_mask else value}")
     functions: dict[str, Any] = dict(_functions())
     exec(compile("\n".join(lines), f"<{program.length} recorded operations>", "exec"), functions)
     flat = numba.types.Array(numba.float64, 1, "C")
