@@ -61,7 +61,7 @@ class Kernel:
         """Evaluates designs.
 
         Args:
-            columns: float64 arrays of shape ``(rows,)`` or 0-d, by the names of the inputs.
+            columns: Arrays of numbers of shape ``(rows,)`` or 0-d, by the names of the inputs.
             rows: Number of designs, at most a block.
 
         Returns:

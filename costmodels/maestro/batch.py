@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from accelgym.costmodels.maestro.columns import EXACT_LIMIT, Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
 
-__all__ = ["LazyBreakdown", "blockwise", "cleared", "compiled", "counts_of"]
+__all__ = ["Compiled", "LazyBreakdown", "blockwise", "cleared", "counts_of"]
 
 Evaluate = Callable[..., dict[str, Array]]
 """Takes designs of one dataflow, their depthwise mask and, by name, ``faults``; returns columns by name."""
@@ -51,7 +53,7 @@ class LazyBreakdown(Mapping[str, Array]):
 
 
 def blockwise(
-    batch: Batch, evaluate: Callable[[LayerColumns, Array], dict[str, Array]], dtypes: Mapping[str, str]
+    batch: Batch, evaluate: Callable[[LayerColumns, Array], dict[str, Array]] | Compiled, dtypes: Mapping[str, str]
 ) -> dict[str, Array]:
     """Evaluates a batch block by block (torch: at once).
 
@@ -71,7 +73,10 @@ def blockwise(
         for flow, rows in batch.groups():
             for start in range(0, batch.rows if rows is None else len(rows), step):
                 block = slice(start, start + step) if rows is None else rows[start : start + step]
-                found = evaluate(*batch.problem(block, flow))
+                if isinstance(evaluate, Compiled):
+                    found = evaluate.block(batch, block, flow)
+                else:
+                    found = evaluate(*batch.problem(block, flow))
                 for name, column in columns.items():
                     column[block] = found[name].to(column.dtype) if placed else found[name]
     return {name: column.reshape(batch.shape) for name, column in columns.items()}
@@ -86,17 +91,45 @@ def cleared(p: LayerColumns, columns: dict[str, Array]) -> dict[str, Array]:
     return {n: c if n in kept else p.xp.where(valid, c, p.zero) for n, c in columns.items()}
 
 
-def compiled(evaluate: Evaluate, p: LayerColumns, depthwise: Array, faults: Faults) -> dict[str, Array]:
-    """Evaluates a block by machine code if that is worth it: the columns of ``evaluate``, masks as 0 and 1."""
-    rows = p.K.shape[0] if p.xp is np and p.K.ndim == 1 and p.flow >= 0.0 else 0
-    if not 0 < rows <= BLOCK:
-        return evaluate(p, depthwise, faults=faults)
-    wide = p.bw is None or bool((closed_form.transfer_bound(p) <= p.bw).all())
-    kernel = _kernel(evaluate, Dataflow(int(p.flow)), faults, p.bw is not None, wide)
-    if not kernel.wants(rows):
-        return evaluate(p, depthwise, faults=faults)
-    given = {name: getattr(p, name) for name in (*general_rules.DIMENSIONS, "bw")}
-    return dict(kernel.run(given | {"depthwise": depthwise}, rows))
+@dataclass(frozen=True)
+class Compiled:
+    """A function of designs of one dataflow, evaluated by machine code where that is worth it.
+
+    Its columns are those of the function, masks as 0 and 1.
+    """
+
+    evaluate: Evaluate
+    faults: Faults
+
+    def __call__(self, p: LayerColumns, depthwise: Array) -> dict[str, Array]:
+        """Evaluates some designs."""
+        rows = p.K.shape[0] if p.xp is np and p.K.ndim == 1 and p.flow >= 0.0 else 0
+        if 0 < rows <= BLOCK:
+            wide = p.bw is None or bool((closed_form.transfer_bound(p) <= p.bw).all())
+            kernel = self.kernel(p.flow, p.bw is not None, wide)
+            if kernel.wants(rows):
+                given = {name: getattr(p, name) for name in (*general_rules.DIMENSIONS, "bw")}
+                return kernel.run(given | {"depthwise": depthwise}, rows)
+        return self.evaluate(p, depthwise, faults=self.faults)
+
+    def block(self, batch: Batch, rows: Any, flow: float) -> dict[str, Array]:
+        """Evaluates some rows of a batch, which machine code takes as they are."""
+        if batch.xp is np and flow >= 0.0:
+            count = len(rows) if isinstance(rows, np.ndarray) else len(range(*rows.indices(batch.rows)))
+            bw = batch.raw.get("noc_bw")
+            wide = bw is None or (bw.ndim == 0 and batch.widest_transfer <= float(bw))
+            kernel = self.kernel(flow, bw is not None, wide)
+            if kernel.wants(count):
+                given = {_INPUTS.get(name, name): batch.some(name, rows) for name in batch.raw if name != "dataflow"}
+                return kernel.run(given, count)
+        return self.evaluate(*batch.problem(rows, flow), faults=self.faults)
+
+    def kernel(self, flow: float, has_bw: bool, wide: bool) -> Kernel:
+        """Returns the program for a dataflow; ``wide`` if the NoC never limits."""
+        return _kernel(self.evaluate, Dataflow(int(flow)), self.faults, has_bw, wide)
+
+
+_INPUTS = {"num_pes": "P", "buffer_level": "k", "noc_bw": "bw"}
 
 
 @cache

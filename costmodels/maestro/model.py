@@ -9,7 +9,7 @@ from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro import closed_form, hardware
-from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, cleared, compiled, counts_of
+from accelgym.costmodels.maestro.batch import Compiled, LazyBreakdown, blockwise, cleared, counts_of
 from accelgym.costmodels.maestro.columns import Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED, MAESTRO_FAULTS, Faults
@@ -81,8 +81,8 @@ class MaestroModel:
         ``filter_l2_reads``, ``output_l2_writes`` (elements), ``macs`` and ``utilisation`` (MACs per cycle and PE).
         """
         batch = Batch.of(designs, self.noc_bw)
-        columns = blockwise(batch, partial(compiled, costs_of, faults=self.switches), _COLUMNS)
-        details = partial(blockwise, batch, partial(compiled, _details, faults=self.switches), _DETAILS)
+        columns = blockwise(batch, Compiled(costs_of, self.switches), _COLUMNS)
+        details = partial(blockwise, batch, Compiled(_details, self.switches), _DETAILS)
         return Costs(
             **columns,
             model=self.name,
@@ -94,7 +94,7 @@ class MaestroModel:
     def latency(self, designs: ResourceDesigns) -> Array:
         """Returns the cycles of every design for a NoC that never limits, float64; no validity is checked."""
         batch = Batch.of(designs, None)
-        return blockwise(batch, partial(compiled, _latency, faults=self.switches), {"cycles": "float64"})["cycles"]
+        return blockwise(batch, Compiled(_latency, self.switches), {"cycles": "float64"})["cycles"]
 
 
 _COLUMNS = {

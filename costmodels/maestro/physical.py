@@ -11,7 +11,7 @@ import numpy.typing as npt
 from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, cleared, compiled, counts_of
+from accelgym.costmodels.maestro.batch import Compiled, LazyBreakdown, blockwise, cleared, counts_of
 from accelgym.costmodels.maestro.columns import Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED
@@ -99,6 +99,7 @@ _COLUMNS = {
     "valid": "bool",
     "reason": "int8",
 }
+_COUNT = Compiled(counts_of, FIXED)
 _COUNTS = ("macs", "l1_bytes", "l2_bytes", "input_l2_reads", "filter_l2_reads", "output_l2_writes", "dram_bytes")
 _DETAILS = {
     **dict.fromkeys((*_COUNTS, "array_cycles", "dram_cycles"), "int64"),
@@ -110,7 +111,7 @@ _DETAILS = {
 
 def costs_of(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[str, Array]:
     """All figures of some rows of one dataflow."""
-    tech, found = model.tech, compiled(counts_of, p, depthwise, FIXED)
+    tech, found = model.tech, _COUNT(p, depthwise)
     found["array_cycles"] = found["latency_cycles"]
     inputs, filters, outputs = _tensors(p)
     found["dram_bytes"] = inputs + filters + outputs
