@@ -1,20 +1,29 @@
-"""Speed of the MAESTRO models: designs per CPU-second, one thread.
+"""Speed of the MAESTRO models: designs per CPU-second, one thread, in NumPy and in machine code (extra ``fast``).
 
 Run as ``python benchmarks/maestro_speed.py [--compile]``. Rates are the best of several repetitions, since a shared
 machine only ever makes a run slower; the ratios of one run are what to compare.
+
+Measured beside much other work on two cores (AMD EPYC, N = 1e5), before / NumPy / machine code:
+
+    all costs, compat, mixed dataflows               2.7e6   3.8e6   1.1e7
+    latency, compat, mixed dataflows                 8.9e6   1.7e7   2.3e7
+    all costs, compat, mixed, 64 elements/cycle      6.0e4   7.0e5   6.7e6
+    all costs, physical, mixed                       1.3e5   8.9e5   3.0e6
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 
+from accelgym.costmodels import kernels
 from accelgym.costmodels.maestro import MaestroModel
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.physical import PhysicalModel
@@ -60,26 +69,35 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="also the latency compiled by torch")
     arguments = parser.parse_args()
     count = arguments.count
-    rows: list[tuple[str, float]] = []
+    print(f"{'designs per CPU-second, N = ' + str(count):52s} {'NumPy':>10s} {'compiled':>10s}")
+    reference = 0.0
+    for label, run in cases(count):
+        kernels.WORTH_COMPILING = sys.maxsize
+        plain = rate(run, count, 5)
+        kernels.WORTH_COMPILING = 0
+        compiled = f"{rate(run, count):10.2e}" if kernels.is_available() else "no Numba"
+        reference = reference or plain
+        print(f"{label:52s} {plain:10.2e} {compiled:>10s}", flush=True)
+    for label, speed in compiled_rows(count) if arguments.compile else ():
+        print(f"{label:52s} {'':10s} {speed:10.2e}")
+    for label, seconds in PROGRAM_CPU_S.items():
+        print(f"{label:52s} {1 / seconds:10.2e}   1/{reference * seconds:,.0f} of the first line")
+
+
+def cases(count: int) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What is timed, by name."""
     for compat in (True, False):
         model = MaestroModel(compat=compat)
         for dataflow in (None, Dataflow.DLA, Dataflow.EYE, Dataflow.SHI):
             designs = random_designs(count, dataflow)
             label = f"{model.version}, {'mixed' if dataflow is None else dataflow.name.lower()}"
-            rows.append((f"NumPy, all costs, {label}", rate(lambda m=model, d=designs: m.evaluate(d), count)))
-            rows.append((f"NumPy, latency, {label}", rate(lambda m=model, d=designs: m.latency(d), count)))
-    few = count // 10
-    narrow = random_designs(few, None)
-    rows.append(("NumPy, all costs, 64 elements/cycle", rate(lambda: MaestroModel(noc_bw=64).evaluate(narrow), few, 3)))
-    rows.append(("NumPy, all costs, physical model", rate(lambda: PhysicalModel().evaluate(narrow), few, 3)))
-    if arguments.compile:
-        rows += compiled_rows(count)
-    print(f"{'designs per CPU-second, N = ' + str(count):52s} {'rate':>10s}")
-    for label, speed in rows:
-        print(f"{label:52s} {speed:10.2e}")
-    reference = rows[0][1]
-    for label, seconds in PROGRAM_CPU_S.items():
-        print(f"{label:52s} {1 / seconds:10.2e}   1/{reference * seconds:,.0f} of the first line")
+            yield f"all costs, {label}", lambda m=model, d=designs: m.evaluate(d)
+            yield f"latency, {label}", lambda m=model, d=designs: m.latency(d)
+    mixed = random_designs(count, None)
+    for compat in (True, False):
+        narrow = MaestroModel(compat=compat, noc_bw=64)
+        yield f"all costs, {narrow.version}, mixed, 64 elements/cycle", lambda m=narrow: m.evaluate(mixed)
+    yield "all costs, physical, mixed", lambda: PhysicalModel().evaluate(mixed)
 
 
 def compiled_rows(count: int) -> list[tuple[str, float]]:

@@ -19,7 +19,10 @@ Array = Any
 
 
 def array_namespace(*arrays: Array) -> Any:
-    """Returns the module (``numpy`` or ``torch``) whose functions fit the arrays."""
+    """Returns the module (``numpy`` or ``torch``) whose functions fit the arrays; for recorded ones the recorder."""
+    recorder = next((a.recorder for a in arrays if hasattr(a, "recorder")), None)
+    if recorder is not None:
+        return recorder
     torch = sys.modules.get("torch")
     if torch is not None and any(isinstance(a, torch.Tensor) for a in arrays):
         return torch

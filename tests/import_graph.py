@@ -16,8 +16,8 @@ ORDER = ["costmodels", "hwgen", "envs", "dse_dataset", "agents", "experiments", 
 
 FLOORS = (
     ("errors", "arrays"),
-    ("files", "objective", "certificate", "costs", "registry"),
-    ("datatypes", "workloads", "components", "executors"),
+    ("files", "objective", "certificate", "costs", "registry", "expressions"),
+    ("datatypes", "workloads", "components", "executors", "kernels"),
     ("architecture",),
     ("maestro", "loopnest", "systolic"),
     ("mapspace", "dataflow_template"),

@@ -93,7 +93,8 @@ def test_modules_stay_readable_in_one_sitting(path):
 def test_the_core_imports_no_heavy_package():
     code = (
         "import sys, accelgym, accelgym.cli, accelgym.envs, accelgym.agents, accelgym.costmodels;"
-        "heavy = {'torch', 'stable_baselines3', 'cvxpy', 'optuna', 'pymoo', 'matplotlib', 'plotly', 'scipy', 'onnx'};"
+        "heavy = {'torch', 'stable_baselines3', 'cvxpy', 'optuna', 'pymoo', 'matplotlib', 'plotly', 'scipy', 'onnx',"
+        "'numba'};"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -68,7 +68,7 @@ def evaluate(
 
 def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
     from accelgym.costmodels.errors import InputError, unknown_name
-    from accelgym.costmodels.maestro.designs_csv import read_designs, write_costs
+    from accelgym.costmodels.maestro.designs_csv import evaluate_file
     from accelgym.costmodels.models import cost_models
 
     if model not in cost_models:
@@ -84,10 +84,7 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
             given = choices[name][0] if name == "config" else choices[name]
             raise InputError(f"--{name} {given}: an option of {owner}, not of {model!r}")
     built = cost_models.build(model, **choices)
-    rows, designs = read_designs(source)
-    costs = built.evaluate(designs)
-    write_costs(target, rows, costs)
-    _summarise(len(rows), int(costs.valid.sum()), f"{costs.model} {costs.version}")
+    _summarise(*evaluate_file(built, source, target), f"{built.name} {built.version}")
 
 
 def _evaluate_dataflow(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ _DIGITS = 4300
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that spreadsheets run."""
 
-__all__ = ["TableWriter", "integer", "read_table", "refuse_repeated"]
+__all__ = ["TableWriter", "check_header", "integer", "read_table", "refuse_repeated"]
 
 
 def integer(text: str) -> int | None:
@@ -29,6 +29,19 @@ def refuse_repeated(header: Sequence[str]) -> str:
         if name and name in header[:index]:
             return f"column {name!r} stands twice, as columns {list(header).index(name) + 1} and {index + 1}"
     return ""
+
+
+def check_header(path: Place, header: Sequence[str], columns: Sequence[str]) -> None:
+    """Checks the columns of a table.
+
+    Raises:
+        InputError: A column stands twice, or one that is needed is missing.
+    """
+    if repeated := refuse_repeated(header):
+        raise InputError(f"{path}: line 1: {repeated}")
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise InputError(f"{path}: line 1: column {missing[0]!r} is missing; needed: {', '.join(columns)}")
 
 
 def read_table(path: Place, columns: Sequence[str]) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
@@ -53,11 +66,7 @@ def read_table(path: Place, columns: Sequence[str]) -> tuple[list[str], list[tup
             rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
-    if repeated := refuse_repeated(header):
-        raise InputError(f"{path}: line 1: {repeated}")
-    missing = [name for name in columns if name not in header]
-    if missing:
-        raise InputError(f"{path}: line 1: column {missing[0]!r} is missing; needed: {', '.join(columns)}")
+    check_header(path, header, columns)
     for line, row in rows:
         if None in row or None in row.values():
             raise InputError(f"{path}: line {line}: expected {len(header)} cells as in the header")

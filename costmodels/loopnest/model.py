@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from accelgym.costmodels.loopnest.columns import Columns
 from accelgym.costmodels.loopnest.kernel import Kernel, Totals
 from accelgym.costmodels.loopnest.mappings import Mappings
 from accelgym.costmodels.loopnest.movement import price_movement
+from accelgym.costmodels.loopnest.recorded import BLOCK, RecordedKernel
 from accelgym.costmodels.loopnest.steps import Engine
 from accelgym.costmodels.loopnest.terms import COUNTERS, TermTable
 from accelgym.costmodels.loopnest.validity import reasons, tiles
@@ -117,6 +119,8 @@ class LoopnestModel:
         if self.counting != "closed":
             return self._walk(mappings)
         n = len(mappings)
+        if self._machine.wants(mappings):
+            block = BLOCK
         if array_namespace(mappings.factors) is not np or n <= block:
             return self._assemble(self._block(mappings))
         columns: dict[str, Any] = {}
@@ -151,8 +155,17 @@ class LoopnestModel:
             self._closed = Kernel(self.problem, self.architecture, table, needs_clean_nest=clean)
         return self._closed
 
+    @cached_property
+    def _machine(self) -> RecordedKernel:
+        return RecordedKernel(self._kernel())
+
     def _block(self, mappings: Mappings) -> dict[str, Array]:
         xp = array_namespace(mappings.factors)
+        if len(mappings) <= BLOCK and self._machine.wants(mappings):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                totals, bad = self._machine.run(mappings)
+                reason = np.where(bad, float(Reason.BAD_VALUE), totals.reason)
+                return self._table(totals, reason, whole_already=True)
         factors = _columns(xp, mappings.factors)
         residuals = None if mappings.residuals is None else _columns(xp, mappings.residuals)
         ranks = _columns(xp, mappings.ranks)

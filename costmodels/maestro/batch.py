@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Reason
-from accelgym.costmodels.maestro import closed_form, hardware
+from accelgym.costmodels.expressions import Program, Recorder
+from accelgym.costmodels.kernels import BLOCK, Kernel
+from accelgym.costmodels.maestro import closed_form, general_rules, hardware
 from accelgym.costmodels.maestro.columns import EXACT_LIMIT, Batch, LayerColumns, input_faults, positions
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.general_rules import analyse
 
-__all__ = ["LazyBreakdown", "blockwise", "counts_of"]
+__all__ = ["Compiled", "LazyBreakdown", "blockwise", "cleared", "counts_of"]
 
-BLOCK = 8192
-"""Rows evaluated at a time with NumPy: temporaries stay in cache and below the size (128 KiB) from which the C
-allocator maps fresh pages for every one of them."""
+Evaluate = Callable[..., dict[str, Array]]
+"""Takes designs of one dataflow, their depthwise mask and, by name, ``faults``; returns columns by name."""
+
 INT32_MAX = 2.0**31 - 1.0
 """MAESTRO counts iterations in ``int``."""
 
@@ -51,14 +53,13 @@ class LazyBreakdown(Mapping[str, Array]):
 
 
 def blockwise(
-    batch: Batch, evaluate: Callable[[LayerColumns, Array], dict[str, Array]], dtypes: Mapping[str, str]
+    batch: Batch, evaluate: Callable[[LayerColumns, Array], dict[str, Array]] | Compiled, dtypes: Mapping[str, str]
 ) -> dict[str, Array]:
     """Evaluates a batch block by block (torch: at once).
 
     Args:
         batch: The designs.
-        evaluate: Takes some rows and their depthwise mask, returns float64 or bool columns by name. With a column
-            ``valid`` among them, numbers of rows that are not become 0.
+        evaluate: Takes some rows and their depthwise mask, returns float64 or bool columns by name.
         dtypes: Names of the columns to return and of their types.
 
     Returns:
@@ -72,19 +73,78 @@ def blockwise(
         for flow, rows in batch.groups():
             for start in range(0, batch.rows if rows is None else len(rows), step):
                 block = slice(start, start + step) if rows is None else rows[start : start + step]
-                found = _cleared(xp, evaluate(*batch.problem(block, flow)))
+                if isinstance(evaluate, Compiled):
+                    found = evaluate.block(batch, block, flow)
+                else:
+                    found = evaluate(*batch.problem(block, flow))
                 for name, column in columns.items():
                     column[block] = found[name].to(column.dtype) if placed else found[name]
     return {name: column.reshape(batch.shape) for name, column in columns.items()}
 
 
-def _cleared(xp: Any, columns: dict[str, Array]) -> dict[str, Array]:
-    """Sets the numbers of invalid rows to 0, which also keeps NaN out of integers."""
-    valid = columns.get("valid")
-    if valid is None or bool(valid.all()):
+def cleared(p: LayerColumns, columns: dict[str, Array]) -> dict[str, Array]:
+    """Sets the numbers of the rows that are not ``valid`` to 0, which also keeps NaN out of integers."""
+    valid = columns["valid"]
+    if bool(valid.all()):
         return columns
     kept = ("valid", "reason")
-    return {n: c if n in kept else xp.where(valid, c, xp.zeros_like(c)) for n, c in columns.items()}
+    return {n: c if n in kept else p.xp.where(valid, c, p.zero) for n, c in columns.items()}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A function of designs of one dataflow, evaluated by machine code where that is worth it.
+
+    Its columns are those of the function, masks as 0 and 1.
+    """
+
+    evaluate: Evaluate
+    faults: Faults
+
+    def __call__(self, p: LayerColumns, depthwise: Array) -> dict[str, Array]:
+        """Evaluates some designs."""
+        rows = p.K.shape[0] if p.xp is np and p.K.ndim == 1 and p.flow >= 0.0 else 0
+        if 0 < rows <= BLOCK:
+            wide = p.bw is None or bool((closed_form.transfer_bound(p) <= p.bw).all())
+            kernel = self.kernel(p.flow, p.bw is not None, wide)
+            if kernel.wants(rows):
+                given = {name: getattr(p, name) for name in (*general_rules.DIMENSIONS, "bw")}
+                return kernel.run(given | {"depthwise": depthwise}, rows)
+        return self.evaluate(p, depthwise, faults=self.faults)
+
+    def block(self, batch: Batch, rows: Any, flow: float) -> dict[str, Array]:
+        """Evaluates some rows of a batch, which machine code takes as they are."""
+        if batch.xp is np and flow >= 0.0:
+            count = len(rows) if isinstance(rows, np.ndarray) else len(range(*rows.indices(batch.rows)))
+            bw = batch.raw.get("noc_bw")
+            wide = bw is None or (bw.ndim == 0 and batch.widest_transfer <= float(bw))
+            kernel = self.kernel(flow, bw is not None, wide)
+            if kernel.wants(count):
+                given = {_INPUTS.get(name, name): batch.some(name, rows) for name in batch.raw if name != "dataflow"}
+                return kernel.run(given, count)
+        return self.evaluate(*batch.problem(rows, flow), faults=self.faults)
+
+    def kernel(self, flow: float, has_bw: bool, wide: bool) -> Kernel:
+        """Returns the program for a dataflow; ``wide`` if the NoC never limits."""
+        return _kernel(self.evaluate, Dataflow(int(flow)), self.faults, has_bw, wide)
+
+
+_INPUTS = {"num_pes": "P", "buffer_level": "k", "noc_bw": "bw"}
+
+
+@cache
+def _kernel(evaluate: Evaluate, dataflow: Dataflow, faults: Faults, has_bw: bool, wide: bool) -> Kernel:
+    def record() -> tuple[tuple[str, ...], Program]:
+        recorder = Recorder()
+        columns = {name: recorder.input(name) for name in general_rules.DIMENSIONS}
+        bw = recorder.input("bw") if has_bw else None
+        p = LayerColumns.of(recorder, **columns, flow=float(dataflow), bw=bw)
+        if bw is not None and wide:
+            recorder.assumed.add((closed_form.transfer_bound(p) <= bw).index)
+        found = evaluate(p, recorder.input("depthwise") != 0.0, faults=faults)
+        return tuple(found), Program(list(found.values()))
+
+    return Kernel(record)
 
 
 def counts_of(p: LayerColumns, depthwise: Array, faults: Faults) -> dict[str, Array]:
@@ -132,51 +192,26 @@ def _limits(p: LayerColumns, faults: Faults, reason: Array, found: dict[str, Arr
 
 
 def _analysed(p: LayerColumns, faults: Faults) -> dict[str, Array]:
-    """Closed forms where the NoC cannot limit, the general rules elsewhere."""
+    """Traffic, which no bandwidth changes, and cycles: by closed form where the NoC cannot limit."""
     dataflow = Dataflow(max(int(p.flow), 0))
+    t = closed_form.traffic(p, dataflow, faults)
+    cycles = _cycles(p, dataflow, faults)
+    counted = p.zero if t.macs is None else t.macs
+    # The first case is double buffered in L2.
+    found = (cycles, t.input_reads, t.filter_reads, t.output_writes, 2.0 * t.first_case, counted)
+    return dict(zip(_TRAFFIC, found, strict=True))
+
+
+def _cycles(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> Array:
     if p.bw is None:
-        return _closed(p, dataflow, faults)
+        return closed_form.latency(p, faults)
     wide = closed_form.transfer_bound(p) <= p.bw
     if bool(wide.all()):
-        return _closed(p, dataflow, faults)
-    if wide.ndim == 0 or not bool(wide.any()):
-        return _general(p, dataflow, faults)
-    return _piecewise(
-        p,
-        [
-            (wide, partial(_closed, dataflow=dataflow, faults=faults)),
-            (~wide, partial(_general, dataflow=dataflow, faults=faults)),
-        ],
-    )
-
-
-def _piecewise(
-    p: LayerColumns, pieces: Sequence[tuple[Array, Callable[[LayerColumns], dict[str, Array]]]]
-) -> dict[str, Array]:
-    """Evaluates disjoint sets of rows by different functions; rows in none of them are 0."""
-    xp = p.xp
-    columns = {name: xp.zeros_like(p.K) for name in _TRAFFIC}
-    for mask, evaluate in pieces:
-        rows = positions(xp, mask)
-        for name, column in evaluate(p.take(rows)).items():
-            columns[name][rows] = column
-    return columns
-
-
-def _closed(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
-    t = closed_form.traffic(p, dataflow, faults)
-    cycles = closed_form.latency(p, faults)
-    return _columns(p, cycles, t.input_reads, t.filter_reads, t.output_writes, t.first_case, t.macs)
-
-
-def _general(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> dict[str, Array]:
-    t = analyse(p, dataflow, faults)
-    return _columns(p, t.runtime, t.input_reads, t.filter_reads, t.output_writes, t.first_case, t.macs)
-
-
-def _columns(
-    p: LayerColumns, cycles: Array, inputs: Array, filters: Array, outputs: Array, first_case: Array, macs: Any
-) -> dict[str, Array]:
-    """Names the columns; the first case is double buffered in L2."""
-    counted = p.zero if macs is None else macs
-    return dict(zip(_TRAFFIC, (cycles, inputs, filters, outputs, 2.0 * first_case, counted), strict=True))
+        return closed_form.latency(p, faults)
+    if wide.ndim != 1 or not bool(wide.any()):
+        return general_rules.runtime(p, dataflow, faults)
+    cycles = p.xp.zeros_like(p.K)
+    for mask, evaluate in ((wide, closed_form.latency), (~wide, partial(general_rules.runtime, dataflow=dataflow))):
+        rows = positions(p.xp, mask)
+        cycles[rows] = evaluate(p.take(rows), faults=faults)
+    return cycles

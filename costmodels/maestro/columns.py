@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -139,10 +140,24 @@ class Batch:
             found.append((-1.0, positions(xp, (flow < 0) | (flow > max(Dataflow).value))))
         return found
 
+    def some(self, name: str, rows: Any) -> Array:
+        """Returns some rows (a slice or indices) of a column; a 0-d one stays 0-d."""
+        column = self.raw[name]
+        if column.ndim == 0:
+            return column
+        return column[rows] if self.xp is not np or isinstance(rows, slice) else column.take(rows)
+
+    @cached_property
+    def widest_transfer(self) -> float:
+        """An upper bound of :func:`closed_form.transfer_bound` over all rows."""
+        most = (float(self.raw[name].max()) for name in ("buffer_level", "num_pes", "R", "S"))
+        level, pes, *kernel = most if self.rows else (0.0,) * 4
+        return 4.0 * (level + 2.0) * pes * kernel[0] * kernel[1]
+
     def problem(self, rows: Any, flow: float) -> tuple[LayerColumns, Array]:
         """Returns some rows, all of one dataflow, as float64, and which of them are depthwise layers."""
         xp = self.xp
-        some = {name: a[rows] if a.ndim else a for name, a in self.raw.items() if name != "dataflow"}
+        some = {name: self.some(name, rows) for name in self.raw if name != "dataflow"}
         depthwise = some.pop("depthwise") != 0
         column = {name: xp.asarray(a, dtype=xp.float64) for name, a in some.items()}
         problem = LayerColumns.of(

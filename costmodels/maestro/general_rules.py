@@ -1,10 +1,11 @@
 """MAESTRO's algorithm for any NoC bandwidth: every combination of loop states, per level, as array operations.
 
 Each loop of a level is in one of three states: ``INIT`` (first tile), ``STEADY`` (further full tiles) or ``EDGE``
-(a partial last tile). A *case* is one state per loop; it occurs as often as the product of its states' counts. A
-case takes as long as the slowest of its compute, the traffic into the level and the traffic out of it; the very
-first case overlaps with nothing. The compute of a case is the runtime of the level below on that tile or, on the
-lowest level, the MACs of the busiest PE. Traffic of ``t`` elements takes ``ceil(t / bandwidth)`` cycles.
+(a partial last tile). A *case* is one state per loop; it occurs as often as the product of its states' counts, and
+cases of the same sizes and traffic are counted together. A case takes as long as the slowest of its compute, the
+traffic into the level and the traffic out of it; the very first case overlaps with nothing. The compute of a case is
+the runtime of the level below on that tile or, on the lowest level, the MACs of the busiest PE. Traffic of ``t``
+elements takes ``ceil(t / bandwidth)`` cycles.
 
 Source: MAESTRO at commit 4eb08d17 (MIT licence), classes ``CostAnalysisEngine``, ``ReuseAnalysis``,
 ``IterationAnalysis`` and ``ClusterUnit``. Its bound by off-chip bandwidth is left out: at the program's default
@@ -13,19 +14,29 @@ Source: MAESTRO at commit 4eb08d17 (MIT licence), classes ``CostAnalysisEngine``
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 
 from accelgym.costmodels.arrays import Array
+from accelgym.costmodels.expressions import Program, Recorder
 from accelgym.costmodels.maestro.columns import LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.mapping import Directive, Level, coupled_dims, inner_level, top_level
-from accelgym.costmodels.maestro.tiles import EDGE, INIT, STEADY, Tiles
+from accelgym.costmodels.maestro.mapping import (
+    EDGE,
+    INIT,
+    STEADY,
+    Directive,
+    Level,
+    coupled_dims,
+    inner_level,
+    top_level,
+)
+from accelgym.costmodels.maestro.tiles import Tiles
 from accelgym.costmodels.maestro.unit_traffic import egress, ingress, macs_of_busiest_pe, macs_of_case
 
-__all__ = ["LevelCounts", "analyse", "analyse_levels"]
+__all__ = ["DIMENSIONS", "LevelCounts", "analyse", "analyse_levels", "runtime"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,26 @@ def analyse(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> LevelCounts:
     if dataflow is Dataflow.DPT:
         return analyse_levels(p, top, None, coupled, faults, counts_macs=True)
     return analyse_levels(p, top, lambda dims: inner_level(p, dataflow, dims, faults), coupled, faults)
+
+
+def runtime(p: LayerColumns, dataflow: Dataflow, faults: Faults) -> Array:
+    """Returns the runtime of :func:`analyse`, cycles, from a recording of it; the columns may broadcast."""
+    if isinstance(p.xp, Recorder):
+        return analyse(p, dataflow, faults).runtime
+    given = {name: getattr(p, name) for name in (*DIMENSIONS, "bw")}
+    cycles: Array = _recorded_runtime(dataflow, faults).run(p.xp, given)[0]
+    return cycles
+
+
+DIMENSIONS = ("K", "C", "Y", "X", "R", "S", "P", "k")
+
+
+@cache
+def _recorded_runtime(dataflow: Dataflow, faults: Faults) -> Program:
+    recorder = Recorder()
+    columns = {name: recorder.input(name) for name in (*DIMENSIONS, "bw")}
+    p = LayerColumns.of(recorder, **columns, flow=float(dataflow))
+    return Program([analyse(p, dataflow, faults).runtime])
 
 
 def analyse_levels(
@@ -123,24 +154,20 @@ def _run(
     counts_macs: bool = False,
 ) -> LevelCounts:
     """Adds up all cases of one level."""
-    xp, level = p.xp, tiles.level
+    xp = p.xp
     zero = p.K * 0.0
     totals = dict.fromkeys(("runtime", "input_reads", "filter_reads", "output_writes"), zero)
     macs = zero if counts_macs else None
     first_case = zero
-    for case in itertools.product(*(_states(tiles, loop) for loop in level.loops)):
-        times = zero + 1.0
-        for loop, state in zip(level.loops, case, strict=True):
-            times = times * tiles.count(loop, state)
-        reads = {t: ingress(tiles, coupled[t], case, faults) for t in ("input", "filter")}
+    for j, case, times in _cases(tiles):
+        reads = {t: ingress(tiles, coupled[t], case, j, faults) for t in ("input", "filter")}
         writes = egress(tiles, coupled["output"], case, faults)
         arriving = reads["input"] + reads["filter"]
-        delay_in, delay_out = _transfer(p, arriving), _transfer(p, writes)
-        if all(state == INIT for state in case):
-            delay = compute(case) + delay_in
+        if j < 0:
+            delay = compute(case) + _transfer(p, arriving)
             first_case = arriving + writes
         else:
-            delay = xp.maximum(compute(case), xp.maximum(delay_in, delay_out))
+            delay = xp.maximum(compute(case), _transfer(p, xp.maximum(arriving, writes)))
         totals["runtime"] = totals["runtime"] + times * delay
         totals["input_reads"] = totals["input_reads"] + times * reads["input"]
         totals["filter_reads"] = totals["filter_reads"] + times * reads["filter"]
@@ -150,9 +177,38 @@ def _run(
     return LevelCounts(**totals, first_case=first_case, macs=macs)
 
 
+def _cases(tiles: Tiles) -> Iterator[tuple[int, tuple[int, ...], Array]]:
+    """The cases of a level, those of the same traffic taken together.
+
+    Traffic depends on the innermost loop ``j`` that is past its first tile, -1 if none is, and on which tiles are
+    partial: where a loop has a ``STEADY`` tile, it is as large as the first.
+
+    Yields:
+        ``j``; for each loop ``EDGE`` or, for a full tile or the first, ``INIT``; and how often this occurs.
+    """
+    loops = tiles.level.loops
+    yield -1, (INIT,) * len(loops), tiles.zero + 1.0
+    # States of the loops outside ``j``, with their occurrences.
+    outside: list[tuple[tuple[int, ...], Array]] = [((), 1.0)]
+    for j, loop in enumerate(loops):
+        states = _states(tiles, loop)
+        inside = (INIT,) * (len(loops) - j - 1)
+        for case, times in outside:
+            for state in states[1:]:
+                yield j, (*case, _size(state), *inside), times * tiles.count(loop, state)
+        full = 1.0 + (tiles.count(loop, STEADY) if STEADY in states else 0.0)
+        counts = [(INIT, full)] + ([(EDGE, tiles.count(loop, EDGE))] if EDGE in states else [])
+        outside = [((*case, state), times * count) for case, times in outside for state, count in counts]
+
+
+def _size(state: int) -> int:
+    return EDGE if state == EDGE else INIT
+
+
 def _states(tiles: Tiles, loop: Directive) -> tuple[int, ...]:
     """States of a loop that any of the designs is ever in."""
-    later = (state for state in (STEADY, EDGE) if bool((tiles.zero + tiles.count(loop, state)).any()))
+    possible = (state for state in (STEADY, EDGE) if state <= loop.last_state)
+    later = (state for state in possible if bool((tiles.zero + tiles.count(loop, state)).any()))
     return (INIT, *later)
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.costs import CostModel
-from accelgym.costmodels.maestro import closed_form
-from accelgym.costmodels.maestro.batch import counts_of
+from accelgym.costmodels.maestro import physical
+from accelgym.costmodels.maestro.batch import cleared, counts_of
 from accelgym.costmodels.maestro.columns import LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.maestro.model import MaestroModel, costs_of
+from accelgym.costmodels.maestro.physical import PhysicalModel
 
 __all__ = ["FIGURES", "grid_blocks"]
 
@@ -36,9 +37,9 @@ def grid_blocks(
 ) -> Iterator[Block]:
     """Evaluates all pairs of a number of PEs and a buffer level for every layer.
 
-    The numbers are those of ``model.evaluate``. ``MaestroModel`` on a NoC that cannot limit is evaluated on axes
-    ``(layers, PEs, buffer levels)`` that broadcast, which takes a fraction of the operations; other models get the
-    designs one by one.
+    The numbers are those of ``model.evaluate``. ``MaestroModel`` and ``PhysicalModel`` are evaluated on axes
+    ``(layers, PEs, buffer levels)`` that broadcast, so that a term costs what the axes it depends on hold, which is
+    a fraction of the operations; other models get the designs one by one.
 
     Args:
         model: A model of :class:`ResourceDesigns`.
@@ -53,7 +54,7 @@ def grid_blocks(
         valid), each of shape ``(layers of the slice, len(num_pes) * len(buffer_levels))``, buffer levels innermost.
     """
     cells = len(num_pes) * len(buffer_levels)
-    axes = isinstance(model, MaestroModel) and _noc_never_limits(model, layers, num_pes, buffer_levels)
+    axes = isinstance(model, MaestroModel | PhysicalModel)
     step = max(1, (_CELLS if axes else _FLAT_CELLS) // cells)
     for start in range(0, len(layers.K), step):
         part = slice(start, start + step)
@@ -61,8 +62,7 @@ def grid_blocks(
             name: np.asarray(getattr(layers, name)[part])[:, None, None] for name in ("K", "C", "Y", "X", "R", "S")
         }
         pes, levels = np.asarray(num_pes)[None, :, None], np.asarray(buffer_levels)[None, None, :]
-        if axes:
-            assert isinstance(model, MaestroModel)
+        if isinstance(model, MaestroModel | PhysicalModel):
             yield part, _on_axes(model, columns, dataflow, pes, levels, figures)
             continue
         depthwise = np.array(dataflow is Dataflow.DPT)
@@ -75,20 +75,8 @@ def grid_blocks(
         yield part, {name: a.reshape(len(a), -1) for name, a in (found | {"valid": np.asarray(costs.valid)}).items()}
 
 
-def _noc_never_limits(
-    model: MaestroModel, layers: LayerShapes, num_pes: Sequence[int], buffer_levels: Sequence[int]
-) -> bool:
-    if model.noc_bw is None or len(layers.K) == 0:
-        return True
-    corner = {name: np.asarray(getattr(layers, name), dtype=np.float64) for name in ("K", "C", "Y", "X", "R", "S")}
-    p = LayerColumns.of(
-        np, **corner, P=np.float64(max(num_pes)), k=np.float64(max(buffer_levels)), flow=0.0, bw=np.float64(1)
-    )
-    return bool((closed_form.transfer_bound(p) <= model.noc_bw).all())
-
-
 def _on_axes(
-    model: MaestroModel,
+    model: MaestroModel | PhysicalModel,
     columns: dict[str, npt.NDArray[np.int64]],
     dataflow: Dataflow,
     pes: npt.NDArray[np.int64],
@@ -105,15 +93,14 @@ def _on_axes(
     )
     depthwise = np.array(dataflow is Dataflow.DPT)
     with np.errstate(all="ignore"):
-        if set(figures) <= {"latency_cycles"}:
+        if isinstance(model, PhysicalModel):
+            found = physical.costs_of(p, depthwise, model=model)
+        elif set(figures) <= {"latency_cycles"}:
             found = counts_of(p, depthwise, model.switches)
-            found["valid"] = found["reason"] == 0.0
+            found = cleared(p, found | {"valid": found["reason"] == 0.0})
         else:
             found = costs_of(p, depthwise, faults=model.switches)
         valid = np.asarray(found["valid"])
         shape = (len(columns["K"]), pes.size, levels.size)
         flat = {name: np.broadcast_to(found[name], shape).reshape(shape[0], -1) for name in figures}
-    valid = np.broadcast_to(valid, shape).reshape(shape[0], -1)
-    if not valid.all():
-        flat = {name: np.where(valid, a, 0.0) for name, a in flat.items()}
-    return {**flat, "valid": valid}
+    return {**flat, "valid": np.broadcast_to(valid, shape).reshape(shape[0], -1)}

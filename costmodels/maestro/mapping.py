@@ -10,7 +10,10 @@ from accelgym.costmodels.maestro.columns import LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
 
-__all__ = ["Directive", "Level", "coupled_dims", "inner_level", "top_level"]
+__all__ = ["EDGE", "INIT", "STEADY", "Directive", "Level", "coupled_dims", "inner_level", "top_level"]
+
+INIT, STEADY, EDGE = range(3)
+"""States of a loop: its first tile, further full ones, a partial last one."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Directive:
     size: Array
     offset: Array
     spatial: bool = False
+    last_state: int = EDGE
+    """``INIT`` if one step always covers the dimension, ``STEADY`` if no tile is ever partial."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,8 @@ def top_level(p: LayerColumns, dataflow: Dataflow) -> Level:
     """Returns the loops over tiles; a single cluster runs them (``dpt``: the PEs themselves)."""
     one = p.K * 0.0 + 1.0
     dims = {"K": p.K, "C": p.C, "Y": p.Y, "X": p.X, "R": p.R, "S": p.S}
-    rows = Directive("Y", p.R, one)
-    cols = Directive("X", p.S, one)
+    rows = Directive("Y", p.R, one, last_state=STEADY)
+    cols = Directive("X", p.S, one, last_state=STEADY)
     if dataflow is Dataflow.DLA:
         loops: tuple[Directive, ...] = (Directive("K", p.k, p.k, spatial=True), Directive("C", p.P, p.P), rows, cols)
     elif dataflow is Dataflow.SHI:
@@ -57,11 +62,11 @@ def top_level(p: LayerColumns, dataflow: Dataflow) -> Level:
             Directive("K", p.k, p.k),
             Directive("Y", 2.0 * p.R - 1.0, p.R, spatial=True),
             Directive("X", p.P + p.S - 1.0, p.P),
-            Directive("C", one, one),
+            Directive("C", one, one, last_state=STEADY),
         )
     elif dataflow is Dataflow.EYE:
         loops = (
-            Directive("C", one, one),
+            Directive("C", one, one, last_state=STEADY),
             Directive("K", p.k, p.k),
             Directive("Y", p.P + p.R - 1.0, p.P, spatial=True),
             Directive("X", 2.0 * p.S - 1.0, p.S),
@@ -75,16 +80,17 @@ def top_level(p: LayerColumns, dataflow: Dataflow) -> Level:
 def inner_level(p: LayerColumns, dataflow: Dataflow, dims: Mapping[str, Array], faults: Faults) -> Level:
     """Returns the loops inside the cluster of ``P`` PEs, over a tile of the given dimensions."""
     one = p.K * 0.0 + 1.0
-    channels = Directive("K", p.k, p.k)
+    channels = Directive("K", p.k, p.k, last_state=INIT)
     if dataflow is Dataflow.DLA:
-        spatial_c = Directive("C", one, one, spatial=True)
-        rows, cols = Directive("Y", p.R, one), Directive("X", p.S, one)
+        spatial_c = Directive("C", one, one, spatial=True, last_state=INIT)
+        rows, cols = (Directive(dim, size, one, last_state=INIT) for dim, size in (("Y", p.R), ("X", p.S)))
         return Level((channels, spatial_c, rows, cols), dims, p.P)
-    c = Directive("C", one, one)
+    c = Directive("C", one, one, last_state=INIT)
     if dataflow is Dataflow.SHI:
-        rows = Directive("Y", p.R, one)
-        return Level((channels, c, rows, Directive("X", p.S, one, spatial=True)), dims, p.P)
-    rows = Directive("Y", p.R, one, spatial=True)
+        rows = Directive("Y", p.R, one, last_state=STEADY)
+        cols = Directive("X", p.S, one, spatial=True, last_state=INIT)
+        return Level((channels, c, rows, cols), dims, p.P)
+    rows = Directive("Y", p.R, one, spatial=True, last_state=INIT)
     if faults.eye_diagonal:
         return Level((channels, c, rows, Directive("X", p.S, one, spatial=True)), dims, p.P)
     # PEs that the rows of the tile leave free take further columns of it.

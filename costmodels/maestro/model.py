@@ -9,7 +9,7 @@ from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro import closed_form, hardware
-from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, counts_of
+from accelgym.costmodels.maestro.batch import Compiled, LazyBreakdown, blockwise, cleared, counts_of
 from accelgym.costmodels.maestro.columns import Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED, MAESTRO_FAULTS, Faults
@@ -81,8 +81,8 @@ class MaestroModel:
         ``filter_l2_reads``, ``output_l2_writes`` (elements), ``macs`` and ``utilisation`` (MACs per cycle and PE).
         """
         batch = Batch.of(designs, self.noc_bw)
-        columns = blockwise(batch, partial(costs_of, faults=self.switches), _COLUMNS)
-        details = partial(blockwise, batch, partial(_details, faults=self.switches), _DETAILS)
+        columns = blockwise(batch, Compiled(costs_of, self.switches), _COLUMNS)
+        details = partial(blockwise, batch, Compiled(_details, self.switches), _DETAILS)
         return Costs(
             **columns,
             model=self.name,
@@ -94,7 +94,7 @@ class MaestroModel:
     def latency(self, designs: ResourceDesigns) -> Array:
         """Returns the cycles of every design for a NoC that never limits, float64; no validity is checked."""
         batch = Batch.of(designs, None)
-        return blockwise(batch, partial(_latency, faults=self.switches), {"cycles": "float64"})["cycles"]
+        return blockwise(batch, Compiled(_latency, self.switches), {"cycles": "float64"})["cycles"]
 
 
 _COLUMNS = {
@@ -125,7 +125,7 @@ def costs_of(p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, 
     """Works out the columns of :class:`Costs` for designs that all use one dataflow."""
     counts = counts_of(p, depthwise, faults)
     l1, l2 = counts["l1_bytes"], counts["l2_bytes"]
-    return {
+    figures = {
         "latency_cycles": counts["latency_cycles"],
         "energy_pj": _energy_nj(p, faults, counts) * 1000.0,
         "area_um2": hardware.area_um2(p, MAESTRO_28NM, l1, l2),
@@ -133,15 +133,17 @@ def costs_of(p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, 
         "valid": counts["reason"] == 0.0,
         "reason": counts["reason"],
     }
+    return cleared(p, figures)
 
 
 def _details(p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
     counts = counts_of(p, depthwise, faults)
-    return counts | {
+    figures = counts | {
         "energy_nj": _energy_nj(p, faults, counts),
         "utilisation": counts["macs"] / (counts["latency_cycles"] * p.P),
         "valid": counts["reason"] == 0.0,
     }
+    return cleared(p, figures)
 
 
 def _energy_nj(p: LayerColumns, faults: Faults, counts: dict[str, Array]) -> Array:

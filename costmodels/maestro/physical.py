@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
-from accelgym.costmodels.arrays import Array
+import numpy as np
+import numpy.typing as npt
+
+from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.maestro.batch import LazyBreakdown, blockwise, counts_of
+from accelgym.costmodels.maestro.batch import Compiled, LazyBreakdown, blockwise, cleared, counts_of
 from accelgym.costmodels.maestro.columns import Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED
 from accelgym.costmodels.maestro.technology import FREEPDK45, PhysicalTechnology
 
-__all__ = ["PhysicalModel"]
+__all__ = ["PhysicalModel", "costs_of"]
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,13 @@ class PhysicalModel:
         bound) and ``dram_cycles``, the parts of the energy (``mac_pj``, ``l1_pj``, ``l2_pj``, ``noc_pj``,
         ``dram_pj``, ``leakage_pj``) and of the area (``mac_um2``, ``l1_um2``, ``l2_um2``, ``noc_um2``).
         """
-        batch = Batch.of(designs, self.noc_bw)
+        batch, evaluate = Batch.of(designs, self.noc_bw), partial(costs_of, model=self)
         return Costs(
-            **blockwise(batch, partial(_costs, model=self), _COLUMNS),
+            **blockwise(batch, evaluate, _COLUMNS),
             model=self.name,
             version=self.version,
             technology=self.technology,
-            breakdown=LazyBreakdown(tuple(_DETAILS), partial(blockwise, batch, partial(_costs, model=self), _DETAILS)),
+            breakdown=LazyBreakdown(tuple(_DETAILS), partial(blockwise, batch, evaluate, _DETAILS)),
         )
 
 
@@ -96,6 +99,7 @@ _COLUMNS = {
     "valid": "bool",
     "reason": "int8",
 }
+_COUNT = Compiled(counts_of, FIXED)
 _COUNTS = ("macs", "l1_bytes", "l2_bytes", "input_l2_reads", "filter_l2_reads", "output_l2_writes", "dram_bytes")
 _DETAILS = {
     **dict.fromkeys((*_COUNTS, "array_cycles", "dram_cycles"), "int64"),
@@ -105,9 +109,9 @@ _DETAILS = {
 }
 
 
-def _costs(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[str, Array]:
+def costs_of(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[str, Array]:
     """All figures of some rows of one dataflow."""
-    tech, found = model.tech, counts_of(p, depthwise, FIXED)
+    tech, found = model.tech, _COUNT(p, depthwise)
     found["array_cycles"] = found["latency_cycles"]
     inputs, filters, outputs = _tensors(p)
     found["dram_bytes"] = inputs + filters + outputs
@@ -129,7 +133,7 @@ def _costs(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[s
         "leakage_pj": tech.leakage_mw_per_mm2 * (total_area * 1e-6) * (cycles / tech.clock_ghz),
     }
     total = sum(energy.values())
-    return {
+    figures = {
         **found,
         **area,
         **energy,
@@ -140,6 +144,7 @@ def _costs(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[s
         "utilisation": found["macs"] / (cycles * p.P),
         "valid": found["reason"] == 0.0,
     }
+    return cleared(p, figures)
 
 
 def _tensors(p: LayerColumns) -> tuple[Array, Array, Array]:
@@ -161,9 +166,30 @@ def _l1_pj(p: LayerColumns, tech: PhysicalTechnology, found: dict[str, Array]) -
 
 def _sram_pj(tech: PhysicalTechnology, size: Array, reads: Array, writes: Array) -> Array:
     """Energy of bytes read from and written to a memory of a size in bytes."""
-    read = tech.sram_read_pj * size**tech.sram_read_exponent
-    write = tech.sram_write_pj * size**tech.sram_write_exponent
+    read = _power_law(tech.sram_read_pj, tech.sram_read_exponent, size)
+    write = _power_law(tech.sram_write_pj, tech.sram_write_exponent, size)
     return read * reads + write * writes
+
+
+def _power_law(coefficient: float, exponent: float, size: Array) -> Array:
+    """``coefficient * size**exponent``; sizes of double buffers are even and mostly small, so NumPy looks them up."""
+    if array_namespace(size) is not np:
+        return coefficient * size**exponent
+    half = np.asarray(size * 0.5)
+    index = half.astype(np.intp)
+    if index.size and bool((index == half).all()) and int(index.min()) >= 0 and int(index.max()) < _TABULATED:
+        return _even_powers(coefficient, exponent).take(index)
+    # An array even for one size: NumPy's powers of arrays and of scalars differ in the last bit.
+    return (coefficient * np.atleast_1d(np.asarray(size)) ** exponent).reshape(half.shape)
+
+
+_TABULATED = 1 << 17
+"""Even sizes in the table: up to 256 KiB."""
+
+
+@lru_cache(maxsize=8)
+def _even_powers(coefficient: float, exponent: float) -> npt.NDArray[np.float64]:
+    return np.asarray(coefficient * (2.0 * np.arange(_TABULATED)) ** exponent)
 
 
 def _areas(p: LayerColumns, tech: PhysicalTechnology, found: dict[str, Array]) -> dict[str, Array]:

@@ -7,11 +7,10 @@ from typing import Any
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.mapping import Directive, Level
+from accelgym.costmodels.maestro.mapping import EDGE, Directive, Level
 
-__all__ = ["EDGE", "INIT", "OUT", "STEADY", "WINDOW", "Tiles"]
+__all__ = ["OUT", "WINDOW", "Tiles"]
 
-INIT, STEADY, EDGE = range(3)
 WINDOW = {"Y": "R", "X": "S"}
 """The kernel dimension that slides along an input dimension."""
 OUT = {"Y": "OY", "X": "OX"}
@@ -23,7 +22,8 @@ class Tiles:
     """Per dimension, as arrays over the designs. ``OY`` and ``OX`` stand for output rows and columns.
 
     ``level`` has the dimensions that are iterated over; the sizes come from the dimensions the program takes
-    them from, which are those of a full tile on its inner level.
+    them from, which are those of a full tile on its inner level. Sizes are asked for by ``EDGE`` or, for a first or
+    full tile, ``INIT``.
     """
 
     xp: Any
@@ -88,30 +88,24 @@ class Tiles:
     def held(self, loop: Directive, state: int) -> Array:
         """Elements of a dimension that one unit holds (the last one, where the unit count matters)."""
         dim = loop.dim
-        if state == INIT:
-            return self.xp.where(self.starts_as_edge[dim], self.edge[dim], self.whole[dim])
-        return self.edge[dim] if state == EDGE else self.whole[dim]
+        if state == EDGE:
+            return self.edge[dim]
+        return self.xp.where(self.starts_as_edge[dim], self.edge[dim], self.whole[dim])
 
     def held_by(self, loop: Directive, state: int, *, last: bool) -> Array:
         """Elements of a dimension that the last unit at work holds, or those before it (as the program sizes them)."""
         if not loop.spatial or last:
             return self.held(loop, state)
-        if state == STEADY:
-            return self.whole[loop.dim]
         alone = self.xp.where(self.active == 1.0, self.held(loop, state), self.whole[loop.dim])
         return alone if state == EDGE else self.xp.where(self.starts_as_edge[loop.dim], alone, self.whole[loop.dim])
 
     def is_edge(self, loop: Directive, state: int) -> Array | bool:
         """Whether the tile of a state is partial."""
-        return self.starts_as_edge[loop.dim] if state == INIT else state == EDGE
+        return state == EDGE or self.starts_as_edge[loop.dim]
 
-    def distinct(self, loop: Directive, state: int, name: str) -> Array:
+    def distinct(self, state: int, name: str) -> Array:
         """Distinct elements (``name``: input or output dimension) that all units together hold in a state."""
-        if state == INIT:
-            return self.first[name]
-        if state == EDGE:
-            return self.last[name]
-        return self.whole[name] + (loop.offset * (self.level.units - 1.0) if loop.spatial else 0.0)
+        return self.last[name] if state == EDGE else self.first[name]
 
 
 def _sizes(xp: Any, t: dict[str, dict[str, Array]], loop: Directive, extent: Array, faults: Faults) -> None:

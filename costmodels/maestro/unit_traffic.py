@@ -10,23 +10,22 @@ from collections.abc import Callable, Iterator
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.maestro.faults import Faults
-from accelgym.costmodels.maestro.mapping import Directive
-from accelgym.costmodels.maestro.tiles import EDGE, INIT, OUT, STEADY, Tiles
+from accelgym.costmodels.maestro.mapping import EDGE, INIT, Directive
+from accelgym.costmodels.maestro.tiles import OUT, Tiles
 
 __all__ = ["egress", "ingress", "macs_of_busiest_pe", "macs_of_case"]
 
 Case = tuple[int, ...]
 
 
-def ingress(t: Tiles, coupled: tuple[str, ...], case: Case, faults: Faults) -> Array:
+def ingress(t: Tiles, coupled: tuple[str, ...], case: Case, j: int, faults: Faults) -> Array:
     """Elements of an input tensor that enter the level in a case.
 
-    With ``j`` the innermost loop that is past its first tile: if the tensor depends on ``j``, the part of the
-    tile that is new along ``j`` enters, or all of it when a loop inside ``j`` that the tensor depends on has
+    With ``j`` the innermost loop that is past its first tile, -1 if none is: if the tensor depends on ``j``, the part
+    of the tile that is new along ``j`` enters, or all of it when a loop inside ``j`` that the tensor depends on has
     started over. If it does not depend on ``j``, nothing enters, even in the latter case (``missed_reloads``).
     """
     loops = t.level.loops
-    j = max((i for i, state in enumerate(case) if state != INIT), default=-1)
     restarted = t.no
     for i, loop in enumerate(loops):
         if i > j and loop.dim in coupled:
@@ -52,7 +51,7 @@ def egress(t: Tiles, coupled: tuple[str, ...], case: Case, faults: Faults) -> Ar
         return _over_units(t, coupled, case, lambda first, last: _unit_outputs(t, coupled, case, first, last))
     volume = 1.0
     for _, loop, state in _coupled_loops(t, coupled, case):
-        volume = volume * t.distinct(loop, state, OUT.get(loop.dim, loop.dim))
+        volume = volume * t.distinct(state, OUT.get(loop.dim, loop.dim))
     return volume
 
 
@@ -74,7 +73,7 @@ def macs_of_busiest_pe(t: Tiles, coupled: tuple[str, ...], case: Case, faults: F
         return t.xp.where(alone, alone_macs, macs * _unit_outputs(t, coupled, case, True, False))
     for _, loop, state in _coupled_loops(t, coupled, case):
         name = OUT.get(loop.dim, loop.dim)
-        macs = macs * t.xp.minimum(t.whole[name], t.distinct(loop, state, name))
+        macs = macs * t.xp.minimum(t.whole[name], t.distinct(state, name))
     return macs
 
 
@@ -111,7 +110,7 @@ def _distinct_ingress(t: Tiles, coupled: tuple[str, ...], case: Case, j: int, re
     """The plain counting: distinct elements that all units need and did not hold."""
     volume = t.zero + 1.0
     for i, loop, state in _coupled_loops(t, coupled, case):
-        held = t.distinct(loop, state, loop.dim)
+        held = t.distinct(state, loop.dim)
         if i == j:
             held = t.xp.where(restarted, held, held - (loop.size - loop.offset))
         volume = volume * held
@@ -131,7 +130,7 @@ def _ends_partial(t: Tiles, coupled: tuple[str, ...], case: Case) -> Array:
     partial = t.no
     for _, loop, state in _coupled_loops(t, coupled, case):
         if loop.spatial:
-            partial = (t.starts_as_edge[loop.dim], t.no, t.partial_unit[loop.dim])[state]
+            partial = t.partial_unit[loop.dim] if state == EDGE else t.starts_as_edge[loop.dim]
     return partial
 
 
@@ -158,7 +157,7 @@ def _unit_ingress(
         d = loop.dim
         whole, step = (t.edge[d], t.edge_step[d]) if loop.spatial and last else (t.whole[d], t.step[d])
         if not loop.spatial:
-            if state == INIT:
+            if state != EDGE:
                 whole = t.held(loop, state)
             size = xp.where(restarted, whole, step) if i == j else whole
         elif j < 0:
@@ -180,10 +179,10 @@ def _unit_outputs(t: Tiles, coupled: tuple[str, ...], case: Case, first: bool, l
     for _, loop, state in _coupled_loops(t, coupled, case):
         d = OUT.get(loop.dim, loop.dim)
         if not loop.spatial:
-            outputs = outputs * (t.edge[d] if state == EDGE else _first_or_whole(t, loop, d, state))
+            outputs = outputs * (t.edge[d] if state == EDGE else _first(t, loop, d))
             continue
         size = t.whole[d] if first else t.step[d]
-        if last and state != STEADY:
+        if last:
             alone = t.edge[d] if state == INIT else t.edge[loop.dim]
             shared = t.edge[d] if own and state == INIT else t.edge_step[d]
             partial = xp.where(t.active == 1.0, alone, shared)
@@ -195,7 +194,5 @@ def _unit_outputs(t: Tiles, coupled: tuple[str, ...], case: Case, first: bool, l
     return outputs
 
 
-def _first_or_whole(t: Tiles, loop: Directive, name: str, state: int) -> Array:
-    if state == INIT:
-        return t.xp.where(t.starts_as_edge[loop.dim], t.edge[name], t.whole[name])
-    return t.whole[name]
+def _first(t: Tiles, loop: Directive, name: str) -> Array:
+    return t.xp.where(t.starts_as_edge[loop.dim], t.edge[name], t.whole[name])

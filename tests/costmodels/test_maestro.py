@@ -7,8 +7,9 @@ import pytest
 
 from accelgym.costmodels.costs import CostModel, Reason
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.maestro import FIXED, MAESTRO_FAULTS, Faults, MaestroModel
-from accelgym.costmodels.maestro.batch import BLOCK
+from accelgym.costmodels.kernels import BLOCK
+from accelgym.costmodels.maestro import FIXED, MAESTRO_FAULTS, Faults, MaestroModel, closed_form, general_rules
+from accelgym.costmodels.maestro.columns import Batch
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.models import cost_models
 
@@ -77,21 +78,41 @@ def test_failures_of_the_program_are_recognised_and_nothing_else_is(table, golde
 @pytest.mark.parametrize("dataflow", list(Dataflow))
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_closed_forms_equal_the_general_rules_where_the_noc_is_wide(variant, dataflow, random_designs):
-    from accelgym.costmodels.maestro.batch import _closed, _general
-    from accelgym.costmodels.maestro.columns import Batch
-
     faults = VARIANTS[variant]
     designs = random_designs(np.random.default_rng(int(dataflow)), 3000, dataflow)
     valid = MaestroModel(faults=faults, noc_bw=None).evaluate(designs).valid
     problem, _ = Batch.of(designs, 10**12).problem(slice(None), float(dataflow))
     with np.errstate(all="ignore"):
-        closed, general = _closed(problem, dataflow, faults), _general(problem, dataflow, faults)
+        traffic, cycles = closed_form.traffic(problem, dataflow, faults), closed_form.latency(problem, faults)
+        general = general_rules.analyse(problem, dataflow, faults)
     assert valid.sum() > 1000
-    for name, column in closed.items():
-        if name != "counted_macs" or dataflow is Dataflow.DPT:
-            np.testing.assert_array_equal(
-                np.broadcast_to(column, valid.shape)[valid], general[name][valid], err_msg=name
-            )
+    np.testing.assert_array_equal(cycles[valid], general.runtime[valid])
+    for name in ("input_reads", "filter_reads", "output_writes", "first_case", "macs"):
+        if name != "macs" or dataflow is Dataflow.DPT:
+            found = np.broadcast_to(getattr(traffic, name), valid.shape)
+            np.testing.assert_array_equal(found[valid], getattr(general, name)[valid], err_msg=name)
+
+
+@pytest.mark.parametrize("dataflow", list(Dataflow))
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_recorded_runtime_and_closed_traffic_are_those_of_the_rules_on_any_noc(variant, dataflow, random_designs):
+    """The rules carried out on arrays as they stand, in which a state counts only where a design is ever in it."""
+    faults, rng = VARIANTS[variant], np.random.default_rng(10 + int(dataflow))
+    designs = random_designs(rng, 2000, dataflow)
+    designs = dataclasses.replace(designs, noc_bw=np.exp(rng.uniform(0, 9, 2000)).astype(int))
+    costs = MaestroModel(faults=faults).evaluate(designs)
+    problem, _ = Batch.of(designs, None).problem(slice(None), float(dataflow))
+    with np.errstate(all="ignore"):
+        general = general_rules.analyse(problem, dataflow, faults)
+        recorded = general_rules.runtime(problem, dataflow, faults)
+    valid = costs.valid
+    assert valid.sum() > 700
+    np.testing.assert_array_equal(recorded[valid], general.runtime[valid])
+    np.testing.assert_array_equal(costs.latency_cycles[valid], general.runtime[valid])
+    np.testing.assert_array_equal(costs.breakdown["input_l2_reads"][valid], general.input_reads[valid])
+    np.testing.assert_array_equal(costs.breakdown["filter_l2_reads"][valid], general.filter_reads[valid])
+    np.testing.assert_array_equal(costs.breakdown["output_l2_writes"][valid], general.output_writes[valid])
+    np.testing.assert_array_equal(costs.breakdown["l2_bytes"][valid], 2.0 * general.first_case[valid])
 
 
 @pytest.mark.parametrize("dataflow", list(Dataflow))

@@ -8,7 +8,8 @@ from accelgym.costmodels.files.csv_table import integer, read_table
 from accelgym.costmodels.files.strict_yaml import StrictLoader
 from accelgym.costmodels.files.timeloop_yaml.document import normalise, parse_document
 from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
-from accelgym.costmodels.maestro.designs_csv import read_designs
+from accelgym.costmodels.maestro import MaestroModel
+from accelgym.costmodels.maestro.designs_csv import evaluate_file
 from accelgym.costmodels.systolic.config import load_config
 from accelgym.costmodels.workloads.importers.scalesim_csv import import_scalesim_csv
 from accelgym.costmodels.workloads.layer import Layer, LayerKind
@@ -97,7 +98,8 @@ DESIGN = "layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level"
 )
 def test_ambiguous_designs(text, message, tmp_path):
     with pytest.raises(InputError, match=message):
-        read_designs(file(tmp_path, text, "designs.csv"))
+        evaluate_file(MaestroModel(), file(tmp_path, text, "designs.csv"), tmp_path / "costs.csv")
+    assert not (tmp_path / "costs.csv").exists()
 
 
 def test_tables_of_presets_and_topologies(tmp_path):

@@ -1,0 +1,135 @@
+"""Recorded expressions: whatever is left out or compiled, the numbers are those of the plain array code."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accelgym.costmodels import kernels
+from accelgym.costmodels.expressions import Expression, Program, Recorder
+from accelgym.costmodels.kernels import Kernel
+from accelgym.costmodels.maestro import MaestroModel, batch
+from accelgym.costmodels.maestro.designs import Dataflow
+from accelgym.costmodels.maestro.physical import PhysicalModel
+
+VALUES = st.sampled_from([0.0, 1.0, 2.0, 3.0, 7.0, 0.5])
+
+
+@st.composite
+def formulas(draw, depth=0):
+    """A function of an array namespace and of columns a, b and c."""
+    kinds = ["column", "constant"] if depth > 5 else ["column", "constant", "two", "two", "one", "where"]
+    kind = draw(st.sampled_from(kinds))
+    if kind == "column":
+        name = draw(st.sampled_from("abc"))
+        return lambda xp, columns: columns[name]
+    if kind == "constant":
+        value = draw(VALUES)
+        return lambda xp, columns: np.float64(value) if xp is np else value
+    one, other = draw(formulas(depth + 1)), draw(formulas(depth + 1))
+    if kind == "one":
+        name = draw(st.sampled_from(["floor", "ceil"]))
+        return lambda xp, columns: getattr(xp, name)(one(xp, columns))
+    if kind == "two":
+        name = draw(st.sampled_from(["+", "-", "*", "minimum", "maximum"]))
+
+        def two(xp, columns):
+            x, y = one(xp, columns), other(xp, columns)
+            signs = {"+": lambda: x + y, "-": lambda: x - y, "*": lambda: x * y}
+            return signs[name]() if name in signs else getattr(xp, name)(x, y)
+
+        return two
+    sign = draw(st.sampled_from(["<", "<=", "==", "~", "&", "|"]))
+
+    def where(xp, columns):
+        x, y = one(xp, columns), other(xp, columns)
+        mask = {
+            "<": lambda: x < y,
+            "<=": lambda: x <= y,
+            "==": lambda: x == y,
+            "~": lambda: ~(x > y),
+            "&": lambda: (x > y) & (x >= 1.0),
+            "|": lambda: (x > y) | (y >= 1.0),
+        }[sign]()
+        return xp.where(mask, y, x)
+
+    return where
+
+
+def recorded(formula):
+    recorder = Recorder()
+    return formula(recorder, {name: recorder.input(name) for name in "abc"})
+
+
+@settings(max_examples=60, deadline=None)
+@given(formula=formulas())
+def test_a_program_is_its_array_code(formula):
+    rng = np.random.default_rng(0)
+    columns = {name: rng.choice([0.0, 1.0, 2.0, 5.0, 6.5], 64) for name in "abc"}
+    plain = np.broadcast_to(formula(np, columns), (64,))
+    program = Program([recorded(formula)])
+    np.testing.assert_array_equal(np.broadcast_to(program.run(np, columns)[0], (64,)), plain)
+    tensors = {name: torch.as_tensor(column) for name, column in columns.items()}
+    np.testing.assert_array_equal(torch.as_tensor(program.run(torch, tensors)[0]).expand(64).numpy(), plain)
+
+
+def test_equal_terms_are_one_and_decided_ones_none():
+    recorder = Recorder()
+    a, b = recorder.input("a"), recorder.input("b")
+    assert (a + b) is (b + a)
+    assert (a - b) is not (b - a)
+    for same in (a * 1.0, a + 0.0, a / 1.0, a - 0.0):
+        assert same is a
+    assert not isinstance(a * 0.0, Expression)
+    assert recorder.where(np.bool_(True), a, b) is a
+    assert recorder.where(a < b, a, a) is a
+    assert Program([(a + b) * (b + a)]).length == 4  # two inputs, a sum, a product
+
+
+def test_terms_have_the_shape_of_what_they_depend_on():
+    recorder = Recorder()
+    a, b = recorder.input("a"), recorder.input("b")
+    columns = {"a": np.arange(3.0)[:, None], "b": np.arange(4.0)}
+    both, alone = Program([a * b, a + 1.0]).run(np, columns)
+    assert (both.shape, alone.shape) == ((3, 4), (3, 1))
+
+
+@pytest.fixture
+def compiled_at_once(monkeypatch):
+    pytest.importorskip("numba", reason="the extra 'fast' is not installed")
+    monkeypatch.setattr(kernels, "WORTH_COMPILING", 0)
+    batch._kernel.cache_clear()
+
+
+def test_a_kernel_is_its_program(compiled_at_once):
+    recorder = Recorder()
+    a, b = recorder.input("a"), recorder.input("b")
+    ratio = recorder.floor(a / b) + recorder.ceil(b / a)
+    names = ("number", "mask", "constant", "input")
+    outputs = [recorder.where(a > b, ratio, recorder.minimum(a, b)), (a >= b) & ~(a == b), np.float64(3.0), b]
+    kernel = Kernel(lambda: (names, Program(outputs)))
+    rng = np.random.default_rng(0)
+    for rows in (1, 7, kernels.BLOCK):
+        columns = {"a": rng.integers(1, 99, rows), "b": np.array(7.0)}
+        assert kernel.wants(rows)
+        found = kernel.run(columns, rows)
+        expected = Program(outputs).run(np, {name: np.asarray(c, dtype=float) for name, c in columns.items()})
+        for name, column in zip(names, expected, strict=True):
+            np.testing.assert_array_equal(found[name], np.broadcast_to(column, rows), err_msg=name)
+
+
+@pytest.mark.parametrize("model", [MaestroModel(), MaestroModel(noc_bw=8, compat=False), PhysicalModel()], ids=str)
+def test_compiled_models_give_the_same_bits(model, random_designs, compiled_at_once, monkeypatch):
+    designs = random_designs(np.random.default_rng(5), 5000, Dataflow.DLA)
+    # Rows that mean nothing, and ones beyond the exact range.
+    designs = dataclasses.replace(designs, K=np.where(np.arange(5000) % 50 == 0, 0, designs.K))
+    designs = dataclasses.replace(designs, C=np.where(np.arange(5000) % 50 == 1, 2**50, designs.C))
+    compiled = model.evaluate(designs)
+    monkeypatch.setattr(kernels, "WORTH_COMPILING", float("inf"))
+    plain = model.evaluate(designs)
+    assert 4000 < plain.valid.sum() < 5000
+    for name in ("latency_cycles", "energy_pj", "area_um2", "power_mw", "valid", "reason"):
+        np.testing.assert_array_equal(getattr(compiled, name), getattr(plain, name), err_msg=name)
