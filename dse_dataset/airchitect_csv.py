@@ -26,7 +26,16 @@ from accelgym.dse_dataset.columns import arrow
 from accelgym.dse_dataset.layers import LayerTable
 from accelgym.dse_dataset.optimum import find_optima
 
-__all__ = ["LEVELS", "PES", "ReleasedCheck", "ReleasedRows", "check_released", "read_released", "write_released"]
+__all__ = [
+    "LEVELS",
+    "PES",
+    "ReleasedCheck",
+    "ReleasedRows",
+    "check_released",
+    "read_released",
+    "released_landscapes",
+    "write_released",
+]
 
 PES, LEVELS = 64, 12
 CONV = ("K", "C", "X", "Y", "R", "S", "df")
@@ -160,7 +169,7 @@ def check_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> R
     equal = np.asarray(costs.valid) & (np.asarray(costs.latency_cycles) == rows.rewards)
     fewest, constant = np.empty((2, count))
     best, ties = np.empty((2, count), dtype=np.int64)
-    for block, cycles in _landscapes(model, rows):
+    for block, cycles in released_landscapes(rows, model):
         fewest[block], constant[block] = cycles.min(axis=1), cycles[:, -1]
         optima = find_optima(cycles, 1)
         best[block], ties[block] = optima.best, optima.ties
@@ -183,8 +192,16 @@ def check_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> R
     )
 
 
-def _landscapes(model: MaestroModel, rows: ReleasedRows) -> Iterator[tuple[IntArray, npt.NDArray[np.float64]]]:
-    """Yields positions and the cycles of all designs, infinite where MAESTRO reports none."""
+def released_landscapes(
+    rows: ReleasedRows, model: MaestroModel | None = None
+) -> Iterator[tuple[IntArray, npt.NDArray[np.float64]]]:
+    """Yields positions and the cycles of all designs, infinite where MAESTRO reports none.
+
+    Args:
+        rows: The rows.
+        model: MAESTRO as the released labels were made with by default.
+    """
+    model = model or MaestroModel()
     for flow in _FLOWS.values():
         mine = np.flatnonzero(rows.dataflow == int(flow))
         grid = (range(1, PES + 1), range(1, LEVELS + 1))
