@@ -9,7 +9,20 @@ from typing import NoReturn, TextIO
 import typer
 from rich.text import Text
 
-from accelgym.cli import bench, catalogue, dataset, evaluate, imports, label, mapper, rtl, tasks, technology
+from accelgym.cli import (
+    bench,
+    catalogue,
+    dataset,
+    evaluate,
+    imports,
+    label,
+    mapper,
+    predict,
+    rtl,
+    tasks,
+    technology,
+    train,
+)
 from accelgym.cli.console import errors
 from accelgym.costmodels.errors import AccelGymError, InputWarning
 
@@ -26,13 +39,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (catalogue, evaluate, mapper, tasks, bench, label):
+for module in (catalogue, evaluate, mapper, tasks, bench, label, predict):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(imports.app, name="import")
 app.add_typer(rtl.app, name="rtl")
 app.add_typer(technology.app, name="technology")
+app.add_typer(train.app, name="train")
 
 
 def main() -> None:

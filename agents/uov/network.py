@@ -1,7 +1,11 @@
 """The network: an encoder over the tokens of one row, and a decoder with one query for each knob.
 
 Attention runs over the tokens of a row and never over the rows of a batch, so that an answer does not depend on what
-else is asked. The code is a pure function of arrays: torch trains it, NumPy answers with it.
+else is asked. Only what attention compares is normalised: along the residual stream features are logarithms of sizes
+and ratios, whose sums are what costs are made of, and normalising them costs accuracy (with norms everywhere a policy
+of AIrchitect's layers names an optimum in 80 % of the rows, without in 95 %, after the same steps).
+
+The code is a pure function of arrays: torch trains it, NumPy answers with it.
 """
 
 from __future__ import annotations
@@ -15,7 +19,17 @@ import numpy.typing as npt
 
 from accelgym.agents.uov.operations import Operations
 
-__all__ = ["EMBEDDING", "NetworkSize", "decode", "embed", "encode", "initial_parameters", "predict_log_best", "remember", "summary"]
+__all__ = [
+    "EMBEDDING",
+    "NetworkSize",
+    "decode",
+    "embed",
+    "encode",
+    "initial_parameters",
+    "predict_log_best",
+    "remember",
+    "summary",
+]
 
 FloatArray = npt.NDArray[np.float32]
 Parameters = Mapping[str, Any]
@@ -63,35 +77,28 @@ def initial_parameters(
         found[f"{name}.weight"] = drawn.astype(np.float32)
         found[f"{name}.bias"] = np.zeros((*copies, columns), dtype=np.float32)
 
-    def norm(name: str) -> None:
-        found[f"{name}.weight"], found[f"{name}.bias"] = np.ones(d, dtype=np.float32), np.zeros(d, dtype=np.float32)
-
     linear("tokens", tokens[1], d, copies=(tokens[0],))
     for block in range(size.encoder_blocks):
         name = f"encoder.{block}"
-        norm(f"{name}.norm1")
+        found[f"{name}.norm.weight"], found[f"{name}.norm.bias"] = np.ones(d, np.float32), np.zeros(d, np.float32)
         linear(f"{name}.qkv", d, 3 * d)
         linear(f"{name}.out", d, d, gain=0.5)
-        norm(f"{name}.norm2")
         linear(f"{name}.up", d, size.encoder_hidden, gain=1.4)
         linear(f"{name}.down", size.encoder_hidden, d, gain=0.5)
-    norm("encoder.norm")
     linear("contrast", d, EMBEDDING)
     linear("best.up", d, size.decoder_hidden, gain=1.4)
     linear("best.down", size.decoder_hidden, 1)
+    linear("best.direct", d, 1)
     found["queries"] = rng.standard_normal((len(levels), d)).astype(np.float32)
     for knob, count in enumerate(levels):
         found[f"chosen.{knob}"] = rng.standard_normal((count, d)).astype(np.float32) * np.float32(0.5)
     for block in range(size.decoder_blocks):
         name = f"decoder.{block}"
-        norm(f"{name}.norm1")
         linear(f"{name}.q", d, d)
         linear(f"{name}.kv", d, 2 * d)
         linear(f"{name}.out", d, d)
-        norm(f"{name}.norm2")
         linear(f"{name}.up", d, size.decoder_hidden, gain=1.4)
         linear(f"{name}.down", size.decoder_hidden, d)
-    norm("decoder.norm")
     for knob, count in enumerate(outputs):
         linear(f"head.{knob}", d, count)
     return found
@@ -99,10 +106,6 @@ def initial_parameters(
 
 def _linear(p: Parameters, name: str, x: Any) -> Any:
     return x @ p[f"{name}.weight"] + p[f"{name}.bias"]
-
-
-def _norm(ops: Operations, p: Parameters, name: str, x: Any) -> Any:
-    return ops.layer_norm(x, p[f"{name}.weight"], p[f"{name}.bias"])
 
 
 def _split(x: Any, heads: int) -> Any:
@@ -128,12 +131,12 @@ def encode(ops: Operations, p: Parameters, size: NetworkSize, features: Any) -> 
     x = (features.swapaxes(0, 1) @ p["tokens.weight"]).swapaxes(0, 1) + p["tokens.bias"]
     for block in range(size.encoder_blocks):
         name, d = f"encoder.{block}", size.width
-        qkv = _linear(p, f"{name}.qkv", _norm(ops, p, f"{name}.norm1", x))
+        qkv = _linear(p, f"{name}.qkv", ops.layer_norm(x, p[f"{name}.norm.weight"], p[f"{name}.norm.bias"]))
         parts = [_split(qkv[..., i * d : (i + 1) * d], size.heads) for i in range(3)]
         x = x + _linear(p, f"{name}.out", _joined(ops.attention(*parts)))
-        hidden = ops.relu(_linear(p, f"{name}.up", _norm(ops, p, f"{name}.norm2", x)))
+        hidden = ops.relu(_linear(p, f"{name}.up", x))
         x = x + _linear(p, f"{name}.down", hidden)
-    return _norm(ops, p, "encoder.norm", x)
+    return x
 
 
 def summary(encoded: Any) -> Any:
@@ -148,7 +151,8 @@ def embed(p: Parameters, encoded: Any) -> Any:
 
 def predict_log_best(ops: Operations, p: Parameters, encoded: Any) -> Any:
     """Predicts the logarithm of the best objective, centred and scaled, shape ``(rows,)``."""
-    return _linear(p, "best.down", ops.relu(_linear(p, "best.up", summary(encoded))))[:, 0]
+    mean = summary(encoded)
+    return (_linear(p, "best.down", ops.relu(_linear(p, "best.up", mean))) + _linear(p, "best.direct", mean))[:, 0]
 
 
 def remember(p: Parameters, size: NetworkSize, encoded: Any) -> list[tuple[Any, Any]]:
@@ -190,9 +194,8 @@ def decode(
     x = queries[0] if len(queries) == 1 else ops.concatenate(queries)
     for block, (key, value) in enumerate(memory):
         name = f"decoder.{block}"
-        asked = _split(_linear(p, f"{name}.q", _norm(ops, p, f"{name}.norm1", x)), size.heads)
+        asked = _split(_linear(p, f"{name}.q", x), size.heads)
         x = x + _linear(p, f"{name}.out", _joined(ops.attention(asked, key, value)))
-        hidden = ops.relu(_linear(p, f"{name}.up", _norm(ops, p, f"{name}.norm2", x)))
+        hidden = ops.relu(_linear(p, f"{name}.up", x))
         x = x + _linear(p, f"{name}.down", hidden)
-    x = _norm(ops, p, "decoder.norm", x)
     return [_linear(p, f"head.{knob}", x[:, i * prefixes : (i + 1) * prefixes]) for i, knob in enumerate(knobs)]

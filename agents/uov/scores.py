@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.agents.uov.problem import Examples
+from accelgym.agents.uov.policy import Policy
+from accelgym.agents.uov.problem import Examples, Problem
 
-__all__ = ["PolicyScore", "log_regret_of", "score_designs"]
+__all__ = ["PolicyScore", "log_regret_of", "score_designs", "score_policy"]
 
 _OPTIMAL = 1e-6
 _BUCKETS = 16
@@ -74,6 +75,22 @@ def score_designs(examples: Examples, designs: npt.NDArray[np.int64]) -> PolicyS
         worst=float(ratio.max(initial=1.0)),
         infeasible=float(1 - len(ratio) / len(designs)),
     )
+
+
+def score_policy(policy: Policy, problem: Problem, tops: tuple[int, ...] = (1, 5)) -> dict[str, PolicyScore]:
+    """Scores a policy on every split that it was not trained on, by split and number of designs it may choose from.
+
+    Splits without landscapes are left out.
+    """
+    found = {}
+    for name, examples in problem.splits.items():
+        if name == "train" or examples.regret is None:
+            continue
+        feasible = examples.feasible if problem.schema.capped else None
+        for top in tops:
+            designs = policy.propose(examples.arrays, feasible, top=top).designs
+            found[f"{name}, {'one shot' if top == 1 else f'best of {top}'}"] = score_designs(examples, designs)
+    return found
 
 
 def _near_a_best(examples: Examples, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -81,6 +81,7 @@ def train(
     out: Path,
     *,
     stages: tuple[int, ...] = (1, 2),
+    threads: int = 1,
     report: Report | None = None,
 ) -> Policy:
     """Trains a policy in a folder; the same call goes on after a kill, from the last whole epoch, to the same result.
@@ -93,6 +94,7 @@ def train(
         settings: How.
         out: Folder; also holds ``manifest.json``, ``metrics.jsonl`` and, with the package tensorboard, ``tensorboard``.
         stages: Those to run; 2 alone needs the encoder of stage 1 in the folder, unless that has no epochs.
+        threads: Of torch, while training.
         report: Called every few steps.
 
     Returns:
@@ -108,13 +110,17 @@ def train(
         "rows": {name: len(part) for name, part in problem.splits.items()},
     }
     identity = json.loads(json.dumps(identity, sort_keys=True, default=str))
-    with folder_lock(out):
-        log = TrainingLog(out, identity)
-        policy = initial_policy(problem, settings)
-        for stage in stages:
-            run = _Stage(problem, settings, policy, out, stage, identity, log, report)
-            policy = run.train()
-        log.close()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with folder_lock(out):
+            log = TrainingLog(out, identity)
+            policy = initial_policy(problem, settings)
+            for stage in stages:
+                policy = _Stage(problem, settings, policy, out, stage, identity, log, report).train()
+            log.close()
+    finally:
+        torch.set_num_threads(before)
     return policy
 
 
@@ -153,13 +159,13 @@ class _Stage:
     def train(self) -> Policy:
         """Returns the policy after the stage, read from the folder if it is there already."""
         if self.target.exists():
-            return self._policy(self._read(self.target)[0])
+            return self._policy(read_arrays(self.target)[0])
         arrays = dict(self.policy.parameters)
         if self.stage == 2 and self.settings.contrastive_epochs:
             encoder = self.out / "encoder.safetensors"
             if not encoder.exists():
                 raise InputError(f"{encoder}: is missing; train stage 1 first, or set contrastive_epochs to 0")
-            arrays = self._read(encoder)[0]
+            arrays = read_arrays(encoder)[0]
         self.parameters = {
             name: torch.from_numpy(np.array(array)).requires_grad_() for name, array in self._trained(arrays)
         }
@@ -239,9 +245,7 @@ class _Stage:
     def _regret(self, rows: Tensor) -> Tensor | None:
         return None if self.regret is None else self.regret[rows].float()
 
-    def _to_go(
-        self, regret: Tensor | None, labels: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, list[Tensor]]:
+    def _to_go(self, regret: Tensor | None, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         """Returns designs to condition on, shape ``(rows, prefixes, knobs)``, and the regret to go of each knob."""
         if regret is None:
             sizes = self.problem.schema.sizes
@@ -290,16 +294,13 @@ class _Stage:
     def _resume(self) -> int:
         if not self.state.exists():
             return 0
-        arrays, note = self._read(self.state)
+        arrays, note = read_arrays(self.state)
         for name, parameter in self.parameters.items():
             parameter.data.copy_(torch.from_numpy(arrays[f"parameters/{name}"]))
             self.optimiser.state[parameter] = {
                 key: torch.from_numpy(np.array(arrays[f"{key}/{name}"])) for key in ("step", "exp_avg", "exp_avg_sq")
             }
         return int(note["epochs"])
-
-    def _read(self, path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        return read_arrays(path)
 
 
 def _schedule(done: float) -> float:
