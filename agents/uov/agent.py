@@ -137,7 +137,7 @@ def predict_network(
     """
     policy = load_shipped("capped") if weights is None else load_policy(weights)
     task = ResourceAssignmentTask(**{**_CAPPED_TASK, **given, "workload": workload, "budget": budget})
-    plan = NetworkPlan.of(policy, task)
+    spec, plan = task.spec, NetworkPlan.of(policy, task)
     design = plan.candidates(np.random.default_rng(0), 1)
     predicted = plan.predicted(design[0])
     outcome = task.evaluate(design)
@@ -146,7 +146,7 @@ def predict_network(
     slots = {slot: tuple(values[i * len(names) : (i + 1) * len(names)]) for i, slot in enumerate(task.slot_names)}
     return NetworkAnswer(
         workload=task.workload.name,
-        title=f"{task.workload.name}: {task.spec.objective.value}, budget {task.spec.budget:g} of {task.spec.constraint.value}",
+        title=f"{task.workload.name}: {spec.objective.value}, budget {spec.budget:g} of {spec.constraint.value}",
         knobs=names,
         design=slots,
         objective=float(outcome.objective[0]),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.agents.uov.capped import CAP_FIGURES, CappedLayers
-from accelgym.agents.uov.checkpoint import load_policy, load_shipped, shipped_names
+from accelgym.agents.uov.checkpoint import load_policy, load_shipped
 from accelgym.agents.uov.policy import Policy
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
 from accelgym.costmodels.files.whole_file import whole_file

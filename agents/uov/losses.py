@@ -83,7 +83,8 @@ def same_answer(regret: Tensor, labels: Tensor, tolerance: float) -> Tensor:
         tolerance: Largest log-regret of either swap.
     """
     swapped = regret[(slice(None), *labels.T)]
-    return (swapped <= tolerance) & (swapped.T <= tolerance)
+    allowed = swapped <= tolerance
+    return allowed & allowed.T
 
 
 def contrastive_loss(vectors: Tensor, positive: Tensor, temperature: float) -> Tensor:
