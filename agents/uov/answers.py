@@ -96,8 +96,9 @@ def answer_file(
         _fits(policy, weights or Path(space), [name for name in arrays if name != "depthwise"])
         policy.schema.checked(arrays, str(source), rows.lines[kept], _RELEASED_NAMES)
         designs = policy.propose(arrays).designs[:, 0]
-    values = [[knob.values[i] for i in column] for knob, column in zip(policy.schema.knobs, designs.T, strict=True)]
-    cells = {int(place): row for place, row in zip(kept, zip(*values, strict=True), strict=True)}
+    values = {k.name: [k.values[i] for i in column] for k, column in zip(policy.schema.knobs, designs.T, strict=True)}
+    answers = zip(*(values[name] for name in ADDED), strict=True)
+    cells = dict(zip(kept.tolist(), answers, strict=True))
     with whole_file(target) as file:
         writer = csv.writer(file, lineterminator=os.linesep)
         writer.writerow([*rows.header, *ADDED])
@@ -111,7 +112,7 @@ def _fits(policy: Policy, weights: Path, inputs: Sequence[str]) -> None:
     knobs = [knob.name for knob in policy.schema.knobs]
     if sorted(known) != sorted(inputs):
         raise InputError(f"{weights}: a policy of another schema: its inputs are {', '.join(known)}")
-    if knobs != list(ADDED):
+    if sorted(knobs) != sorted(ADDED):
         raise InputError(f"{weights}: a policy of another schema: its knobs are {', '.join(knobs)}")
 
 

@@ -59,7 +59,8 @@ class CappedLayers:
             cap: What is limited.
         """
         flows = np.where(layers.depthwise, int(Dataflow.DPT), dataflow)
-        pes, levels = (knob.values for knob in schema.knobs)
+        values = {knob.name: knob.values for knob in schema.knobs}
+        pes, levels = values["num_pes"], values["buffer_level"]
         used = np.empty((len(layers), len(pes) * len(levels)))
         figure = CAP_FIGURES.get(cap, "area_um2")
         for flow in Dataflow:
@@ -68,7 +69,9 @@ class CappedLayers:
             for part, found in grid_blocks(model, shapes, flow, pes, levels, (figure,)):
                 there = np.zeros_like(found["valid"], dtype=np.float64) if cap == "none" else found[figure]
                 used[mine[part]] = np.where(found["valid"], there, np.inf)
-        return cls(schema, layers, flows, cap, used.reshape(len(layers), *schema.sizes))
+        used = used.reshape(len(layers), len(pes), len(levels))
+        used = used if schema.knobs[0].name == "num_pes" else used.swapaxes(1, 2)
+        return cls(schema, layers, flows, cap, np.ascontiguousarray(used))
 
     def limits(self, fraction: FloatArray) -> FloatArray:
         """Returns caps between the least (0) and the largest (1) of each layer's designs, shape of ``fraction``.

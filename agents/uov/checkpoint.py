@@ -28,7 +28,7 @@ SHIPPED = Path(__file__).with_name("weights")
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]], note: Mapping[str, Any]) -> None:
     """Writes arrays and a note in one step; equal content gives equal bytes."""
-    ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
+    ordered = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
     write_whole(path, _safetensors().save(ordered, {_KEY: json.dumps(note, sort_keys=True)}))
 
 
@@ -101,7 +101,7 @@ def _check_shapes(path: Path, policy: Policy) -> None:
     tokens = policy.tokeniser.shape
     needed = {n: a.shape for n, a in initial_parameters(policy.size, tokens, policy.schema.sizes, outputs, 0).items()}
     needed |= {f"features.{name}": tokens for name in ("mean", "scale", "low", "high")}
-    needed |= {"best.mean": (), "best.deviation": ()}
+    needed |= {"best.mean": (1,), "best.deviation": (1,)}
     for name, shape in needed.items():
         found = policy.parameters[name].shape if name in policy.parameters else None
         if found != shape:

@@ -18,6 +18,8 @@ FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
 _TINY = 1e-3
+_LEAST_SHARE = 2.0**-8
+"""Stands for no design at all."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Tokeniser:
     An extent ``n`` becomes ``log2 n`` and, for levels ``b`` of the ordered numeric knobs, ``log2(ceil(n / b) b / n)``:
     what rounding up to whole tiles or rounds of ``b`` costs. ``Y`` and ``X`` say both of themselves and of the outputs
     that they give (``Y - R + 1``), tiles of outputs. A number becomes its logarithm, itself and whether it is infinite;
-    a category an entry for each value. With a cap a last token holds, for each value of each knob, the share of the
-    designs with that value that are feasible.
+    a category an entry for each value. With a cap a last token holds, for each value of each knob, the logarithm of the
+    share of the designs with that value that are feasible.
 
     Attributes:
         schema: The inputs and knobs.
@@ -101,9 +103,9 @@ class Tokeniser:
 
 
 def _shares(feasible: BoolArray) -> FloatArray:
-    """Share of feasible designs for each value of each knob, shape ``(rows, values of all knobs)``."""
+    """Logarithm of the share of feasible designs for each value of each knob, ``(rows, values of all knobs)``."""
     axes = range(1, feasible.ndim)
     parts: Sequence[FloatArray] = [
         feasible.mean(axis=tuple(a for a in axes if a != axis), dtype=np.float32) for axis in axes
     ]
-    return np.concatenate(parts, axis=1)
+    return np.log2(np.concatenate(parts, axis=1) + np.float32(_LEAST_SHARE))

@@ -66,7 +66,9 @@ class NetworkPlan:
         policy.schema.checked(arrays, f"workload {checked.workload.name!r}")
         designs = policy.propose(arrays, feasible).designs[:, 0]
         cost = np.exp(policy.log_best(arrays, feasible)).reshape(-1, _FRACTIONS)
-        options = np.ravel_multi_index(tuple(designs.T), policy.schema.sizes).reshape(-1, _FRACTIONS)
+        place_of = [[knob.name for knob in policy.schema.knobs].index(knob.name) for knob in checked.knobs]
+        options = checked.actions(np.tile(designs[:, place_of], (1, len(checked.slot_names))))[:, 0]
+        options = options.reshape(-1, _FRACTIONS)
         # A wider cap never costs more; where the predictor says so it errs.
         cost = np.minimum.accumulate(cost, axis=1)[slot_of] * repeat[:, None]
         options = options[slot_of]
@@ -126,12 +128,16 @@ def _fitting(policy: Policy, task: Task) -> ResourceAssignmentTask:
             f"agent 'uov': the weights {name!r} are for layers of accelgym/ResourceAssignment-v0, not for {task.env_id}"
         )
     spec = task.spec
+    names = [knob.name for knob in policy.schema.knobs]
     if spec.deployment != "pipelined":
         raise InputError(f"agent 'uov': deployment is {spec.deployment.value}, allowed: pipelined, a design a layer")
     asked = Schema(
         name=name,
         inputs=policy.schema.inputs,
-        knobs=tuple(Knob(knob.name, tuple(knob.values), knob.ordered) for knob in task.knobs),
+        knobs=tuple(
+            Knob(knob.name, tuple(knob.values), knob.ordered)
+            for knob in sorted(task.knobs, key=lambda k: names.index(k.name) if k.name in names else len(names))
+        ),
         facts={
             "cost_model": task.model.name,
             "cost_model_version": task.model.version,

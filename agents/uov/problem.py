@@ -106,25 +106,37 @@ def _dataset_problem(data: LabelledDataset) -> Problem:
     schema = Schema(
         name=data.manifest["name"],
         inputs=tuple(Input.of(name, train[name]) for name in names),
-        knobs=tuple(Knob(knob.name, tuple(knob.values), knob.ordered) for knob in recipe.knobs),
+        knobs=tuple(
+            Knob(k.name, tuple(k.values), k.ordered) for k in (recipe.knobs[i] for i in decision_order(recipe))
+        ),
         facts={key: value for key, value in recipe.facts().items() if isinstance(value, str)},
-        capped=recipe.capped,
+        capped=recipe.capped and recipe.has_landscapes,
     )
     return Problem(schema, splits, {"content_sha256": data.manifest["content_sha256"]})
+
+
+def decision_order(recipe: Recipe) -> list[int]:
+    """Returns the order in which knobs are decided: those with few values first.
+
+    Later knobs are conditioned on earlier ones, and few values leave few conditions to learn; under a cap the buffer
+    first and then as many PEs as fit halves the regret of the other order.
+    """
+    return sorted(range(len(recipe.knobs)), key=lambda i: len(recipe.knobs[i].values))
 
 
 def _examples(data: LabelledDataset, recipe: Recipe, split: str, names: list[str]) -> Examples:
     table = data.table(split)
     arrays = {name: numpy_view(table, name) for name in table.column_names}
-    labels = recipe.knob_labels(arrays)
+    order = decision_order(recipe)
+    labels = recipe.knob_labels(arrays)[:, order]
     kept = np.flatnonzero((labels >= 0).all(axis=1))
     regret = None
-    if recipe.design_factors:
+    if recipe.has_landscapes:
         sizes = recipe.design_factors
         regret = np.empty((len(labels), int(np.prod(sizes))), dtype=np.float16)
         for rows, objectives in recipe.landscapes(arrays):
             regret[rows] = log_regret(objectives)
-        regret = regret.reshape(len(labels), *sizes)[kept]
+        regret = np.ascontiguousarray(regret.reshape(len(labels), *sizes)[kept].transpose(0, *(i + 1 for i in order)))
     inputs = {name: _plain(arrays[name])[kept] for name in names}
     log_best = np.log(np.maximum(arrays[recipe.objective_column][kept].astype(np.float64), 1e-300))
     return Examples(inputs, labels[kept], log_best, regret)
@@ -178,7 +190,7 @@ def released_schema(arrays: Arrays) -> Schema:
     return Schema(
         name="airchitect-v2",
         inputs=tuple(Input.of(name, values) for name, values in arrays.items()),
-        knobs=(Knob("num_pes", tuple(range(1, PES + 1))), Knob("buffer_level", tuple(range(1, LEVELS + 1)))),
+        knobs=(Knob("buffer_level", tuple(range(1, LEVELS + 1))), Knob("num_pes", tuple(range(1, PES + 1)))),
         facts={"cost_model": "maestro", "cost_model_version": "1-compat", "technology": "maestro-28nm"},
     )
 
@@ -192,7 +204,7 @@ def _released_examples(rows: ReleasedRows) -> Examples:
     inputs = {n: a for n, a in rows.layers.columns().items() if n != "depthwise"}
     return Examples(
         {**inputs, "dataflow": names[rows.dataflow]},
-        np.stack([rows.num_pes - 1, rows.buffer_level - 1], axis=1),
+        np.stack([rows.buffer_level - 1, rows.num_pes - 1], axis=1),
         np.log(best),
-        regret.reshape(-1, PES, LEVELS),
+        np.ascontiguousarray(regret.reshape(-1, PES, LEVELS).swapaxes(1, 2)),
     )

@@ -69,8 +69,8 @@ def initial_policy(problem: Problem, settings: TrainingSettings) -> Policy:
         "features.scale": np.where(deviation > 1e-6, 1.0 / np.maximum(deviation, 1e-6), 0.0).astype(np.float32),
         "features.low": features.min(axis=0),
         "features.high": features.max(axis=0),
-        "best.mean": np.float32(train.log_best.mean()).reshape(()),
-        "best.deviation": np.float32(max(train.log_best.std(), 1e-6)).reshape(()),
+        "best.mean": np.float32(train.log_best.mean()).reshape(1),
+        "best.deviation": np.float32(max(train.log_best.std(), 1e-6)).reshape(1),
     }
     return Policy(problem.schema, settings.size, settings.head, settings.buckets, settings.residues, parameters)
 
@@ -147,8 +147,8 @@ class _Stage:
         self.features = torch.from_numpy(policy.scaled(_features(policy.tokeniser, problem, train)))
         self.regret = None if train.regret is None else torch.from_numpy(train.regret)
         self.labels = torch.from_numpy(train.labels)
-        scale = float(policy.parameters["best.deviation"])
-        best = (train.log_best - float(policy.parameters["best.mean"])) / scale
+        scale = float(policy.parameters["best.deviation"][0])
+        best = (train.log_best - float(policy.parameters["best.mean"][0])) / scale
         self.best = torch.from_numpy(best.astype(np.float32))
         self.tables = [
             (torch.from_numpy(c.table.T.astype(np.float32)), torch.from_numpy(c.offset.astype(np.float32)))
@@ -297,9 +297,9 @@ class _Stage:
         arrays, note = read_arrays(self.state)
         for name, parameter in self.parameters.items():
             parameter.data.copy_(torch.from_numpy(arrays[f"parameters/{name}"]))
-            self.optimiser.state[parameter] = {
-                key: torch.from_numpy(np.array(arrays[f"{key}/{name}"])) for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+            if f"step/{name}" in arrays:  # A parameter that the stage does not touch has no moments.
+                keys = ("step", "exp_avg", "exp_avg_sq")
+                self.optimiser.state[parameter] = {k: torch.from_numpy(np.array(arrays[f"{k}/{name}"])) for k in keys}
         return int(note["epochs"])
 
 

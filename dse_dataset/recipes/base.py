@@ -164,6 +164,11 @@ class Recipe(ABC):
         return ()
 
     @property
+    def has_landscapes(self) -> bool:
+        """Whether :meth:`landscapes` knows the objective of every design of a row."""
+        return bool(self.design_factors)
+
+    @property
     def capped(self) -> bool:
         """Whether inputs limit the area or power of a design, which closed forms tell before any evaluation."""
         return False

@@ -93,6 +93,10 @@ class DataflowRecipe(LayerRecipe):
         )
 
     @property
+    def has_landscapes(self) -> bool:
+        return self.spec.landscape
+
+    @property
     def capped(self) -> bool:
         return self.spec.capped_share > 0
 

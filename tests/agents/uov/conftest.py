@@ -31,6 +31,11 @@ def samples():
 
 
 @pytest.fixture(scope="session")
+def released_file():
+    return RELEASED
+
+
+@pytest.fixture(scope="session")
 def released():
     pytest.importorskip("sklearn")
     return load_problem(RELEASED)

@@ -73,7 +73,11 @@ def test_a_wide_beam_finds_the_most_likely_designs_of_all(policy, capped):
 def schema(**changes):
     given = {
         "name": "test",
-        "inputs": (Input("Y", "extent", (), 1, 64), Input("R", "extent", (), 1, 5), Input("df", "category", ("a", "b"))),
+        "inputs": (
+            Input("Y", "extent", (), 1, 64),
+            Input("R", "extent", (), 1, 5),
+            Input("df", "category", ("a", "b")),
+        ),
         "knobs": (Knob("pes", (1, 2, 3, 4)), Knob("flow", ("x", "y"), ordered=False)),
     }
     return Schema(**(given | changes))
@@ -117,7 +121,10 @@ def test_wrong_inputs_are_named(arrays, message):
     [
         ({}, ""),
         ({"inputs": schema().inputs[:2]}, "its inputs are Y, R, df, not Y, R"),
-        ({"knobs": (Knob("pes", (1, 2, 3, 8)), schema().knobs[1])}, "knob 'pes' has the values 1, 2, 3, 4, not 1, 2, 3, 8"),
+        (
+            {"knobs": (Knob("pes", (1, 2, 3, 8)), schema().knobs[1])},
+            "knob 'pes' has the values 1, 2, 3, 4, not 1, 2, 3, 8",
+        ),
         ({"knobs": (schema().knobs[0], Knob("flow", ("x", "y")))}, r"\(unordered\)"),
         ({"facts": {"cost_model": "other"}}, "cost_model is None, not other"),
     ],
