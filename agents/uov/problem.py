@@ -103,6 +103,7 @@ def _dataset_problem(data: LabelledDataset) -> Problem:
     names = [c.name for c in recipe.columns if c.role == "input" and c.length is None]
     splits = {name: _examples(data, recipe, name, names) for name, rows in data.splits.items() if rows}
     train = splits["train"].arrays
+    knobs = [recipe.knobs[i] for i in decision_order(recipe)]
     schema = Schema(
         name=data.manifest["name"],
         inputs=tuple(Input.of(name, train[name]) for name in names),
