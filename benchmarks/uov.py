@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/uov.py --out results/uov [--released conv_dataset_100k.csv] [STUDY ...]
 
 resumes; a row of ``runs.jsonl`` is one predictor on one split, and rows that are there are not made again. ``table.md``
-holds all of them. ``--released`` is AIrchitect v2's released file, needed by the study ``released`` alone. Policies that
-ship with the package are scored as they are; peers and ablations are trained here, on a share of the training rows.
+holds all of them. ``--released`` is AIrchitect v2's released file, needed by the study ``released`` alone. Policies
+that ship with the package are scored as they are; peers and ablations are trained here, on a share of the rows.
 """
 
 from __future__ import annotations
@@ -40,19 +40,8 @@ SCORED = 5_000
 """Rows of a split that are scored at most."""
 ABLATION = {"epochs": 3, "batch": 128, "rate": 5e-3, "encoder_blocks": 1, "decoder_blocks": 1, "width": 48}
 LLM = ("gpt2/prefill_block", "llama3_8b/prefill_block")
-COLUMNS = (
-    "study",
-    "split",
-    "predictor",
-    "top",
-    "seeds",
-    "optimal",
-    "within_bucket",
-    "geomean",
-    "p99",
-    "worst",
-    "infeasible",
-)
+KEYS = ("study", "split", "predictor", "top")
+SCORES = ("optimal", "within_bucket", "geomean", "p99", "worst", "infeasible")
 
 Run = tuple[dict[str, Any], Callable[[], dict[str, Any]]]
 
@@ -65,16 +54,19 @@ def dataset(out: Path, preset: str, **changes: Any) -> Problem:
 
 
 def few(examples: Examples) -> Examples:
+    """Returns the first rows of a split."""
     return examples.take(slice(0, SCORED))
 
 
 def scores(examples: Examples, designs: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Returns scores by name, with the share of labels met by the first design, knob by knob."""
     found = score_designs(examples, designs).to_json()
     hits = designs[:, 0] == examples.labels
     return found | {f"exact/{k}": float(h) for k, h in enumerate(hits.mean(axis=0))}
 
 
 def proposals(policy: Policy, problem: Problem, examples: Examples, top: int) -> npt.NDArray[np.int64]:
+    """Returns what a policy proposes."""
     return policy.propose(examples.arrays, examples.feasible if problem.schema.capped else None, top=top).designs
 
 
@@ -95,6 +87,7 @@ def compare(study: str, policy: Policy | None, problem: Problem, splits: dict[st
 
 
 def trained(problem: Problem, examples: Examples, seed: int, **changes: Any) -> dict[str, Any]:
+    """Returns the scores of a policy trained here."""
     given = default_settings(problem.schema.name) | ABLATION | changes | {"seed": seed}
     with TemporaryDirectory() as folder:
         policy = train(problem, TrainingSettings.parse(given), Path(folder) / "run")
@@ -170,14 +163,15 @@ def plan(out: Path, released: Path | None, studies: list[str]) -> Iterator[Run]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Returns the scores as Markdown: the mean over seeds, and the range where there are several."""
-    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    columns = (*KEYS, "seeds", *SCORES)
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
         if row["study"] != "speed":
-            groups.setdefault(tuple(row[c] for c in COLUMNS[:4]), []).append(row)
+            groups.setdefault(tuple(row[c] for c in KEYS), []).append(row)
     for key, found in groups.items():
         cells = [str(part) for part in (*key, len(found))]
-        for column in COLUMNS[5:]:
+        for column in SCORES:
             values = [row[column] for row in found]
             share = column in ("optimal", "within_bucket", "infeasible")
             shown = [f"{v:.2%}" if share else f"{v:.4f}" for v in (np.mean(values), min(values), max(values))]

@@ -1,7 +1,7 @@
 """What stands beside the UOV policy in its tables: simple predictors, and the literature's two other ways.
 
-A peer learns from the training rows of a problem and returns designs for other rows, shape ``(rows, top, knobs)``. Peers
-see logarithms of the numbers among the inputs and a column for each category; they do not see which designs are feasible.
+A peer learns from the training rows of a problem and returns designs for other rows, shape ``(rows, top, knobs)``.
+Peers see logarithms of the numbers among the inputs and a column for each category, not which designs are feasible.
 """
 
 from __future__ import annotations

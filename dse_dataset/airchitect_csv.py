@@ -119,7 +119,7 @@ def read_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> Re
         InputError: Wrong columns, a cell that is no integer in range, an unknown dataflow, or an illegal row that is
             to be refused; names file, line and column.
     """
-    header, _ = read_table(path, ())
+    header, rows = read_table(path, ())
     if set(GEMM) <= set(header):
         raise InputError(
             f"{path}: a file of matrix products: its rewards are those of the convolutions that they were made from, "
@@ -130,7 +130,7 @@ def read_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> Re
         if name not in header:
             columns = f"{','.join(CONV)},{{ConfigID | num_pes,buffer_level}},rewards"
             raise InputError(f"{path}: line 1: column {name!r} is missing; needed: {columns}")
-    found = read_layers(path, (*label, "rewards"))
+    found = _layer_rows(path, header, rows, (*label, "rewards"))
     layers, lines, column = found.layers, found.lines, found.further
     legal = layers.legal
     bad = tuple(lines[~legal].tolist())
@@ -149,19 +149,23 @@ def read_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> Re
     )
 
 
-def read_layers(path: Path, further: Sequence[str] = (), needed: Sequence[str] = CONV) -> LayerRows:
+def read_layers(path: Path, needed: Sequence[str] = CONV) -> LayerRows:
     """Reads the layers and dataflows of a file with the columns ``K,C,X,Y,R,S,df``, layers that are none too.
 
     Args:
         path: The file.
-        further: More columns of integers to read; ``ConfigID``, ``num_pes``, ``buffer_level`` and ``rewards`` are
-            held to their ranges.
         needed: Columns that have to be there.
 
     Raises:
         InputError: A missing column, a cell that is no integer in range, or an unknown dataflow.
     """
     header, rows = read_table(path, needed)
+    return _layer_rows(path, header, rows, ())
+
+
+def _layer_rows(
+    path: Path, header: Sequence[str], rows: Sequence[tuple[int, dict[str, str]]], further: Sequence[str]
+) -> LayerRows:
     names = [*CONV[:-1], *further]
     table = np.empty((len(rows), len(names)), dtype=np.int64)
     flows = np.empty(len(rows), dtype=np.int64)

@@ -71,7 +71,7 @@ def answer_file(
     if space not in SPACES:
         raise unknown_name("space", space, SPACES)
     further = SPACES[space][7:]
-    rows = read_layers(source, needed=SPACES[space])
+    rows = read_layers(source, SPACES[space])
     for name in ADDED:
         if name in rows.header:
             raise InputError(f"{source}: line 1: column {name!r} is there already; it is what is going to be added")

@@ -107,9 +107,7 @@ def _dataset_problem(data: LabelledDataset) -> Problem:
     schema = Schema(
         name=data.manifest["name"],
         inputs=tuple(Input.of(name, train[name]) for name in names),
-        knobs=tuple(
-            Knob(k.name, tuple(k.values), k.ordered) for k in (recipe.knobs[i] for i in decision_order(recipe))
-        ),
+        knobs=tuple(Knob(k.name, tuple(k.values), k.ordered) for k in knobs),
         facts={key: value for key, value in recipe.facts().items() if isinstance(value, str)},
         capped=recipe.capped and recipe.has_landscapes,
     )
