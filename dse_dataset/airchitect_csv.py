@@ -176,9 +176,9 @@ def _layer_rows(
             raise InputError(f"{path}: line {line}: df is {shown(row['df'])}, allowed: {', '.join(_FLOWS)}")
         flows[index] = _FLOWS[row["df"].strip()]
     column = dict(zip(names, table.T, strict=True))
-    order = ("K", "C", "X", "Y", "R", "S")
+    K, C, X, Y, R, S = (column[name] for name in CONV[:-1])
     return LayerRows(
-        layers=LayerTable(*(column[name] for name in order), np.zeros(len(rows), dtype=bool)),
+        layers=LayerTable(K, C, X, Y, R, S, np.zeros(len(rows), dtype=bool)),
         dataflow=flows,
         lines=np.array([line for line, _ in rows], dtype=np.int64),
         further={name: column[name] for name in further},

@@ -69,9 +69,9 @@ class CappedLayers:
             for part, found in grid_blocks(model, shapes, flow, pes, levels, (figure,)):
                 there = np.zeros_like(found["valid"], dtype=np.float64) if cap == "none" else found[figure]
                 used[mine[part]] = np.where(found["valid"], there, np.inf)
-        used = used.reshape(len(layers), len(pes), len(levels))
-        used = used if schema.knobs[0].name == "num_pes" else used.swapaxes(1, 2)
-        return cls(schema, layers, flows, cap, np.ascontiguousarray(used))
+        grid = used.reshape(len(layers), len(pes), len(levels))
+        grid = grid if schema.knobs[0].name == "num_pes" else grid.swapaxes(1, 2)
+        return cls(schema, layers, flows, cap, np.ascontiguousarray(grid))
 
     def limits(self, fraction: FloatArray) -> FloatArray:
         """Returns caps between the least (0) and the largest (1) of each layer's designs, shape of ``fraction``.

@@ -92,7 +92,7 @@ class Tokeniser:
             numbers = np.where(finite, numbers, 0.0)
             return np.stack([np.log2(np.maximum(numbers, 0.0) + _TINY), numbers, ~finite], axis=1)
         size = np.maximum(values.astype(np.float32), 1.0)
-        kernel = {"Y": "R", "X": "S"}.get(entry.name)
+        kernel = {"Y": "R", "X": "S"}.get(entry.name, "")
         tiled = size
         if kernel in arrays:
             tiled = np.maximum(size - arrays[kernel].astype(np.float32) + 1.0, 1.0)
@@ -108,4 +108,4 @@ def _shares(feasible: BoolArray) -> FloatArray:
     parts: Sequence[FloatArray] = [
         feasible.mean(axis=tuple(a for a in axes if a != axis), dtype=np.float32) for axis in axes
     ]
-    return np.log2(np.concatenate(parts, axis=1) + np.float32(_LEAST_SHARE))
+    return np.asarray(np.log2(np.concatenate(parts, axis=1) + _LEAST_SHARE), dtype=np.float32)

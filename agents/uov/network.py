@@ -105,7 +105,10 @@ def initial_parameters(
 
 
 def _linear(p: Parameters, name: str, x: Any) -> Any:
-    return x @ p[f"{name}.weight"] + p[f"{name}.bias"]
+    # One product of two matrices; NumPy would multiply a stack of small ones.
+    flat = x.reshape(-1, x.shape[-1]) @ p[f"{name}.weight"]
+    flat += p[f"{name}.bias"]
+    return flat.reshape(*x.shape[:-1], flat.shape[-1])
 
 
 def _split(x: Any, heads: int) -> Any:

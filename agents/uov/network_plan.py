@@ -112,8 +112,8 @@ class NetworkPlan:
         allowed = np.isfinite(self.resource)
         choice = allocate_greedily(cost, self.resource, table.limit, allowed, aggregate_max=spec.aggregate == "max")
         if choice is None:  # The budget is so tight that the least proposals do not fit: the cheapest options do.
-            return np.where(table.allowed, table.resource, np.inf).argmin(axis=1)
-        return self.options[np.arange(len(choice)), choice]
+            return np.asarray(np.where(table.allowed, table.resource, np.inf).argmin(axis=1))
+        return np.asarray(self.options[np.arange(len(choice)), choice])
 
 
 def _fitting(policy: Policy, task: Task) -> ResourceAssignmentTask:

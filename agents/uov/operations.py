@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["NumpyOperations", "Operations"]
+__all__ = ["NumpyOperations", "Operations", "one_thread"]
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Keeps NumPy's linear algebra to one thread: products this small only wait for one another on several.
+
+    Needs the package threadpoolctl, and does nothing without it.
+    """
+    controller = _controller()
+    found: AbstractContextManager[Any] = nullcontext() if controller is None else controller.limit(limits=1)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _controller() -> Any:
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    return ThreadpoolController()
 
 
 class Operations(Protocol):
@@ -20,7 +41,7 @@ class Operations(Protocol):
         """Attends over the second last axis; shapes ``(rows, heads, places, size)``."""
 
     def relu(self, x: Any) -> Any:
-        """Zero where negative."""
+        """Zero where negative; may change what it is given."""
 
     def broadcast(self, x: Any, shape: tuple[int, ...]) -> Any:
         """Repeats along leading axes."""
@@ -43,7 +64,7 @@ class NumpyOperations:
         return scores / scores.sum(axis=-1, keepdims=True) @ value
 
     def relu(self, x: Any) -> Any:
-        return np.maximum(x, 0.0)
+        return np.maximum(x, 0.0, out=x)
 
     def broadcast(self, x: Any, shape: tuple[int, ...]) -> Any:
         return np.broadcast_to(x, shape)

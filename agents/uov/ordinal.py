@@ -63,7 +63,7 @@ class OrdinalCode:
     def encode(self, level: npt.ArrayLike) -> FloatArray:
         """Returns the vectors of levels, fractions of one too; shape ``(..., buckets)``."""
         beyond = np.asarray(level, dtype=np.float64)[..., None] - self.boundaries
-        return np.where(beyond > 0, -np.expm1(-np.maximum(beyond, 0.0) / self.width), 0.0)
+        return np.asarray(np.where(beyond > 0, -np.expm1(-np.maximum(beyond, 0.0) / self.width), 0.0), dtype=np.float64)
 
     def decode(self, vector: npt.ArrayLike) -> FloatArray:
         """Returns the levels of vectors, the inverse of :meth:`encode`: read off the last entry that is not 0."""

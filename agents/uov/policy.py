@@ -13,7 +13,7 @@ import numpy.typing as npt
 from accelgym.agents.uov import network
 from accelgym.agents.uov.features import Tokeniser
 from accelgym.agents.uov.network import NetworkSize
-from accelgym.agents.uov.operations import NumpyOperations, Operations
+from accelgym.agents.uov.operations import NumpyOperations, Operations, one_thread
 from accelgym.agents.uov.ordinal import LevelCode, level_code
 from accelgym.agents.uov.schema import Arrays, Schema
 
@@ -23,8 +23,8 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
-_BLOCK = 4096
-"""Rows that are answered at once."""
+_BLOCK = 512
+"""Rows that are answered at once, so that what lies between two layers stays in the cache."""
 _NEVER = -1e30
 
 
@@ -103,22 +103,25 @@ class Policy:
             operations: NumPy's by default.
         """
         rows = len(arrays[self.schema.inputs[0].name])
-        parts = [
-            self._propose(
-                {name: values[i : i + _BLOCK] for name, values in arrays.items()},
-                None if feasible is None else feasible[i : i + _BLOCK],
-                top,
-                max(top, beam or top),
-                operations or NumpyOperations(),
-            )
-            for i in range(0, rows, _BLOCK)
-        ] or [(np.zeros((0, top, len(self.schema.knobs)), dtype=np.int64), np.zeros((0, top), dtype=np.float32))]
+        with one_thread():
+            parts = [
+                self._propose(
+                    {name: values[i : i + _BLOCK] for name, values in arrays.items()},
+                    None if feasible is None else feasible[i : i + _BLOCK],
+                    top,
+                    max(top, beam or top),
+                    operations or NumpyOperations(),
+                )
+                for i in range(0, rows, _BLOCK)
+            ] or [(np.zeros((0, top, len(self.schema.knobs)), dtype=np.int64), np.zeros((0, top), dtype=np.float32))]
         return Proposals(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def log_best(self, arrays: Arrays, feasible: BoolArray | None = None) -> FloatArray:
         """Predicts the natural logarithm of the best objective of each row, shape ``(rows,)``."""
-        encoded = self._encoded(arrays, feasible, NumpyOperations())
-        found = network.predict_log_best(NumpyOperations(), self.parameters, encoded).astype(np.float64)
+        ops = NumpyOperations()
+        with one_thread():
+            encoded = self._encoded(arrays, feasible, ops)
+            found = network.predict_log_best(ops, self.parameters, encoded).astype(np.float64)
         return np.asarray(found * self.parameters["best.deviation"] + self.parameters["best.mean"])
 
     def _encoded(self, arrays: Arrays, feasible: BoolArray | None, ops: Operations) -> Any:

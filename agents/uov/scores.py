@@ -50,7 +50,7 @@ def log_regret_of(examples: Examples, designs: npt.NDArray[np.int64]) -> npt.NDA
     """
     assert examples.regret is not None
     rows = np.arange(len(designs)).reshape(-1, *(1,) * (designs.ndim - 2))
-    return examples.regret[(rows, *np.moveaxis(designs, -1, 0))].astype(np.float64)
+    return np.asarray(examples.regret[(rows, *np.moveaxis(designs, -1, 0))], dtype=np.float64)
 
 
 def score_designs(examples: Examples, designs: npt.NDArray[np.int64]) -> PolicyScore:
@@ -100,4 +100,4 @@ def _near_a_best(examples: Examples, chosen: npt.NDArray[np.int64]) -> npt.NDArr
         reach = max(1, levels // _BUCKETS)
         near = np.abs(np.arange(levels) - chosen[:, knob, None]) <= reach
         tied = tied & near.reshape(len(chosen), *(levels if a == knob else 1 for a in range(tied.ndim - 1)))
-    return tied.any(axis=tuple(range(1, tied.ndim)))
+    return np.asarray(tied.any(axis=tuple(range(1, tied.ndim))))

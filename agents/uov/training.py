@@ -195,7 +195,7 @@ class _Stage:
         order = torch.randperm(len(self.labels), generator=generator)
         total = self.epochs * self.steps_per_epoch
         sums: dict[str, float] = {}
-        for place, rows in enumerate(order.split(self.settings.batch)):
+        for place, rows in enumerate(torch.split(order, self.settings.batch)):
             step = epoch * self.steps_per_epoch + place
             for group in self.optimiser.param_groups:
                 group["lr"] = self.settings.rate * _schedule(step / total)
