@@ -100,13 +100,15 @@ class CappedLayers:
         limit = low[place] + fraction * (high[place] - low[place])
         flows = np.array([flow.name.lower() for flow in Dataflow])[self.dataflow[place]]
         layer = self.layers.take(place).columns()
+        drawn = {entry.name: (entry.low, entry.high) for entry in self.schema.inputs}["cap_fraction"]
         arrays = {
             **layer,
             "depthwise": layer["depthwise"].astype(str),
             "dataflow": flows,
             "objective": np.full(rows, objective),
             "cap": np.full(rows, self.cap),
-            "cap_fraction": fraction,
+            # The least fraction of the training is above 0 by a hair.
+            "cap_fraction": np.clip(fraction, *drawn),
             "cap_value": np.zeros(rows) if self.cap == "none" else limit,
         }
         feasible = used <= (np.inf if self.cap == "none" else limit[:, None, None])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.agents.uov.schema import Arrays, Input, Schema
+from accelgym.agents.uov.schema import Arrays, Input, Knob, Schema
 
 __all__ = ["Tokeniser"]
 
@@ -18,6 +18,8 @@ FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
 _TINY = 1e-3
+_TILED = ("K", "C", "Y", "X")
+"""Extents that knobs tile or spread."""
 _LEAST_SHARE = 2.0**-8
 """Stands for no design at all."""
 
@@ -29,8 +31,9 @@ class Tokeniser:
     An extent ``n`` becomes ``log2 n`` and, for levels ``b`` of the ordered numeric knobs, ``log2(ceil(n / b) b / n)``:
     what rounding up to whole tiles or rounds of ``b`` costs. ``Y`` and ``X`` say both of themselves and of the outputs
     that they give (``Y - R + 1``), tiles of outputs. A number becomes its logarithm, itself and whether it is infinite;
-    a category an entry for each value. With a cap a last token holds, for each value of each knob, the logarithm of the
-    share of the designs with that value that are feasible.
+    a category an entry for each value. With a cap a token holds, for each value of each knob, the logarithm of the
+    share of the designs with that value that are feasible, and another, for each value of the first knob, the
+    logarithms of the rounds that extents take with the most of a later knob that the cap leaves beside it.
 
     Attributes:
         schema: The inputs and knobs.
@@ -45,7 +48,7 @@ class Tokeniser:
         """What extents are rounded up to, ascending."""
         found: set[float] = set()
         for knob in self.schema.knobs:
-            if knob.ordered and all(isinstance(v, int | float) and not isinstance(v, bool) for v in knob.values):
+            if _numeric(knob):
                 count = min(self.residues, knob.levels)
                 places = np.rint(np.linspace(knob.levels / count, knob.levels, count)).astype(int) - 1
                 found |= {float(knob.values[place]) for place in places}
@@ -58,7 +61,15 @@ class Tokeniser:
         widths = [
             {"extent": extent, "number": 3, "category": len(entry.values)}[entry.kind] for entry in self.schema.inputs
         ]
-        return (*widths, *((sum(self.schema.sizes),) if self.schema.capped else ()))
+        if not self.schema.capped:
+            return tuple(widths)
+        rounds = self.schema.sizes[0] * len(self._later) * len(_TILED)
+        return (*widths, sum(self.schema.sizes), *((rounds,) if rounds else ()))
+
+    @cached_property
+    def _later(self) -> tuple[int, ...]:
+        """Ordered knobs of numbers that are decided after the first."""
+        return tuple(i for i, knob in enumerate(self.schema.knobs) if i and _numeric(knob))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -78,8 +89,27 @@ class Tokeniser:
             found[:, place, : self.widths[place]] = self._token(entry, arrays)
         if self.schema.capped:
             assert feasible is not None
-            found[:, -1, : self.widths[-1]] = _shares(feasible)
+            place = len(self.schema.inputs)
+            found[:, place, : self.widths[place]] = _shares(feasible)
+            if place + 1 < len(self.widths):
+                found[:, place + 1, : self.widths[place + 1]] = self._rounds(arrays, feasible)
         return found
+
+    def _rounds(self, arrays: Arrays, feasible: BoolArray) -> FloatArray:
+        """Logarithm of the rounds that extents take with the largest later value that each first value leaves."""
+        parts = []
+        for knob in self._later:
+            others = tuple(a + 1 for a in range(1, feasible.ndim - 1) if a != knob)
+            left = feasible.any(axis=others)  # (rows, first, values)
+            values = np.array(self.schema.knobs[knob].values, dtype=np.float32)
+            most = np.where(left, values, 0.0).max(axis=2)
+            for name in _TILED:
+                if name not in arrays:
+                    parts.append(np.zeros_like(most))
+                    continue
+                rounds = np.ceil(_tiled(arrays, name)[:, None] / np.maximum(most, 1.0))
+                parts.append(np.where(most > 0, np.log2(rounds), 0.0))
+        return np.concatenate(parts, axis=1).astype(np.float32)
 
     def _token(self, entry: Input, arrays: Arrays) -> npt.NDArray[Any]:
         values = arrays[entry.name]
@@ -91,15 +121,24 @@ class Tokeniser:
             finite = np.isfinite(numbers)
             numbers = np.where(finite, numbers, 0.0)
             return np.stack([np.log2(np.maximum(numbers, 0.0) + _TINY), numbers, ~finite], axis=1)
-        size = np.maximum(values.astype(np.float32), 1.0)
-        kernel = {"Y": "R", "X": "S"}.get(entry.name, "")
-        tiled = size
-        if kernel in arrays:
-            tiled = np.maximum(size - arrays[kernel].astype(np.float32) + 1.0, 1.0)
+        size, tiled = np.maximum(values.astype(np.float32), 1.0), _tiled(arrays, entry.name)
         logs = [np.log2(size)[:, None], np.log2(tiled)[:, None]]
         ratio = np.ceil(tiled[:, None] / self.levels) * self.levels
         ratio /= tiled[:, None]
         return np.concatenate([*logs, np.log2(ratio, out=ratio)], axis=1)
+
+
+def _numeric(knob: Knob) -> bool:
+    return knob.ordered and all(isinstance(v, int | float) and not isinstance(v, bool) for v in knob.values)
+
+
+def _tiled(arrays: Arrays, name: str) -> FloatArray:
+    """An extent as it is tiled: rows and columns of the outputs in place of those of the input, at least 1."""
+    size = arrays[name].astype(np.float32)
+    kernel = {"Y": "R", "X": "S"}.get(name, "")
+    if kernel in arrays:
+        size = size - arrays[kernel].astype(np.float32) + 1.0
+    return np.maximum(size, 1.0)
 
 
 def _shares(feasible: BoolArray) -> FloatArray:

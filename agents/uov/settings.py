@@ -26,7 +26,7 @@ class TrainingSettings(StrictModel):
     """Levels of each knob that extents are rounded up to in the features."""
     width: Count = 64
     heads: Count = 4
-    encoder_blocks: Count = 2
+    encoder_blocks: Count = 1
     decoder_blocks: Count = 2
     encoder_hidden: Count = 128
     decoder_hidden: Count = 256
@@ -36,7 +36,7 @@ class TrainingSettings(StrictModel):
     decay: float = Field(default=1e-4, ge=0)
     contrastive_epochs: int = Field(default=1, ge=0)
     """Of stage 1; 0 leaves it out."""
-    epochs: Count = 8
+    epochs: Count = 6
     """Of stage 2."""
     prefixes: Count = 2
     """Designs per row and step that later knobs are conditioned on: the label, and others by their regret."""
@@ -84,7 +84,6 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "airchitect-v2": {
         "width": 32,
         "heads": 2,
-        "encoder_blocks": 1,
         "decoder_blocks": 1,
         "encoder_hidden": 64,
         "decoder_hidden": 128,

@@ -47,7 +47,7 @@ def test_one_evaluation_is_near_the_optimum_of_a_network_never_seen(arguments):
     found = search(here, "uov", budget=1, seed=0, options={"top": 1})
     assert found.evaluations == 1
     assert found.feasible[0]
-    assert here.reference().regret(found.best) < 0.25
+    assert here.reference().regret(found.best) < 0.5
 
 
 def test_more_evaluations_are_at_least_as_good():
