@@ -82,6 +82,10 @@ SHIPPED = {
         "accelgym.agents.confuciux:ConfuciuX",
         "REINFORCE, then a local genetic algorithm (MICRO 2020)",
     ),
+    "uov": (
+        "accelgym.agents.uov.agent:UOVAgent",
+        "trained policy of unified ordinal vectors (AIrchitect v2), then local search",
+    ),
 }
 """Name to ``module:class`` and a summary."""
 

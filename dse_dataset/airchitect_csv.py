@@ -8,7 +8,7 @@ columns ``X`` and ``Y`` are rows and columns, the other way around than MAESTRO 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,15 +26,44 @@ from accelgym.dse_dataset.columns import arrow
 from accelgym.dse_dataset.layers import LayerTable
 from accelgym.dse_dataset.optimum import find_optima
 
-__all__ = ["LEVELS", "PES", "ReleasedCheck", "ReleasedRows", "check_released", "read_released", "write_released"]
+__all__ = [
+    "CONV",
+    "LEVELS",
+    "PES",
+    "LayerRows",
+    "ReleasedCheck",
+    "ReleasedRows",
+    "check_released",
+    "read_layers",
+    "read_released",
+    "refusal",
+    "released_landscapes",
+    "write_released",
+]
 
 PES, LEVELS = 64, 12
 CONV = ("K", "C", "X", "Y", "R", "S", "df")
 GEMM = ("M", "N", "GEMM_K", "df")
 _FLOWS = {"dla": Dataflow.DLA, "eye": Dataflow.EYE, "shi": Dataflow.SHI}
 _LARGEST = 2**31 - 1
+_MOST = {"ConfigID": PES * LEVELS - 1, "num_pes": PES, "buffer_level": LEVELS, "rewards": 2**53}
 
 IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LayerRows:
+    """All rows of a file, whether they are layers or not."""
+
+    layers: LayerTable
+    dataflow: IntArray
+    """Values of :class:`Dataflow`."""
+    lines: IntArray
+    """Line of each row in the file."""
+    further: Mapping[str, IntArray]
+    header: tuple[str, ...]
+    cells: tuple[Mapping[str, str], ...]
+    """The text of each row by column."""
 
 
 @dataclass(frozen=True)
@@ -101,36 +130,66 @@ def read_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> Re
         if name not in header:
             columns = f"{','.join(CONV)},{{ConfigID | num_pes,buffer_level}},rewards"
             raise InputError(f"{path}: line 1: column {name!r} is missing; needed: {columns}")
-    most = {"ConfigID": PES * LEVELS - 1, "num_pes": PES, "buffer_level": LEVELS, "rewards": 2**53}
-    names = [*CONV[:-1], *label, "rewards"]
-    table = np.empty((len(rows), len(names)), dtype=np.int64)
-    flows = np.empty(len(rows), dtype=np.int64)
-    for index, (line, row) in enumerate(rows):
-        for place, name in enumerate(names):
-            table[index, place] = _cell(path, line, name, row[name], most.get(name, _LARGEST))
-        if row["df"].strip() not in _FLOWS:
-            raise InputError(f"{path}: line {line}: df is {shown(row['df'])}, allowed: {', '.join(_FLOWS)}")
-        flows[index] = _FLOWS[row["df"].strip()]
-    lines = np.array([line for line, _ in rows], dtype=np.int64)
-    column = dict(zip(names, table.T, strict=True))
-    layers = LayerTable(
-        column["K"], column["C"], column["X"], column["Y"], column["R"], column["S"], np.zeros(len(rows), dtype=bool)
-    )
+    found = _layer_rows(path, header, rows, (*label, "rewards"))
+    layers, lines, column = found.layers, found.lines, found.further
     legal = layers.legal
     bad = tuple(lines[~legal].tolist())
     if bad and illegal == "refuse":
-        raise InputError(f"{path}: line {bad[0]}: the kernel is larger than the input, as in {len(bad)} rows")
+        raise InputError(refusal(path, bad))
     pes = column["ConfigID"] // LEVELS + 1 if "ConfigID" in column else column["num_pes"]
     levels = column["ConfigID"] % LEVELS + 1 if "ConfigID" in column else column["buffer_level"]
     return ReleasedRows(
         layers=layers.take(legal),
-        dataflow=flows[legal],
+        dataflow=found.dataflow[legal],
         num_pes=pes[legal],
         buffer_level=levels[legal],
         rewards=column["rewards"][legal],
         lines=lines[legal],
         illegal=bad,
     )
+
+
+def read_layers(path: Path, needed: Sequence[str] = CONV) -> LayerRows:
+    """Reads the layers and dataflows of a file with the columns ``K,C,X,Y,R,S,df``, layers that are none too.
+
+    Args:
+        path: The file.
+        needed: Columns that have to be there.
+
+    Raises:
+        InputError: A missing column, a cell that is no integer in range, or an unknown dataflow.
+    """
+    header, rows = read_table(path, needed)
+    return _layer_rows(path, header, rows, ())
+
+
+def _layer_rows(
+    path: Path, header: Sequence[str], rows: Sequence[tuple[int, dict[str, str]]], further: Sequence[str]
+) -> LayerRows:
+    names = [*CONV[:-1], *further]
+    table = np.empty((len(rows), len(names)), dtype=np.int64)
+    flows = np.empty(len(rows), dtype=np.int64)
+    for index, (line, row) in enumerate(rows):
+        for place, name in enumerate(names):
+            table[index, place] = _cell(path, line, name, row[name], _MOST.get(name, _LARGEST))
+        if row["df"].strip() not in _FLOWS:
+            raise InputError(f"{path}: line {line}: df is {shown(row['df'])}, allowed: {', '.join(_FLOWS)}")
+        flows[index] = _FLOWS[row["df"].strip()]
+    column = dict(zip(names, table.T, strict=True))
+    K, C, X, Y, R, S = (column[name] for name in CONV[:-1])
+    return LayerRows(
+        layers=LayerTable(K, C, X, Y, R, S, np.zeros(len(rows), dtype=bool)),
+        dataflow=flows,
+        lines=np.array([line for line, _ in rows], dtype=np.int64),
+        further={name: column[name] for name in further},
+        header=tuple(header),
+        cells=tuple(row for _, row in rows),
+    )
+
+
+def refusal(path: Path, bad: Sequence[int]) -> str:
+    """Words why lines are no layers."""
+    return f"{path}: line {bad[0]}: the kernel is larger than the input, as in {len(bad)} rows"
 
 
 def _cell(path: Path, line: int, name: str, text: str, most: int) -> int:
@@ -160,7 +219,7 @@ def check_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> R
     equal = np.asarray(costs.valid) & (np.asarray(costs.latency_cycles) == rows.rewards)
     fewest, constant = np.empty((2, count))
     best, ties = np.empty((2, count), dtype=np.int64)
-    for block, cycles in _landscapes(model, rows):
+    for block, cycles in released_landscapes(rows, model):
         fewest[block], constant[block] = cycles.min(axis=1), cycles[:, -1]
         optima = find_optima(cycles, 1)
         best[block], ties[block] = optima.best, optima.ties
@@ -183,8 +242,16 @@ def check_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> R
     )
 
 
-def _landscapes(model: MaestroModel, rows: ReleasedRows) -> Iterator[tuple[IntArray, npt.NDArray[np.float64]]]:
-    """Yields positions and the cycles of all designs, infinite where MAESTRO reports none."""
+def released_landscapes(
+    rows: ReleasedRows, model: MaestroModel | None = None
+) -> Iterator[tuple[IntArray, npt.NDArray[np.float64]]]:
+    """Yields positions and the cycles of all designs, infinite where MAESTRO reports none.
+
+    Args:
+        rows: The rows.
+        model: MAESTRO as the released labels were made with by default.
+    """
+    model = model or MaestroModel()
     for flow in _FLOWS.values():
         mine = np.flatnonzero(rows.dataflow == int(flow))
         grid = (range(1, PES + 1), range(1, LEVELS + 1))

@@ -17,8 +17,9 @@ from accelgym.dse_dataset.recipes.layer_rows import CHOICE, LayerRecipe, LayerSp
 from accelgym.dse_dataset.recipes.resource import LAYER_COLUMNS
 from accelgym.dse_dataset.streams import RowStreams
 from accelgym.envs.hwgen.proof import prove
+from accelgym.envs.hwgen.spec import PARAMETER_VALUES
 from accelgym.envs.hwgen.task import HwGenTask
-from accelgym.envs.space import Designs
+from accelgym.envs.space import Designs, Parameter
 
 __all__ = ["AcceleratorRecipe", "AcceleratorSpec"]
 
@@ -55,6 +56,7 @@ class AcceleratorRecipe(LayerRecipe):
     """Labels a layer with the fastest accelerator of the HwGen grid within area, bandwidth and precision."""
 
     value_column: ClassVar[str] = "best_cycles"
+    objective_column: ClassVar[str] = "best_cycles"
     title: ClassVar[str] = "Which systolic accelerator runs a layer or block fastest under area and bandwidth?"
 
     def __init__(self, spec: AcceleratorSpec) -> None:
@@ -89,6 +91,13 @@ class AcceleratorRecipe(LayerRecipe):
             Column("best_area_nand2", "float64", "its area by the closed form", "cost"),
             Column("best_path_ps", "float64", "its critical path by the closed form", "cost"),
             *(_PROOF_COLUMNS if self.spec.prove_winners else ()),
+        )
+
+    @property
+    def knobs(self) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(name, values, ordered=name not in ("formats", "template"))
+            for name, values in PARAMETER_VALUES.items()
         )
 
     def facts(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from accelgym.dse_dataset.columns import Column
 from accelgym.dse_dataset.layers import LayerTable, twin_key
 from accelgym.dse_dataset.shards import Shard
 from accelgym.dse_dataset.streams import RowStreams, mix
+from accelgym.envs.space import Parameter
 
 __all__ = [
     "HELD_OUT",
@@ -141,9 +142,39 @@ class Recipe(ABC):
         return []
 
     @property
-    def design_factors(self) -> tuple[int, ...]:
-        """Values of each choice of a design, the last varying fastest; empty where designs are not enumerated."""
+    def knobs(self) -> tuple[Parameter, ...]:
+        """What a design chooses, if all rows choose the same from the same values; empty otherwise."""
         return ()
+
+    def knob_labels(self, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
+        """Returns the labels of rows as value indices of :attr:`knobs`, shape ``(rows, knobs)``; -1: no such value.
+
+        Args:
+            arrays: Columns of the rows by name.
+        """
+        labels = np.full((len(arrays["row"]), len(self.knobs)), -1, dtype=np.int64)
+        for column, knob in zip(labels.T, self.knobs, strict=True):
+            for index, value in enumerate(knob.values):
+                column[arrays[f"best_{knob.name}"] == value] = index
+        return labels
+
+    @property
+    def design_factors(self) -> tuple[int, ...]:
+        """Values of each knob, the last varying fastest; empty where designs are not enumerated."""
+        return ()
+
+    @property
+    def has_landscapes(self) -> bool:
+        """Whether :meth:`landscapes` knows the objective of every design of a row."""
+        return bool(self.design_factors)
+
+    @property
+    def capped(self) -> bool:
+        """Whether inputs limit the area or power of a design, which closed forms tell before any evaluation."""
+        return False
+
+    objective_column: ClassVar[str] = "best_objective"
+    """What the label's design is worth."""
 
     def design_numbers(self, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
         """Returns the labels of rows as numbers over :attr:`design_factors`.

@@ -19,6 +19,7 @@ from accelgym.dse_dataset.recipes.layer_rows import CHOICE, LayerRecipe, LayerSp
 from accelgym.dse_dataset.recipes.resource import LAYER_COLUMNS
 from accelgym.dse_dataset.streams import RowStreams
 from accelgym.envs.resource_assignment.task import BUFFER_BYTES, PE_LEVELS
+from accelgym.envs.space import Parameter
 
 __all__ = ["DataflowRecipe", "DataflowSpec"]
 
@@ -81,6 +82,23 @@ class DataflowRecipe(LayerRecipe):
             Column("top_designs", "int32", "best designs as positions in the landscape, -1: no more", "label", top),
             *((landscape,) if self.spec.landscape else ()),
         )
+
+    @property
+    def knobs(self) -> tuple[Parameter, ...]:
+        flows = tuple(flow.name.lower() for flow in _FLOWS)
+        return (
+            Parameter("num_pes", PE_LEVELS),
+            Parameter("buffer_bytes", BUFFER_BYTES),
+            Parameter("dataflow", flows, ordered=False),
+        )
+
+    @property
+    def has_landscapes(self) -> bool:
+        return self.spec.landscape
+
+    @property
+    def capped(self) -> bool:
+        return self.spec.capped_share > 0
 
     @property
     def design_factors(self) -> tuple[int, ...]:

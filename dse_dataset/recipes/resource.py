@@ -23,6 +23,7 @@ from accelgym.dse_dataset.optimum import ROUNDING, find_optima
 from accelgym.dse_dataset.recipes.base import HELD_OUT, MOST_DESIGNS, Progress, Recipe, RecipeSpec, draw_apart
 from accelgym.dse_dataset.shards import Shard
 from accelgym.dse_dataset.streams import RowStreams
+from accelgym.envs.space import Parameter
 
 __all__ = ["LAYER_COLUMNS", "ResourceRecipe", "ResourceSpec"]
 
@@ -246,8 +247,16 @@ class ResourceRecipe(Recipe):
         return {c.name: answer[c.name] for c in self.columns}
 
     @property
+    def knobs(self) -> tuple[Parameter, ...]:
+        return Parameter("num_pes", self.pes), Parameter("buffer_level", self.levels)
+
+    @property
     def design_factors(self) -> tuple[int, ...]:
         return len(self.pes), len(self.levels)
+
+    @property
+    def capped(self) -> bool:
+        return self.spec.caps != ("none",)
 
     def design_numbers(self, arrays: Mapping[str, npt.NDArray[Any]]) -> IntArray:
         pes, levels = arrays["best_num_pes"].astype(np.int64), arrays["best_buffer_level"].astype(np.int64)

@@ -25,6 +25,12 @@ def assignment():
 
 
 @pytest.fixture(scope="session")
+def fine_assignment():
+    options = {"compat": False, "noc_bw": None}
+    return ResourceAssignmentTask(workload_object=WORKLOAD, budget=0.2, granularity="fine64", model_options=options)
+
+
+@pytest.fixture(scope="session")
 def mapping():
     levels = (
         StorageLevel("DRAM", read_pj=64.0, write_pj=80.0, read_bw=2.0, write_bw=1.0, block_size=4),

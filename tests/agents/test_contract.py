@@ -45,6 +45,8 @@ def tasks_for(name):
         return ["mapping", "codesign"]
     if name in MAPPING_ONLY:
         return ["mapping"]
+    if name == "uov":
+        return ["fine_assignment"]  # Its weights fit no other.
     return (
         ["assignment"] if name in ASSIGNMENT_ONLY | LEARNT else ["assignment", "valley", "mapping", "codesign", "hwgen"]
     )

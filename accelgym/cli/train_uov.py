@@ -1,0 +1,67 @@
+"""``accelgym train uov``: policies of unified ordinal vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from accelgym.cli.console import out, progress_bar
+from accelgym.cli.settings import parse_settings
+from accelgym.costmodels.errors import InputError
+
+__all__ = ["COMMANDS"]
+
+
+def uov(
+    data: Annotated[
+        Path, typer.Option("--data", help="Folder of a dataset, or AIrchitect v2's file of convolutions (CSV).")
+    ],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the weights; the same command resumes.")],
+    stage: Annotated[
+        int | None, typer.Option(min=1, max=2, help="1: encoder by contrast; 2: decisions; both by default.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Setting of the training; repeatable.")
+    ] = None,
+    share: Annotated[float, typer.Option(help="Share of the training rows to learn from.")] = 1.0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 1,
+    unordered: Annotated[
+        str, typer.Option(help="Knobs without an order: softmax (an output a value) or refuse.")
+    ] = "softmax",
+) -> None:
+    """Trains a policy of unified ordinal vectors (AIrchitect v2) on exact labels; see docs/uov.md."""
+    if not 0 < share <= 1:
+        raise InputError(f"--share is {share}, allowed: above 0, at most 1")
+    if unordered not in ("softmax", "refuse"):
+        raise InputError(f"--unordered is {unordered!r}, allowed: softmax, refuse")
+    from accelgym.agents.uov.problem import load_problem
+    from accelgym.agents.uov.settings import TrainingSettings, default_settings
+
+    given: dict[str, Any] = parse_settings(settings)
+    TrainingSettings.parse(given)  # What is wrong is said before the data is read.
+    problem = load_problem(data, unordered=unordered).subset(share)
+    chosen = TrainingSettings.parse(default_settings(problem.schema.name) | given)
+    from accelgym.agents.uov.scores import score_policy
+    from accelgym.agents.uov.training import TrainingProgress, train
+
+    with progress_bar() as bar:
+        rows = {number: bar.add_task(f"stage {number}", total=None, note="") for number in (1, 2)}
+
+        def show(state: TrainingProgress) -> None:
+            bar.update(rows[state.stage], completed=state.step, total=state.steps, note=f"loss {state.loss:.4f}")
+
+        stages = (1, 2) if stage is None else (stage,)
+        policy = train(problem, chosen, out_dir, stages=stages, threads=threads, report=show)
+    if stages[-1] == 2:
+        table = Table("rows", "optimal", "within a bucket", "ratio (geomean)", "99 %", "worst", "infeasible")
+        for name, s in score_policy(policy, problem).items():
+            shares = [f"{share:.2%}" for share in (s.optimal, s.within_bucket)]
+            table.add_row(name, *shares, *(f"{r:.5f}" for r in (s.geomean, s.p99, s.worst)), f"{s.infeasible:.2%}")
+        out.print(table)
+    out.print(f"learnt from {len(problem.splits['train'])} rows; weights, manifest and metrics are in {out_dir}")
+
+
+COMMANDS = (uov,)
