@@ -18,7 +18,7 @@ FLOORS = (
     ("errors", "arrays"),
     ("files", "objective", "certificate", "costs", "registry"),
     ("datatypes", "workloads", "components", "executors"),
-    ("architecture",),
+    ("architecture", "quantization"),
     ("maestro", "loopnest", "systolic"),
     ("mapspace", "dataflow_template"),
     ("timeloop",),
