@@ -9,7 +9,7 @@ from typing import NoReturn, TextIO
 import typer
 from rich.text import Text
 
-from accelgym.cli import bench, catalogue, dataset, evaluate, imports, label, mapper, rtl, tasks, technology
+from accelgym.cli import accuracy, bench, catalogue, dataset, evaluate, imports, label, mapper, rtl, tasks, technology
 from accelgym.cli.console import errors
 from accelgym.costmodels.errors import AccelGymError, InputWarning
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (catalogue, evaluate, mapper, tasks, bench, label):
+for module in (catalogue, evaluate, mapper, tasks, bench, label, accuracy):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(dataset.app, name="dataset")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.datatypes import Values
+from accelgym.costmodels.datatypes import Kind, Values
 from accelgym.costmodels.datatypes.round_to_odd import divide_to_odd
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.quantization.formats import Calibration, ScaleSharing, TensorFormat
 
 __all__ = ["calibrate", "grouped", "scale_groups"]
 
-_SHRINK = 2.0 ** (-np.arange(-8, 25) / 8)
-"""Fractions of the largest magnitude that ``mse`` tries: twice as large (the rule for powers of two may saturate) down
-to an eighth."""
+_FRACTIONS = 2.0 ** (-np.arange(-8, 25) / 8)
+"""Of the largest magnitude, that ``mse`` tries: twice as large (the rule for powers of two may saturate) down to an
+eighth."""
+_POSIT_FRACTIONS = 2.0 ** (np.arange(-3, 27) / 2)
+"""The same for posits, which are finest around 1, far below their largest number."""
 _MOST = 1 << 16
 """Values a group from which ``mse`` judges, evenly spread over it."""
 
@@ -67,7 +69,7 @@ def calibrate(
             f"{name}: {array[place]} at {list(place)} among the values {form.name} is calibrated on, allowed: finite "
             "values"
         )
-    if array.min() < 0 <= form.element.decode(np.arange(1 << min(form.element.bits, 16))).min():
+    if array.min() < 0 <= form.element.round(-form.element.max):
         raise InputError(
             f"{name}: {form.datatype} has no sign and {array.min():.4g} is negative, allowed: a signed type"
         )
@@ -97,7 +99,7 @@ def _magnitudes(form: TensorFormat, rows: Values) -> Values:
         return np.where(found > 0, found, largest)
     judged = rows[:, :: max(1, -(-rows.shape[1] // _MOST))]
     best, least = largest, np.full(len(rows), np.inf)
-    for fraction in _SHRINK:
+    for fraction in _POSIT_FRACTIONS if form.element.kind is Kind.POSIT else _FRACTIONS:
         scale = form.scale.decode(form.blocks.scale_codes(largest * fraction))[:, None]
         error = ((form.element.round(divide_to_odd(judged, scale)) * scale - judged) ** 2).sum(axis=1)
         better = error < least

@@ -34,7 +34,8 @@ class Calibration(StrEnum):
     PERCENTILE = "percentile"
     """The one that ``percentile`` percent of the magnitudes do not exceed."""
     MSE = "mse"
-    """The one with the least sum of squared errors, out of a geometric grid around the largest."""
+    """The one with the least sum of squared errors, out of a geometric grid around the largest; the choice for posits,
+    whose largest number is far from where they are fine."""
 
 
 class TensorFormat(StrictModel):
