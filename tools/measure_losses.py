@@ -17,7 +17,7 @@ from accelgym.envs.datatype.losses import layer_fields
 from accelgym.envs.datatype.measure import measure_losses
 
 _FOLDER = Path(__file__).parents[1] / "envs" / "accuracy" / "tables"
-_EXAMPLES = {"images": 1500, "text": 150}
+_EXAMPLES = {"glyph_cnn": 1500, "glyph_vit": 600, "text_lm": 64}
 
 
 def main(names: list[str]) -> None:
@@ -26,7 +26,7 @@ def main(names: list[str]) -> None:
     _FOLDER.mkdir(exist_ok=True)
     for name in names or REFERENCE_MODELS:
         start = time.process_time()
-        oracle = reference_oracle(name, _EXAMPLES[REFERENCE_MODELS[name].data], keep=False)
+        oracle = reference_oracle(name, _EXAMPLES[name], keep=False)
         table = measure_losses(oracle, name, progress=lambda layer: print(layer, flush=True))
         seconds = time.process_time() - start
         write_sealed(

@@ -27,7 +27,7 @@ _MODELS = {
     # name: (class, batches, batch size, largest learning rate)
     "glyph_cnn": (models.GlyphCnn, 900, 112, 8e-3),
     "glyph_vit": (models.GlyphVit, 1150, 128, 3e-3),
-    "text_lm": (models.TextLm, 2600, 24, 4e-3),
+    "text_lm": (models.TextLm, 2000, 24, 4e-3),
 }
 
 

@@ -54,13 +54,20 @@ class Inference:
             raise InputError(f"smoothing is {smoothing}, allowed 0..1")
         self.network, self.reconstruction, self.smoothing = network, reconstruction, smoothing
         self._keeps_inputs = reconstruction or smoothing is not None
-        self._samples: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
+        self._samples: dict[tuple[str, str], npt.NDArray[np.float64]] = {}  # By layer and operand.
         self._inputs: dict[str, Tensor] = {}
         self._shapes: dict[str, tuple[Layer, ...]] = {}
         self._prepared: dict[tuple[str, str], PreparedLayer] = {}
         self._magnitudes: dict[tuple[str, str, str], float] = {}
+        size = network.batch or max(1, len(calibration[0]))
+        if len(calibration[0]) < size:
+            raise InputError(
+                f"module {network.name!r}: {len(calibration[0])} examples to calibrate on, allowed: at least {size}, "
+                "which it takes at a time"
+            )
         with torch.no_grad():
-            self._calibrate(calibration)
+            for start in range(0, len(calibration[0]) - size + 1, size):
+                self._calibrate([x[start : start + size] for x in calibration])
 
     # -- evaluation ------------------------------------------------------------------------------------------
 
@@ -199,7 +206,8 @@ class Inference:
         if layer.weight is None:
             self._keep(layer, "second", args[1])
         elif self._keeps_inputs:
-            self._inputs[layer.name] = x
+            known = self._inputs.get(layer.name)
+            self._inputs[layer.name] = x if known is None else torch.cat((known, x))
         shape = tuple(args[2 if layer.op == "addmm" else 1].shape)
         if layer.op not in CONVOLUTIONS or layer.op == "conv2d":
             self._shapes[layer.name] = compute_layers(layer, tuple(_first(a, batch) for a in args), kwargs, shape)
@@ -217,7 +225,8 @@ class Inference:
                 f"module {self.network.name!r}: {operand} of layer {layer.name!r} is {float(x[tuple(place)])} at "
                 f"{place} on the calibration data, allowed: finite values"
             )
-        self._samples[layer.name, operand] = _sample(x)
+        known = self._samples.get((layer.name, operand))
+        self._samples[layer.name, operand] = _sample(x) if known is None else np.concatenate((known, _sample(x)))
 
 
 class Session:

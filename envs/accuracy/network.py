@@ -18,6 +18,7 @@ __all__ = ["NetworkLayer", "TracedNetwork"]
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d"}
 PRODUCTS = {"matmul", "bmm", "mm"}
 ATTENTION = "scaled_dot_product_attention"
+_MATRIX = 2
 LAYERS = CONVOLUTIONS | PRODUCTS | {"linear", "addmm", ATTENTION}
 """Operators that are quantised."""
 _REFUSED = (
@@ -88,6 +89,8 @@ class TracedNetwork:
         self.inputs = tuple(program.graph_signature.user_inputs)
         self.nodes: list[fx.Node] = []
         self.output = ""
+        self.batch: int | None = None
+        """Examples that the graph takes at a time; None for any number."""
         with torch.no_grad():
             self._walk()
         self._fold_norms()
@@ -122,13 +125,18 @@ class TracedNetwork:
     def _walk(self) -> None:
         """Sorts the calls into constants, evaluated now, and what depends on the inputs."""
         for node in self.module.graph.nodes:
-            if node.op == "get_attr":
+            if node.op == "placeholder" and node.name in self.inputs and self.batch is None:
+                sizes = getattr(node.meta.get("val"), "shape", ())
+                self.batch = int(sizes[0]) if len(sizes) and isinstance(sizes[0], int) else None
+            elif node.op == "get_attr":
                 value = getattr(self.module, str(node.target), None)
                 if isinstance(value, Tensor):
                     self.constants[node.name] = value.detach()
             elif node.op == "output":
                 results = node.args[0]
                 first = results[0] if isinstance(results, list | tuple) else results
+                if not isinstance(first, fx.Node):
+                    raise InputError(f"module {self.name!r}: its first result is {first!r}, allowed: a tensor")
                 self.output = first.name
             elif node.op == "call_function":
                 op = operator_name(node)
@@ -218,7 +226,13 @@ class TracedNetwork:
             weight = original = getattr(second, "name", "")
             if node.name in self._folded:
                 original, weight, _ = self._folded[node.name]
+            if op == "addmm" and node.kwargs:
+                raise InputError(
+                    f"module {self.name!r}: operator 'addmm' (node {node.name!r}) with {', '.join(node.kwargs)}, "
+                    "allowed: without"
+                )
             constant = op != ATTENTION and weight in self.constants
+            constant = constant and (op not in PRODUCTS or self.constants[weight].ndim == _MATRIX)
             name = self._parameters.get(original, node.name) if constant else node.name
             name = name.removesuffix(".weight")
             names[name] = names.get(name, 0) + 1

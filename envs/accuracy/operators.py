@@ -211,7 +211,7 @@ def compute_layers(
         weight: Shape of the second operand.
 
     Raises:
-        InputError: A convolution of another dimension than two, or with padding that is not a number.
+        InputError: A convolution of another dimension than two, or padded unevenly.
     """
     x = args[1] if layer.op == "addmm" else args[0]
     if layer.is_attention:
@@ -240,14 +240,17 @@ def compute_layers(
         raise InputError(f"layer {layer.name!r}: the array runs conv2d, not {layer.op}")
     names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
-    padding = given.get("padding", 0)
-    if isinstance(padding, str):
-        raise InputError(f"layer {layer.name!r}: padding {padding!r}, allowed: numbers")
 
     def pair(value: Any) -> tuple[int, int]:
         both = list(value) if isinstance(value, list | tuple) else [value]
         return int(both[0]), int(both[-1])
 
+    padding, dilation = given.get("padding", 0), pair(given.get("dilation", 1))
+    if padding == "same":
+        reach = [d * (size - 1) for d, size in zip(dilation, weight[2:], strict=True)]
+        if any(r % 2 for r in reach):
+            raise InputError(f"layer {layer.name!r}: padding 'same' of a kernel {weight[2:]}, allowed: odd sizes")
+        padding = [r // 2 for r in reach]
     conv = Layer.conv(
         layer.name,
         K=weight[0],
@@ -258,8 +261,8 @@ def compute_layers(
         S=weight[3],
         N=x.shape[0],
         stride=pair(given.get("stride", 1)),
-        padding=pair(padding),
-        dilation=pair(given.get("dilation", 1)),
+        padding=pair(0 if padding == "valid" else padding),
+        dilation=dilation,
         groups=int(given.get("groups", 1)),
     )
     return (conv,)

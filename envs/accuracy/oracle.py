@@ -107,7 +107,12 @@ class MeasuredOracle:
         self.network, self.targets, self.config = network, np.array(targets, dtype=np.int64), config
         self.inference = Inference(network, _tensors(calibration), reconstruction=reconstruction, smoothing=smoothing)
         self._inputs = _tensors(inputs)
-        size = batch or examples
+        size = network.batch or batch or examples
+        if network.batch is not None:  # What is left over does not count.
+            examples -= examples % size
+            if not examples:
+                raise InputError(f"module {network.name!r}: {len(targets)} examples, allowed: {size} and multiples")
+            self.targets = self.targets[:examples]
         self._parts = [slice(start, start + size) for start in range(0, examples, size)]
         self._sessions: dict[int, Session] = {}
         self._keep = keep

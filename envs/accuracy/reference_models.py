@@ -23,6 +23,7 @@ from accelgym.envs.accuracy.text import CONTEXT, characters, text_windows
 __all__ = ["REFERENCE_MODELS", "ReferenceModel", "reference_oracle"]
 
 _WEIGHTS = Path(__file__).with_name("weights")
+_MOST_AT_A_TIME = 2000
 _CALIBRATION_SEED = 30_000
 _CALIBRATION_EXAMPLES = {"images": 256, "text": 64}
 
@@ -102,6 +103,8 @@ def reference_oracle(name: str, examples: int | None = None, **options: Any) -> 
         raise unknown_name("network", name, REFERENCE_MODELS)
     model = REFERENCE_MODELS[name]
     inputs, targets = model.test_data(examples)
+    if len(targets) > _MOST_AT_A_TIME:
+        options.setdefault("batch", _MOST_AT_A_TIME)
     return MeasuredOracle(model.network(), [inputs], targets, [model.calibration_data()], **options)
 
 
