@@ -13,7 +13,7 @@ from accelgym.costmodels.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from accelgym.costmodels.quantization import LayerQuantization
-    from accelgym.envs.accuracy.oracle import MeasuredOracle
+    from accelgym.envs.accuracy.oracle import AccuracyOracle, MeasuredOracle
 
 __all__ = ["COMMANDS"]
 
@@ -35,6 +35,9 @@ def accuracy(
     spec: Annotated[
         list[Path] | None, typer.Option(help="YAML file of formats by layer (QuantizationSpec), in place of --types.")
     ] = None,
+    script: Annotated[
+        str | None, typer.Option(help="package:function of {layer: formats} that finds the accuracy in our place.")
+    ] = None,
     examples: Annotated[int | None, typer.Option(min=1, help="Test examples of a shipped network.")] = None,
     calibration: Annotated[int, typer.Option(min=1, help="Examples of --data set aside for scales.")] = 256,
     reconstruct: Annotated[bool, typer.Option(help="Round weights so that layers change least.")] = False,
@@ -44,9 +47,11 @@ def accuracy(
     _require()
     options: dict[str, Any] = {"reconstruction": reconstruct, "smoothing": smoothing}
     oracle = _oracle(module, weights, data, network, examples, calibration, options)
+    chosen = _assignments(oracle, types, spec or [])
+    asked = oracle if script is None else _scripted(script, oracle)
     table = Table("formats", "value", "standard error", "cross-entropy", "CPU s", title=f"{oracle.metric}")
-    for name, assignment in _assignments(oracle, types, spec or []).items():
-        found = oracle.accuracy(assignment)
+    for name, assignment in chosen.items():
+        found = asked.accuracy(assignment)
         table.add_row(
             name,
             f"{found.value:.3f}",
@@ -89,6 +94,12 @@ def _oracle(
 
     inputs, targets = read_labelled(data)
     return user_oracle(str(module), weights, inputs, targets, calibration=calibration, **options)
+
+
+def _scripted(script: str, oracle: MeasuredOracle) -> AccuracyOracle:
+    from accelgym.envs.accuracy.user_model import CallableOracle, load_function
+
+    return CallableOracle(script, load_function(script), oracle.layer_names)
 
 
 def _assignments(oracle: MeasuredOracle, types: str, specs: list[Path]) -> dict[str, dict[str, LayerQuantization]]:

@@ -64,6 +64,8 @@ def package():
 
     module.small, module.broken = small, broken
     module.rubbish = lambda: 3
+    module.script = lambda formats: {"value": 12.5 + len(formats)}
+    module.bad_script = lambda formats: None
     module.cifar = lambda: Classifier(side=32)
     module.gray = lambda: Classifier(channels=1)
     sys.modules[module.__name__] = module
@@ -170,6 +172,8 @@ def test_the_command_measures_modules_programs_and_weights(cache_folder, data, p
         assert "100.000" in result.output
     result = run("--module", tmp_path / "net.pt2", "--weights", tmp_path / "weights.safetensors", "--data", data)
     assert result.exit_code == 0, result.output
+    result = run("--module", "users_networks:small", "--data", data, "--script", "users_networks:script")
+    assert "14.500" in result.output
     assert "mixed" in run("--module", "users_networks:small", "--data", data, "--spec", spec).output
 
 
@@ -251,6 +255,8 @@ def test_bad_modules_and_weights_are_one_line(cache_folder, data, package, tmp_p
         (("--module", small, "--types", "int99"), "int99"),
         (("--module", small, "--smoothing", "3"), "smoothing is 3.0"),
         (("--module", small, "--data", str(bad_labels)), "targets 20..35, allowed 0..9"),
+        (("--module", small, "--script", "users_networks:bad_script"), "returned None, allowed: a finite number"),
+        (("--module", small, "--script", "users_networks:broken"), "'users_networks:broken' failed: TypeError"),
         ((), "--network or --module"),
         (("--network", "glyph"), "unknown network 'glyph'"),
     ):
