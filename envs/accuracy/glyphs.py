@@ -109,7 +109,7 @@ def _distorted(glyphs: npt.NDArray[np.float32], rng: np.random.Generator) -> npt
     turned_x = -np.sin(angle) * y + np.cos(angle) * x + shear * turned_y
     rows = (turned_y * height + uniform(-0.2, 0.2) + 1) / 2 * _CANVAS - 0.5
     columns = (turned_x * width + uniform(-0.2, 0.2) + 1) / 2 * _CANVAS - 0.5
-    images = _bilinear(glyphs, rows, columns)
+    images = _bilinear(glyphs, rows.astype(np.float32), columns.astype(np.float32))
     contrast = uniform(0.45, 1.0)
     noise = rng.normal(size=images.shape).astype(np.float32) * uniform(0.02, 0.22)
     return images * contrast + noise

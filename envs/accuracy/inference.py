@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -276,7 +277,7 @@ class Session:
                 prepared = self.inference.prepared(layer, chosen)
                 is_exact = self.config if chosen != LayerQuantization() else None
                 target: Any = node.target
-                values[node.name] = prepared.run(lambda t=target, a=args, k=kwargs: t(*a, **k), args, kwargs, is_exact)
+                values[node.name] = prepared.run(partial(target, *args, **kwargs), args, kwargs, is_exact)
                 self.layers_run += 1
             for source in network.sources(node):
                 if network.last_use.get(source) == index and source != network.output:

@@ -126,8 +126,8 @@ class TracedNetwork:
         """Sorts the calls into constants, evaluated now, and what depends on the inputs."""
         for node in self.module.graph.nodes:
             if node.op == "placeholder" and node.name in self.inputs and self.batch is None:
-                sizes = getattr(node.meta.get("val"), "shape", ())
-                self.batch = int(sizes[0]) if len(sizes) and isinstance(sizes[0], int) else None
+                sizes = list(getattr(node.meta.get("val"), "shape", ()))
+                self.batch = sizes[0] if sizes and isinstance(sizes[0], int) else None
             elif node.op == "get_attr":
                 value = getattr(self.module, str(node.target), None)
                 if isinstance(value, Tensor):
@@ -168,7 +168,7 @@ class TracedNetwork:
             name = self._stand_ins.get(source.name, source.name)
             return values[name] if name in values else self.constants[name]
 
-        return fx.map_arg(node.args, value), fx.map_arg(node.kwargs, value)  # type: ignore[return-value]
+        return fx.map_arg(node.args, value), fx.map_arg(node.kwargs, value)
 
     def sources(self, node: fx.Node) -> set[str]:
         """Returns the names of the values that a node reads."""
@@ -189,18 +189,20 @@ class TracedNetwork:
         if not isinstance(conv, fx.Node) or operator_name(conv) not in CONVOLUTIONS or len(conv.users) > 1:
             return False
         gamma, beta, mean, variance = (getattr(a, "name", None) for a in norm.args[1:5])
-        weight, bias = conv.args[1], _argument(conv, 2, "bias", None)
-        if mean not in constants or variance not in constants or getattr(weight, "name", None) not in constants:
+        weight = str(getattr(conv.args[1], "name", ""))
+        bias = getattr(_argument(conv, 2, "bias", None), "name", None)
+        trains = bool(norm.args[5])
+        if trains or mean not in constants or variance not in constants or weight not in constants:
             return False
         scale = torch.rsqrt(constants[variance] + float(norm.args[7]))  # type: ignore[arg-type]
         scale = scale * constants[gamma] if gamma in constants else scale
-        old = constants[weight.name]  # type: ignore[union-attr]
-        shift = constants[bias.name] if bias is not None else torch.zeros_like(scale)
-        shift = (shift - constants[mean]) * scale + constants.get(beta, 0)  # type: ignore[arg-type]
+        old = constants[weight]
+        shift = torch.zeros_like(scale) if bias is None else constants[bias]
+        shift = (shift - constants[mean]) * scale + (constants[beta] if beta in constants else torch.zeros_like(scale))
         # Who reads the normalisation reads the convolution.
         folded = f"{conv.name}_folded"
         self.constants |= {folded: old * scale.reshape(-1, *[1] * (old.ndim - 1)), f"{folded}_bias": shift}
-        self._folded[conv.name] = (str(weight.name), folded, f"{folded}_bias")  # type: ignore[union-attr]
+        self._folded[conv.name] = (weight, folded, f"{folded}_bias")
         self._stand_ins[norm.name] = conv.name
         if self.output == norm.name:
             self.output = conv.name
@@ -209,11 +211,12 @@ class TracedNetwork:
     def weight_and_bias(self, layer: NetworkLayer) -> tuple[Tensor, Tensor | None]:
         """Returns the constant second operand of a layer and its bias."""
         assert layer.weight is not None
-        bias = _argument(layer.node, 0 if layer.op == "addmm" else 2, "bias", None)
         if layer.node.name in self._folded:
             return self.constants[layer.weight], self.constants[self._folded[layer.node.name][2]]
-        has_bias = layer.op in CONVOLUTIONS | {"linear", "addmm"} and isinstance(bias, fx.Node)
-        return self.constants[layer.weight], self.constants.get(bias.name) if has_bias else None  # type: ignore[union-attr]
+        if layer.op in PRODUCTS:
+            return self.constants[layer.weight], None
+        bias = _argument(layer.node, 0 if layer.op == "addmm" else 2, "bias", None)
+        return self.constants[layer.weight], self.constants.get(getattr(bias, "name", ""))
 
     def _layers(self) -> tuple[NetworkLayer, ...]:
         found: list[NetworkLayer] = []

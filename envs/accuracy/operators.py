@@ -98,7 +98,7 @@ class PreparedLayer:
         """``left @ right`` with both operands quantised."""
         if config is None:
             return self._rounded(first, left, -1) @ self._rounded(second, right, -2)
-        batch = torch.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        batch = np.broadcast_shapes(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
         x = left.expand(*batch, *left.shape[-2:]).reshape(-1, *left.shape[-2:])
         w = right.expand(*batch, *right.shape[-2:]).reshape(-1, *right.shape[-2:])
         groups, rows, terms = x.shape

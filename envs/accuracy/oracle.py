@@ -153,8 +153,8 @@ class MeasuredOracle:
 
     def examples(
         self, assignment: Mapping[str, LayerQuantization]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """Returns the cross-entropy of every example (mean over its tokens) and whether it is classified rightly.
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Returns the cross-entropy of every example and the share that is classified rightly, means over its tokens.
 
         Raises:
             InputError: Outputs that are no scores of the targets' classes.

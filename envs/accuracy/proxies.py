@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
@@ -126,7 +128,7 @@ def _watch(inference: Inference, inputs: list[Tensor]) -> dict[str, _Watched]:
             args, kwargs = network.arguments(node, values)
             target: Any = node.target
             prepared = inference.prepared(layer, LayerQuantization())
-            output = prepared.run(lambda t=target, a=args, k=kwargs: t(*a, **k), args, kwargs, None)
+            output = prepared.run(partial(target, *args, **kwargs), args, kwargs, None)
             if not output.requires_grad:
                 output = output.detach().requires_grad_()
             output.retain_grad()
@@ -138,7 +140,7 @@ def _watch(inference: Inference, inputs: list[Tensor]) -> dict[str, _Watched]:
         chances = torch.softmax(logits.detach(), dim=-1).reshape(-1, logits.shape[-1])
         labels = torch.multinomial(chances, 1, generator=torch.Generator().manual_seed(_SEED))[:, 0]
         loss = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels, reduction="sum")
-        loss.backward()
+        torch.autograd.backward(loss)
     return {
         name: _Watched(layer, args, kwargs, output.detach(), _gradient(output))
         for name, (layer, args, kwargs, output) in found.items()
@@ -160,11 +162,11 @@ def rank_correlation(first: list[float], second: list[float]) -> float:
         first: Values.
         second: As many others.
     """
-    ranks = [_ranks(np.asarray(values, dtype=np.float64)) for values in (first, second)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    one, other = (_ranks(np.asarray(values, dtype=np.float64)) for values in (first, second))
+    return float(np.corrcoef(one, other)[0, 1])
 
 
-def _ranks(values: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts - 1) / 2)[inverse], dtype=np.float64)

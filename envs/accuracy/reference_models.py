@@ -75,7 +75,7 @@ class ReferenceModel:
             return glyph_images(np.random.default_rng(_CALIBRATION_SEED), count)[0]
         text = characters(test=False)
         starts = np.arange(count) * (len(text) - CONTEXT) // count
-        return text[starts[:, None] + np.arange(CONTEXT)]
+        return np.asarray(text[starts[:, None] + np.arange(CONTEXT)])
 
 
 REFERENCE_MODELS = {

@@ -77,12 +77,13 @@ def _in_blocks(x: Tensor, form: TensorFormat, axis: int, groups: int) -> Tensor:
     axis %= x.ndim
     length = x.shape[axis] // groups
     size = min(form.block_size or 1, length)
-    parts = x.unflatten(axis, (groups, length))
+    shape = list(x.shape)
+    parts = x.reshape(*shape[:axis], groups, length, *shape[axis + 1 :])
     missing = -length % size
     if missing:
         after = 2 * (x.ndim - 1 - axis)
         parts = torch.nn.functional.pad(parts, (*[0] * after, 0, missing))
-    blocks = parts.unflatten(axis + 1, (-1, size))
+    blocks = parts.reshape(*shape[:axis], groups, -1, size, *shape[axis + 1 :])
     scales = _block_scales(blocks.abs().amax(dim=axis + 2, keepdim=True), form)
     stored = (rounder(form.datatype)(blocks / scales) * scales).flatten(axis + 1, axis + 2)
     return stored.narrow(axis + 1, 0, length).reshape(x.shape)

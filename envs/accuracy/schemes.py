@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from accelgym.costmodels.datatypes import get_datatype
 from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.quantization import LayerQuantization, ScaleSharing, TensorFormat
+from accelgym.costmodels.quantization import Calibration, LayerQuantization, ScaleSharing, TensorFormat
 
 __all__ = ["SCHEMES", "uniform"]
 
@@ -42,7 +42,7 @@ def _form(datatype: str, scheme: str) -> TensorFormat:
         return TensorFormat(datatype=datatype, scales=ScaleSharing.NONE)
     try:
         if scheme == "block":
-            return TensorFormat(datatype=datatype, scales="block", block_size=BLOCK_SIZE, scale_type="e8m0")
-        return TensorFormat(datatype=datatype, scales=scheme, calibration="mse")
+            return TensorFormat(datatype=datatype, scales=ScaleSharing.BLOCK, block_size=BLOCK_SIZE, scale_type="e8m0")
+        return TensorFormat(datatype=datatype, scales=ScaleSharing(scheme), calibration=Calibration.MSE)
     except ValidationError as error:
         raise InputError(f"datatype {datatype!r}: {error.errors(include_url=False)[0]['msg']}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,11 +45,12 @@ class DatatypeVectorEnv(AnyTaskVectorEnv):
         loss = np.where(table.allowed, table.resource, table.capacity + 1)
         self._cost_rows = np.concatenate((cost / cost.max(), last))
         self._loss_rows = np.concatenate((np.minimum(loss / (table.capacity + 1), 1.0), last))
-        self.set_spaces(self._steps + 2 + 2 * table.options, spaces.Discrete(chosen.num_actions))
+        self._width = self._steps + 2 + 2 * table.options
+        self.set_spaces(self._width, spaces.Discrete(chosen.num_actions))
 
     def _observe(self) -> Obs:
         table = self.task.table
-        obs = np.empty((self.num_envs, self.single_observation_space.shape[0]), dtype=np.float32)
+        obs = np.empty((self.num_envs, self._width), dtype=np.float32)
         steps = self._steps
         obs[:, : steps + 1] = super()._observe()
         taken = np.where(self._actions < 0, 0.0, table.gather(table.resource, np.maximum(self._actions, 0)))
@@ -134,7 +135,7 @@ class DatatypeEnv(SequentialEnv):
     * v0: first version.
     """
 
-    metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 4}  # type: ignore[misc]
 
     def __init__(self, *, render_mode: str | None = None, task: DatatypeTask | None = None, **arguments: Any) -> None:
         super().__init__(DatatypeVectorEnv(1, task=task, render_mode=render_mode, **arguments))

@@ -89,10 +89,9 @@ def layer_fields(layer: Layer) -> dict[str, Any]:
 
 
 def _layer(fields: dict[str, Any]) -> Layer:
-    pairs = {name: (int(fields[name][0]), int(fields[name][1])) for name in ("stride", "padding", "dilation")}
-    sizes = {name: int(fields[name]) for name in _LAYER_FIELDS}
-    kind, parameters = LayerKind(fields["kind"]), bool(fields["parameters"])
-    return Layer(fields["name"], kind, **sizes, **pairs, weights_are_parameters=parameters)
+    given = {name: fields[name] for name in ("name", *_LAYER_FIELDS)}
+    given |= {name: tuple(fields[name]) for name in ("stride", "padding", "dilation")}
+    return Layer(kind=LayerKind(fields["kind"]), weights_are_parameters=fields["parameters"], **given)
 
 
 def proxy_table(name: str) -> LossTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from accelgym.costmodels.quantization import LayerQuantization, TensorFormat
+from accelgym.costmodels.quantization import Calibration, LayerQuantization, ScaleSharing, TensorFormat
 from accelgym.costmodels.systolic.config import SystolicConfig, make_config
 
 __all__ = ["HARDWARE", "OPTIONS", "Option", "runs_on"]
@@ -32,13 +32,16 @@ class Option:
     @property
     def formats(self) -> LayerQuantization:
         """The formats of every tensor."""
-        weight, moving = (self._form(t, s) for t, s in ((self.weight, "channel"), (self.activation, "tensor")))
-        return LayerQuantization(weight=weight, input=moving, kv_cache=self._form(self.weight, "tensor"))
+        return LayerQuantization(
+            weight=self._form(self.weight, ScaleSharing.CHANNEL),
+            input=self._form(self.activation, ScaleSharing.TENSOR),
+            kv_cache=self._form(self.weight, ScaleSharing.TENSOR),
+        )
 
-    def _form(self, datatype: str, scales: str) -> TensorFormat:
+    def _form(self, datatype: str, scales: ScaleSharing) -> TensorFormat:
         if self.group is None:
-            return TensorFormat(datatype=datatype, scales=scales, calibration="mse")
-        return TensorFormat(datatype=datatype, scales="block", block_size=self.group, scale_type="e8m0")
+            return TensorFormat(datatype=datatype, scales=scales, calibration=Calibration.MSE)
+        return TensorFormat(datatype=datatype, scales=ScaleSharing.BLOCK, block_size=self.group, scale_type="e8m0")
 
 
 _INTEGERS, _SCALED, _GROUPS = ("int4", "int6", "int8"), ("e2m1", "e4m3"), (16, 32, 64)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.quantization import LayerQuantization
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.envs.accuracy.oracle import MeasuredOracle
 from accelgym.envs.accuracy.proxies import PROXIES, ProxyOracle, rank_correlation
@@ -34,7 +36,7 @@ TYPES = (
 
 _EXAMPLES = {"images": 1000, "text": 100}
 _EXACT_EXAMPLES = {"images": 32, "text": 4}
-_EXACT = {
+_EXACT: dict[str, tuple[dict[str, Any], LayerQuantization]] = {
     "int8": ({}, uniform("int8")),
     "e4m3": ({"input_type": "e4m3", "weight_type": "e4m3"}, uniform("e4m3")),
     "mxint8": ({"scale_type": "e8m0", "block_size": 16}, uniform("int8", "block")),
@@ -95,7 +97,8 @@ class _Oracles:
     """One oracle at a time, so that one network's activations are in memory."""
 
     def __init__(self) -> None:
-        self._name, self._oracle = "", None
+        self._name = ""
+        self._oracle: MeasuredOracle | None = None
 
     def get(self, network: str) -> MeasuredOracle:
         if self._name != network or self._oracle is None:
@@ -109,22 +112,20 @@ def _measurements(oracles: _Oracles) -> Iterator[tuple[str, Callable[[], Record]
     for network in networks:
         for datatype in ("fp32", *TYPES):
             for scheme in SCHEMES[:1] if datatype in ("fp32", "fp16", "bf16") else SCHEMES:
-                yield (
-                    f"accuracy/{network}/{datatype}/{scheme}",
-                    lambda n=network, d=datatype, s=scheme: _accuracy(oracles.get(n), d, s),
-                )
-        for name in ("reconstruction", "smoothing"):
-            yield f"option/{network}/{name}", lambda n=network, o=name: _option(n, o)
+                yield f"accuracy/{network}/{datatype}/{scheme}", partial(_accuracy, oracles, network, datatype, scheme)
         for hardware in HARDWARE:
-            yield f"winner/{network}/{hardware}", lambda n=network, h=hardware: _winner(oracles.get(n), n, h)
-        yield f"proxies/{network}", lambda n=network: _proxies(oracles.get(n), n)
+            yield f"winner/{network}/{hardware}", partial(_winner, oracles, network, hardware)
+        yield f"proxies/{network}", partial(_proxies, oracles, network)
         for name in _EXACT:
-            yield f"exact/{network}/{name}", lambda n=network, e=name: _deviation(n, e)
+            yield f"exact/{network}/{name}", partial(_deviation, network, name)
+        for name in ("reconstruction", "smoothing"):
+            yield f"option/{network}/{name}", partial(_option, network, name)
     if "glyph_cnn" in networks:
-        yield "enumeration/glyph_cnn", lambda: _enumeration("glyph_cnn")
+        yield "enumeration/glyph_cnn", partial(_enumeration, "glyph_cnn")
 
 
-def _accuracy(oracle: MeasuredOracle, datatype: str, scheme: str) -> Record:
+def _accuracy(oracles: _Oracles, network: str, datatype: str, scheme: str) -> Record:
+    oracle = oracles.get(network)
     found = oracle.accuracy(dict.fromkeys(oracle.layer_names, uniform(datatype, scheme)))
     return {
         "value": found.value,
@@ -139,15 +140,17 @@ def _option(network: str, option: str) -> Record:
     """Reconstruction and smoothing, where they matter most: four bits."""
     settings: dict[str, Any] = {"reconstruction": True} if option == "reconstruction" else {"smoothing": 0.5}
     examples = _EXAMPLES[REFERENCE_MODELS[network].data]
-    found = {}
-    for prefix, chosen in (("plain_", {}), ("", settings)):
+    found: Record = {}
+    ways: tuple[tuple[str, dict[str, Any]], ...] = (("plain_", {}), ("", settings))
+    for prefix, chosen in ways:
         oracle = reference_oracle(network, examples, keep=False, **chosen)
         for name, formats in (("w4a8", uniform("int4", activations="int8")), ("w4a4", uniform("int4"))):
             found[prefix + name] = oracle.accuracy(dict.fromkeys(oracle.layer_names, formats)).value
     return found
 
 
-def _winner(oracle: MeasuredOracle, network: str, hardware: str) -> Record:
+def _winner(oracles: _Oracles, network: str, hardware: str) -> Record:
+    oracle = oracles.get(network)
     task = DatatypeTask(network=network, hardware=hardware)
     best = np.array(task.reference().design)
     found = measure_design(task, best, oracle)
@@ -165,8 +168,9 @@ def _winner(oracle: MeasuredOracle, network: str, hardware: str) -> Record:
     }
 
 
-def _proxies(oracle: MeasuredOracle, network: str) -> Record:
+def _proxies(oracles: _Oracles, network: str) -> Record:
     """Random assignments of the table's formats, measured and guessed."""
+    oracle = oracles.get(network)
     table, rng = measured_table(network), np.random.default_rng(0)
     chosen = rng.integers(len(table.options), size=(_RANDOM_ASSIGNMENTS, len(table.layers)))
     # Some of the layers only, so that losses from slight to large occur.

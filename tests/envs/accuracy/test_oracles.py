@@ -113,7 +113,7 @@ def test_four_bits_everywhere_cost_what_eight_do_not(name, cache_folder):
         for formats in (LayerQuantization(), uniform("int8"), uniform("int4"))
     )
     if full.metric == "top1_percent":
-        assert full.value > 70
+        assert full.value > 60
         assert full.value - eight.value < 2 < full.value - four.value
     else:
         assert full.value < 6
