@@ -183,8 +183,10 @@ class DatatypeTask(ProvedTask):
     def prove(self, *, anew: bool = False) -> Certificate:
         found = self.table.solution
         assert found.design is not None  # The constructor refuses limits that nothing meets.
-        design = self.designs(np.array([found.design]))[0]
-        return replace(found, design=tuple(int(i) for i in design))
+        design = self.designs(np.array([found.design]))
+        value = float(self.evaluate(design).objective[0])  # The solver adds up in another order.
+        bound = min(found.lower_bound, value)
+        return replace(found, design=tuple(int(i) for i in design[0]), value=value, lower_bound=bound)
 
     def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
         return self.designs(self.table.sample_feasible(rng, count))

@@ -202,7 +202,7 @@ def test_the_shipped_tables_are_what_is_measured(network):
 def test_the_audit_says_how_far_a_greedy_rule_gets():
     """Additive losses: the ratio rule is nearly optimal, and the audit says so."""
     found = audit(DatatypeTask())
-    assert found.gap == 0
+    assert found.gap < 1e-9
     assert found.greedy_regret is not None
     assert found.greedy_regret < 0.05
     assert "not binding" not in found.flags
