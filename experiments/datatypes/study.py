@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.records import RecordFile
 from accelgym.costmodels.quantization import LayerQuantization
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.envs.accuracy.oracle import MeasuredOracle
@@ -34,6 +34,7 @@ TYPES = (
 )
 """The 16 types, one for all weights and activations of a network."""
 
+_IDENTITY = b"accelgym study of number formats 1"
 _EXAMPLES = {"images": 1000, "text": 100}
 _EXACT_EXAMPLES = {"images": 32, "text": 4}
 _EXACT: dict[str, tuple[dict[str, Any], LayerQuantization]] = {
@@ -50,7 +51,7 @@ Record = dict[str, Any]
 
 
 def run_study(out: Path, progress: Callable[[str], None]) -> list[Record]:
-    """Makes the measurements that are not in ``records.jsonl`` of a folder yet.
+    """Makes the measurements that are not in the journal of a folder yet.
 
     Args:
         out: The folder.
@@ -60,37 +61,21 @@ def run_study(out: Path, progress: Callable[[str], None]) -> list[Record]:
         All records.
 
     Raises:
-        InputError: The file of records is damaged.
+        InputError: The journal is of something else.
     """
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "records.jsonl"
-    records = _read(path)
+    journal = RecordFile(out / "records", _IDENTITY)
+    records: list[Record] = [json.loads(line) for line in journal.replay()]
     done = {record["name"] for record in records}
-    oracles = _Oracles()
-    for name, measure in _measurements(oracles):
+    for name, measure in _measurements(_Oracles()):
         if name in done:
             continue
         start = time.process_time()
         record = {"name": name, **measure(), "cpu_seconds": time.process_time() - start}
-        with path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        journal.append(json.dumps(record).encode())
         records.append(record)
         progress(f"{name}: {record['cpu_seconds']:.1f} CPU-s")
     return records
-
-
-def _read(path: Path) -> list[Record]:
-    if not path.exists():
-        return []
-    found = []
-    lines = path.read_text().splitlines()
-    for number, line in enumerate(lines, start=1):
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number < len(lines):
-                raise InputError(f"{path}:{number}: no JSON: {error}") from error
-    return found
 
 
 class _Oracles:

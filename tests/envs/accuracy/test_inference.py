@@ -12,6 +12,7 @@ from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.systolic.scheduler import schedule
 from accelgym.envs.accuracy.inference import Inference
 from accelgym.envs.accuracy.network import TracedNetwork
+from accelgym.envs.accuracy.reference_models import REFERENCE_MODELS, reference_oracle
 from accelgym.envs.accuracy.rounding import fake_quantise, rounder
 from accelgym.envs.accuracy.schemes import uniform
 from accelgym.hwgen.emitter import emit
@@ -149,9 +150,9 @@ def test_the_fast_mode_is_close_to_the_accelerators_bits(inference, network, set
 
 
 @pytest.mark.slow
-def test_a_batch_of_a_layer_equals_the_rtl(inference, network, cache, monkeypatch):
-    """The codes that the bit-exact mode computes come out of the simulated Verilog."""
-    config = make_config(rows=4, columns=4, input_type="int8", weight_type="int4")
+def test_a_batch_of_a_shipped_network_equals_the_rtl(cache, monkeypatch):
+    """The codes of every layer that the bit-exact mode computes come out of the simulated Verilog."""
+    config = make_config(rows=8, columns=8, input_type="int8", weight_type="int4")
     lowered = []
 
     def keep(*args, **kwargs):
@@ -159,13 +160,21 @@ def test_a_batch_of_a_layer_equals_the_rtl(inference, network, cache, monkeypatc
         return lowered[-1]
 
     monkeypatch.setattr("accelgym.envs.accuracy.operators.quantise_layer", keep)
-    inference.session([DATA[:2]], config).outputs({"stem": uniform("int4", activations="int8")})
-    (one,) = lowered
-    program = compile_layer(one.config, one.layer, schedule(one.config, one.layer).tiling)
-    job = Job(program, program.input_image(one.operands), program.weight_image(one.operands))
-    (run,) = build_simulator(config, emit(config), cache).run([job])
-    assert run.done
-    np.testing.assert_array_equal(program.outputs(run.outputs), one.codes())
+    model = REFERENCE_MODELS["glyph_cnn"]
+    oracle = reference_oracle("glyph_cnn", 2, keep=False)
+    images = [torch.from_numpy(np.array(model.test_data(2)[0]))]
+    oracle.inference.session(images, config).outputs(
+        dict.fromkeys(oracle.layer_names, uniform("int4", activations="int8"))
+    )
+    assert len(lowered) == 14
+    programs = [compile_layer(x.config, x.layer, schedule(x.config, x.layer).tiling) for x in lowered]
+    jobs = [
+        Job(program, program.input_image(x.operands), program.weight_image(x.operands))
+        for program, x in zip(programs, lowered, strict=True)
+    ]
+    for program, x, run in zip(programs, lowered, build_simulator(config, emit(config), cache).run(jobs), strict=True):
+        assert run.done
+        np.testing.assert_array_equal(program.outputs(run.outputs), x.codes())
 
 
 def test_reconstruction_changes_a_layer_less():
