@@ -205,7 +205,7 @@ class Inference:
         x = args[1] if layer.op == "addmm" else args[0]
         self._keep(layer, "input", x)
         if layer.weight is None:
-            self._keep(layer, "second", args[1])
+            self._keep(layer, "second", args[2 if layer.op == "addmm" else 1])
         elif self._keeps_inputs:
             known = self._inputs.get(layer.name)
             self._inputs[layer.name] = x if known is None else torch.cat((known, x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,14 +22,26 @@ ATTENTION = "scaled_dot_product_attention"
 _MATRIX = 2
 LAYERS = CONVOLUTIONS | PRODUCTS | {"linear", "addmm", ATTENTION}
 """Operators that are quantised."""
-_REFUSED = (
-    "conv",
-    "lstm",
-    "gru",
-    "rnn",
+_COMPOSED = (
+    "einsum",
+    "tensordot",
+    "inner",
     "baddbmm",
     "addbmm",
     "addmv",
+    "mv",
+    "dot",
+    "chain_matmul",
+    "linalg_multi_dot",
+)
+"""Operators that PyTorch expresses by these."""
+_REFUSED = (
+    *_COMPOSED,
+    "conv_",
+    "convolution",
+    "lstm",
+    "gru",
+    "rnn",
     "bilinear",
     "_native_multi_head",
     "_transformer_enc",
@@ -81,7 +94,8 @@ class TracedNetwork:
         self, module: torch.nn.Module | torch.export.ExportedProgram, example: tuple[Any, ...], name: str
     ) -> None:
         self.name = name
-        program = module if isinstance(module, torch.export.ExportedProgram) else _exported(module, example, name)
+        given = module if isinstance(module, torch.export.ExportedProgram) else _exported(module, example, name)
+        program = _decomposed(given)
         self.module = program.graph_module
         self.constants, self._parameters = _constants(program)
         self._folded: dict[str, tuple[str, str, str]] = {}  # Weight, folded weight and folded bias by convolution.
@@ -148,7 +162,8 @@ class TracedNetwork:
                         f"be quantised, allowed: {', '.join(sorted(LAYERS))}"
                     )
                 sources = node.all_input_nodes
-                if sources and all(s.name in self.constants for s in sources):
+                random = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+                if not random and all(s.name in self.constants for s in sources):
                     value = self.call(node, self.constants)
                     if isinstance(value, Tensor):
                         self.constants[node.name] = value
@@ -159,6 +174,8 @@ class TracedNetwork:
         """Evaluates one operator."""
         args, kwargs = self.arguments(node, values)
         target: Any = node.target
+        if target is torch.ops.aten.view.default:
+            return args[0].reshape(*args[1:], **kwargs)  # Strides may differ from those of the export.
         return target(*args, **kwargs)
 
     def arguments(self, node: fx.Node, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -235,7 +252,23 @@ class TracedNetwork:
                     "allowed: without"
                 )
             constant = op != ATTENTION and weight in self.constants
+            if (
+                constant
+                and op in PRODUCTS
+                and self.constants[weight].numel() == math.prod(self.constants[weight].shape[-2:])
+            ):
+                # A matrix with axes of one in front, as einsum makes them.
+                self.constants[weight] = self.constants[weight].reshape(self.constants[weight].shape[-2:])
             constant = constant and (op not in PRODUCTS or self.constants[weight].ndim == _MATRIX)
+            if constant and op not in PRODUCTS:
+                bias = getattr(_argument(node, 0 if op == "addmm" else 2, "bias", None), "name", None)
+                if bias is not None and bias not in self.constants:
+                    if op != "addmm":
+                        raise InputError(
+                            f"module {self.name!r}: operator {op!r} (node {node.name!r}) has a bias that is computed, "
+                            "allowed: a parameter"
+                        )
+                    constant = False
             name = self._parameters.get(original, node.name) if constant else node.name
             name = name.removesuffix(".weight")
             names[name] = names.get(name, 0) + 1
@@ -269,6 +302,17 @@ def _exported(module: torch.nn.Module, example: tuple[Any, ...], name: str) -> t
             f"module {name!r} cannot be exported by torch.export: {type(error).__name__}: {first}"
             + (f" ({called})" if called and called != first else "")
         ) from error
+
+
+def _decomposed(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """Replaces composed products, and leaves all other operators as they are."""
+    found: set[Any] = {node.target for node in program.graph.nodes if operator_name(node) in _COMPOSED}
+    if not found:
+        return program
+    defaults: Any = torch.export.default_decompositions()
+    table = dict(defaults.items())
+    chosen = {target: table[target] for target in found if target in table}
+    return program.run_decompositions(chosen) if chosen else program
 
 
 def _constants(program: torch.export.ExportedProgram) -> tuple[dict[str, Tensor], dict[str, str]]:

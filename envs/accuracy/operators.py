@@ -55,6 +55,8 @@ class PreparedLayer:
             return result
         if self.layer.is_attention:
             return self._attention(args, kwargs, config)
+        if self.layer.weight is None and self.layer.op == "addmm":
+            return args[0] + self._product(args[1], args[2], "input", "second", config)
         if self.layer.weight is None:
             return self._product(args[0], args[1], "input", "second", config)
         return self._weighted(args, kwargs, config)
@@ -96,6 +98,10 @@ class PreparedLayer:
 
     def _product(self, left: Tensor, right: Tensor, first: str, second: str, config: SystolicConfig | None) -> Tensor:
         """``left @ right`` with both operands quantised."""
+        if left.ndim == 1:
+            return self._product(left[None], right, first, second, config).squeeze(-1 if right.ndim == 1 else -2)
+        if right.ndim == 1:
+            return self._product(left, right[:, None], first, second, config).squeeze(-1)
         if config is None:
             return self._rounded(first, left, -1) @ self._rounded(second, right, -2)
         batch = np.broadcast_shapes(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
@@ -229,11 +235,9 @@ def compute_layers(
         )
     if layer.op not in CONVOLUTIONS:
         if layer.weight is None:
-            batch = math.prod(x.shape[:-2])
-            gemm = Layer.gemm(
-                layer.name, M=x.shape[-2], K=weight[-1], C=x.shape[-1], batch=batch, weights_are_parameters=False
-            )
-            return (gemm,)
+            rows, columns = (1 if x.ndim == 1 else x.shape[-2]), (1 if len(weight) == 1 else weight[-1])
+            sizes = {"M": rows, "batch": math.prod(x.shape[:-2]), "weights_are_parameters": False}
+            return (Layer.gemm(layer.name, K=columns, C=x.shape[-1], **sizes),)
         columns = weight[0] if layer.op == "linear" else weight[-1]
         return (Layer.gemm(layer.name, M=math.prod(x.shape[:-1]), K=columns, C=x.shape[-1]),)
     if layer.op != "conv2d":

@@ -210,6 +210,39 @@ def test_smoothing_tames_an_outlier_channel():
     assert errors[1] < errors[0] / 5
 
 
+class Products(nn.Module):
+    """Products in the forms that modules write them in."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.vector = nn.Parameter(torch.randn(6, 4)), nn.Parameter(torch.randn(4))
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x):
+        x = torch.einsum("bnc,ck->bnk", x, self.weight)
+        x = self.attention(x, x, x, need_weights=False)[0]
+        x = torch.addmm(self.vector, x.flatten(0, 1), torch.eye(4)).reshape(x.shape)
+        return torch.baddbmm(x @ self.vector[:, None], x, x.transpose(1, 2)) @ torch.ones(x.shape[1])
+
+
+@pytest.mark.parametrize("scheme", ["channel", "block"])
+def test_products_are_found_in_any_form(scheme):
+    torch.manual_seed(3)
+    net, data = Products().eval(), torch.randn(5, 3, 6)
+    network = TracedNetwork(net, (data[:2],), "products")
+    assert len(network.layers) == 8
+    inference = Inference(network, [data])
+    with torch.no_grad():
+        expected = net(data)
+    assert torch.allclose(inference.session([data]).outputs({}), expected, atol=1e-4)
+    formats = dict.fromkeys(network.layer_names, uniform("int8", scheme))
+    fast = inference.session([data]).outputs(formats)
+    assert 0 < float((fast - expected).std() / expected.std()) < 0.1
+    config = make_config(rows=4, columns=4, **({"scale_type": "e8m0"} if scheme == "block" else {}))
+    exact = inference.session([data], config).outputs(formats)
+    assert float((exact - fast).std() / expected.std()) < (0.05 if scheme == "block" else 0.01)
+
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
