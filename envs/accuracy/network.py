@@ -54,7 +54,7 @@ class NetworkLayer:
     """One multiply-add operator of the graph."""
 
     name: str
-    """That of its weight without ``.weight``; that of the node where there is no weight."""
+    """That of its weight without ``.weight``; that of the module and operator where there is no weight."""
     op: str
     node: fx.Node
     weight: str | None
@@ -269,8 +269,7 @@ class TracedNetwork:
                             "allowed: a parameter"
                         )
                     constant = False
-            name = self._parameters.get(original, node.name) if constant else node.name
-            name = name.removesuffix(".weight")
+            name = self._parameters.get(original, node.name).removesuffix(".weight") if constant else _place(node, op)
             names[name] = names.get(name, 0) + 1
             name = name if names[name] == 1 else f"{name}#{names[name]}"
             found.append(NetworkLayer(name, op, node, weight if constant else None))
@@ -283,6 +282,13 @@ def operator_name(node: fx.Node) -> str:
         return "getitem"
     target: Any = node.target
     return str(getattr(target, "__name__", target)).split(".")[0]
+
+
+def _place(node: fx.Node, op: str) -> str:
+    """Returns the path of the module that calls an operator, and the operator."""
+    stack = list(node.meta.get("nn_module_stack", {}).values())
+    path = str(stack[-1][0]) if stack else ""
+    return f"{path}.{op}" if path else op
 
 
 def _argument(node: fx.Node, position: int, name: str, default: Any) -> Any:
