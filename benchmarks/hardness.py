@@ -60,6 +60,12 @@ def tasks() -> Iterator[tuple[str, dict[str, Any]]]:
     for area in ("small", "medium", "large"):
         for workload in ("gpt2/decode_block", "resnet18", "mobilenet_v2"):
             yield "HwGen", {"workload": workload, "area_budget": area}
+    yield "Datatype", {}
+    for network in ("glyph_cnn", "glyph_vit", "text_lm"):
+        yield "Datatype", {"network": network, "objective": "traffic"}
+        yield "Datatype", {"network": network, "hardware": "microscaling", "objective": "latency"}
+    yield "Datatype", {"metric": "accuracy", "max_loss": 1.0}
+    yield "Datatype", {"workload": "resnet18", "max_loss": 0.2}
 
 
 def main() -> None:

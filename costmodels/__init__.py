@@ -7,7 +7,7 @@ Floors, from the ground up; a package or module imports only floors below its ow
    ``costs``: results and contract of cost models; ``certificate``: values with bounds; ``registry``: plug-ins.
 3. ``datatypes``; ``workloads``: layers, networks, importers; ``components``: energy and area of memories and
    multipliers; ``executors``: jobs in other processes.
-4. ``architecture``: loop nests, memory hierarchies, constraints.
+4. ``architecture``: loop nests, memory hierarchies, constraints; ``quantization``: formats of tensors, scales, codes.
 5. ``maestro``, ``loopnest``, ``systolic``: cost models with their technologies and designs.
 6. ``mapspace``; ``dataflow_template``: the best mapping inside a dataflow as a cost model.
 7. ``timeloop``: its files in and out, and the presets, which are such files.

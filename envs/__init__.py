@@ -12,6 +12,7 @@ from accelgym.envs.task import Outcome, Task
 
 if TYPE_CHECKING:
     from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
+    from accelgym.envs.datatype import DatatypeEnv, DatatypeTask, DatatypeVectorEnv
     from accelgym.envs.family import Family, FamilyEnv
     from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
     from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
@@ -27,6 +28,9 @@ __all__ = [
     "CoDesignEnv",
     "CoDesignTask",
     "CoDesignVectorEnv",
+    "DatatypeEnv",
+    "DatatypeTask",
+    "DatatypeVectorEnv",
     "Designs",
     "Family",
     "FamilyEnv",
@@ -53,6 +57,7 @@ __all__ = [
 
 _ROOMS = {
     "CoDesign": "codesign",
+    "Datatype": "datatype",
     "HwGen": "hwgen",
     "Mapping": "mapping",
     "NetworkMapping": "network_mapping",

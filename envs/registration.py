@@ -81,6 +81,13 @@ ENVIRONMENTS = (
         "accelgym.envs.hwgen.task:HwGenTask",
         "array, formats, buffers and ports of a systolic accelerator, proved by its RTL",
     ),
+    EnvironmentEntry(
+        "accelgym/Datatype-v0",
+        "accelgym.envs.datatype.env:DatatypeEnv",
+        "accelgym.envs.datatype.env:DatatypeVectorEnv",
+        "accelgym.envs.datatype.task:DatatypeTask",
+        "number formats of every layer under a limit on the accuracy lost, measured",
+    ),
 )
 
 

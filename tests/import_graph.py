@@ -18,7 +18,7 @@ FLOORS = (
     ("errors", "arrays"),
     ("files", "objective", "certificate", "costs", "registry", "expressions"),
     ("datatypes", "workloads", "components", "executors", "kernels"),
-    ("architecture",),
+    ("architecture", "quantization"),
     ("maestro", "loopnest", "systolic"),
     ("mapspace", "dataflow_template"),
     ("timeloop",),

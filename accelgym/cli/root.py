@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from accelgym.cli import (
+    accuracy,
     bench,
     catalogue,
     dataset,
@@ -39,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (catalogue, evaluate, mapper, tasks, bench, label, predict):
+for module in (catalogue, evaluate, mapper, tasks, bench, label, predict, accuracy):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(dataset.app, name="dataset")

@@ -43,6 +43,11 @@ VARIANTS = {
         {"workload": "gpt2/decode_block"},
         {"workload": "gpt2/decode_block", "area_budget": "small", "bandwidth_bits": 128, "min_sqnr_db": 15.0},
     ],
+    "accelgym/Datatype-v0": [
+        {},
+        {"hardware": "microscaling", "objective": "traffic", "metric": "accuracy", "max_loss": 4.0},
+        {"workload": "alexnet", "objective": "latency", "max_loss": 0.05},
+    ],
 }
 CASES = [(entry.id, arguments) for entry in ENVIRONMENTS for arguments in VARIANTS[entry.id]]
 each_case = pytest.mark.parametrize(("env_id", "arguments"), CASES, ids=str)

@@ -15,12 +15,15 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.envs import (
     CoDesignTask,
+    DatatypeTask,
     HwGenTask,
     MappingTask,
     NetworkMappingTask,
     ResourceAssignmentTask,
     make_task,
 )
+from accelgym.envs.datatype.losses import LossTable
+from accelgym.envs.datatype.options import OPTIONS
 from accelgym.envs.registration import ENVIRONMENTS
 from accelgym.envs.sequential import SequentialVectorEnv
 from accelgym.envs.space import Parameter, Space
@@ -55,6 +58,18 @@ SMALL = {
     "accelgym/CoDesign-v0": lambda: CoDesignTask(problem=SHORT, registers=(8, 16), sram_words=(4096, 16384)),
     "accelgym/HwGen-v0": lambda: HwGenTask(
         workload_object=Workload.chain("one", [Layer.gemm("gemm", M=4, K=24, C=16)]), area_budget=300_000.0
+    ),
+    "accelgym/Datatype-v0": lambda: DatatypeTask(
+        losses=LossTable(
+            "measured",
+            "two",
+            ("a", "b"),
+            tuple((layer,) for layer in LAYERS),
+            OPTIONS,
+            {"cross_entropy": np.arange(2 * len(OPTIONS)).reshape(2, -1)[:, ::-1].copy()},
+        ),
+        hardware="microscaling",
+        max_loss=0.0035,
     ),
     "valley": Valley,
     "bare": Bare,

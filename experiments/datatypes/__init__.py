@@ -1,0 +1,1 @@
+"""What number formats cost in accuracy, area and energy: the study of docs/datatypes.md."""
