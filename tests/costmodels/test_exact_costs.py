@@ -12,7 +12,7 @@ def costs(latency, energy, valid=None, xp=np):
     good = xp.ones(latency.shape, dtype=bool if xp is np else torch.bool) if valid is None else xp.asarray(valid)
     reason = xp.where(good, 0, int(Reason.CAPACITY))
     reason = reason.astype(np.int8) if xp is np else reason.to(torch.int8)
-    return Costs(latency, energy, latency * 0.0, latency * 0.0, good, reason, "m", "1", "t")
+    return Costs(latency, energy, xp.ones_like(energy), xp.ones_like(energy), good, reason, "m", "1", "t")
 
 
 @pytest.mark.parametrize("xp", [np, torch])
