@@ -4,9 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import accelgym
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.masks import MaskedObservation
 
+gym.register_envs(accelgym)
 pytestmark = pytest.mark.slow
 ARGUMENTS = {"workload": "confuciux/alexnet"}
 ENV = "accelgym/ResourceAssignment-v0"
