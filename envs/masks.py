@@ -22,7 +22,7 @@ OBSERVATION_KEY, MASK_KEY = "observations", "action_mask"
 Masked = dict[str, npt.NDArray[Any]]
 
 
-def _space(observations: spaces.Space[Any], actions: int, observation_key: str, mask_key: str) -> spaces.Dict:
+def _space(observations: spaces.Space[Any], actions: int, observation_key: str, mask_key: str) -> Any:
     if observation_key == mask_key:
         raise InputError(f"observation_key and mask_key are both {mask_key!r}, allowed: different names")
     return spaces.Dict({observation_key: observations, mask_key: spaces.Box(0.0, 1.0, (actions,), np.float32)})

@@ -59,7 +59,7 @@ class Sb3VecEnv(VecEnv):
         # New ones in every step: callbacks write into them.
         rows: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for lane in np.flatnonzero(dones):
-            rows[lane] = _row(infos["final_info"], lane)
+            rows[lane] = _row(infos["final_info"], int(lane))
             rows[lane]["terminal_observation"] = infos["final_obs"][lane]
             rows[lane]["TimeLimit.truncated"] = bool(truncated[lane] and not terminated[lane])
         return observations, rewards.astype(np.float32), dones, rows
@@ -67,7 +67,8 @@ class Sb3VecEnv(VecEnv):
     def get_images(self) -> Sequence[np.ndarray[Any, Any] | None]:
         """Returns a frame of each lane; ``None`` unless the render mode is ``rgb_array``."""
         frames = self.env.render() if self.render_mode == "rgb_array" else None
-        return [None] * self.num_envs if frames is None else list(frames)
+        images: list[Any] = [None] * self.num_envs if frames is None else list(frames)
+        return images
 
     def close(self) -> None:
         """Closes the env."""

@@ -105,7 +105,7 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         return self._mode
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """Gymnasium's specification; a task object in it is replaced by the arguments that make it."""
         return self._spec
 
@@ -290,7 +290,7 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
         self.action_space = lane.single_action_space
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """Gymnasium's specification; a task object in it is replaced by the arguments that make it."""
         return self._spec
 

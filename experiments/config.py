@@ -100,7 +100,7 @@ class BenchConfig(_Entry):
     def _count_of_seeds(cls, value: Any) -> Any:
         if isinstance(value, int) and not isinstance(value, bool):
             if not 1 <= value <= _MOST_SEEDS:
-                raise ValueError(f"allowed a count in 1..{_MOST_SEEDS} or a list of seeds >= 0")
+                raise ValueError(f"allowed a count >= 1 and <= {_MOST_SEEDS}, or a list of seeds >= 0")
             return tuple(range(value))
         return value
 

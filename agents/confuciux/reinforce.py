@@ -138,7 +138,7 @@ class Reinforce:
         rewards: list[float] = []
         for step in range(len(order)):
             at = slice(step, step + 1)
-            reward, ended = self._rewards.step(order[at], cost[at], valid[at], used[at])
+            reward, ended = self._rewards.step(slice(None), order[at], cost[at], valid[at], used[at])
             rewards.append(float(reward[0]))
             if ended[0]:
                 return np.array(rewards), False, not valid[step]

@@ -16,6 +16,10 @@ Leakage = Literal["instances_in_use", "whole_chip"]
 LEAKAGES: tuple[Leakage, ...] = ("instances_in_use", "whole_chip")
 
 
+_SLOWEST = 1e-9
+"""Words per cycle: a layer of 2**53 words takes finite cycles behind it."""
+
+
 @dataclass(frozen=True)
 class StorageLevel:
     """One kind of memory. Energies are per physical access of ``block_size`` words; all figures per instance."""
@@ -62,8 +66,8 @@ class StorageLevel:
             raise InputError(f"{where}: capacity_words is {self.capacity_words!r}, allowed >= 1 or none")
         for key in ("read_bw", "write_bw", "shared_bw", "multiple_buffering"):
             value = getattr(self, key)
-            if value is not None and not value > 0:
-                raise InputError(f"{where}: {key} is {value!r}, allowed > 0")
+            if value is not None and not value >= _SLOWEST:
+                raise InputError(f"{where}: {key} is {value!r}, allowed >= {_SLOWEST:g}")
         for key in ("read_pj", "write_pj", "update_pj", "area_um2", "leakage_pj", "min_utilization"):
             value = getattr(self, key)
             if value is not None and not (value >= 0 and math.isfinite(value)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.files.plain import Place
+from accelgym.costmodels.files.plain import Place, as_path
 from accelgym.costmodels.files.text import read_text
 
 __all__ = ["DEFAULT_LIBRARY", "Cell", "FlipFlop", "Library", "WireLoad", "read_library"]
@@ -323,7 +323,7 @@ def read_library(path: Place | None = None) -> Library:
     Raises:
         InputError: There is no such file, it is not a liberty file, or it lacks cells, a flip-flop or areas.
     """
-    file = path or DEFAULT_LIBRARY
+    file = DEFAULT_LIBRARY if path is None else as_path(path)
     try:
         text = read_text(file)
     except InputError as error:

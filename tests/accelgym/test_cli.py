@@ -116,7 +116,7 @@ def test_a_malformed_csv_is_answered_with_file_line_and_column(tmp_path, old, ne
         (["search", "--agent", "random", "--out", "x", "--budget", "0"], "allowed >= 1"),
         (["search", "--agent", "random", "--out", "x", "--option", "bacth=3"], "did you mean 'batch'"),
         (["evaluate", "--model", "maestros", "--in", "a", "--out", "b"], "did you mean 'maestro'"),
-        (["evaluate", "--model", "maestro", "--in", "a.csv", "--out", "b"], "a.csv: cannot be read"),
+        (["evaluate", "--model", "maestro", "--in", "a.csv", "--out", "b"], "a.csv: no such file"),
         (["workloads", "confuciux/resnet"], "did you mean"),
     ],
 )

@@ -4,9 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import accelgym
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.masks import MaskedObservation
 
+gym.register_envs(accelgym)
 pytestmark = pytest.mark.slow
 ARGUMENTS = {"workload": "confuciux/alexnet"}
 ENV = "accelgym/ResourceAssignment-v0"
@@ -35,7 +37,7 @@ def test_skrl_wraps_native_lanes():
     wrappers = pytest.importorskip("skrl.envs.wrappers.torch")
     import torch
 
-    env = wrappers.wrap_env(gym.make_vec(ENV, num_envs=4, autoreset_mode="NEXT_STEP", **ARGUMENTS))
+    env = wrappers.wrap_env(gym.make_vec(ENV, num_envs=4, autoreset_mode="NEXT_STEP", **ARGUMENTS), wrapper="gymnasium")
     observations, _ = env.reset()
     assert observations.shape[0] == 4
     ended = 0

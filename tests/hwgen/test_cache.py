@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from accelgym.costmodels.files.json_file import write_sealed
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.cache import ContentCache, content_key
@@ -198,3 +199,40 @@ def test_the_next_run_removes_what_a_killed_build_left(tmp_path):
             process.communicate()
     ContentCache(tmp_path).get_or_build(content_key("z"), lambda folder: None)
     assert not list(tmp_path.rglob(".building-*"))
+
+
+def test_a_cache_that_others_may_write_is_not_believed(tmp_path):
+    root = tmp_path / "cache"
+    mine, _ = ContentCache(root).get_or_build(content_key("x"), value)
+    root.chmod(0o777)
+    with pytest.warns(UserWarning, match="others may write it"):
+        folder, found = ContentCache(root).get_or_build(content_key("x"), value)
+    assert (found, root in folder.parents) == (False, False)
+    root.chmod(0o755)
+    assert ContentCache(root).get_or_build(content_key("x"), value) == (mine, True)
+
+
+@pytest.mark.parametrize("fault", ["empty", "swapped", "more", "link", "nested"])
+def test_an_entry_that_says_less_than_it_holds_is_built_again(fault, tmp_path):
+    cache = ContentCache(tmp_path / "cache")
+    one, _ = cache.get_or_build(content_key("x"), value)
+    other, _ = cache.get_or_build(content_key("y"), lambda folder: (folder / "value").write_text("the other"))
+    manifest = one / "MANIFEST.json"
+    if fault == "empty":
+        write_sealed(manifest, {"key": one.name, "files": {}})
+    elif fault == "swapped":  # A whole entry under the name of another one.
+        shutil.rmtree(one)
+        shutil.copytree(other, one)
+    elif fault == "more":
+        (one / "yaml.py").write_text("")
+    elif fault == "link":
+        (one / "value").unlink()
+        (one / "value").symlink_to(other / "value")
+    else:
+        manifest.write_text("[" * 100_000)
+    folder, found = cache.get_or_build(content_key("x"), value)
+    assert (found, (folder / "value").read_text(), sorted(p.name for p in folder.iterdir())) == (
+        False,
+        "here",
+        ["MANIFEST.json", "value"],
+    )
