@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.agents.proxy import Proxy, design_arrays, log_errors
+from accelgym.agents.proxy import FitOptions, Proxy, design_arrays, log_errors
 from accelgym.agents.proxy.proxy import log_costs
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.files.json_file import write_sealed
@@ -28,7 +28,13 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def train_proxy(
-    data: Path | str, out: Path | str, *, targets: Sequence[str] = (), split: str = "test", seed: int = 0
+    data: Path | str,
+    out: Path | str,
+    *,
+    targets: Sequence[str] = (),
+    split: str = "test",
+    seed: int = 0,
+    options: FitOptions | None = None,
 ) -> dict[str, Any]:
     """Trains on ``train`` and measures the error on another split.
 
@@ -41,6 +47,7 @@ def train_proxy(
         targets: Columns to predict; the one that the dataset is about by default.
         split: On which errors are measured; one without rows gives none.
         seed: Of the training.
+        options: How the network learns.
 
     Returns:
         The manifest, ``errors`` by target among it: the root mean square of the logarithm of the ratio.
@@ -67,7 +74,7 @@ def train_proxy(
         "targets": list(chosen),
         "seed": seed,
     }
-    proxy = Proxy.fitted(parts[0], inputs, chosen, seed=seed, about=about)
+    proxy = Proxy.fitted(parts[0], inputs, chosen, seed=seed, options=options, about=about)
     errors: dict[str, float] = {}
     if len(parts) == 2:
         predicted = proxy.predict(parts[1])

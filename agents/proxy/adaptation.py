@@ -142,7 +142,7 @@ def meta_train(
             _descend(inner, features[rows], targets[rows], optimiser, steps)
             with torch.no_grad():
                 for weight, found in zip(network.parameters(), inner.parameters(), strict=True):
-                    weight += (1 - turn / rounds) * (found - weight)
+                    weight.add_(found - weight, alpha=1 - turn / rounds)
     return network
 
 
@@ -154,5 +154,5 @@ def _descend(
     for _ in range(steps):
         loss = (((network(seen)[:, 0] - wanted) / network.scale) ** 2).mean()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()

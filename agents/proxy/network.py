@@ -65,12 +65,14 @@ class ProxyNetwork(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Returns logarithms of costs, shape ``(rows, outputs)``."""
         hidden: torch.Tensor = self.body((features - self.mean) / self.spread)
-        return self.head(hidden) * self.scale + self.level
+        logs: torch.Tensor = self.head(hidden) * self.scale + self.level
+        return logs
 
     def predict(self, features: FloatArray) -> FloatArray:
         """Returns logarithms of costs ``(rows, outputs)`` of features ``(rows, inputs)``."""
         with torch.no_grad():
-            return self(torch.from_numpy(features.astype(np.float32))).numpy().astype(np.float64)
+            logs = self(torch.from_numpy(features.astype(np.float32)))
+        return np.asarray(logs.numpy(), dtype=np.float64)
 
     @classmethod
     def fitted(cls, features: FloatArray, targets: FloatArray, options: FitOptions, seed: int) -> ProxyNetwork:
@@ -119,7 +121,7 @@ class ProxyNetwork(nn.Module):
             error = (self(seen[rows]) - wanted[rows]) / self.scale
             loss = (known[rows] * error**2).sum() / known[rows].sum().clamp(min=1.0)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             schedule.step()
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from accelgym.agents.checkpoint import read_checkpoint, write_checkpoint
+from accelgym.agents.private_stream import PrivateStream
 from accelgym.agents.proxy.network import FitOptions, ProxyNetwork
 from accelgym.costmodels.errors import DamagedFileError, InputError, unknown_name
 from accelgym.dse_dataset.input_encoding import InputEncoder
@@ -113,7 +114,9 @@ class Proxy:
         note, tensors = read_checkpoint(path, _KIND, _SCHEMA)
         try:
             encoder = InputEncoder.from_json(note["encoder"])
-            network = ProxyNetwork(encoder.size, len(note["targets"]), int(note["width"]))
+            # Weights are drawn, from torch's global generator, before they are replaced.
+            with PrivateStream(0).active():
+                network = ProxyNetwork(encoder.size, len(note["targets"]), int(note["width"]))
             network.load_state_dict({name: torch.from_numpy(values) for name, values in tensors.items()})
             return cls(encoder, tuple(note["targets"]), network, note["trained"])
         except (KeyError, TypeError, RuntimeError) as error:

@@ -13,6 +13,7 @@ import torch
 
 from accelgym.agents.checkpoint import read_checkpoint, write_checkpoint
 from accelgym.agents.interface import interface_names, interface_of
+from accelgym.agents.private_stream import PrivateStream
 from accelgym.agents.transfer.network import TransferNetwork
 from accelgym.agents.transfer.rollout import Player
 from accelgym.costmodels.errors import DamagedFileError, InputError, warn_input
@@ -130,7 +131,9 @@ class TransferPolicy:
             path = path / WEIGHTS
         note, tensors = read_checkpoint(path, _KIND, _SCHEMA)
         try:
-            network = TransferNetwork(int(note["inputs"]), tuple(note["factors"]), int(note["width"]))
+            # Weights are drawn, from torch's global generator, before they are replaced.
+            with PrivateStream(0).active():
+                network = TransferNetwork(int(note["inputs"]), tuple(note["factors"]), int(note["width"]))
             low, high = tensors.pop("low"), tensors.pop("high")
             state = {name.removeprefix("network."): torch.from_numpy(values) for name, values in tensors.items()}
             network.load_state_dict(state)

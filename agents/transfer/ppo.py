@@ -76,7 +76,7 @@ class PPOStep:
                 spread = -(log.exp() * log.masked_fill(~masks[rows], 0.0)).sum(dim=1).mean()
                 loss = policy_loss + _VALUE_WEIGHT * value_loss - entropy * spread
                 optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 torch.nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
                 optimiser.step()
                 total += float(spread.detach()) * len(rows)

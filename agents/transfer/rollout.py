@@ -87,7 +87,8 @@ class Player:
         """
         env, steps = self.lanes(lanes), len(self.task.action_sizes)
         record: dict[str, list[Any]] = {name: [] for name in ("observations", "masks", "actions", "log", "values")}
-        rewards, info = [], {}
+        rewards: list[npt.NDArray[np.float64]] = []
+        info: dict[str, Any] = {}
         observations = self._observer.extend(env.reset()[0])
         for _ in range(steps):
             masks = env.action_masks()

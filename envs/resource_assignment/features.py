@@ -54,7 +54,7 @@ def assignment_features(layers: Sequence[Layer], spec: ResourceAssignmentSpec, t
         spec: What defines the task.
         table: Its options.
     """
-    shapes = LayerShapes.from_layers(layers)
+    shapes = LayerShapes.from_layers(tuple(layers))
     dims = np.stack([shapes.K, shapes.C, shapes.Y, shapes.X, shapes.R, shapes.S], axis=1).astype(np.float64)
     sizes = np.column_stack((np.log2(dims) / _LOG_SIZE, shapes.depthwise.astype(np.float64)))
     macs = np.array([layer.macs for layer in layers], dtype=np.float64)
@@ -88,4 +88,4 @@ def assignment_features(layers: Sequence[Layer], spec: ResourceAssignmentSpec, t
 def _ratio(above: FloatArray | float, below: FloatArray | float) -> FloatArray:
     """A quotient of resources whose logarithm is finite: a resource may be 0, as under a target for every slot."""
     least = 2.0**-_LOG_SIZE
-    return np.clip(np.asarray(above) / np.maximum(below, np.finfo(np.float64).tiny), least, 1 / least)
+    return np.asarray(np.clip(np.asarray(above) / np.maximum(below, np.finfo(np.float64).tiny), least, 1 / least))

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _parts(out: Path, name: str, kind: type[_Row], make: Callable[[int], Sequence[_Row]], seeds: range) -> list[_Row]:
     found: list[_Row] = []
     for seed in seeds:
-        found += _part(out / f"{name}-{seed}.json", kind, lambda seed=seed: make(seed))  # type: ignore[misc]
+        found += _part(out / f"{name}-{seed}.json", kind, partial(make, seed))
     return found
 
 

@@ -111,7 +111,7 @@ def few_shot_study(seed: int) -> list[FewShotRow]:
     seen, unseen = features_of(known), features_of(test)
     rng = np.random.default_rng(seed)
     sources = [technology(rng, f"known-{i}") for i in range(_SOURCES)]
-    rows = []
+    rows: list[FewShotRow] = []
     for cost in COSTS:
         logs = np.stack([_logs(model, known, cost) for model in sources], axis=1)
         options = FitOptions(width=_WIDTH, steps=4000, batch=256)

@@ -51,10 +51,10 @@ LEARNERS: dict[str, Callable[[FloatArray, FloatArray, int], Predictor]] = {
 
 def rank_correlation(predicted: FloatArray, truth: FloatArray) -> float:
     """Returns Spearman's coefficient; ties have their mean rank."""
-    ranks = [_ranks(values) for values in (predicted, truth)]
-    if min(rank.std() for rank in ranks) == 0:
+    one, other = _ranks(predicted), _ranks(truth)
+    if min(one.std(), other.std()) == 0:
         return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(one, other)[0, 1])
 
 
 def _ranks(values: FloatArray) -> FloatArray:

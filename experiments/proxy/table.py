@@ -65,7 +65,7 @@ def format_few_shot(rows: Sequence[FewShotRow]) -> str:
                 for count in samples:
                     mine = [r for r in rows if (r.cost, r.target, r.method, r.samples) == (cost, target, method, count)]
                     cells.append(f"{np.median([r.rmse for r in mine]):.2f} ({np.median([r.rank for r in mine]):.3f})")
-                lines.append([f"`{cost}`, {target}", method, *cells])
+                lines.append([f"`{cost}`, {target.split(' (')[0]}", method, *cells])
     return _table(lines)
 
 

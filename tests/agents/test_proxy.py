@@ -37,7 +37,9 @@ def test_what_is_saved_is_loaded_and_trained_twice_is_the_same(proxy, tmp_path):
     again.save(tmp_path / "two")
     one, two = ((tmp_path / name / "proxy.safetensors").read_bytes() for name in ("one", "two"))
     assert one == two
+    before = torch.random.get_rng_state()
     loaded = Proxy.load(tmp_path / "one")
+    assert torch.equal(torch.random.get_rng_state(), before)
     found, expected = (one.predict(rows(2), warn=False)["cost"] for one in (loaded, proxy))
     np.testing.assert_array_equal(found, expected)
 
