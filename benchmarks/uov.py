@@ -40,7 +40,6 @@ SCORED = 5_000
 """Rows of a split that are scored at most."""
 ABLATION = {"epochs": 3, "batch": 128, "rate": 5e-3, "encoder_blocks": 1, "decoder_blocks": 1, "width": 48}
 LLM = ("gpt2/prefill_block", "llama3_8b/prefill_block")
-KEYS = ("study", "split", "predictor", "top")
 SCORES = ("optimal", "within_bucket", "geomean", "p99", "worst", "infeasible")
 
 Run = tuple[dict[str, Any], Callable[[], dict[str, Any]]]
@@ -162,26 +161,29 @@ def plan(out: Path, released: Path | None, studies: list[str]) -> Iterator[Run]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Returns the scores as Markdown: the mean over seeds, and the range where there are several."""
-    columns = (*KEYS, "seeds", *SCORES)
-    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    """Returns the scores as Markdown, a table for each study and split: means over seeds, and their ranges."""
+    head = "| predictor | best of | names an optimum | a bucket off | geomean ratio | 99 % | worst | infeasible |"
+    groups: dict[tuple[str, str], dict[tuple[str, int], list[dict[str, Any]]]] = {}
     for row in rows:
-        if row["study"] != "speed":
-            groups.setdefault(tuple(row[c] for c in KEYS), []).append(row)
-    for key, found in groups.items():
-        cells = [str(part) for part in (*key, len(found))]
-        for column in SCORES:
-            values = [row[column] for row in found]
-            share = column in ("optimal", "within_bucket", "infeasible")
-            shown = [f"{v:.2%}" if share else f"{v:.4f}" for v in (np.mean(values), min(values), max(values))]
-            cells.append(shown[0] if len(found) == 1 else f"{shown[0]} [{shown[1]}, {shown[2]}]")
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        f"\n{row['predictor']}, batch {row['split']}: {row['rows_per_cpu_s']:,.0f} rows a CPU-second"
-        for row in rows
-        if row["study"] == "speed"
-    ]
+        found = groups.setdefault((row["study"], row["split"]), {})
+        found.setdefault((row["predictor"], row["top"]), []).append(row)
+    lines = []
+    for (study, split), predictors in groups.items():
+        if study == "speed":
+            rates = ", ".join(f"{n} {found[0]['rows_per_cpu_s']:,.0f}" for (n, _), found in predictors.items())
+            lines.append(f"Batch {split}: rows a CPU-second with {rates}\n")
+            continue
+        count = next(iter(predictors.values()))[0]["rows"]
+        lines += [f"### {study}: {split}, {count:,} rows\n", head, f"|---|{'---:|' * 7}"]
+        for (name, top), found in predictors.items():
+            cells = [name, str(top)]
+            for column in SCORES:
+                values = [row[column] for row in found]
+                share = column in ("optimal", "within_bucket", "infeasible")
+                shown = [f"{v:.2%}" if share else f"{v:.4f}" for v in (np.mean(values), min(values), max(values))]
+                cells.append(shown[0] if len(found) == 1 else f"{shown[0]} [{shown[1]}, {shown[2]}]")
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
     return "\n".join(lines) + "\n"
 
 

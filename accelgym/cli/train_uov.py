@@ -56,10 +56,11 @@ def uov(
         stages = (1, 2) if stage is None else (stage,)
         policy = train(problem, chosen, out_dir, stages=stages, threads=threads, report=show)
     if stages[-1] == 2:
-        table = Table("rows", "optimal", "within a bucket", "ratio (geomean)", "99 %", "worst", "infeasible")
-        for name, s in score_policy(policy, problem).items():
+        table = Table("split", "best of", "optimal", "a bucket off", "geomean", "99 %", "worst", "infeasible")
+        for (split, top), s in score_policy(policy, problem).items():
             shares = [f"{share:.2%}" for share in (s.optimal, s.within_bucket)]
-            table.add_row(name, *shares, *(f"{r:.5f}" for r in (s.geomean, s.p99, s.worst)), f"{s.infeasible:.2%}")
+            ratios = [f"{ratio:.5f}" for ratio in (s.geomean, s.p99, s.worst)]
+            table.add_row(split, str(top), *shares, *ratios, f"{s.infeasible:.2%}")
         out.print(table)
     out.print(f"learnt from {len(problem.splits['train'])} rows; weights, manifest and metrics are in {out_dir}")
 

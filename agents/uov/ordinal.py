@@ -58,7 +58,7 @@ class OrdinalCode:
     @cached_property
     def boundaries(self) -> FloatArray:
         """Lower boundaries, shape ``(buckets,)``."""
-        return np.arange(self.buckets) * self.width
+        return np.asarray(np.arange(self.buckets) * self.width, dtype=np.float64)
 
     def encode(self, level: npt.ArrayLike) -> FloatArray:
         """Returns the vectors of levels, fractions of one too; shape ``(..., buckets)``."""

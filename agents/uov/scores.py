@@ -77,7 +77,9 @@ def score_designs(examples: Examples, designs: npt.NDArray[np.int64]) -> PolicyS
     )
 
 
-def score_policy(policy: Policy, problem: Problem, tops: tuple[int, ...] = (1, 5)) -> dict[str, PolicyScore]:
+def score_policy(
+    policy: Policy, problem: Problem, tops: tuple[int, ...] = (1, 5)
+) -> dict[tuple[str, int], PolicyScore]:
     """Scores a policy on every split that it was not trained on, by split and number of designs it may choose from.
 
     Splits without landscapes are left out.
@@ -89,7 +91,7 @@ def score_policy(policy: Policy, problem: Problem, tops: tuple[int, ...] = (1, 5
         feasible = examples.feasible if problem.schema.capped else None
         for top in tops:
             designs = policy.propose(examples.arrays, feasible, top=top).designs
-            found[f"{name}, {'one shot' if top == 1 else f'best of {top}'}"] = score_designs(examples, designs)
+            found[name, top] = score_designs(examples, designs)
     return found
 
 
