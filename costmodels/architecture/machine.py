@@ -15,7 +15,6 @@ __all__ = ["LEAKAGES", "Architecture", "Compute", "Constraint", "Leakage", "Slot
 Leakage = Literal["instances_in_use", "whole_chip"]
 LEAKAGES: tuple[Leakage, ...] = ("instances_in_use", "whole_chip")
 
-
 _SLOWEST = 1e-9
 """Words per cycle: a layer of 2**53 words takes finite cycles behind it."""
 

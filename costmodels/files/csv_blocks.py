@@ -153,8 +153,8 @@ def _plain(text: str, header: tuple[str, ...], first_line: int) -> PlainBlock | 
     starts[0], starts[1:] = 0, ends[:-1] + 1
     if int((ends - starts).max()) > csv.field_size_limit():
         return None
-    ends, starts = ends.reshape(-1, len(header)), starts.reshape(-1, len(header))
-    separators = data[ends]
+    grid = (-1, len(header))
+    separators = data[ends].reshape(grid)
     if not bool((separators[:, -1] == ord("\n")).all() and (separators[:, :-1] == ord(",")).all()):
         return None
-    return PlainBlock(text.split("\n")[:-1], first_line, header, data, starts, ends)
+    return PlainBlock(text.split("\n")[:-1], first_line, header, data, starts.reshape(grid), ends.reshape(grid))

@@ -56,7 +56,8 @@ class PreparedLayer:
         if self.layer.is_attention:
             return self._attention(args, kwargs, config)
         if self.layer.weight is None and self.layer.op == "addmm":
-            return args[0] + self._product(args[1], args[2], "input", "second", config)
+            total: Tensor = args[0] + self._product(args[1], args[2], "input", "second", config)
+            return total
         if self.layer.weight is None:
             return self._product(args[0], args[1], "input", "second", config)
         return self._weighted(args, kwargs, config)

@@ -155,7 +155,7 @@ class Construction:
         fits = mask[lane, actions]
         self.attempted[rows, at] = actions
         self.choose(rows, at, _nearest(mask, actions))
-        return ~(exists & fits)
+        return np.asarray(~(exists & fits))
 
     def follow(self, actions: Ints, position: int) -> Bools:
         """Makes the first decisions in all lanes; returns what may come next, shape ``(lanes, num_actions)``.

@@ -113,7 +113,7 @@ class NetworkMappingVectorEnv(SequentialVectorEnv):
         self._feasible[rows] &= ~bad
         self._lost[rows] = False
         self._layer[rows] = number + 1
-        return self._add(number, rows, energy, cycles) - bad
+        return np.asarray(self._add(number, rows, energy, cycles) - bad)
 
     def _add(self, number: int, rows: Ints, energy: Floats | float, cycles: Floats | float) -> Floats:
         """Adds the costs of a layer to some lanes; returns how the log of what is still possible falls."""

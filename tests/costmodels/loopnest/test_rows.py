@@ -61,6 +61,16 @@ def test_a_damaged_row_gives_a_result_or_an_error_that_names_its_line(data):
     assert message.startswith("line 2")
 
 
+def test_a_port_has_a_least_bandwidth_and_its_cycles_stay_finite():
+    row = json.loads(json.dumps(TINY[0]))
+    row["arch"]["levels"][2]["read_bw"] = 2.2250738585072014e-308
+    with pytest.raises(InputError, match=r"read_bw is 2.22\S*e-308, allowed >= 1e-09"):
+        list(evaluate_rows([row]))
+    row["arch"]["levels"][2]["read_bw"] = 1e-9
+    (found,) = evaluate_rows([row])
+    assert 1e9 < found["result"]["cycles"] < 2**53
+
+
 def test_rows_of_one_problem_evaluate_together_as_they_do_alone():
     together = list(evaluate_rows(TINY))
     assert together == [next(evaluate_rows([row])) for row in TINY]
@@ -84,7 +94,7 @@ def test_a_file_keeps_its_order_and_skips_empty_lines(tmp_path):
     [
         ("{", "line 3: not JSON: .* at column"),
         ("[1]", "line 3: the row is list"),
-        ('{"id": NaN}', "line 3: NaN is no JSON number"),
+        ('{"id": NaN}', "line 3: not JSON: NaN is no JSON number"),
         ("[" * 100_000, "line 3: not JSON"),
         ('{"id": "a", "problem": 3}', r"line 3 \(id 'a'\): row.problem is 3, allowed: a table"),
     ],
@@ -102,7 +112,7 @@ def test_a_bad_line_leaves_the_target_as_it_was(tmp_path, text, message):
 
 def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
     source = tmp_path / "rows.jsonl"
-    with pytest.raises(InputError, match=r"rows.jsonl: cannot be read"):
+    with pytest.raises(InputError, match=r"rows.jsonl: no such file"):
         evaluate_file(source, tmp_path / "out.jsonl")
     write(source, TINY[:1])
     with pytest.raises(InputError, match=r"out.jsonl: cannot be written"):
@@ -110,5 +120,5 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
     with pytest.raises(InputError, match="it is a folder"):
         evaluate_file(source, tmp_path)
     source.write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match=r"rows.jsonl: cannot be read"):
+    with pytest.raises(InputError, match=r"rows.jsonl: no such file"):
         evaluate_file(source, tmp_path / "out.jsonl")
