@@ -120,5 +120,5 @@ def test_files_that_cannot_be_read_or_written_are_named(tmp_path):
     with pytest.raises(InputError, match="it is a folder"):
         evaluate_file(source, tmp_path)
     source.write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match=r"rows.jsonl: no such file"):
+    with pytest.raises(InputError, match=r"rows.jsonl: cannot be read"):
         evaluate_file(source, tmp_path / "out.jsonl")
