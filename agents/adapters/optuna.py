@@ -25,7 +25,7 @@ from accelgym.envs.space import Space
 from accelgym.envs.task import Task
 
 try:
-    from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+    import optuna
 except ImportError as error:
     raise MissingExtraError("the Optuna adapter", "optuna", "bo") from error
 
@@ -37,13 +37,16 @@ __all__ = ["optuna_objective", "space_distributions", "suggest_design"]
 _CONSTRAINT = "budget"
 
 
-def space_distributions(space: Space) -> dict[str, BaseDistribution]:
+def space_distributions(space: Space) -> dict[str, optuna.distributions.BaseDistribution]:
     """Returns the space as Optuna distributions over value indices.
 
     Ordered parameters become integers, unordered ones categories.
     """
+    kinds = optuna.distributions
     return {
-        p.name: IntDistribution(0, len(p.values) - 1) if p.ordered else CategoricalDistribution(range(len(p.values)))
+        p.name: kinds.IntDistribution(0, len(p.values) - 1)
+        if p.ordered
+        else kinds.CategoricalDistribution(range(len(p.values)))
         for p in space.parameters
     }
 

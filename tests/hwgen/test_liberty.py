@@ -55,7 +55,7 @@ def test_our_own_library_is_in_nand2_equivalents_and_logical_effort():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "cannot be read"),
+        (None, "no such file"),
         ("# README", "is not a liberty file"),
         ("library (x) { cell (A) { area : 1; }", "ends early"),
         ('library (x) { time_unit : "fortnight"; }', "time_unit"),

@@ -275,7 +275,7 @@ ROW = "64,3,10,10,3,3,1\n"
         ("a.yaml", "nodes: [!Container {}]\nproblem: !X {}\n", ":2:10: problem.instance is None, allowed: a mapping"),
         ("a.yaml", "problem: !!python/name:os.system {}\n", ":1:10: not valid YAML: could not determine a constructor"),
         ("a.yaml", "architecture: {}\n", ": no 'problem' section"),
-        ("a.yaml", "problem: &a {shape: *a}\n", ":1:10: an alias contains itself"),
+        ("a.yaml", "problem: &a {shape: *a}\n", ":1:10: not valid YAML: an alias contains itself"),
         ("a.yaml", "[" * 1200, "not valid YAML: nested more than 60 deep"),
         ("a.txt", "x", "suffix '.txt' are not known as networks; known: .*SCALE-Sim.*MAESTRO.*Timeloop.*ONNX"),
         ("a", "x", "files without a suffix are not known"),
