@@ -88,4 +88,5 @@ def assignment_features(layers: Sequence[Layer], spec: ResourceAssignmentSpec, t
 def _ratio(above: FloatArray | float, below: FloatArray | float) -> FloatArray:
     """A quotient of resources whose logarithm is finite: a resource may be 0, as under a target for every slot."""
     least = 2.0**-_LOG_SIZE
-    return np.asarray(np.clip(np.asarray(above) / np.maximum(below, np.finfo(np.float64).tiny), least, 1 / least))
+    found: FloatArray = np.clip(np.asarray(above) / np.maximum(below, np.finfo(np.float64).tiny), least, 1 / least)
+    return found
