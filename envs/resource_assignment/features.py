@@ -82,7 +82,8 @@ def assignment_features(layers: Sequence[Layer], spec: ResourceAssignmentSpec, t
     found = np.column_stack(
         (sizes, np.log2(macs) / _LOG_MACS, np.log2(np.stack(logs, axis=1)) / _LOG_SIZE, np.tile(flags, (slots, 1)))
     )
-    return np.clip(found, -1.0, 1.0)
+    bounded: FloatArray = np.clip(found, -1.0, 1.0)
+    return bounded
 
 
 def _ratio(above: FloatArray | float, below: FloatArray | float) -> FloatArray:
