@@ -82,10 +82,12 @@ def assignment_features(layers: Sequence[Layer], spec: ResourceAssignmentSpec, t
     found = np.column_stack(
         (sizes, np.log2(macs) / _LOG_MACS, np.log2(np.stack(logs, axis=1)) / _LOG_SIZE, np.tile(flags, (slots, 1)))
     )
-    return np.asarray(np.clip(found, -1.0, 1.0))
+    bounded: FloatArray = np.clip(found, -1.0, 1.0)
+    return bounded
 
 
 def _ratio(above: FloatArray | float, below: FloatArray | float) -> FloatArray:
     """A quotient of resources whose logarithm is finite: a resource may be 0, as under a target for every slot."""
     least = 2.0**-_LOG_SIZE
-    return np.asarray(np.clip(np.asarray(above) / np.maximum(below, np.finfo(np.float64).tiny), least, 1 / least))
+    found: FloatArray = np.clip(np.asarray(above) / np.maximum(below, np.finfo(np.float64).tiny), least, 1 / least)
+    return found
