@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from accelgym.agents.uov.capped import CAP_FIGURES, CappedLayers
 from accelgym.agents.uov.checkpoint import load_policy, load_shipped
 from accelgym.agents.uov.policy import Policy
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
+from accelgym.costmodels.files.csv_table import TableWriter
 from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.models import cost_models
@@ -100,10 +100,10 @@ def answer_file(
     answers = zip(*(values[name] for name in ADDED), strict=True)
     cells = dict(zip(kept.tolist(), answers, strict=True))
     with whole_file(target) as file:
-        writer = csv.writer(file, lineterminator=os.linesep)
-        writer.writerow([*rows.header, *ADDED])
+        writer = TableWriter(file, line_end=os.linesep)
+        writer.row([*rows.header, *ADDED])
         for place, row in enumerate(rows.cells):
-            writer.writerow([*(row[name] for name in rows.header), *cells.get(place, ("", ""))])
+            writer.row([*(row[name] for name in rows.header), *cells.get(place, ("", ""))])
     return Answered(len(kept), bad)
 
 

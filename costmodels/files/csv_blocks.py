@@ -73,6 +73,10 @@ class PlainBlock:
             found[same] = code
         return None if bool((found < 0).any()) else found
 
+    def begins_with(self, characters: Sequence[str]) -> bool:
+        """Whether any cell begins with one of some characters."""
+        return bool(np.isin(self.data[self.starts], [ord(character) for character in characters]).any())
+
     def rows(self) -> RowBlock:
         """Returns the block as the ``csv`` module reads it."""
         reader = csv.reader(self.lines)

@@ -11,10 +11,10 @@ from accelgym.costmodels.files.plain import Place, as_path
 from accelgym.costmodels.files.text import lines_of
 
 _DIGITS = 4300
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that spreadsheets run."""
 
-__all__ = ["TableWriter", "check_header", "integer", "read_table", "refuse_repeated"]
+__all__ = ["FORMULA", "TableWriter", "check_header", "integer", "read_table", "refuse_repeated"]
 
 
 def integer(text: str) -> int | None:
@@ -90,7 +90,7 @@ class TableWriter:
 
 
 def _harmless(cell: Any) -> Any:
-    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
+    if not isinstance(cell, str) or not cell.startswith(FORMULA):
         return cell
     try:
         float(cell)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
@@ -15,7 +14,7 @@ from accelgym.costmodels.arrays import to_numpy
 from accelgym.costmodels.costs import CostModel, Costs, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.csv_blocks import PlainBlock, RowBlock, read_blocks
-from accelgym.costmodels.files.csv_table import integer
+from accelgym.costmodels.files.csv_table import FORMULA, TableWriter, integer
 from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 
@@ -68,12 +67,13 @@ def evaluate_file(model: CostModel[ResourceDesigns], source: Path, target: Path)
             costs = model.evaluate(reader.designs(block, "noc_bw" in header))
             figures = _figures(costs)
             if i == 0:
-                csv.writer(file).writerow([*_kept(header, figures), *figures, "valid", "reason"])
-            if isinstance(block, PlainBlock) and len(_kept(header, figures)) == len(header):
+                TableWriter(file).row([*_kept(header, figures), *figures, "valid", "reason"])
+            whole = isinstance(block, PlainBlock) and len(_kept(header, figures)) == len(header)
+            if isinstance(block, PlainBlock) and whole and not block.begins_with(FORMULA):
                 # Lines without quotes are what a writer would make of their cells.
                 file.write("\r\n".join(map(",".join, zip(block.lines, *_cells(costs), strict=True))) + "\r\n")
             else:
-                _write_rows(csv.writer(file), block.rows() if isinstance(block, PlainBlock) else block, costs)
+                _write_rows(TableWriter(file), block.rows() if isinstance(block, PlainBlock) else block, costs)
             total += costs.valid.size
             valid += int(costs.valid.sum())
     return total, valid
@@ -157,15 +157,15 @@ def write_costs(path: Path, rows: list[dict[str, str]], costs: Costs) -> None:
     """
     figures = _figures(costs)
     with whole_file(path) as file:
-        writer = csv.writer(file)
-        writer.writerow([*_kept(rows[0] if rows else _COLUMNS, figures), *figures, "valid", "reason"])
+        writer = TableWriter(file)
+        writer.row([*_kept(rows[0] if rows else _COLUMNS, figures), *figures, "valid", "reason"])
         _write_rows(writer, list(enumerate(rows)), costs)
 
 
-def _write_rows(writer: Any, rows: RowBlock, costs: Costs) -> None:
+def _write_rows(writer: TableWriter, rows: RowBlock, costs: Costs) -> None:
     kept = _kept(rows[0][1] if rows else (), _figures(costs))
     for (_, row), cells in zip(rows, zip(*_cells(costs), strict=True), strict=True):
-        writer.writerow([*(row[name] for name in kept), *cells])
+        writer.row([*(row[name] for name in kept), *cells])
 
 
 def _kept(header: Iterable[str], figures: Mapping[str, Any]) -> list[str]:

@@ -141,3 +141,12 @@ def test_memory_does_not_grow_with_the_table(tmp_path, monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+@pytest.mark.parametrize("quotes", ["", '"'])
+def test_cells_that_a_spreadsheet_would_run_follow_an_apostrophe(quotes, tmp_path):
+    notes = ["=1+2", "@x", "-3.5", "plain"]
+    rows = [f"{quotes}{note}{quotes},{ROW}" for note in notes]
+    text = outcome(tmp_path, "\n".join([f"=note,{HEADER}", *rows]) + "\n").decode()
+    found = list(csv.reader(text.splitlines()))
+    assert [row[0] for row in found] == ["'=note", "'=1+2", "'@x", "-3.5", "plain"]
