@@ -63,7 +63,7 @@ def test_proposals_are_feasible_distinct_and_sorted(policy, capped):
 def test_a_wide_beam_finds_the_most_likely_designs_of_all(policy, capped):
     """Against the product rule over all 768 designs, conditioned value by value."""
     arrays, _ = asked(capped.splits["train"], slice(0, 3))
-    feasible = np.ones((3, 64, 12), dtype=bool)
+    feasible = np.ones((3, 12, 64), dtype=bool)
     found = policy.propose(arrays, feasible, top=768)
     assert np.exp(found.log_probability.astype(np.float64)).sum(axis=1) == pytest.approx(np.ones(3), rel=1e-4)
     few = policy.propose(arrays, feasible, top=5, beam=768)
