@@ -1,58 +1,28 @@
-"""Policies as safetensors files; everything that is no array stands in their metadata under one key."""
+"""Policies in files, and those that come with the package."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from accelgym.agents.checkpoint import read_checkpoint, write_checkpoint
 from accelgym.agents.uov.network import NetworkSize, initial_parameters
 from accelgym.agents.uov.policy import Policy
 from accelgym.agents.uov.schema import Schema
-from accelgym.costmodels.errors import InputError, MissingExtraError
-from accelgym.costmodels.files.text import read_bytes
-from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.costmodels.errors import InputError
 
-__all__ = ["SHIPPED", "load_policy", "load_shipped", "read_arrays", "save_policy", "shipped_names", "write_arrays"]
+__all__ = ["POLICY", "SCHEMA", "SHIPPED", "load_policy", "load_shipped", "save_policy", "shipped_names"]
 
-_KEY = "accelgym"
-"""Several keys would be written in no fixed order."""
-_KIND, _VERSION = "uov-policy", 1
+POLICY = "a UOV policy"
+"""The kind of these weights, in their files."""
+SCHEMA = 1
+"""Version of the layout of this kind's files."""
 SHIPPED = Path(__file__).with_name("weights")
 """Folder of the policies that come with the package."""
 
 
-def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]], note: Mapping[str, Any]) -> None:
-    """Writes arrays and a note in one step; equal content gives equal bytes."""
-    ordered = {name: np.asarray(arrays[name], order="C") for name in sorted(arrays)}
-    write_whole(path, _safetensors().save(ordered, {_KEY: json.dumps(note, sort_keys=True)}))
-
-
-def read_arrays(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-    """Reads what :func:`write_arrays` has written.
-
-    Raises:
-        InputError: The file is missing, or no such file.
-    """
-    data = read_bytes(path)
-    try:
-        arrays = _safetensors().load(data)
-        head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        note = json.loads(head["__metadata__"][_KEY])
-    except Exception as error:  # The package raises an exception type of its own, by version.
-        raise InputError(f"{path}: no file of parameters that this package has written ({error})") from error
-    return arrays, note
-
-
 def save_policy(path: Path, policy: Policy) -> None:
     """Writes a policy."""
-    note = {
-        "kind": _KIND,
-        "version": _VERSION,
+    about = {
         "schema": policy.schema.to_json(),
         "size": policy.size.to_json(),
         "head": policy.head,
@@ -60,7 +30,7 @@ def save_policy(path: Path, policy: Policy) -> None:
         "residues": policy.residues,
         "card": dict(policy.card),
     }
-    write_arrays(path, policy.parameters, note)
+    write_checkpoint(path, POLICY, SCHEMA, about, policy.parameters)
 
 
 def load_policy(path: Path, expected: Schema | None = None) -> Policy:
@@ -73,20 +43,16 @@ def load_policy(path: Path, expected: Schema | None = None) -> Policy:
     Raises:
         InputError: No policy, parameters that do not fit its schema, or another schema than expected.
     """
-    arrays, note = read_arrays(path)
-    if note.get("kind") != _KIND or note.get("version") != _VERSION:
-        raise InputError(
-            f"{path}: is a {note.get('kind')!r} of version {note.get('version')}, allowed: {_KIND!r} {_VERSION}"
-        )
+    about, arrays = read_checkpoint(path, POLICY, SCHEMA)
     try:
         policy = Policy(
-            schema=Schema.from_json(note["schema"]),
-            size=NetworkSize(**note["size"]),
-            head=note["head"],
-            buckets=note["buckets"],
-            residues=note["residues"],
+            schema=Schema.from_json(about["schema"]),
+            size=NetworkSize(**about["size"]),
+            head=about["head"],
+            buckets=about["buckets"],
+            residues=about["residues"],
             parameters=arrays,
-            card=note["card"],
+            card=about["card"],
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: its description is incomplete: {error}") from error
@@ -116,11 +82,3 @@ def shipped_names() -> tuple[str, ...]:
 def load_shipped(name: str, expected: Schema | None = None) -> Policy:
     """Reads a policy that comes with the package, see :func:`load_policy`."""
     return load_policy(SHIPPED / f"{name}.safetensors", expected)
-
-
-def _safetensors() -> Any:
-    try:
-        from safetensors import numpy
-    except ImportError as error:
-        raise MissingExtraError("weights of a policy", "safetensors", "agents") from error
-    return numpy

@@ -15,8 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from accelgym.agents.checkpoint import read_checkpoint, write_checkpoint
 from accelgym.agents.uov import network
-from accelgym.agents.uov.checkpoint import read_arrays, save_policy, write_arrays
+from accelgym.agents.uov.checkpoint import POLICY, SCHEMA, save_policy
 from accelgym.agents.uov.features import Tokeniser
 from accelgym.agents.uov.losses import contrastive_loss, knob_loss, regret_to_go, same_answer, soft_labels
 from accelgym.agents.uov.policy import Policy
@@ -36,6 +37,7 @@ _WARM_UP = 0.05
 _SCORED = 2_000
 """Rows of the validation split that are scored after an epoch."""
 _OPS = TorchOperations()
+_ENCODER, _STATE = "an encoder of a UOV policy", "a UOV training"
 _FIXED = ("features.", "best.mean", "best.deviation")
 """Beginnings of the names of parameters that follow from the data and are not trained."""
 
@@ -159,13 +161,13 @@ class _Stage:
     def train(self) -> Policy:
         """Returns the policy after the stage, read from the folder if it is there already."""
         if self.target.exists():
-            return self._policy(read_arrays(self.target)[0])
+            return self._policy(read_checkpoint(self.target, _ENCODER if self.stage == 1 else POLICY, SCHEMA)[1])
         arrays = dict(self.policy.parameters)
         if self.stage == 2 and self.settings.contrastive_epochs:
             encoder = self.out / "encoder.safetensors"
             if not encoder.exists():
                 raise InputError(f"{encoder}: is missing; train stage 1 first, or set contrastive_epochs to 0")
-            arrays = read_arrays(encoder)[0]
+            _, arrays = read_checkpoint(encoder, _ENCODER, SCHEMA)
         self.parameters = {
             name: torch.from_numpy(np.array(array)).requires_grad_() for name, array in self._trained(arrays)
         }
@@ -182,7 +184,7 @@ class _Stage:
             self.log.add(row, cpu_s=time.process_time() - began, step=(epoch + 1) * self.steps_per_epoch)
         policy = self._policy(self._arrays())
         if self.stage == 1:
-            write_arrays(self.target, policy.parameters, {"identity": self.identity, "stage": 1})
+            write_checkpoint(self.target, _ENCODER, SCHEMA, {"identity": self.identity}, policy.parameters)
         else:
             save_policy(self.target, policy)
         self.state.unlink(missing_ok=True)
@@ -289,18 +291,19 @@ class _Stage:
         for name, parameter in self.parameters.items():
             for key, value in self.optimiser.state[parameter].items():
                 arrays[f"{key}/{name}"] = value.numpy()
-        write_arrays(self.state, arrays, {"identity": self.identity, "stage": self.stage, "epochs": epochs})
+        about = {"identity": self.identity, "stage": self.stage, "epochs": epochs}
+        write_checkpoint(self.state, _STATE, SCHEMA, about, arrays)
 
     def _resume(self) -> int:
         if not self.state.exists():
             return 0
-        arrays, note = read_arrays(self.state)
+        about, arrays = read_checkpoint(self.state, _STATE, SCHEMA)
         for name, parameter in self.parameters.items():
             parameter.data.copy_(torch.from_numpy(arrays[f"parameters/{name}"]))
             if f"step/{name}" in arrays:  # A parameter that the stage does not touch has no moments.
                 keys = ("step", "exp_avg", "exp_avg_sq")
                 self.optimiser.state[parameter] = {k: torch.from_numpy(np.array(arrays[f"{k}/{name}"])) for k in keys}
-        return int(note["epochs"])
+        return int(about["epochs"])
 
 
 def _schedule(done: float) -> float:

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from accelgym.agents.checkpoint import read_checkpoint, write_checkpoint
 from accelgym.agents.uov import training
-from accelgym.agents.uov.checkpoint import load_policy, read_arrays, save_policy, write_arrays
+from accelgym.agents.uov.checkpoint import POLICY, SCHEMA, load_policy, save_policy
 from accelgym.agents.uov.problem import load_problem
 from accelgym.agents.uov.schema import Schema
 from accelgym.agents.uov.scores import score_designs
@@ -88,14 +89,6 @@ def test_a_policy_survives_its_file(capped, trained, tmp_path):
     np.testing.assert_array_equal(one.designs, other.designs)
 
 
-def test_metadata_stand_under_one_key_in_order(trained):
-    data = (trained[1] / "policy.safetensors").read_bytes()
-    head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    assert list(head["__metadata__"]) == ["accelgym"]
-    text = head["__metadata__"]["accelgym"]
-    assert text == json.dumps(json.loads(text), sort_keys=True)
-
-
 @pytest.mark.parametrize("head", ["softmax", "regression"])
 def test_the_other_heads_train_too(capped, settings, tmp_path, head):
     changed = settings.model_copy(update={"head": head, "contrastive_epochs": 0, "epochs": 1})
@@ -162,15 +155,15 @@ def test_bad_settings_are_named(given, message):
 
 
 def test_files_that_are_no_policy_are_refused(capped, trained, tmp_path):
-    arrays, note = read_arrays(trained[1] / "policy.safetensors")
+    about, arrays = read_checkpoint(trained[1] / "policy.safetensors", POLICY, SCHEMA)
     path = tmp_path / "bad.safetensors"
     path.write_bytes(b"nothing")
-    with pytest.raises(InputError, match="no file of parameters"):
+    with pytest.raises(InputError, match="no checkpoint"):
         load_policy(path)
-    write_arrays(path, arrays, note | {"version": 99})
-    with pytest.raises(InputError, match="version 99, allowed: 'uov-policy' 1"):
+    write_checkpoint(path, POLICY, 99, about, arrays)
+    with pytest.raises(InputError, match="has schema 99, allowed: 1"):
         load_policy(path)
-    write_arrays(path, arrays | {"queries": arrays["queries"][:, :3]}, note)
+    write_checkpoint(path, POLICY, SCHEMA, about, arrays | {"queries": arrays["queries"][:, :3]})
     with pytest.raises(InputError, match=r"'queries' has the shape \(2, 3\), its schema needs \(2, 16\)"):
         load_policy(path)
     other = Schema.from_json(capped.schema.to_json() | {"facts": {"cost_model": "physical"}})
