@@ -237,7 +237,7 @@ def compute_layers(
     if layer.op not in CONVOLUTIONS:
         if layer.weight is None:
             rows, columns = (1 if x.ndim == 1 else x.shape[-2]), (1 if len(weight) == 1 else weight[-1])
-            sizes = {"M": rows, "batch": math.prod(x.shape[:-2]), "weights_are_parameters": False}
+            sizes: dict[str, Any] = {"M": rows, "batch": math.prod(x.shape[:-2]), "weights_are_parameters": False}
             return (Layer.gemm(layer.name, K=columns, C=x.shape[-1], **sizes),)
         columns = weight[0] if layer.op == "linear" else weight[-1]
         return (Layer.gemm(layer.name, M=math.prod(x.shape[:-1]), K=columns, C=x.shape[-1]),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -71,6 +72,11 @@ class DatatypeTask(ProvedTask):
         self.options: tuple[Option, ...] = tuple(self.losses.options[index] for index in chosen)
         """Formats that the hardware runs."""
         self._columns = chosen
+        if len(chosen) != math.prod(self.action_factors):
+            names = ", ".join(option.name for option in self.options)
+            raise InputError(
+                f"hardware {self.spec.hardware!r}: {names}, allowed: every type with every other and group"
+            )
         self._refuse_impossible()
 
     @property

@@ -1,6 +1,7 @@
 """The datatype task: brute force over the table, what hardware can run, and what is really lost."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,6 +99,9 @@ def test_only_formats_of_the_hardware_are_offered(tmp_path):
         DatatypeTask(losses=random_table(2), hardware=hardware("input_type: posit8_1\nweight_type: posit8_1"))
     with pytest.raises(InputError, match=r"unknown hardware 'integers'.*integer"):
         DatatypeTask(losses=random_table(2), hardware="integers")
+    partial = replace(random_table(2), options=(OPTIONS[0], OPTIONS[4]))
+    with pytest.raises(InputError, match=r"int4\*int4, int6\*int6, allowed: every type with every other"):
+        DatatypeTask(losses=partial)
     with pytest.raises(InputError, match="unknown network"):
         DatatypeTask(network="resnet18")
 
