@@ -30,6 +30,9 @@ Bools = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
 Step = tuple[Obs, Floats, Bools, Bools, Infos]
 
+LANE_OPTIONS = ("autoreset_mode", "max_episode_steps", "mask_in_info")
+"""Keyword arguments of all vector environments, beside those of their tasks."""
+
 
 class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
     """Episodes of one decision a step, in lanes.

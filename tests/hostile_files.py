@@ -5,7 +5,9 @@ reader either raises an error of this package or returns an answer that its chec
 """
 
 import contextlib
+import csv
 import gzip
+import io
 import json
 import random
 import re
@@ -34,7 +36,7 @@ from accelgym.costmodels.loopnest.jsonl import evaluate_file
 from accelgym.costmodels.loopnest.rows import result_row
 from accelgym.costmodels.maestro import MaestroModel
 from accelgym.costmodels.maestro.dataflow_file import evaluate_mapped, read_mapped
-from accelgym.costmodels.maestro.designs_csv import read_designs
+from accelgym.costmodels.maestro.designs_csv import evaluate_file as evaluate_designs
 from accelgym.costmodels.mapper import read_inputs
 from accelgym.costmodels.systolic.config import load_config as load_accelerator
 from accelgym.costmodels.systolic.config import make_config
@@ -91,6 +93,12 @@ def _are_costs(costs: Any) -> bool:
     good = np.asarray(costs.valid)
     latency, energy = np.asarray(costs.latency_cycles)[good], np.asarray(costs.energy_pj)[good]
     return bool(((latency > 0) & (latency <= EXACT_LIMIT) & (energy >= 0) & (energy <= EXACT_LIMIT)).all())
+
+
+def _rows_are_costs(text: str) -> bool:
+    good = [row for row in csv.DictReader(io.StringIO(text)) if row["valid"] == "1"]
+    latencies, energies = ([float(row[name]) for row in good] for name in ("runtime_cycles", "energy_nj"))
+    return all(0 < x <= EXACT_LIMIT for x in latencies) and all(0 <= x <= EXACT_LIMIT for x in energies)
 
 
 def _is_workload(workload: Any) -> bool:
@@ -243,11 +251,17 @@ def _write_onnx(path: Path) -> None:
     onnx.save(helper.make_model(graph), str(path))
 
 
+def _designs(path: Path) -> str:
+    target = path.with_name("costs.csv")
+    evaluate_designs(MaestroModel(), path, target)
+    return target.read_text()
+
+
 READERS = [
     Reader("plain.yaml", _text(BENCHMARK), lambda path: read_yaml(path).data),
     Reader("accelerator.yaml", _text("rows: 4\ncolumns: 8\nclock_ghz: 0.5\ninput_type: int8\n"), load_accelerator),
     Reader("layers.csv", _text(LAYERS), _systolic, _are_costs),
-    Reader("designs.csv", _text(DESIGNS), lambda path: MaestroModel().evaluate(read_designs(path)[1]), _are_costs),
+    Reader("designs.csv", _text(DESIGNS), _designs, _rows_are_costs),
     Reader("table.csv", _text(VOYAGER), lambda path: evaluate_table(path, path.with_name("o"), "voyager", "16")),
     Reader("released.csv", _text(RELEASED), check_released),
     Reader("scalesim.csv", _text(SCALESIM), lambda path: load_workload(str(path)), _is_workload),

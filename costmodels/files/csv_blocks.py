@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.csv_table import check_header
+from accelgym.costmodels.files.text import next_line, open_text
 
 __all__ = ["PlainBlock", "RowBlock", "read_blocks"]
 
@@ -97,20 +98,20 @@ def read_blocks(path: Path, columns: Sequence[str]) -> Iterator[tuple[list[str],
         InputError: The file cannot be read, lacks a column or has one twice, or has a row of another length.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with open_text(path) as file:
             yield from _blocks(path, file, columns)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
 
 
 def _blocks(path: Path, file: TextIO, columns: Sequence[str]) -> Iterator[tuple[list[str], PlainBlock | RowBlock]]:
-    reader = csv.reader(iter(file.readline, ""))
+    reader = csv.reader(iter(lambda: next_line(file), ""))
     header = [name.strip() for name in next(reader, [])]
     check_header(path, header, columns)
     line, is_empty = reader.line_num, True
     distinct = len(set(header)) == len(header)
     while text := file.read(_CHARACTERS):
-        text += file.readline()
+        text += next_line(file)
         block = _plain(text, tuple(header), line + 1) if distinct else None
         if block is not None:
             line += len(block.lines)
@@ -118,7 +119,7 @@ def _blocks(path: Path, file: TextIO, columns: Sequence[str]) -> Iterator[tuple[
             yield header, block
             continue
         # A quoted cell may go on behind the block, so what follows is read in one go.
-        rest: Iterator[str] = iter(file.readline, "") if '"' in text else iter(())
+        rest: Iterator[str] = iter(lambda: next_line(file), "") if '"' in text else iter(())
         reader = csv.reader(chain(io.StringIO(text, newline=""), rest))
         rows = _rows(path, reader, header, line)
         while batch := list(islice(rows, _ROWS)):

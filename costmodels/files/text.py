@@ -10,7 +10,7 @@ from typing import TextIO
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.plain import Place, as_path
 
-__all__ = ["lines_of", "read_bytes", "read_text"]
+__all__ = ["lines_of", "next_line", "open_text", "read_bytes", "read_text"]
 
 MOST_BYTES = 64 * 2**20
 """Far above any file that people write; keeps a wrong one from filling the memory."""
@@ -59,24 +59,38 @@ def lines_of(path: Place) -> Iterator[Iterator[str]]:
     Raises:
         InputError: It cannot be read, is a device or a folder, is no UTF-8 text, or has a line without end.
     """
+    with open_text(path) as file:
+        yield (line for line in iter(lambda: next_line(file), ""))
+
+
+@contextmanager
+def open_text(path: Place) -> Iterator[TextIO]:
+    """Opens UTF-8 text, with or without a byte-order mark; line ends stay as they are.
+
+    Raises:
+        InputError: It cannot be read, is a device or a folder, or is no UTF-8 text.
+    """
     path = as_path(path)
     try:
         _refuse_devices(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            yield _lines(path, file)
+            yield file
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read as text: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _lines(path: Path, file: TextIO) -> Iterator[str]:
-    number = 0
-    while line := file.readline(_LONGEST_LINE + 1):
-        number += 1
-        if len(line) > _LONGEST_LINE:
-            raise InputError(f"{path}: line {number}: more than {_LONGEST_LINE} characters")
-        yield line
+def next_line(file: TextIO) -> str:
+    """Reads what is left of a line, its end included; nothing at the end of the file.
+
+    Raises:
+        InputError: The line has no end.
+    """
+    line = file.readline(_LONGEST_LINE + 1)
+    if len(line) > _LONGEST_LINE:
+        raise InputError(f"{file.name}: a line has more than {_LONGEST_LINE} characters")
+    return line
 
 
 def _refuse_devices(path: Path) -> None:

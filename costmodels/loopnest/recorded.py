@@ -42,6 +42,10 @@ class RecordedKernel:
         self._kernel = kernel
         self._machine = MachineCode(self._record, BLOCK)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies begin anew: machine code and its buffers belong to a process."""
+        return type(self), (self._kernel,)
+
     def wants(self, mappings: Mappings) -> bool:
         """Counts mappings that are about to be evaluated; whether to have them evaluated here."""
         plain = isinstance(mappings.factors, np.ndarray) and mappings.keep is None and mappings.residuals is None

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from accelgym.envs.any_task import AnyTaskVectorEnv
 from accelgym.envs.datatype.task import DatatypeTask
-from accelgym.envs.sequential import SequentialEnv
+from accelgym.envs.sequential import LANE_OPTIONS, SequentialEnv
 
 __all__ = ["DatatypeEnv", "DatatypeVectorEnv"]
 
@@ -23,8 +23,7 @@ class DatatypeVectorEnv(AnyTaskVectorEnv):
     Args:
         num_envs: Number of lanes.
         task: A task object in place of ``arguments``.
-        max_episode_steps: Accepted because ``gymnasium.make_vec`` passes it; episodes end by themselves.
-        **arguments: Fields of ``DatatypeSpec``.
+        **arguments: Fields of ``DatatypeSpec``, and the options of :class:`SequentialVectorEnv`.
     """
 
     def __init__(
@@ -33,12 +32,12 @@ class DatatypeVectorEnv(AnyTaskVectorEnv):
         *,
         task: DatatypeTask | None = None,
         render_mode: str | None = None,
-        max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
+        options = {key: arguments.pop(key) for key in LANE_OPTIONS if key in arguments}
         self.check_arguments(num_envs, task, render_mode, arguments)
         chosen = task or DatatypeTask(**arguments)
-        super().__init__(num_envs, task=chosen, render_mode=render_mode)
+        super().__init__(num_envs, task=chosen, render_mode=render_mode, **options)
         table = chosen.table
         last = np.zeros((1, table.options))  # What is seen after the last decision.
         cost = np.where(table.allowed, table.cost, 0.0)

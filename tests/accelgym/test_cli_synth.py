@@ -32,7 +32,7 @@ def config(tmp_path):
 def test_a_wrong_liberty_path_is_named(run, config):
     code, message = run(config, "--liberty", "nowhere.lib")
     assert code == 2
-    assert "liberty file 'nowhere.lib' cannot be read" in message
+    assert "liberty file nowhere.lib: no such file" in message
 
 
 def test_a_file_that_is_no_library_is_named(run, config):

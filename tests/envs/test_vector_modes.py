@@ -20,6 +20,7 @@ ARGUMENTS = {
     "accelgym/CoDesign-v0": {"workload": "alexnet", "layer": 7},
     "accelgym/NetworkMapping-v0": {"workload_object": SMALL},
     "accelgym/HwGen-v0": {"workload": "gpt2/decode_block"},
+    "accelgym/Datatype-v0": {},
     "accelgym/Task-v0": {"task": "accelgym/HwGen-v0", "workload": "gpt2/decode_block"},
 }
 each_env = pytest.mark.parametrize("env_id", ARGUMENTS)
