@@ -20,7 +20,6 @@ from accelgym.costmodels.systolic.config import SystolicConfig, load_config
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
 from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.workloads import Layer
-from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.datatype.losses import (
     NATS,
     POINTS,
@@ -32,8 +31,9 @@ from accelgym.envs.datatype.losses import (
 )
 from accelgym.envs.datatype.options import HARDWARE, Option, accelerator, runs_on
 from accelgym.envs.datatype.spec import DatatypeObjective, DatatypeSpec, LossMetric, Slots
-from accelgym.envs.resource_assignment.table import AssignmentTable
+from accelgym.envs.option_table import OptionTable
 from accelgym.envs.space import Designs, Parameter, Space
+from accelgym.envs.tabulated import TabulatedTask
 from accelgym.envs.task import Outcome
 
 __all__ = ["DatatypeTask"]
@@ -45,7 +45,7 @@ Ints = npt.NDArray[np.int64]
 _FIGURES = ("latency_cycles", "energy_pj", "traffic_bits")
 
 
-class DatatypeTask(ProvedTask):
+class DatatypeTask(TabulatedTask):
     """Chooses type and group size of weights and activations for every layer.
 
     The limit holds for a table of integers, the loss of each layer in each format alone, which are added up. The
@@ -150,36 +150,6 @@ class DatatypeTask(ProvedTask):
         """What one unit of the table stands for, in that of ``max_loss``."""
         return POINTS if self.spec.metric is LossMetric.ACCURACY else NATS
 
-    def actions(self, designs: Designs) -> Ints:
-        """Option of each slot, ``(n, parameters)`` to ``(n, slots)``."""
-        parts = designs.reshape(len(designs), len(self.slot_layers), len(self.knobs))
-        return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(parts, -1, 0)), self.action_factors), dtype=np.int64)
-
-    def designs(self, actions: Ints) -> Designs:
-        """Inverse of :meth:`actions`."""
-        parts = np.stack(np.unravel_index(actions, self.action_factors), axis=-1)
-        return parts.reshape(len(actions), len(self.space)).astype(np.int64)
-
-    @property
-    def action_sizes(self) -> Ints:
-        return np.full(len(self.slot_layers), self.table.options, dtype=np.int64)
-
-    @property
-    def action_factors(self) -> tuple[int, ...]:
-        return tuple(len(knob.values) for knob in self.knobs)
-
-    def masks(self, actions: Ints, position: int) -> Bools:
-        used = np.zeros(len(actions))
-        for slot in range(position):
-            used = used + self.table.closed[slot, actions[:, slot]]
-        mask = self.table.mask(np.full(len(actions), position), used)
-        mask[~mask.any(axis=1)] = self.table.allowed[position]
-        return mask
-
-    def fits(self, designs: Designs) -> Bools:
-        options = self.actions(self.space.check(designs))
-        return np.asarray(self.table.gather(self.table.closed, options).sum(axis=1) <= self.table.limit)
-
     # -- what is known about the task ----------------------------------------------------------------------
 
     @property
@@ -193,12 +163,6 @@ class DatatypeTask(ProvedTask):
         value = float(self.evaluate(design).objective[0])  # The solver adds up in another order.
         bound = min(found.lower_bound, value)
         return replace(found, design=tuple(int(i) for i in design[0]), value=value, lower_bound=bound)
-
-    def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
-        return self.designs(self.table.sample_feasible(rng, count))
-
-    def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
-        return self.designs(self.table.repair(self.actions(self.space.check(designs)), rng))
 
     # -- the formats of a design ---------------------------------------------------------------------------
 
@@ -232,12 +196,12 @@ class DatatypeTask(ProvedTask):
     # -- tabulation ----------------------------------------------------------------------------------------
 
     @cached_property
-    def table(self) -> AssignmentTable:
+    def table(self) -> OptionTable:
         """Cost and loss of every option of every slot."""
         figures, valid, reason = self._costs
         cost = figures[_FIGURES[list(DatatypeObjective).index(self.spec.objective)]]
         area = np.full_like(cost, self._area_um2)
-        return AssignmentTable(
+        return OptionTable(
             cost=cost,
             resource=self._losses.astype(np.float64),
             allowed=valid,

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.maestro.designs import LayerShapes
 from accelgym.costmodels.workloads import Layer
+from accelgym.envs.option_table import OptionTable
 from accelgym.envs.resource_assignment.spec import (
     Aggregate,
     AssignmentObjective,
@@ -17,7 +18,6 @@ from accelgym.envs.resource_assignment.spec import (
     Deployment,
     ResourceAssignmentSpec,
 )
-from accelgym.envs.resource_assignment.table import AssignmentTable
 
 __all__ = ["FEATURES", "assignment_features"]
 
@@ -42,7 +42,7 @@ FloatArray = npt.NDArray[np.float64]
 _LOG_SIZE, _LOG_MACS = 16.0, 40.0
 
 
-def assignment_features(layers: Sequence[Layer], spec: ResourceAssignmentSpec, table: AssignmentTable) -> FloatArray:
+def assignment_features(layers: Sequence[Layer], spec: ResourceAssignmentSpec, table: OptionTable) -> FloatArray:
     """Returns the features of every slot, shape ``(slots, len(FEATURES))``, within [-1, 1].
 
     They rest on the shapes, the specification and the resources, which are known without an evaluation as the masks

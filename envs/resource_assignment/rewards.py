@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import unknown_name
-from accelgym.envs.resource_assignment.table import AssignmentTable
+from accelgym.envs.option_table import OptionTable
 
 __all__ = ["RewardScheme", "reward_scheme"]
 
@@ -49,7 +49,7 @@ class _Regret:
     no infeasible design returns as much as the best feasible one.
     """
 
-    def __init__(self, table: AssignmentTable, lanes: int) -> None:
+    def __init__(self, table: OptionTable, lanes: int) -> None:
         self._table = table
         self._worst = np.where(table.allowed, table.cost, -np.inf).max(axis=1)
         self._miss = max(1.0, table.solution.value / table.scale)
@@ -83,7 +83,7 @@ class _Regret:
 class _Confuciux:
     """As in ConfuciuX's repository (commit 2885eef6), quirks included."""
 
-    def __init__(self, table: AssignmentTable, lanes: int) -> None:
+    def __init__(self, table: OptionTable, lanes: int) -> None:
         self._table = table
         self._worst_fitness = np.full(lanes, np.inf)
         self._earned = np.zeros(lanes)
@@ -105,13 +105,13 @@ class _Confuciux:
         return reward, over | ~allowed
 
 
-_SCHEMES: dict[str, Callable[[AssignmentTable, int], RewardScheme]] = {
+_SCHEMES: dict[str, Callable[[OptionTable, int], RewardScheme]] = {
     "regret": _Regret,
     "confuciux": _Confuciux,
 }
 
 
-def reward_scheme(name: str, table: AssignmentTable, lanes: int) -> RewardScheme:
+def reward_scheme(name: str, table: OptionTable, lanes: int) -> RewardScheme:
     """Builds a scheme by name.
 
     Raises:

@@ -16,7 +16,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro.designs import Dataflow, LayerShapes, ResourceDesigns
 from accelgym.costmodels.models import cost_models
 from accelgym.costmodels.workloads import Workload, load_workload
-from accelgym.envs.certificates import ProvedTask
+from accelgym.envs.option_table import OptionTable
 from accelgym.envs.resource_assignment.features import assignment_features
 from accelgym.envs.resource_assignment.spec import (
     Aggregate,
@@ -27,8 +27,8 @@ from accelgym.envs.resource_assignment.spec import (
     Granularity,
     ResourceAssignmentSpec,
 )
-from accelgym.envs.resource_assignment.table import AssignmentTable
 from accelgym.envs.space import Designs, Parameter, Space
+from accelgym.envs.tabulated import TabulatedTask
 from accelgym.envs.task import Outcome
 
 __all__ = ["BUFFER_BYTES", "BUFFER_LEVELS", "PE_LEVELS", "ResourceAssignmentTask"]
@@ -45,7 +45,7 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 
-class ResourceAssignmentTask(ProvedTask):
+class ResourceAssignmentTask(TabulatedTask):
     """Chooses PEs, buffer and optionally dataflow per layer to minimise a cost under a budget.
 
     The budget follows ConfuciuX (Kao et al., MICRO 2020): ``Cmin + f (Cmax - Cmin)``, the extremes taken over
@@ -150,38 +150,8 @@ class ResourceAssignmentTask(ProvedTask):
             | {"resource": used, "slot_cost": cost, "slot_resource": resource, "slot_valid": allowed},
         )
 
-    def actions(self, designs: Designs) -> npt.NDArray[np.int64]:
-        """Flat option per slot, ``(n, parameters)`` to ``(n, slots)``."""
-        parts = designs.reshape(len(designs), len(self.slot_names), len(self.knobs))
-        return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(parts, -1, 0)), self.action_factors), dtype=np.int64)
-
-    def designs(self, actions: npt.NDArray[np.int64]) -> Designs:
-        """Inverse of :meth:`actions`."""
-        parts = np.stack(np.unravel_index(actions, self.action_factors), axis=-1)
-        return parts.reshape(len(actions), len(self.space)).astype(np.int64)
-
-    @property
-    def action_sizes(self) -> npt.NDArray[np.int64]:
-        return np.full(len(self.slot_names), self.table.options, dtype=np.int64)
-
-    @property
-    def action_factors(self) -> tuple[int, ...]:
-        return tuple(len(knob.values) for knob in self.knobs)
-
-    def masks(self, actions: npt.NDArray[np.int64], position: int) -> BoolArray:
-        used = np.zeros(len(actions))
-        for slot in range(position):
-            used = used + self.table.closed[slot, actions[:, slot]]
-        mask = self.table.mask(np.full(len(actions), position), used)
-        mask[~mask.any(axis=1)] = self.table.allowed[position]
-        return mask
-
     def decision_features(self) -> FloatArray:
         return assignment_features(self.layers, self.spec, self.table)
-
-    def fits(self, designs: Designs) -> BoolArray:
-        options = self.actions(self.space.check(designs))
-        return np.asarray(self.table.gather(self.table.closed, options).sum(axis=1) <= self.table.limit)
 
     # -- what is known about the task ----------------------------------------------------------------------
 
@@ -195,16 +165,10 @@ class ResourceAssignmentTask(ProvedTask):
         design = self.designs(np.array([found.design]))[0]
         return replace(found, design=tuple(int(i) for i in design))
 
-    def sample_feasible(self, rng: np.random.Generator, count: int) -> Designs:
-        return self.designs(self.table.sample_feasible(rng, count))
-
-    def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
-        return self.designs(self.table.repair(self.actions(self.space.check(designs)), rng))
-
     # -- tabulation ----------------------------------------------------------------------------------------
 
     @cached_property
-    def table(self) -> AssignmentTable:
+    def table(self) -> OptionTable:
         """Every option of every slot, evaluated once."""
         figures, pes, valid, reason = self._figures()
         latency, area = figures["latency_cycles"], figures["area_um2"]
@@ -223,7 +187,7 @@ class ResourceAssignmentTask(ProvedTask):
                 # Every slot must meet the target by itself: nothing is left to share.
                 valid = valid & (resource <= capacity)
                 resource, capacity, use_max = np.zeros_like(resource), 1.0, False
-        table = AssignmentTable(
+        table = OptionTable(
             cost=cost,
             resource=resource,
             allowed=valid,
@@ -280,7 +244,7 @@ class ResourceAssignmentTask(ProvedTask):
         corners = grid[:, :, [0, 0, -1, -1], [0, -1, 0, -1]].sum(axis=0)
         return float(corners.min()), float(corners.max())
 
-    def _refuse_impossible(self, table: AssignmentTable) -> None:
+    def _refuse_impossible(self, table: OptionTable) -> None:
         empty = np.flatnonzero(~table.allowed.any(axis=1))
         target = self.spec.objective is AssignmentObjective.TARGET
         if len(empty):

@@ -1,4 +1,4 @@
-"""The problem behind every door: one option per slot, tabulated once from the cost model."""
+"""One option per slot under a limit on their sum, tabulated once from a cost model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.solvers import minimise_max, minimise_sum
 from accelgym.costmodels.solvers.knapsack import CAPACITY_SLACK
 
-__all__ = ["AssignmentTable"]
+__all__ = ["OptionTable"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -23,12 +23,11 @@ ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 @dataclass(frozen=True)
-class AssignmentTable:
+class OptionTable:
     """Costs and resources of every option of every slot.
 
-    A slot is what gets one hardware configuration: a layer when pipelined, the whole network when sequential.
-    An option is a flat index over (dataflow, PEs, buffer), the last varying fastest. All arrays have the shape
-    ``(slots, options)``.
+    A slot is what gets one configuration: a layer, or a network. An option is a flat index over the knobs of a slot,
+    the last varying fastest. All arrays have the shape ``(slots, options)``.
     """
 
     cost: FloatArray
