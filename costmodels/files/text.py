@@ -60,7 +60,7 @@ def lines_of(path: Place) -> Iterator[Iterator[str]]:
         InputError: It cannot be read, is a device or a folder, is no UTF-8 text, or has a line without end.
     """
     with open_text(path) as file:
-        yield (line for line in iter(lambda: next_line(file), ""))
+        yield _lines(file)
 
 
 @contextmanager
@@ -81,15 +81,27 @@ def open_text(path: Place) -> Iterator[TextIO]:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def next_line(file: TextIO) -> str:
+def _lines(file: TextIO) -> Iterator[str]:
+    number = 1
+    while line := next_line(file, number):
+        yield line
+        number += 1
+
+
+def next_line(file: TextIO, number: int | None = None) -> str:
     """Reads what is left of a line, its end included; nothing at the end of the file.
+
+    Args:
+        file: Opened text.
+        number: Of the line, where it is known, for the message.
 
     Raises:
         InputError: The line has no end.
     """
     line = file.readline(_LONGEST_LINE + 1)
     if len(line) > _LONGEST_LINE:
-        raise InputError(f"{file.name}: a line has more than {_LONGEST_LINE} characters")
+        where = "a line has" if number is None else f"line {number}:"
+        raise InputError(f"{file.name}: {where} more than {_LONGEST_LINE} characters")
     return line
 
 
