@@ -14,7 +14,7 @@ from typing import Any
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
-from accelgym.costmodels.files.private_folder import refuse_foreign
+from accelgym.costmodels.files.private_folder import read_private
 from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.hardness import AUDIT_RULES, Audit, audit
 from accelgym.envs.task import Task
@@ -37,10 +37,7 @@ def known_audit(task: Task) -> Audit | None:
     if shipped is not None and shipped["proof"] == task.proof:
         return Audit.from_json(shipped["audit"])
     try:
-        path = _kept(task)
-        refuse_foreign(path.parent)
-        refuse_foreign(path)
-        stored = read_sealed(path)
+        stored = read_private(_kept(task))
         if (stored["task"], stored["proof"], stored["rules"]) == (task.id, task.proof, AUDIT_RULES):
             return Audit.from_json(stored["audit"])
     except (InputError, KeyError, TypeError):

@@ -14,7 +14,7 @@ from accelgym.envs.arguments import TaskSpec
 from accelgym.envs.registration import ANY_TASK, make_task
 from accelgym.envs.task import Task
 
-__all__ = ["ObjectSpec", "plain_spec"]
+__all__ = ["ObjectSpec", "PlainSpec"]
 
 
 class ObjectSpec(EnvSpec):
@@ -34,7 +34,22 @@ class ObjectSpec(EnvSpec):
         return EnvSpec(**_values(replace(self, kwargs=given | arguments))).to_json()
 
 
-def plain_spec(spec: EnvSpec | None) -> EnvSpec | None:
+class PlainSpec:
+    """Mixed into environments: their ``spec`` can be written as JSON."""
+
+    _spec: EnvSpec | None = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """Gymnasium's specification; a task object in it is replaced by the arguments that make it."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = _plain_spec(spec)
+
+
+def _plain_spec(spec: EnvSpec | None) -> EnvSpec | None:
     """Returns a specification whose ``to_json`` works, with plain data for NumPy's scalars and for modes."""
     if spec is None:
         return None

@@ -9,14 +9,13 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
-from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.costmodels.files.plain import count
-from accelgym.envs.env_spec import plain_spec
+from accelgym.envs.env_spec import PlainSpec
 
 __all__ = ["LANE_OPTIONS", "SequentialEnv", "SequentialVectorEnv"]
 
@@ -34,7 +33,7 @@ LANE_OPTIONS = ("autoreset_mode", "max_episode_steps", "mask_in_info")
 """Keyword arguments of all vector environments, beside those of their tasks."""
 
 
-class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
+class SequentialVectorEnv(PlainSpec, VectorEnv[Obs, Ints, npt.NDArray[Any]]):
     """Episodes of one decision a step, in lanes.
 
     Options of all lanes, keyword arguments of every subclass:
@@ -61,7 +60,6 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
     """The task that the lanes search."""
     progress_column: int = 0
     """Column of the observation that holds the number of decisions made, over that of a design."""
-    _spec: EnvSpec | None = None
 
     def check_arguments(
         self, num_envs: int, task: object | None, render_mode: str | None, arguments: dict[str, Any]
@@ -106,15 +104,6 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
     def autoreset_mode(self) -> AutoresetMode:
         """When a lane whose episode is over begins the next one."""
         return self._mode
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        """Gymnasium's specification; a task object in it is replaced by the arguments that make it."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = plain_spec(spec)
 
     def step(self, actions: Ints) -> Step:
         """Makes the next decision of every lane whose episode is not over.
@@ -270,15 +259,13 @@ class SequentialVectorEnv(VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         """Info of all lanes by key, among them ``design``; arrays that later steps leave alone."""
 
 
-class SequentialEnv(gym.Env[Obs, np.int64]):
+class SequentialEnv(PlainSpec, gym.Env[Obs, np.int64]):
     """One lane as a scalar environment, so that it is equal to a row of the vector environment bit for bit."""
 
     metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
         "render_modes": ["ansi", "rgb_array"],
         "render_fps": 4,
     }
-
-    _spec: EnvSpec | None = None
 
     def __init__(self, lane: SequentialVectorEnv) -> None:
         if lane.autoreset_mode is not AutoresetMode.SAME_STEP:
@@ -291,15 +278,6 @@ class SequentialEnv(gym.Env[Obs, np.int64]):
         self.render_mode = lane.render_mode
         self.observation_space = lane.single_observation_space
         self.action_space = lane.single_action_space
-
-    @property
-    def spec(self) -> EnvSpec | None:
-        """Gymnasium's specification; a task object in it is replaced by the arguments that make it."""
-        return self._spec
-
-    @spec.setter
-    def spec(self, spec: EnvSpec | None) -> None:
-        self._spec = plain_spec(spec)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
         """Starts an episode."""

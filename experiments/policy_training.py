@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from accelgym.agents.event_writer import event_writer
 from accelgym.agents.transfer import PolicyTrainer, TrainingOptions
 from accelgym.agents.transfer.policy import WEIGHTS
 from accelgym.agents.transfer.trainer import UpdateReport
@@ -69,6 +70,7 @@ def train_policies(
 
     Raises:
         InputError: No seed, one that is there twice or negative, or the folder holds another training.
+        MissingExtraError: ``tensorboard`` without the package.
     """
     out, options = Path(out), options or TrainingOptions()
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
@@ -84,7 +86,7 @@ def train_policies(
     )
     with folder_lock(out):
         manifest = _open(out, identity)
-        writer = _writer(out) if tensorboard else None
+        writer = event_writer(out) if tensorboard else None
         # Trainings take different numbers of designs where members are fewer than an update plays: ask them.
         for number, seed in enumerate(seeds):
             _train(family, out / f"seed-{seed}", options, (number, len(seeds), seed), manifest, writer, progress)
@@ -165,11 +167,3 @@ def _train(
     trainer.policy.save(folder, about | {"evaluations": trainer.evaluations})
     manifest.save(since)
     (folder / _STATE).unlink(missing_ok=True)
-
-
-def _writer(out: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise InputError("--tensorboard needs the package 'tensorboard', which no extra brings: install it") from error
-    return SummaryWriter(str(out / "tensorboard"))

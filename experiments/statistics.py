@@ -170,3 +170,21 @@ def probability_of_improvement(
         samples += wins[rows, columns].mean(axis=(1, 2)) / len(ours)
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high))
+
+
+def rank_correlation(first: Sequence[float] | FloatArray, second: Sequence[float] | FloatArray) -> float:
+    """Returns Spearman's coefficient of two columns of numbers, 0 where one of them is constant.
+
+    Equal values share their mean rank.
+    """
+    one, other = (_ranks(np.asarray(values, dtype=np.float64)) for values in (first, second))
+    if min(one.std(), other.std()) == 0:
+        return 0.0
+    both: FloatArray = np.asarray(np.corrcoef(np.stack((one, other))))
+    return float(both[0, 1])
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(count)
+    return np.asarray((ends - (count - 1) / 2)[place], dtype=np.float64)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.agents.interface import interface_names, interface_of
-from accelgym.costmodels.errors import DamagedFileError, InputError, warn_input
+from accelgym.agents.interface import interface_names, interface_of, require_interface, warn_outside
+from accelgym.costmodels.errors import DamagedFileError, InputError
 from accelgym.costmodels.files.arrays import read_arrays, write_arrays
 from accelgym.envs.task import Task
 
@@ -83,24 +83,13 @@ class SolvedDecisions:
         Raises:
             InputError: The task has other knobs or features.
         """
-        own = interface_of(task)
-        if own != self.interface:
-            raise InputError(
-                f"the solved tasks have {interface_names(self.interface)}, {task!r} {interface_names(own)}"
-            )
+        require_interface(self.interface, task, "the solved tasks have")
         query = task.decision_features()
         if query.shape[1] != self.features.shape[1]:
             raise InputError(
                 f"{task!r} has {query.shape[1]} decision features, the solved tasks {self.features.shape[1]}"
             )
-        low, high = self.features.min(axis=0), self.features.max(axis=0)
-        outside = np.flatnonzero((query.min(axis=0) < low - _SLACK) | (query.max(axis=0) > high + _SLACK))
-        if len(outside):
-            at = int(outside[0])
-            warn_input(
-                f"{task!r} lies outside the solved tasks: feature {at} is {query[:, at].min():.3g}.."
-                f"{query[:, at].max():.3g}, solved {low[at]:.3g}..{high[at]:.3g}; {len(outside)} features in all"
-            )
+        warn_outside(task, self.features.min(axis=0), self.features.max(axis=0), "the solved tasks", slack=_SLACK)
         spread = self.features.std(axis=0)
         scale = np.where(spread > _SLACK, spread, 1.0)
         gaps = (query[:, None, :] - self.features[None]) / scale

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 
 from accelgym.agents.checkpoint import read_checkpoint, write_checkpoint
-from accelgym.agents.interface import interface_names, interface_of
+from accelgym.agents.interface import interface_of, require_interface, warn_outside
 from accelgym.agents.private_stream import PrivateStream
 from accelgym.agents.transfer.network import TransferNetwork
 from accelgym.agents.transfer.rollout import Player
-from accelgym.costmodels.errors import DamagedFileError, InputError, warn_input
+from accelgym.costmodels.errors import DamagedFileError, InputError
 from accelgym.envs.task import Task
 
 __all__ = ["WEIGHTS", "TransferPolicy"]
@@ -64,35 +64,17 @@ class TransferPolicy:
         Raises:
             InputError: The task has other knobs, or shows something else.
         """
-        own = interface_of(task)
-        if own != self.interface:
-            raise InputError(
-                f"the policy decides {interface_names(self.interface)}, {task!r} has {interface_names(own)}"
-            )
+        require_interface(self.interface, task, "the policy decides")
         player = Player(task)
         if player.inputs != self.network.inputs or task.action_factors != self.network.factors:
             raise InputError(
                 f"the policy sees {self.network.inputs} numbers and chooses among {self.network.factors}, "
                 f"{task!r} shows {player.inputs} and offers {task.action_factors}"
             )
-        self._check_range(player)
-        return player
-
-    def _check_range(self, player: Player) -> None:
         # Features alone: what else is seen is relative to the task, within [-1, 1] everywhere.
-        features = player.task.decision_features().astype(np.float32)
-        if not features.shape[1]:
-            return
-        low, high = self.low[-features.shape[1] :], self.high[-features.shape[1] :]
-        least, most = features.min(axis=0), features.max(axis=0)
-        outside = np.flatnonzero((least < low - _SLACK) | (most > high + _SLACK))
-        if len(outside):
-            found = ", ".join(
-                f"{column} is {least[column]:.3g}..{most[column]:.3g}, trained on {low[column]:.3g}..{high[column]:.3g}"
-                for column in outside[:4]
-            )
-            more = f" and {len(outside) - 4} more" if len(outside) > 4 else ""
-            warn_input(f"{player.task!r} lies outside what the policy was trained on: feature {found}{more}")
+        seen = slice(player.inputs - player.features, None)
+        warn_outside(task, self.low[seen], self.high[seen], "what the policy was trained on", slack=_SLACK)
+        return player
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
         """Writes the weights into a folder.

@@ -54,6 +54,9 @@ class Player:
         self._lanes: dict[int, SequentialVectorEnv] = {}
         self._observer = MemberObserver(self.lanes(1))
         self.inputs = self._observer.size
+        """Numbers that a decision shows, :attr:`features` last."""
+        self.features = self._observer.features
+        """Those that mean the same in every task of the kind."""
 
     def lanes(self, count: int) -> SequentialVectorEnv:
         """Returns an environment of so many lanes, the same one every time."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from accelgym.agents.uov.network import NetworkSize
-from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.files.strict_model import Count, StrictModel, explain, key_of
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import Count, StrictModel, parse_fields
 
 __all__ = ["TrainingSettings", "default_settings"]
 
@@ -59,14 +59,7 @@ class TrainingSettings(StrictModel):
         Raises:
             InputError: Names the key, the value and what is allowed.
         """
-        for key in data:
-            if key not in cls.model_fields:
-                raise unknown_name("setting", key, cls.model_fields)
-        try:
-            found = cls.model_validate(dict(data))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise InputError(f"{'.'.join(map(str, key_of(first)))}: {explain(first)}") from None
+        found = parse_fields(cls, data, "setting")
         if found.width % found.heads:
             raise InputError(f"heads is {found.heads}, allowed: divisors of width, {found.width}")
         return found

@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.errors import InputError
+from accelgym.agents.event_writer import event_writer
+from accelgym.costmodels.errors import InputError, MissingExtraError
 from accelgym.costmodels.files.json_file import read_json, write_json
 
 __all__ = ["TrainingLog"]
@@ -40,7 +41,10 @@ class TrainingLog:
                 )
             self._data = found | {"versions": _versions()}
         write_json(self._path, self._data)
-        self._board = _board(out / "tensorboard")
+        try:
+            self._board = event_writer(out)
+        except MissingExtraError:
+            self._board = None
 
     def add(self, row: dict[str, Any], *, cpu_s: float, step: int) -> None:
         """Notes the metrics of an epoch."""
@@ -62,11 +66,3 @@ class TrainingLog:
 def _versions() -> dict[str, str]:
     names = ("accelgym", "numpy", "torch")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
-
-
-def _board(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder))

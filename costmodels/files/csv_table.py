@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from typing import Any, TextIO
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.plain import Place, as_path
 from accelgym.costmodels.files.text import lines_of
+from accelgym.costmodels.files.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record", bound="DataclassInstance")
 
 _DIGITS = 4300
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a cell begins with that spreadsheets run."""
 
-__all__ = ["FORMULA", "TableWriter", "check_header", "integer", "read_table", "refuse_repeated"]
+__all__ = ["FORMULA", "TableWriter", "check_header", "integer", "read_table", "refuse_repeated", "write_records"]
 
 
 def integer(text: str) -> int | None:
@@ -87,6 +94,25 @@ class TableWriter:
     def row(self, cells: Sequence[Any]) -> None:
         """Writes a row; ``None`` is an empty cell."""
         self._writer.writerow([_harmless(cell) for cell in cells])
+
+
+def write_records(path: Place, kind: type[Record], records: Iterable[Record]) -> None:
+    """Writes a table with a column for each field of a dataclass, whole or not at all.
+
+    Args:
+        path: The file.
+        kind: The dataclass.
+        records: A row each.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+    names = [field.name for field in fields(kind)]
+    with whole_file(path) as file:
+        writer = TableWriter(file)
+        writer.row(names)
+        for record in records:
+            writer.row([getattr(record, name) for name in names])
 
 
 def _harmless(cell: Any) -> Any:

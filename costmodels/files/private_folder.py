@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.json_file import read_sealed
 
-__all__ = ["make_private", "refuse_foreign"]
+__all__ = ["make_private", "read_private", "refuse_foreign"]
 
 
 def make_private(folder: Path) -> None:
@@ -38,3 +40,15 @@ def refuse_foreign(path: Path) -> None:
         raise InputError(
             f"{path}: others may write it (mode {stat.S_IMODE(found.st_mode):o}): what lies there is not believed"
         )
+
+
+def read_private(path: Path) -> dict[str, Any]:
+    """Reads a sealed record of a cache, if nobody else can have written it.
+
+    Raises:
+        InputError: The file is missing, or it or its folder is somebody else's or others may write it.
+        DamagedFileError: It is no sealed record, or was changed.
+    """
+    refuse_foreign(path.parent)
+    refuse_foreign(path)
+    return read_sealed(path)

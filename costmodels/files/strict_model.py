@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
-from accelgym.costmodels.errors import InputError, shown
+from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.costmodels.files.plain import Place
 from accelgym.costmodels.files.yaml_source import read_yaml
 
-__all__ = ["Count", "Pair", "StrictModel", "Triple", "explain", "key_of", "load_spec"]
+__all__ = ["Count", "Pair", "StrictModel", "Triple", "explain", "key_of", "load_spec", "parse_fields"]
 
 Count = Annotated[int, Field(ge=1)]
 Pair = Annotated[tuple[int, int], Strict(False)]
@@ -40,6 +41,27 @@ def load_spec(model: type[Spec], path: Place) -> Spec:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise source.error(key_of(first), explain(first)) from error
+
+
+def parse_fields(model: type[Spec], data: Mapping[str, Any], what: str) -> Spec:
+    """Checks a description that was given by keywords.
+
+    Args:
+        model: Its schema.
+        data: Values by key.
+        what: What a key is called in messages.
+
+    Raises:
+        InputError: Names the key, the value and what is allowed.
+    """
+    for key in data:
+        if key not in model.model_fields:
+            raise unknown_name(what, key, model.model_fields)
+    try:
+        return model.model_validate(dict(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(f"{'.'.join(map(str, key_of(first)))}: {explain(first)}") from None
 
 
 def explain(detail: Any) -> str:

@@ -119,13 +119,14 @@ class LoopnestModel:
         if self.counting != "closed":
             return self._walk(mappings)
         n = len(mappings)
-        if self._machine.wants(mappings):
+        recorded = self._machine.wants(mappings)
+        if recorded:
             block = BLOCK
         if array_namespace(mappings.factors) is not np or n <= block:
-            return self._assemble(self._block(mappings))
+            return self._assemble(self._block(mappings, recorded=recorded))
         columns: dict[str, Any] = {}
         for start in range(0, n, block):
-            part = self._block(mappings[start : start + block])
+            part = self._block(mappings[start : start + block], recorded=recorded)
             for name, values in part.items():
                 if name not in columns:
                     columns[name] = np.empty(n, dtype=values.dtype)
@@ -159,9 +160,9 @@ class LoopnestModel:
     def _machine(self) -> RecordedKernel:
         return RecordedKernel(self._kernel())
 
-    def _block(self, mappings: Mappings) -> dict[str, Array]:
+    def _block(self, mappings: Mappings, *, recorded: bool) -> dict[str, Array]:
         xp = array_namespace(mappings.factors)
-        if len(mappings) <= BLOCK and self._machine.wants(mappings):
+        if recorded:
             with np.errstate(divide="ignore", invalid="ignore"):
                 totals, bad = self._machine.run(mappings)
                 reason = np.where(bad, float(Reason.BAD_VALUE), totals.reason)

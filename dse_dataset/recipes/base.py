@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.costmodels.files.strict_model import Count, StrictModel, explain, key_of
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.strict_model import Count, StrictModel, parse_fields
 from accelgym.dse_dataset.columns import Column
 from accelgym.dse_dataset.layers import LayerTable, twin_key
 from accelgym.dse_dataset.shards import Shard
@@ -94,14 +94,7 @@ class RecipeSpec(StrictModel):
         Raises:
             InputError: Names the key, the value and what is allowed.
         """
-        for key in data:
-            if key not in cls.model_fields:
-                raise unknown_name("key", key, cls.model_fields)
-        try:
-            return cls.model_validate(dict(data))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise InputError(f"{'.'.join(map(str, key_of(first)))}: {explain(first)}") from None
+        return parse_fields(cls, data, "key")
 
 
 class Recipe(ABC):

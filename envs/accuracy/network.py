@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ from torch import Tensor, fx
 
 from accelgym.costmodels.errors import InputError, unknown_name
 
-__all__ = ["NetworkLayer", "TracedNetwork"]
+__all__ = ["CONVOLUTION_ARGUMENTS", "NetworkLayer", "TracedNetwork", "named_arguments"]
 
 CONVOLUTIONS = {"conv1d", "conv2d", "conv3d"}
+CONVOLUTION_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 PRODUCTS = {"matmul", "bmm", "mm"}
 ATTENTION = "scaled_dot_product_attention"
 _MATRIX = 2
@@ -282,6 +283,11 @@ def operator_name(node: fx.Node) -> str:
         return "getitem"
     target: Any = node.target
     return str(getattr(target, "__name__", target)).split(".")[0]
+
+
+def named_arguments(names: Sequence[str], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments that a call gives, by name, the positional ones named in order."""
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 def _place(node: fx.Node, op: str) -> str:

@@ -15,7 +15,7 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.quantization import LayerQuantization, TensorFormat
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.workloads.layer import Layer
-from accelgym.envs.accuracy.network import CONVOLUTIONS, NetworkLayer
+from accelgym.envs.accuracy.network import CONVOLUTION_ARGUMENTS, CONVOLUTIONS, NetworkLayer, named_arguments
 from accelgym.envs.accuracy.rounding import fake_quantise
 from accelgym.hwgen.quantized_layer import quantise_layer
 
@@ -191,7 +191,7 @@ def attention_products(
         product: Evaluates ``left @ right``, given also the names of the operands.
     """
     names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    given = named_arguments(names, args, kwargs)
     query, key, value = given["query"], given["key"], given["value"]
     if given.get("enable_gqa"):
         repeats = query.shape[-3] // key.shape[-3]
@@ -243,8 +243,7 @@ def compute_layers(
         return (Layer.gemm(layer.name, M=math.prod(x.shape[:-1]), K=columns, C=x.shape[-1]),)
     if layer.op != "conv2d":
         raise InputError(f"layer {layer.name!r}: the array runs conv2d, not {layer.op}")
-    names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    given = named_arguments(CONVOLUTION_ARGUMENTS, args, kwargs)
 
     def pair(value: Any) -> tuple[int, int]:
         both = list(value) if isinstance(value, list | tuple) else [value]

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.files.json_file import read_sealed, write_sealed
+from accelgym.costmodels.files.json_file import write_sealed
+from accelgym.costmodels.files.private_folder import read_private
 from accelgym.costmodels.quantization import LayerQuantization
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.workloads.layer import Layer
@@ -140,7 +141,7 @@ class MeasuredOracle:
         path = default_cache_folder() / "accuracy" / f"{self._key(assignment)}.json"
         if self._keep:
             try:
-                return replace(Accuracy(**read_sealed(path)["accuracy"]), cached=True)
+                return replace(Accuracy(**read_private(path)["accuracy"]), cached=True)
             except (InputError, KeyError, TypeError):
                 pass
         start = time.process_time()

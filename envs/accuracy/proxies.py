@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
@@ -20,7 +19,7 @@ from accelgym.envs.accuracy.inference import Inference
 from accelgym.envs.accuracy.network import NetworkLayer
 from accelgym.envs.accuracy.oracle import Accuracy
 
-__all__ = ["PROXIES", "ProxyOracle", "rank_correlation"]
+__all__ = ["PROXIES", "ProxyOracle"]
 
 _SEED = 40_000
 
@@ -153,20 +152,3 @@ def _gradient(output: Tensor) -> Tensor:
 
 def _detached(arguments: Any) -> Any:
     return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, arguments)
-
-
-def rank_correlation(first: list[float], second: list[float]) -> float:
-    """Returns Spearman's rank correlation; equal values share their mean rank.
-
-    Args:
-        first: Values.
-        second: As many others.
-    """
-    one, other = (_ranks(np.asarray(values, dtype=np.float64)) for values in (first, second))
-    return float(np.corrcoef(one, other)[0, 1])
-
-
-def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[inverse], dtype=np.float64)

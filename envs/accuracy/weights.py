@@ -10,7 +10,7 @@ from torch import Tensor
 from accelgym.costmodels.datatypes import Values
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.quantization import ScaleSharing, TensorFormat
-from accelgym.envs.accuracy.network import CONVOLUTIONS, NetworkLayer
+from accelgym.envs.accuracy.network import CONVOLUTION_ARGUMENTS, CONVOLUTIONS, NetworkLayer, named_arguments
 
 __all__ = ["reconstruct", "smoothing_divisors"]
 
@@ -74,15 +74,14 @@ def _input_rows(layer: NetworkLayer, inputs: Tensor) -> Values:
     if layer.op not in CONVOLUTIONS:
         rows = inputs.reshape(1, -1, inputs.shape[-1])
     else:
-        names = ("input", "weight", "bias", "stride", "padding", "dilation")
-        given = dict(zip(names, layer.node.args, strict=False)) | dict(layer.node.kwargs)
+        given = named_arguments(CONVOLUTION_ARGUMENTS, layer.node.args, layer.node.kwargs)
         size = layer.node.args[1].meta["val"].shape[2:]  # type: ignore[union-attr]
         if len(size) != 2:
             raise InputError(
                 f"layer {layer.name!r}: weights of {layer.op} cannot be reconstructed, allowed: conv2d, products"
             )
         stride, padding, dilation = (given.get(n, d) for n, d in (("stride", 1), ("padding", 0), ("dilation", 1)))
-        columns = torch.nn.functional.unfold(inputs, tuple(size), dilation, padding, stride)  # type: ignore[arg-type]
+        columns = torch.nn.functional.unfold(inputs, tuple(size), dilation, padding, stride)
         parts = columns.reshape(len(inputs), layer.groups, -1, columns.shape[-1])
         rows = parts.permute(1, 0, 3, 2).reshape(layer.groups, -1, parts.shape[2])
     step = max(1, -(-rows.shape[1] // _ROWS))

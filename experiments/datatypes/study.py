@@ -17,13 +17,14 @@ from accelgym.costmodels.files.records import RecordFile
 from accelgym.costmodels.quantization import LayerQuantization
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.envs.accuracy.oracle import MeasuredOracle
-from accelgym.envs.accuracy.proxies import PROXIES, ProxyOracle, rank_correlation
+from accelgym.envs.accuracy.proxies import PROXIES, ProxyOracle
 from accelgym.envs.accuracy.reference_models import REFERENCE_MODELS, reference_oracle
 from accelgym.envs.accuracy.schemes import SCHEMES, uniform
 from accelgym.envs.datatype.losses import measured_networks, measured_table
 from accelgym.envs.datatype.measure import enumerate_measured, measure_design
 from accelgym.envs.datatype.options import HARDWARE
 from accelgym.envs.datatype.task import DatatypeTask
+from accelgym.experiments.statistics import rank_correlation
 
 __all__ = ["TYPES", "run_study"]
 

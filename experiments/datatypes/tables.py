@@ -13,10 +13,11 @@ from accelgym.costmodels.systolic.config import make_config
 from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
 from accelgym.costmodels.workloads import Layer
-from accelgym.envs.accuracy.proxies import rank_correlation
 from accelgym.envs.accuracy.schemes import SCHEMES
 from accelgym.experiments.datatypes.published import PUBLISHED, PUBLISHED_TYPES
 from accelgym.experiments.datatypes.study import TYPES, Record
+from accelgym.experiments.markdown import markdown_table
+from accelgym.experiments.statistics import rank_correlation
 
 __all__ = ["format_study"]
 
@@ -29,11 +30,6 @@ def format_study(records: Sequence[Record]) -> str:
     networks = sorted({name.split("/")[1] for name in by_name if name.startswith("accuracy/")})
     parts = [_accuracies(by_name, networks), _order(by_name, networks), _single(by_name, networks)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _accuracies(by_name: dict[str, Record], networks: Sequence[str]) -> str:
@@ -49,7 +45,7 @@ def _accuracies(by_name: dict[str, Record], networks: Sequence[str]) -> str:
                 found = by_name.get(f"accuracy/{network}/{datatype}/{scheme}")
                 row.append("" if found is None else f"{found['value']:.{1 if 'top1' in found['metric'] else 3}f}")
         rows.append([*row, *_hardware(datatype)])
-    return _table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _hardware(datatype: str) -> tuple[str, str]:
@@ -87,7 +83,8 @@ def _order(by_name: dict[str, Record], networks: Sequence[str]) -> str:
         rows.append([name, f"{datatype} {scheme}", f"{theirs[position]:+.2f}", *cells])
     head = ["published type", "ours", "published, points lost (mean of 6)", *(f"{n}, nats lost" for n in whole)]
     correlation = rank_correlation(list(theirs), ours)
-    return _table(head, rows) + f"\n\nRank correlation of the two orders (means, five types): {correlation:.2f}."
+    table = markdown_table(head, rows)
+    return f"{table}\n\nRank correlation of the two orders (means, five types): {correlation:.2f}."
 
 
 def _single(by_name: dict[str, Record], networks: Sequence[str]) -> str:
@@ -97,7 +94,7 @@ def _single(by_name: dict[str, Record], networks: Sequence[str]) -> str:
     for (kind, *rest), record in found:
         if kind in rows and rest[0] in networks:
             rows[kind].append([*rest, *_ROWS[kind](record)])
-    parts = [_table(_HEADS[kind], lines) for kind, lines in rows.items() if lines]
+    parts = [markdown_table(_HEADS[kind], lines) for kind, lines in rows.items() if lines]
     parts += [_enumeration(record) for (kind, *_), record in found if kind == "enumeration"]
     return "\n\n".join(parts)
 

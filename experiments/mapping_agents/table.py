@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from accelgym.agents import search
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.files.csv_table import TableWriter
+from accelgym.costmodels.files.csv_table import write_records
 from accelgym.costmodels.files.plain import Place
-from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.envs.mapping import MappingTask
 from accelgym.envs.registration import make_task
 from accelgym.experiments.config import BenchConfig
+from accelgym.experiments.markdown import markdown_table
 
 __all__ = ["MAPPER_PJ_PER_MAC", "THISTLE", "MappingRun", "format_table", "run_searches", "write_csv"]
 
@@ -89,11 +89,7 @@ def run_searches(config: BenchConfig) -> Iterator[MappingRun]:
 
 def write_csv(path: Place, runs: Sequence[MappingRun]) -> None:
     """Writes one line per search."""
-    with whole_file(path) as file:
-        writer = TableWriter(file)
-        writer.row([field.name for field in fields(MappingRun)])
-        for run in runs:
-            writer.row(list(asdict(run).values()))
+    write_records(path, MappingRun, runs)
 
 
 def format_table(runs: Sequence[MappingRun]) -> str:
@@ -108,7 +104,7 @@ def format_table(runs: Sequence[MappingRun]) -> str:
     spent = {agent: max(run.evaluations for run in runs if run.agent == agent) for agent in agents}
     optimum = {(run.workload, run.layer): run.optimum_pj_per_mac for run in runs}
     heads = ["layer", "optimum", "timeloop-mapper", *(f"{agent} ({spent[agent]})" for agent in agents)]
-    lines = [heads, ["---", *(["---:"] * (len(heads) - 1))]]
+    lines = []
     for layer in layers:
         mapper = MAPPER_PJ_PER_MAC.get(layer)
         values = [f"{reached[layer, agent]:.2f}" for agent in agents]
@@ -117,4 +113,4 @@ def format_table(runs: Sequence[MappingRun]) -> str:
     lines.append(["mean", f"{np.mean(list(optimum.values())):.2f}", "", *means])
     above = [np.mean([reached[x, agent] / optimum[x] - 1 for x in layers]) for agent in agents]
     lines.append(["mean above the optimum", "", "", *(f"{value:.1%}" for value in above)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown_table(heads, lines)

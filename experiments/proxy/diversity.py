@@ -14,7 +14,8 @@ from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.dse_dataset.input_encoding import InputEncoder
 from accelgym.envs.hwgen import HwGenTask
 from accelgym.envs.space import Designs, Space
-from accelgym.experiments.proxy.learners import LEARNERS, rank_correlation, seconds_per_row
+from accelgym.experiments.proxy.learners import LEARNERS, seconds_per_row
+from accelgym.experiments.statistics import rank_correlation
 
 __all__ = ["AGENTS", "DiversityRow", "diversity_study"]
 

@@ -16,7 +16,7 @@ from accelgym.costmodels.maestro.physical import PhysicalModel
 from accelgym.costmodels.maestro.technology import FREEPDK45
 from accelgym.dse_dataset.layers import draw_log_uniform
 from accelgym.dse_dataset.streams import RowStreams
-from accelgym.experiments.proxy.learners import rank_correlation
+from accelgym.experiments.statistics import rank_correlation
 
 __all__ = ["COSTS", "SAMPLES", "FewShotRow", "few_shot_study"]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from accelgym.agents.proxy import FitOptions, ProxyNetwork
 from accelgym.costmodels.errors import MissingExtraError
 
-__all__ = ["LEARNERS", "rank_correlation", "seconds_per_row"]
+__all__ = ["LEARNERS", "seconds_per_row"]
 
 FloatArray = npt.NDArray[np.float64]
 Predictor = Callable[[FloatArray], FloatArray]
@@ -47,20 +47,6 @@ LEARNERS: dict[str, Callable[[FloatArray, FloatArray, int], Predictor]] = {
     "network": _network,
 }
 """Take features, logarithms of one cost and a seed."""
-
-
-def rank_correlation(predicted: FloatArray, truth: FloatArray) -> float:
-    """Returns Spearman's coefficient; ties have their mean rank."""
-    one, other = _ranks(predicted), _ranks(truth)
-    if min(one.std(), other.std()) == 0:
-        return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
-
-
-def _ranks(values: FloatArray) -> FloatArray:
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(count)
-    return np.asarray((ends - (count - 1) / 2)[place], dtype=np.float64)
 
 
 def seconds_per_row(predict: Predictor, features: FloatArray, batch: int) -> float:

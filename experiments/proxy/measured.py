@@ -14,7 +14,8 @@ from accelgym.agents.proxy import log_errors
 from accelgym.costmodels.errors import InputError
 from accelgym.dse_dataset.input_encoding import InputEncoder, input_names
 from accelgym.dse_dataset.load import load_dataset
-from accelgym.experiments.proxy.learners import LEARNERS, rank_correlation
+from accelgym.experiments.proxy.learners import LEARNERS
+from accelgym.experiments.statistics import rank_correlation
 
 __all__ = ["SAMPLE", "MeasuredRow", "measured_study"]
 

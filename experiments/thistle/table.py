@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 
-from accelgym.costmodels.files.csv_table import TableWriter
+from accelgym.costmodels.files.csv_table import write_records
 from accelgym.costmodels.files.plain import Place
-from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.experiments.mapping_agents import MAPPER_PJ_PER_MAC
+from accelgym.experiments.markdown import markdown_table
 from accelgym.experiments.thistle.codesign import SHARED, Study
 from accelgym.experiments.thistle.proofs import TOLERANCE, Proof
 
@@ -22,11 +21,7 @@ MAPPED = ("eyeriss", "energy")
 
 def write_csv(path: Place, proofs: Sequence[Proof]) -> None:
     """Writes one line per proof."""
-    with whole_file(path) as file:
-        writer = TableWriter(file)
-        writer.row([field.name for field in fields(Proof)])
-        for proof in proofs:
-            writer.row(list(asdict(proof).values()))
+    write_records(path, Proof, proofs)
 
 
 def format_table(proofs: Sequence[Proof]) -> str:
@@ -42,7 +37,7 @@ def _table(machine: str, objective: str, proofs: Sequence[Proof]) -> str:
     with_mapper = (machine, objective) == MAPPED
     if with_mapper:
         heads.append("timeloop-mapper")
-    lines = [heads, ["---", *(["---:"] * (len(heads) - 1))]]
+    lines = []
     for proof in proofs:
         line = [
             " ".join(dict.fromkeys((proof.workload, proof.layer))),
@@ -56,7 +51,7 @@ def _table(machine: str, objective: str, proofs: Sequence[Proof]) -> str:
         if with_mapper:
             line.append(_number(MAPPER_PJ_PER_MAC.get((proof.workload, proof.layer), math.nan)))
         lines.append(line)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    table = markdown_table(heads, lines)
     seconds = [proof.seconds for proof in proofs]
     proven = sum(proof.gap <= 1.001 * TOLERANCE for proof in proofs)
     return (
@@ -72,12 +67,12 @@ def format_study(study: Study) -> str:
     for name in study.groups:
         heads += [name, "bound"]
     heads += ["largest gap", "machine of the layer"]
-    lines = [heads, ["---", *(["---:"] * (len(heads) - 2)), "---"]]
+    lines = []
     for fixed, own, shared in zip(*study.groups.values(), strict=True):
         cells = [f"{x:.4f}" for proof in (fixed, own, shared) for x in (proof.value, proof.lower_bound)]
         worst = max(proof.gap for proof in (fixed, own, shared))
         lines.append([f"{own.workload} {own.layer}", *cells, f"{worst:.2%}", sizes(own.architecture)])
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    table = markdown_table(heads, lines, left=(0, -1))
     sums = {name: sum(proof.total for proof in proofs) for name, proofs in study.groups.items()}
     macs = sum(proof.macs for proof in study.layerwise)
     unit = study.layerwise[0].unit

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from accelgym.experiments.markdown import markdown_table
 from accelgym.experiments.transfer.study import AGENTS, TransferRun
 
 __all__ = ["format_table"]
@@ -20,7 +21,7 @@ def format_table(runs: Sequence[TransferRun]) -> str:
     nothing feasible, the share of those that did; CPU seconds are the mean of the longest search.
     """
     lengths = sorted({run.evaluations for run in runs})
-    lines: list[str] = []
+    tables = []
     for title, trained in _GROUPS:
         group = [run for run in runs if run.trained is trained]
         if not group:
@@ -31,18 +32,18 @@ def format_table(runs: Sequence[TransferRun]) -> str:
             *(_after(length) for length in lengths),
             f"CPU-s for {lengths[-1]}",
         ]
-        lines += _table([heads, *(_row(agent, group, lengths) for agent in AGENTS)])
+        tables.append(markdown_table(heads, [_row(agent, group, lengths) for agent in AGENTS]))
     longest = lengths[-1]
     heads = ["task", *(f"{agent}, {length}" for length in lengths[:2] for agent in ("pretrained_ppo", "nearest"))]
     heads += [f"{agent}, {longest}" for agent in AGENTS]
-    rows = [heads]
+    rows = []
     for member in sorted({run.member for run in runs}):
         mine = [run for run in runs if run.member == member]
         row = [f"`{mine[0].workload}` {mine[0].budget:g}"]
         for length in lengths[:2]:
             row += [_median(mine, agent, length) for agent in ("pretrained_ppo", "nearest")]
         rows.append(row + [_median(mine, agent, longest) for agent in AGENTS])
-    return "\n".join([*lines, *_table(rows)])
+    return "\n\n".join([*tables, markdown_table(heads, rows)]) + "\n"
 
 
 def _after(length: int) -> str:
@@ -75,9 +76,3 @@ def _percent(regret: float) -> str:
     if not np.isfinite(regret):
         return "none"
     return f"{regret:.2%}" if regret < 0.1 else f"{regret:.1%}" if regret < 1 else f"{regret:.0%}"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    head, *body = rows
-    rule = ["---", *(["---:"] * (len(head) - 1))]
-    return [*(f"| {' | '.join(row)} |" for row in (head, rule, *body)), ""]

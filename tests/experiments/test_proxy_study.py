@@ -13,9 +13,10 @@ pytest.importorskip("pyarrow", reason="extra data")
 from accelgym.agents.proxy import FitOptions, Proxy, log_errors
 from accelgym.costmodels.errors import InputError
 from accelgym.dse_dataset.load import load_dataset
-from accelgym.experiments.proxy import diversity, few_shot, learners, measured
+from accelgym.experiments.proxy import diversity, few_shot, measured
 from accelgym.experiments.proxy.table import format_diversity, format_few_shot, format_measured
 from accelgym.experiments.proxy_training import train_proxy
+from accelgym.experiments.statistics import rank_correlation
 
 SAMPLES = measured.SAMPLE.parent
 QUICK = FitOptions(width=16, steps=200)
@@ -56,7 +57,7 @@ def test_ranks_are_spearmans():
     scipy = pytest.importorskip("scipy.stats", reason="extra bo")
     rng = np.random.default_rng(0)
     one, other = rng.integers(0, 6, 40).astype(float), rng.normal(size=40)
-    assert learners.rank_correlation(one, other) == pytest.approx(scipy.spearmanr(one, other).statistic)
+    assert rank_correlation(one, other) == pytest.approx(scipy.spearmanr(one, other).statistic)
 
 
 def test_known_and_unseen_designs_differ_and_technologies_are_seeded():

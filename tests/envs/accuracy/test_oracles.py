@@ -19,12 +19,13 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.quantization import LayerQuantization, TensorFormat
 from accelgym.envs.accuracy.glyphs import CHARACTERS, glyph_images, glyph_test_images
 from accelgym.envs.accuracy.oracle import MeasuredOracle
-from accelgym.envs.accuracy.proxies import ProxyOracle, rank_correlation
+from accelgym.envs.accuracy.proxies import ProxyOracle
 from accelgym.envs.accuracy.reference_models import REFERENCE_MODELS, reference_oracle
 from accelgym.envs.accuracy.schemes import uniform
 from accelgym.envs.accuracy.text import SYMBOLS, characters, text_windows
 from accelgym.envs.accuracy.user_data import read_labelled
 from accelgym.envs.accuracy.user_model import CallableOracle, user_oracle
+from accelgym.experiments.statistics import rank_correlation
 
 RNG = np.random.default_rng(0)
 EXAMPLES = 120
