@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := agents,bo,oracle,rtl,data,fast,onnx,jinja,report,dev
+EXTRAS := agents,bo,oracle,rtl,data,fast,onnx,jinja,distributed,multiagent,report,docs,dev
 
 .PHONY: demo test slow lint types clean
 
