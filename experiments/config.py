@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -33,6 +33,8 @@ class TaskEntry(_Entry):
     """Environment id."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the task; a list stands for several tasks."""
+    split: Literal["train", "test"] | None = None
+    """Whether its tasks may be tuned on, or are kept aside to show what tuning is worth elsewhere."""
 
     def expand(self) -> list[dict[str, Any]]:
         """Returns the arguments of each task: the grid over all lists, the last list varying fastest."""
@@ -59,6 +61,8 @@ class AgentEntry(_Entry):
     """Hyperparameters."""
     budget: int | None = Field(default=None, ge=1)
     """Evaluations when fewer than everyone's; such an agent is marked "capped" in reports."""
+    seeds: int | None = Field(default=None, ge=1)
+    """Seeds when fewer than everyone's: the first ones."""
     envs: tuple[str, ...] = ()
     """Environments whose tasks it searches, the namespace ``accelgym/`` may be left out; all when left out."""
 
@@ -130,15 +134,28 @@ class BenchConfig(_Entry):
                 raise ValueError(
                     f"agent {entry.label!r} has budget={entry.budget}, allowed at most the budget of all, {self.budget}"
                 )
+            if entry.seeds is not None and entry.seeds > len(self.seeds):
+                most = len(self.seeds)
+                raise ValueError(f"agent {entry.label!r} has seeds={entry.seeds}, allowed at most {most}, as all have")
         return self
 
     def budget_of(self, agent: AgentEntry) -> int:
         """Evaluations of one search of this agent."""
         return self.budget if agent.budget is None else agent.budget
 
+    def seeds_of(self, agent: AgentEntry) -> tuple[int, ...]:
+        """Seeds of the searches of this agent on each of its tasks."""
+        return self.seeds[: agent.seeds]
+
     def identity(self) -> dict[str, Any]:
         """Returns the config as plain data, without what the results do not depend on."""
-        return self.model_dump(mode="json", exclude={"workers"})
+        data = self.model_dump(mode="json", exclude={"workers"})
+        # What says nothing is left out, so that folders from before there was such a key go on.
+        for key, entries in (("split", data["tasks"]), ("seeds", data["agents"])):
+            for entry in entries:
+                if entry[key] is None:
+                    del entry[key]
+        return data
 
     @classmethod
     def parse(cls, data: dict[str, Any], source: YamlSource | None = None) -> BenchConfig:
