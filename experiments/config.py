@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.costmodels.files.plain import as_path, native
 from accelgym.costmodels.files.yaml_source import YamlSource, read_yaml
 
-__all__ = ["AgentEntry", "BenchConfig", "TaskEntry", "load_config", "shipped_configs"]
+__all__ = ["AgentEntry", "BenchConfig", "Entry", "TaskEntry", "explain_fault", "load_config", "shipped_configs"]
 
 _SHIPPED = Path(__file__).resolve().parent / "configs"
 _MOST_SEEDS = 10_000
@@ -22,11 +23,13 @@ _MOST_SEEDS = 10_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
+    """A part of a config: unknown keys are faults."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TaskEntry(_Entry):
+class TaskEntry(Entry):
     """Tasks of one environment; every combination of the listed argument values is one task."""
 
     env: str = "accelgym/ResourceAssignment-v0"
@@ -50,7 +53,7 @@ class TaskEntry(_Entry):
         return value
 
 
-class AgentEntry(_Entry):
+class AgentEntry(Entry):
     """One contestant."""
 
     name: str
@@ -83,7 +86,7 @@ class AgentEntry(_Entry):
         return not self.envs or env in self.envs or env.removeprefix("accelgym/") in self.envs
 
 
-class BenchConfig(_Entry):
+class BenchConfig(Entry):
     """One benchmark; everything its results are a function of, but for the software itself."""
 
     name: str = Field(min_length=1)
@@ -171,7 +174,10 @@ class BenchConfig(_Entry):
         try:
             return cls.model_validate(native(data))
         except ValidationError as error:
-            raise _explain(error, source) from None
+            raise explain_fault(error, source, _KEYS) from None
+
+
+_KEYS = {"": BenchConfig.model_fields, "tasks": TaskEntry.model_fields, "agents": AgentEntry.model_fields}
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -201,14 +207,20 @@ def load_config(path: Path | str) -> tuple[BenchConfig, YamlSource]:
     return BenchConfig.parse(source.data, source), source
 
 
-def _explain(error: ValidationError, source: YamlSource | None) -> InputError:
-    """Turns one fault into a message that says where it is and what is allowed."""
+def explain_fault(error: ValidationError, source: YamlSource | None, keys: Mapping[str, Iterable[str]]) -> InputError:
+    """Turns one fault into a message that says where it is and what is allowed.
+
+    Args:
+        error: Of pydantic.
+        source: File of the config, if any.
+        keys: Keys that exist, by the list whose entries have them; those of the config itself under ``""``.
+    """
     # A misspelt key is also a missing one: the misspelling is the news.
     first = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
     key = first["loc"]
     if first["type"] == "extra_forbidden":
-        known = {"tasks": TaskEntry.model_fields, "agents": AgentEntry.model_fields} if len(key) > 1 else {}
-        message = str(unknown_name("key", key[-1], known.get(str(key[0]), BenchConfig.model_fields)))
+        room = str(key[0]) if len(key) > 1 else ""
+        message = str(unknown_name("key", key[-1], keys.get(room, keys[""])))
     elif first["type"] == "missing":
         message = "is missing"
     else:
