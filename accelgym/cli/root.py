@@ -17,6 +17,7 @@ from accelgym.cli import (
     evaluate,
     imports,
     label,
+    lottery,
     mapper,
     predict,
     rtl,
@@ -40,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (catalogue, evaluate, mapper, tasks, bench, label, predict, accuracy):
+for module in (catalogue, evaluate, mapper, tasks, bench, lottery, label, predict, accuracy):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(dataset.app, name="dataset")
