@@ -61,12 +61,17 @@ def bench(
     executor: ExecutorOption = "process",
     address: AddressOption = None,
     workers: WorkersOption = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder of evaluations to keep and look up, for slow cost models.")
+    ] = None,
 ) -> None:
     """Runs every agent on every task of a config, in parallel."""
     from accelgym.experiments import run_bench
 
     with search_bars() as show:
-        result = run_bench(config, out_dir, progress=show, executor=executor, address=address, workers=workers)
+        result = run_bench(
+            config, out_dir, progress=show, executor=executor, address=address, workers=workers, cache=cache
+        )
     done = result.jobs - len(result.failures)
     if done:
         out.print(_regrets(out_dir))
@@ -86,7 +91,11 @@ def _regrets(folder: Path) -> Table:
         table.add_column(f"{task.title}\n{task.audit.words if task.audit else 'not audited'}", justify="right")
     for agent in results.config.agents:
         rows = [found.get((agent.label, str(task.record["id"]))) for task in results.tasks]
-        table.add_row(agent.label, *("-" if r is None or r.regret_iqm is None else f"{r.regret_iqm:.3%}" for r in rows))
+        shared = any(not x.reproducible for task in results.tasks for x in task.agents if x.agent is agent)
+        table.add_row(
+            agent.label + " (not reproducible)" * shared,
+            *("-" if r is None or r.regret_iqm is None else f"{r.regret_iqm:.3%}" for r in rows),
+        )
     return table
 
 
