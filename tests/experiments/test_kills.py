@@ -70,6 +70,8 @@ NETWORK = "Layer, M, N, K\none, 8, 8, 4\ntwo, 16, 8, 8\nthree, 4, 32, 8\nfour, 8
 SEARCH = ("--set", "workload=confuciux/mobilenet_v2", "--agent", "aco", "--budget", "1500", "--seed", "4")
 COMMANDS = [
     Command("bench", ("bench", "bench.yaml"), trajectories),
+    # Most of its time Ray starts and ends.
+    Command("bench on ray", ("bench", "bench.yaml", "--executor", "ray"), trajectories),
     Command("search", ("search", *SEARCH), trajectories),
     Command("label", ("label", "--preset", "airchitect-v2", "--rows", "100", "--set", "shard_rows=20"), labels),
     Command("map", ("map", "net.csv", "--arch", "eyeriss_thistle", "--nodes", "4"), mappings),
