@@ -116,6 +116,7 @@ def test_every_setting_is_searched_and_the_default_one_is_the_agents_own(finishe
 def test_the_report_answers_with_the_numbers_of_the_analysis(finished):
     config, out, _ = finished
     words = (out / "lottery.md").read_text()
+    assert (out / "lottery.png").read_bytes().startswith(b"\x89PNG")
     data = {entry["agent"]: entry for entry in json.loads((out / "lottery.json").read_text())["agents"]}
     for question in ("equal when tuned?", "How much is luck?", "change with hardness?", "carry over"):
         assert question in words
