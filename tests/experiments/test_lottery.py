@@ -26,7 +26,7 @@ tasks:
 agents:
   - random
   - {name: ga, settings: 10}
-  - {name: aco, settings: 3, budget: 40}
+  - {name: aco, settings: 3}
 budget: 60
 seeds: 3
 tuning_seeds: 1
@@ -125,7 +125,7 @@ def test_the_report_answers_with_the_numbers_of_the_analysis(finished):
     assert f"| ga | 60 | 10 | {10 ** ga.measured[0]:.1%} | {10 ** ga.measured[ga.chosen]:.1%} |" in words
     assert f"{variance_between_agents([ga, found['aco']]):.0%} of the variance" in words
     assert data["ga"]["tuning_evaluations"] == 11 * 60
-    assert data["aco"]["tuning_evaluations"] == 4 * 40
+    assert data["aco"]["tuning_evaluations"] == 4 * 60
     assert sum(data["ga"]["importance"].values()) == pytest.approx(1)
     assert data["ga"]["importance"].keys() == hyperparameters_of("ga").keys()
     assert data["aco"]["importance"] is None  # Three settings say nothing.
