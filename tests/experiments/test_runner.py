@@ -232,7 +232,8 @@ def test_a_killed_worker_loses_and_repeats_nothing(tmp_path, monkeypatch, start_
         process = start_bench(config, out, plugins, executor)
         printed, _ = process.communicate(timeout=300)
         assert process.returncode == 0
-        assert len(json.loads(printed)) == failed
+        # Ray says on standard output that a worker was lost.
+        assert len(json.loads(printed.splitlines()[-1])) == failed
     assert len(list(marks.iterdir())) == 2
     found = trajectories(out)
     assert len(found) == 4
