@@ -13,10 +13,11 @@ PENALTY = 1e3
 
 def objective_of(task: Task):
     """Returns the function of one design that IOHexperimenter calls: value indices in, a number out."""
-    reference = task.reference().value
+    reference, last = task.reference().value, task.space.nvec - 1
 
     def objective(design) -> float:
-        found = task.evaluate(np.asarray(design, dtype=np.int64)[None])
+        # One range holds for all variables there: what lies beyond a parameter's last value is the last one.
+        found = task.evaluate(np.clip(np.asarray(design, dtype=np.int64), 0, last)[None])
         if found.feasible[0]:
             return float(found.objective[0])
         return reference * (PENALTY + min(float(found.violation[0]), PENALTY))
@@ -36,8 +37,8 @@ def ioh_problem(task: Task, name: str):
         optimization_type=ioh.OptimizationType.MIN,
         problem_class=ioh.ProblemClass.INTEGER,
         dimension=len(sizes),
-        lb=[0] * len(sizes),
-        ub=[int(size) - 1 for size in sizes],
+        lb=0,
+        ub=int(sizes.max()) - 1,
         calculate_objective=lambda instance, dimension: ioh.IntegerSolution(list(reference.design), reference.value),
     )
 
