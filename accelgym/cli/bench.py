@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,12 +83,17 @@ def bench(
         for row in anytime(results):
             if row.hardness == "all":
                 out.print(
-                    f"{row.agent}: regret {row.regret_iqm:.3%} ({row.regret_low:.3%} to {row.regret_high:.3%}) after "
+                    f"{row.agent}: regret {_percent(row.regret_iqm)} ({_percent(row.regret_low)} to "
+                    f"{_percent(row.regret_high)}) after "
                     f"{row.evaluations:,} evaluations, {row.tasks} tasks, {row.runs} runs"
                 )
         out.print(f"wrote {write_comparison(results, out_dir)}")
     out.print(f"{done} of {result.jobs} searches are in {out_dir}; accelgym report {out_dir} draws them")
     failures_told(result)
+
+
+def _percent(regret: float) -> str:
+    return f"{regret:.3%}" if math.isfinite(regret) else "infinite"
 
 
 def _regrets(results: BenchResults) -> Table:
