@@ -115,10 +115,9 @@ def break_the_budget(data):
 
 
 def change_the_id(data):
-    for place in (data["tasks"][0], *data["runs"]):
-        key = "id" if "id" in place else "task"
-        place[key] = {data["tasks"][0]["id"]: "0" * 16}.get(place[key], place[key]) if key == "task" else place[key]
-    data["tasks"][0]["id"] = "0" * 16
+    old, data["tasks"][0]["id"] = data["tasks"][0]["id"], "0" * 16
+    for run in data["runs"]:
+        run["task"] = "0" * 16 if run["task"] == old else run["task"]
 
 
 def exchange_the_arguments(data):
