@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from accelgym.costmodels.errors import InputError, MissingExtraError, shown
 from accelgym.envs.any_task import design_reward
 from accelgym.envs.registration import make_task
 from accelgym.envs.space import Parameter
-from accelgym.envs.task import Task
+from accelgym.envs.task import Outcome, Task
 
 try:
     from pettingzoo import ParallelEnv
@@ -24,7 +24,7 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError("multi-agent environments", "pettingzoo", "multiagent") from error
 
-__all__ = ["DIVISIONS", "ORDERS", "Choice", "DesignTeamEnv", "parallel_env"]
+__all__ = ["DIVISIONS", "ORDERS", "Choice", "DesignTeamEnv", "Team", "parallel_env"]
 
 DIVISIONS = ("group", "knob", "design")
 ORDERS = ("turns", "rounds")
@@ -48,6 +48,88 @@ class Choice:
     """Sizes of all factors of the decision, empty where the choice is the whole of it."""
     place: int = 0
     """Which of them this is."""
+
+
+class Team:
+    """Who decides what, and what choices mean: the stateless part of :class:`DesignTeamEnv`, for any number of designs.
+
+    ``made`` holds the choices so far, shape ``(n, choices)``, -1 where a choice is open.
+
+    Args:
+        task: The task.
+        by: How it is divided, one of :data:`DIVISIONS`.
+        order: Who acts when, one of :data:`ORDERS`.
+
+    Raises:
+        InputError: Another division or order.
+    """
+
+    def __init__(self, task: Task, *, by: str = "group", order: str = "turns") -> None:
+        for name, value, allowed in (("by", by, DIVISIONS), ("order", order, ORDERS)):
+            if value not in allowed:
+                raise InputError(f"{name} is {shown(value)}, allowed {', '.join(allowed)}")
+        self.task, self.by, self.order = task, by, order
+        self.choices = _choices(task, by) if order == "turns" else _parameters(task, by)
+        """All choices of a design, in the order of the task's decisions, or of its parameters in rounds."""
+        self.agents = list(dict.fromkeys(choice.agent for choice in self.choices))
+        self.steps = _steps(self.choices, self.agents, order)
+        """Choices that are made in each step of an episode, by their place in :attr:`choices`."""
+        self.actions = {name: max(c.size for c in self.choices if c.agent == name) for name in self.agents}
+        """Number of actions of every agent."""
+        self._sizes = np.array([choice.size for choice in self.choices])
+
+    def choose(self, actions: Ints, place: int) -> tuple[Ints, Bools]:
+        """Returns the choices that actions make, and which of them were replaced; shape ``(n,)`` each."""
+        size = self.choices[place].size
+        return np.minimum(actions, size - 1), np.asarray(actions >= size)
+
+    def mask(self, made: Ints, place: int) -> Bools:
+        """Returns which actions the agent of a choice may take, shape ``(n, actions)``; those before it are made."""
+        choice = self.choices[place]
+        exists = np.tile(np.arange(self.actions[choice.agent]) < choice.size, (len(made), 1))
+        if self.order == "rounds":
+            return exists
+        found = self.task.masks(self._decisions(made), choice.decision)
+        if choice.factors:
+            rest = found[:, : int(np.prod(choice.factors))].reshape(-1, *choice.factors)
+            chosen = made[:, place - choice.place : place]
+            rest = rest[(np.arange(len(made)), *chosen.T)]
+            found = rest.reshape(len(made), choice.size, -1).any(axis=2)
+        mask = np.zeros_like(exists)
+        mask[:, : choice.size] = found[:, : choice.size]
+        # After a choice that the mask had closed nothing may be left.
+        return np.where(mask.any(axis=1, keepdims=True), mask, exists)
+
+    def state(self, made: Ints) -> Floats:
+        """Returns choices as numbers: actions scaled to [0, 1], -1 where open; shape ``(n, choices)``."""
+        return np.where(made < 0, -1.0, made / np.maximum(self._sizes - 1, 1)).astype(np.float32)
+
+    def designs(self, made: Ints) -> Ints:
+        """Returns complete designs, value indices of shape ``(n, parameters)``."""
+        return made.copy() if self.order == "rounds" else self.task.designs(self._decisions(made))
+
+    def evaluate(self, made: Ints, replaced: Ints) -> tuple[npt.NDArray[np.float64], Outcome]:
+        """Evaluates complete designs.
+
+        Args:
+            made: All choices.
+            replaced: How many of them were replaced, shape ``(n,)``; such designs count as infeasible.
+
+        Returns:
+            What the agents earn, shape ``(n,)``, and the outcome with ``feasible`` as it counts.
+        """
+        outcome = self.task.evaluate(self.designs(made))
+        feasible = outcome.feasible & (replaced == 0)
+        reward = design_reward(self.task, outcome, feasible, replaced / len(self.choices))
+        return reward, replace(outcome, feasible=feasible)
+
+    def _decisions(self, made: Ints) -> Ints:
+        """The task's decisions that the choices so far make; what is open counts as action 0."""
+        decisions = np.zeros((len(made), len(self.task.action_sizes)), dtype=np.int64)
+        for place, choice in enumerate(self.choices):
+            later = int(np.prod(choice.factors[choice.place + 1 :], dtype=np.int64))
+            decisions[:, choice.decision] += np.maximum(made[:, place], 0) * later
+        return decisions
 
 
 class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
@@ -103,24 +185,22 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
     }
 
     def __init__(self, task: Task, *, by: str = "group", order: str = "turns") -> None:
-        for name, value, allowed in (("by", by, DIVISIONS), ("order", order, ORDERS)):
-            if value not in allowed:
-                raise InputError(f"{name} is {shown(value)}, allowed {', '.join(allowed)}")
-        self.task, self.by, self.order = task, by, order
+        self.team = Team(task, by=by, order=order)
+        """Who decides what."""
         self.render_mode = None
-        self.choices = _choices(task, by) if order == "turns" else _parameters(task, by)
-        """All choices of a design, in the order of the task's decisions, or of its parameters in rounds."""
-        self.possible_agents = list(dict.fromkeys(choice.agent for choice in self.choices))
+        self.possible_agents = list(self.team.agents)
         self.agents: list[str] = []
-        self.steps = _steps(self.choices, self.possible_agents, order)
-        """Choices that are made in each step of an episode, by their place in :attr:`choices`."""
-        wide = {name: max(c.size for c in self.choices if c.agent == name) for name in self.possible_agents}
-        self.action_spaces = {name: spaces.Discrete(size) for name, size in wide.items()}
-        seen = spaces.Box(-1.0, 1.0, (len(self.choices) + 2,), np.float32)
+        seen = spaces.Box(-1.0, 1.0, (len(self.team.choices) + 2,), np.float32)
+        self.action_spaces = {name: spaces.Discrete(size) for name, size in self.team.actions.items()}
         self.observation_spaces = {
             name: spaces.Dict({"observation": seen, "action_mask": spaces.Box(0, 1, (size,), np.int8)})
-            for name, size in wide.items()
+            for name, size in self.team.actions.items()
         }
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+        return self.team.task
 
     def observation_space(self, agent: str) -> spaces.Space[Any]:
         return self.observation_spaces[agent]
@@ -134,10 +214,9 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
         """Begins a design. There is no randomness to seed."""
         self.agents = list(self.possible_agents)
         self._step = 0
-        self._made = np.full(len(self.choices), -1, dtype=np.int64)
-        self._replaced = 0
+        self._made = np.full((1, len(self.team.choices)), -1, dtype=np.int64)
+        self._replaced = np.zeros(1, dtype=np.int64)
         self._found: dict[str, Any] = {"objective": float("inf"), "feasible": True}
-        self._decision, self._open = -1, np.zeros(0, dtype=bool)
         return self._observe(), self._infos()
 
     def step(
@@ -151,16 +230,16 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
         """
         if not self.agents:
             raise ResetNeeded("call reset() before step(): no design has begun, or it is complete")
-        for place in self.steps[self._step]:
-            choice = self.choices[place]
-            action = actions.get(choice.agent)
-            if action is None or not self.action_spaces[choice.agent].contains(action):
-                allowed = f"0..{self.action_spaces[choice.agent].n - 1}"
-                raise InputError(f"the action of agent {choice.agent!r} is {shown(action)}, allowed {allowed}")
-            self._made[place] = min(int(action), choice.size - 1)
-            self._replaced += int(action) >= choice.size
+        for place in self.team.steps[self._step]:
+            agent = self.team.choices[place].agent
+            action = actions.get(agent)
+            if action is None or not self.action_spaces[agent].contains(action):
+                allowed = f"0..{self.team.actions[agent] - 1}"
+                raise InputError(f"the action of agent {agent!r} is {shown(action)}, allowed {allowed}")
+            self._made[:, place], replaced = self.team.choose(np.array([action]), place)
+            self._replaced += replaced
         self._step += 1
-        over = self._step == len(self.steps)
+        over = self._step == len(self.team.steps)
         reward = self._evaluate() if over else 0.0
         agents = self.agents
         result = (
@@ -175,15 +254,14 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
 
     def state(self) -> Floats:
         """Returns every choice so far, its action scaled to [0, 1], -1 while it is open; shape ``(choices,)``."""
-        most = np.array([max(choice.size - 1, 1) for choice in self.choices])
-        return np.where(self._made < 0, -1.0, self._made / most).astype(np.float32)
+        return self.team.state(self._made)[0]
 
     @property
     def movers(self) -> list[str]:
         """Agents whose action counts in the coming step; none when the design is complete."""
         if not self.agents:
             return []
-        return [self.choices[place].agent for place in self.steps[self._step]]
+        return [self.team.choices[place].agent for place in self.team.steps[self._step]]
 
     def design(self) -> Ints:
         """Returns the complete design, value indices of shape ``(parameters,)``.
@@ -193,64 +271,29 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
         """
         if (self._made < 0).any():
             raise ResetNeeded("the design is not complete")
-        if self.order == "rounds":
-            return self._made.copy()
-        return np.asarray(self.task.designs(self._decisions()[None])[0])
-
-    # -- inside -------------------------------------------------------------------------------------------------
-
-    def _decisions(self) -> Ints:
-        """The task's decisions that the choices so far make; what is open counts as action 0."""
-        decisions = np.zeros(len(self.task.action_sizes), dtype=np.int64)
-        for choice, made in zip(self.choices, np.maximum(self._made, 0), strict=True):
-            later = int(np.prod(choice.factors[choice.place + 1 :], dtype=np.int64))
-            decisions[choice.decision] += made * later
-        return decisions
+        return np.asarray(self.team.designs(self._made)[0])
 
     def _evaluate(self) -> float:
-        outcome = self.task.evaluate(self.design()[None])
-        feasible = outcome.feasible & (self._replaced == 0)
-        self._found = {
-            "objective": float(outcome.objective[0]) if feasible[0] else float("inf"),
-            "feasible": bool(feasible[0]),
-        }
-        replaced = np.array([self._replaced / len(self.choices)])
-        return float(design_reward(self.task, outcome, feasible, replaced)[0])
+        reward, outcome = self.team.evaluate(self._made, self._replaced)
+        self._found = {"objective": float(outcome.score[0]), "feasible": bool(outcome.feasible[0])}
+        return float(reward[0])
 
     def _observe(self) -> dict[str, Seen]:
-        over = self._step == len(self.steps)
-        acting = {} if over else {self.choices[place].agent: place for place in self.steps[self._step]}
-        shared = np.concatenate((self.state(), np.array([self._step / len(self.steps), 0], dtype=np.float32)))
+        steps = self.team.steps
+        over = self._step == len(steps)
+        acting = {} if over else {self.team.choices[place].agent: place for place in steps[self._step]}
+        shared = np.concatenate((self.state(), np.array([self._step / len(steps), 0], dtype=np.float32)))
         result = {}
         for name in self.agents:
             seen = shared.copy()
             seen[-1] = name in acting
-            size = int(self.action_spaces[name].n)
             if name in acting:
-                mask = self._mask(acting[name], size)
+                mask = self.team.mask(self._made, acting[name])[0]
             else:  # When a design is complete there is nothing to decide, and every action does.
-                mask = np.ones(size, dtype=bool) if over else np.arange(size) == 0
+                mask = np.full(self.team.actions[name], over)
+                mask[0] = True
             result[name] = {"observation": seen, "action_mask": mask.astype(np.int8)}
         return result
-
-    def _mask(self, place: int, size: int) -> Bools:
-        """Which actions an agent may take for a choice, shape ``(size,)``."""
-        choice = self.choices[place]
-        exists = np.arange(size) < choice.size
-        if self.order == "rounds":
-            return exists
-        if self._decision != choice.decision:
-            self._decision = choice.decision
-            self._open = self.task.masks(self._decisions()[None], choice.decision)[0]
-        found = self._open
-        if choice.factors:
-            chosen = self._made[place - choice.place : place]
-            rest = found[: int(np.prod(choice.factors))].reshape(choice.factors)[tuple(chosen)]
-            found = rest.reshape(choice.size, -1).any(axis=1)
-        mask = np.zeros(size, dtype=bool)
-        mask[: choice.size] = found[: choice.size]
-        # After a choice that the mask had closed nothing may be left.
-        return mask if mask.any() else exists
 
     def _infos(self) -> dict[str, dict[str, Any]]:
         return {name: dict(self._found) for name in self.agents}

@@ -38,10 +38,10 @@ def play(env, choose):
     made = {}
     while env.agents:
         actions = {agent: choose(env, agent, seen[agent]) for agent in env.agents}
-        for place in env.steps[env._step]:
-            made[place] = actions[env.choices[place].agent]
+        for place in env.team.steps[env._step]:
+            made[place] = actions[env.team.choices[place].agent]
         seen, *rest = env.step(actions)
-    return (seen, *rest), [made[place] for place in range(len(env.choices))]
+    return (seen, *rest), [made[place] for place in range(len(env.team.choices))]
 
 
 def masked(rng):
@@ -53,7 +53,7 @@ def masked(rng):
 def test_pettingzoo_finds_no_fault(name, by, order):
     task = task_of(name)
     env = parallel_env(task, by=by, order=order)
-    cycles = len(env.steps) + 5
+    cycles = len(env.team.steps) + 5
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         parallel_api_test(env, num_cycles=cycles)
@@ -79,7 +79,7 @@ def test_in_turns_masked_actions_build_feasible_designs_with_the_rewards_of_the_
     assert set(seen) == set(rewards) == set(env.possible_agents)
     lanes = AnyTaskVectorEnv(1, task=task, autoreset_mode="DISABLED")
     lanes.reset()
-    for action in env._decisions():
+    for action in env.team._decisions(env._made)[0]:
         _, reward, _, _, info = lanes.step(np.array([action]))
     assert set(rewards.values()) == {float(reward[0])}
     for own in infos.values():
@@ -95,8 +95,8 @@ def test_in_turns_every_feasible_design_can_be_built(name, by):
         wanted = [int(i) for i in _choices_of(env, design)]
 
         def choose(env, agent, seen, wanted=wanted):
-            place = env.steps[env._step][0]
-            return wanted[place] if env.choices[place].agent == agent else 0
+            place = env.team.steps[env._step][0]
+            return wanted[place] if env.team.choices[place].agent == agent else 0
 
         seen, _ = env.reset()
         while env.agents:
@@ -109,7 +109,7 @@ def test_in_turns_every_feasible_design_can_be_built(name, by):
 def _choices_of(env, design):
     """The choices that make a design, from its decisions."""
     decisions = env.task.actions(design[None])[0]
-    for choice in env.choices:
+    for choice in env.team.choices:
         parts = np.unravel_index(decisions[choice.decision], choice.factors or (choice.size,))
         yield parts[choice.place]
 
@@ -136,7 +136,7 @@ def test_in_rounds_every_agent_sets_its_next_parameter(name):
     task = task_of(name)
     env = DesignTeamEnv(task, order="rounds")
     groups = [parameter.group for parameter in task.space.parameters]
-    assert len(env.steps) == max(groups.count(group) for group in groups)
+    assert len(env.team.steps) == max(groups.count(group) for group in groups)
     _, made = play(env, masked(np.random.default_rng(5)))
     np.testing.assert_array_equal(env.design(), made)
     outcome = task.evaluate(np.array([made]))
