@@ -1,11 +1,10 @@
-"""Ranks submissions and writes the leaderboard: a page that needs nothing else, and its numbers as CSV."""
+"""Ranks the entrants of submissions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,13 @@ import numpy.typing as npt
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.files.csv_table import TableWriter
-from accelgym.costmodels.files.whole_file import whole_file, write_whole
 from accelgym.envs.audits import known_audit
 from accelgym.experiments.leaderboard.checking import submitted_task
 from accelgym.experiments.leaderboard.submission import Run, Submission
 from accelgym.experiments.report.summary import ALL_TASKS, TARGETS
 from accelgym.experiments.statistics import iqm_interval
 
-__all__ = ["CHECKPOINTS", "Board", "BoardRow", "BoardTask", "build_board", "write_board"]
+__all__ = ["CHECKPOINTS", "Board", "BoardRow", "BoardTask", "build_board", "regret_at"]
 
 CHECKPOINTS = (100, 1_000, 10_000)
 """Evaluations at which regrets are compared."""
@@ -119,46 +116,6 @@ def build_board(submissions: Sequence[Submission]) -> Board:
     return Board(tuple(submissions), tasks, (*overall, *by_task), missing)
 
 
-def write_board(board: Board, out: Path | str) -> Path:
-    """Writes ``index.html``, ``leaderboard.csv`` (the tables) and ``runs.csv`` (a line per search) into a folder.
-
-    Returns:
-        Path of the page.
-    """
-    from accelgym.experiments.leaderboard.page import render_board
-
-    out = Path(out)
-    page = render_board(board)
-    write_whole(out / "index.html", page)
-    with whole_file(out / "leaderboard.csv") as file:
-        _write_rows(TableWriter(file), [field.name for field in fields(BoardRow)], map(asdict, board.rows))
-    certificates = {task.id: task.certificate for task in board.tasks}
-    with whole_file(out / "runs.csv") as file:
-        lines = [
-            {
-                "submission": submission.name,
-                "agent": run.agent,
-                "task_id": run.task,
-                "seed": run.seed,
-                "budget": run.budget,
-                "evaluations": run.evaluations,
-                "cpu_s": run.cpu_s,
-            }
-            | {f"regret_{n}": _regret_at(run, certificates[run.task], n) for n in CHECKPOINTS}
-            | {"regret": certificates[run.task].regret(run.best_within(run.evaluations))}
-            for submission in board.submissions
-            for run in submission.runs
-        ]
-        _write_rows(TableWriter(file), list(lines[0]), lines)
-    return out / "index.html"
-
-
-def _write_rows(writer: TableWriter, names: list[str], rows: Any) -> None:
-    writer.row(names)
-    for row in rows:
-        writer.row([row[name] for name in names])
-
-
 def _tasks(submissions: Sequence[Submission]) -> tuple[BoardTask, ...]:
     found: dict[str, BoardTask] = {}
     for submission in submissions:
@@ -174,7 +131,8 @@ def _tasks(submissions: Sequence[Submission]) -> tuple[BoardTask, ...]:
     return tuple(found.values())
 
 
-def _regret_at(run: Run, certificate: Certificate, evaluations: int) -> float | None:
+def regret_at(run: Run, certificate: Certificate, evaluations: int) -> float | None:
+    """Returns the regret of a run after some evaluations, ``None`` where its budget is smaller."""
     return None if run.budget < evaluations else certificate.regret(run.best_within(evaluations))
 
 
@@ -218,7 +176,7 @@ def _row(
     budget = min(run.budget for run in runs)
     at: dict[str, Any] = {}
     for mark in CHECKPOINTS:
-        there = [np.array([_regret_at(run, certificates[k], mark) for run in own]) for k, own in strata.items()]
+        there = [np.array([regret_at(run, certificates[k], mark) for run in own]) for k, own in strata.items()]
         at[f"regret_{mark}"] = None if budget < mark else float(iqm_interval(there, repeats=1).value)
     seconds = [run.cpu_s for run in runs if run.cpu_s is not None]
     return BoardRow(

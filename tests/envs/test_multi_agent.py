@@ -1,9 +1,11 @@
 """Teams of agents: PettingZoo's own checks on every environment's task, and that masks and rewards are the task's."""
 
+import re
 import subprocess
 import sys
 import warnings
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,3 +195,9 @@ def test_without_pettingzoo_the_extra_is_named():
     assert "accelgym[multiagent]" in done.stderr
     code = "import sys, accelgym; accelgym.envs if 0 else 0; assert 'pettingzoo' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_example_of_the_page_runs():
+    page = Path(__file__).parents[2] / "docs" / "multi_agent.md"
+    [block] = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    exec(compile(block, page.name, "exec"), {"__name__": "page"})

@@ -3,7 +3,9 @@
 import csv
 import json
 import math
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -319,3 +321,10 @@ def test_a_search_is_packed_like_a_benchmark(tmp_path):
     [run] = read_submission(tmp_path / "one.json").runs
     assert (run.agent, run.seed, run.budget, run.evaluations) == ("random", 2, 30, 30)
     assert answer("leaderboard", "validate", tmp_path / "one.json").returncode == 0
+
+
+def test_the_example_of_the_page_has_the_form_of_a_submission(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "leaderboard.md"
+    [block] = re.findall(r"```json\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    (tmp_path / "example.json").write_text(block)
+    assert read_submission(tmp_path / "example.json").runs[0].best_within(100) == 31e6
