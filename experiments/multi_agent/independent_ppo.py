@@ -45,8 +45,9 @@ class _Row:
 class IndependentPPO:
     """One PPO (Schulman et al., 2017) per agent, with a network and an optimiser of its own.
 
-    As in de Witt et al., "Is Independent Learning All You Need in the StarCraft Multi-Agent Challenge?", 2020. With a team of one agent it is the single-agent algorithm, so that a comparison differs in nothing else. Returns
-    are not discounted, and advantages are standardised choice by choice.
+    As in de Witt et al., "Is Independent Learning All You Need in the StarCraft Multi-Agent Challenge?", 2020. With a
+    team of one agent it is the single-agent algorithm, so that a comparison differs in nothing else. Returns are not
+    discounted, and advantages are standardised choice by choice.
 
     Args:
         team: The team.
