@@ -57,6 +57,8 @@ from accelgym.dse_dataset.recipes.catalogue import load_recipe_spec
 from accelgym.dse_dataset.shards import read_shard, write_shard
 from accelgym.envs import make_task
 from accelgym.experiments import load_config as load_benchmark
+from accelgym.experiments.leaderboard import check_submission, read_submission
+from accelgym.experiments.leaderboard.submission import FORMAT, package_version
 from accelgym.experiments.manifest import load_manifest
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.layer_table import read_layers, read_rectify, read_types
@@ -251,6 +253,39 @@ def _write_onnx(path: Path) -> None:
     onnx.save(helper.make_model(graph), str(path))
 
 
+def _write_submission(path: Path) -> None:
+    task, arguments = _task(), {"workload": "confuciux/alexnet", "constraint": "pes"}
+    names = [parameter.name for parameter in task.space.parameters]
+    about = {"id": task.id, "env": "ResourceAssignment-v0", "arguments": arguments, "parameters": names}
+    designs = task.sample_feasible(np.random.default_rng(0), 2)
+    values = sorted(zip(task.evaluate(designs).objective.tolist(), map(task.space.decode, designs), strict=True))[::-1]
+    points = [
+        {"evaluations": 3 + 4 * place, "objective": value, "design": list(design.values())}
+        for place, (value, design) in enumerate(values)
+    ]
+    run = {"task": task.id, "agent": "a", "seed": 0, "budget": 20, "evaluations": 9, "cpu_s": 0.5, "points": points}
+    head = {
+        "format": FORMAT,
+        "format_version": 1,
+        "accelgym": package_version(),
+        "name": "n",
+        "agents": {"a": {"x": 1}},
+    }
+    path.write_text(json.dumps(head | {"tasks": [about], "runs": [run]}, indent=1))
+
+
+def _submission(path: Path) -> Any:
+    found = read_submission(path)
+    return found if check_submission(found).passed else None
+
+
+def _reproduces(submission: Any) -> bool:
+    """Whether what was accepted is worth what it says."""
+    if submission is None:
+        return True
+    return all(0 < point.objective < np.inf for run in submission.runs for point in run.points)
+
+
 def _designs(path: Path) -> str:
     target = path.with_name("costs.csv")
     evaluate_designs(MaestroModel(), path, target)
@@ -278,6 +313,7 @@ READERS = [
     Reader("cells.lib", lambda path: path.write_bytes(DEFAULT_LIBRARY.read_bytes()), read_library),
     Reader("benchmark.yaml", _text(BENCHMARK), load_benchmark),
     Reader("recipe.yaml", _text(RECIPE), load_recipe_spec),
+    Reader("submission.json", _write_submission, _submission, _reproduces),
     Reader("settings.txt", _text(SETTINGS), lambda path: parse_settings(_readable(path).splitlines())),
     Reader(
         "trajectory.npz",

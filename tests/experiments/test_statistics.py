@@ -115,3 +115,72 @@ def test_the_interval_of_the_probability_of_improvement_is_the_quantile_of_all_s
     for end, tail in ((found.low, 0.1), (found.high, 0.9)):
         below, up_to = np.mean(np.array(every) < end - 1e-12), np.mean(np.array(every) <= end + 1e-12)
         assert below - 0.01 <= tail <= up_to + 0.01
+
+
+RUNS = hs.lists(hs.tuples(hs.integers(1, 12), hs.booleans()), min_size=1, max_size=12)
+
+
+@given(RUNS)
+def test_kaplan_meier_is_scipys_with_censored_runs(runs):
+    time, hit = (np.array(column) for column in zip(*runs, strict=True))
+    events, share = st.kaplan_meier(np.where(hit, time, np.inf), time.astype(float))
+    if not hit.any():
+        assert len(events) == 0
+        return
+    data = stats.CensoredData(uncensored=time[hit], right=time[~hit])
+    expected = stats.ecdf(data).cdf.evaluate(events)
+    assert share == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_median_time_counts_given_up_runs_as_longer():
+    times, spent = np.array([3.0, 5.0, np.inf, np.inf]), np.array([3.0, 5.0, 9.0, 4.0])
+    # At 3, 4 at risk: 1/4. At 5, one of the 2 left: 1 - 3/4 * 1/2 = 0.625.
+    assert st.kaplan_meier(times, spent)[1].tolist() == [0.25, 0.625]
+    assert st.time_to_success(times, spent) == 5.0
+    assert st.time_to_success(times, spent, 0.7) == np.inf
+    assert st.time_to_success(np.array([2.0, 4.0, 6.0]), np.array([2.0, 4.0, 6.0])) == 4.0
+
+
+@given(hs.integers(0, 30), hs.integers(0, 30))
+def test_the_interval_of_a_success_rate_is_wilsons(hits, misses):
+    if hits + misses == 0:
+        return
+    found = st.success_rate(hits, hits + misses)
+    expected = stats.binomtest(hits, hits + misses).proportion_ci(0.95, method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_a_performance_profile_weighs_tasks_alike_and_its_band_is_binomial():
+    strata = [np.array([0.0, 0.0, 1.0, 1.0, 1.0]), np.array([0.0])]
+    found = st.performance_profile(strata, np.array([-1.0, 0.5, 2.0]), repeats=40_000, level=0.9)
+    assert found.value.tolist() == pytest.approx([0.0, (0.4 + 1.0) / 2, 1.0])
+    for end, tail in ((found.low[1], 0.05), (found.high[1], 0.95)):
+        below = stats.binom.cdf(round((2 * end - 1) * 5) - 1, 5, 0.4)
+        assert below - 0.01 <= tail <= stats.binom.cdf(round((2 * end - 1) * 5), 5, 0.4) + 0.01
+
+
+def test_a_ratio_profile_counts_tasks_within_a_factor_of_the_best():
+    costs = np.array([[10.0, 20.0], [np.inf, 5.0], [np.inf, np.inf]])
+    assert st.ratio_profile(costs, np.array([1.0, 2.0])).tolist() == [[1 / 3, 1 / 3], [1 / 3, 2 / 3]]
+
+
+@given(hs.lists(hs.tuples(hs.integers(0, 4), hs.integers(-9, 9)), min_size=1, max_size=7))
+def test_the_expected_best_of_k_is_the_mean_over_all_subsets(settings):
+    chosen_by, worth = (np.array(column, dtype=float) for column in zip(*settings, strict=True))
+    found = st.expected_best_of(chosen_by, worth)
+    for k in range(1, len(settings) + 1):
+        picks = []
+        for subset in map(list, itertools.combinations(range(len(settings)), k)):
+            least = chosen_by[subset].min()
+            # Of settings that are equal all over, not only in this subset: each is as likely to be the one measured.
+            picks.append(worth[chosen_by == least].mean())
+        assert found[k - 1] == pytest.approx(np.mean(picks), abs=1e-9)
+
+
+def test_the_expected_best_of_k_falls_and_ends_at_the_best():
+    scores = np.random.default_rng(1).random(30)
+    curve = st.expected_best_of(scores)
+    assert curve[0] == pytest.approx(scores.mean())
+    assert curve[-1] == scores.min()
+    assert (np.diff(curve) < 0).all()
+    assert st.expected_best_of(np.array([1.0, np.inf])).tolist() == [np.inf, 1.0]
