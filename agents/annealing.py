@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.agents.base import Agent
+from accelgym.agents.hyperparameters import Hyperparameters, Real, Whole, move_weights
 from accelgym.agents.moves import Mover
 from accelgym.agents.options import require
 from accelgym.envs.space import Designs
@@ -43,6 +44,14 @@ class SimulatedAnnealing(Agent):
     """
 
     name: ClassVar[str] = "annealing"
+    hyperparameters: ClassVar[Hyperparameters] = {
+        "chains": Whole(1, 16, log=True),
+        "hot": Real(1e-3, 1.0, log=True),
+        "cold": Real(1e-6, 1e-3, log=True),
+        "moves": Real(1.0, 3.0),
+        "restart": Real(0.0, 0.2),
+        **move_weights(*_MIX),
+    }
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.agents.base import Agent
+from accelgym.agents.hyperparameters import Hyperparameters, Real, Whole
 from accelgym.agents.options import require
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
@@ -44,6 +45,14 @@ class AntColony(Agent):
     """
 
     name: ClassVar[str] = "aco"
+    hyperparameters: ClassVar[Hyperparameters] = {
+        "ants": Whole(4, 128, log=True),
+        "evaporation": Real(0.01, 0.5, log=True),
+        "greediness": Real(0.0, 0.95),
+        "elite": Whole(1, 8),
+        "best_weight": Real(0.0, 1.0),
+        "floor": Real(1e-4, 0.1, log=True),
+    }
 
     def __init__(
         self,

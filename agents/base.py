@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from accelgym.agents.hyperparameters import Hyperparameters
 from accelgym.costmodels.errors import unexpected_argument
 from accelgym.costmodels.files.plain import count, native
 from accelgym.costmodels.registry import Registry
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
-__all__ = ["Agent", "agents", "make_agent"]
+__all__ = ["Agent", "agents", "hyperparameters_of", "make_agent"]
 
 
 class Agent(ABC):
@@ -31,6 +32,8 @@ class Agent(ABC):
 
     name: ClassVar[str]
     """Name in the registry, in configs and in reports."""
+    hyperparameters: ClassVar[Hyperparameters] = {}
+    """What a sweep may draw of its options; empty where nothing is worth tuning."""
 
     def __init__(self, task: Task, *, seed: int) -> None:
         self.task = task
@@ -60,6 +63,18 @@ class Agent(ABC):
 
 agents: Registry[Agent] = Registry("agent", "accelgym.agents")
 """Agent factories by name; called as ``factory(task, seed=..., **options)``."""
+
+
+def hyperparameters_of(name: str) -> Hyperparameters:
+    """Returns what a sweep may draw of an agent's options, empty where it declares nothing.
+
+    Raises:
+        InputError: Unknown agent.
+        MissingExtraError: It needs a package that is not installed.
+    """
+    factory = agents.get(name)
+    found: Hyperparameters = getattr(getattr(factory, "cls", factory), "hyperparameters", {})
+    return found
 
 
 def make_agent(name: str, task: Task, *, seed: int, **options: Any) -> Agent:

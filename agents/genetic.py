@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.agents.base import Agent
+from accelgym.agents.hyperparameters import Hyperparameters, Real, Whole, move_weights
 from accelgym.agents.moves import Mover, cross_one_point, cross_uniform
 from accelgym.agents.options import require
 from accelgym.envs.space import Designs
@@ -49,6 +50,17 @@ class GeneticAlgorithm(Agent):
     """
 
     name: ClassVar[str] = "ga"
+    hyperparameters: ClassVar[Hyperparameters] = {
+        "population": Whole(4, 64, log=True),
+        "children": Whole(4, 128, log=True),
+        "tournament": Whole(1, 3),
+        "crossover": Real(0.0, 0.5),
+        "merge": Real(0.0, 0.5),
+        "donors": Real(1.0, 8.0),
+        "mutation": Real(0.2, 1.0),
+        "moves": Real(1.0, 4.0),
+        **move_weights(*_MIX),
+    }
 
     def __init__(
         self,

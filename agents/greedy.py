@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.agents.base import Agent
+from accelgym.agents.hyperparameters import Hyperparameters, Whole
 from accelgym.agents.options import require
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.solvers import allocate_greedily
@@ -49,6 +50,7 @@ class Greedy(Agent):
     """
 
     name: ClassVar[str] = "greedy"
+    hyperparameters: ClassVar[Hyperparameters] = {"freed": Whole(1, 16, log=True), "patience": Whole(5, 500, log=True)}
 
     def __init__(self, task: Task, *, seed: int, freed: int = 4, patience: int = 50) -> None:
         super().__init__(task, seed=seed)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from accelgym.agents.base import Agent
+from accelgym.agents.hyperparameters import Choice, Hyperparameters, Whole
 from accelgym.agents.options import require
 from accelgym.costmodels.errors import MissingExtraError, unknown_name
 from accelgym.envs.space import Designs
@@ -58,6 +59,10 @@ class OptunaAgent(Agent):
     """
 
     name: ClassVar[str] = "optuna"
+    hyperparameters: ClassVar[Hyperparameters] = {
+        "sampler": Choice(tuple(sorted(_SAMPLERS))),
+        "startup": Whole(4, 80, log=True),
+    }
 
     def __init__(self, task: Task, *, seed: int, sampler: str = "tpe", startup: int = 64) -> None:
         super().__init__(task, seed=seed)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -14,7 +15,7 @@ from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.costmodels.files.plain import as_path, native
 from accelgym.costmodels.files.yaml_source import YamlSource, read_yaml
 
-__all__ = ["AgentEntry", "BenchConfig", "TaskEntry", "load_config", "shipped_configs"]
+__all__ = ["AgentEntry", "BenchConfig", "Entry", "TaskEntry", "explain_fault", "load_config", "shipped_configs"]
 
 _SHIPPED = Path(__file__).resolve().parent / "configs"
 _MOST_SEEDS = 10_000
@@ -22,17 +23,21 @@ _MOST_SEEDS = 10_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
+    """A part of a config: unknown keys are faults."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TaskEntry(_Entry):
+class TaskEntry(Entry):
     """Tasks of one environment; every combination of the listed argument values is one task."""
 
     env: str = "accelgym/ResourceAssignment-v0"
     """Environment id."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """Arguments of the task; a list stands for several tasks."""
+    split: Literal["train", "test"] | None = None
+    """Whether its tasks may be tuned on, or are kept aside to show what tuning is worth elsewhere."""
 
     def expand(self) -> list[dict[str, Any]]:
         """Returns the arguments of each task: the grid over all lists, the last list varying fastest."""
@@ -48,7 +53,7 @@ class TaskEntry(_Entry):
         return value
 
 
-class AgentEntry(_Entry):
+class AgentEntry(Entry):
     """One contestant."""
 
     name: str
@@ -59,6 +64,8 @@ class AgentEntry(_Entry):
     """Hyperparameters."""
     budget: int | None = Field(default=None, ge=1)
     """Evaluations when fewer than everyone's; such an agent is marked "capped" in reports."""
+    seeds: int | None = Field(default=None, ge=1)
+    """Seeds when fewer than everyone's: the first ones."""
     envs: tuple[str, ...] = ()
     """Environments whose tasks it searches, the namespace ``accelgym/`` may be left out; all when left out."""
 
@@ -79,7 +86,7 @@ class AgentEntry(_Entry):
         return not self.envs or env in self.envs or env.removeprefix("accelgym/") in self.envs
 
 
-class BenchConfig(_Entry):
+class BenchConfig(Entry):
     """One benchmark; everything its results are a function of, but for the software itself."""
 
     name: str = Field(min_length=1)
@@ -130,15 +137,28 @@ class BenchConfig(_Entry):
                 raise ValueError(
                     f"agent {entry.label!r} has budget={entry.budget}, allowed at most the budget of all, {self.budget}"
                 )
+            if entry.seeds is not None and entry.seeds > len(self.seeds):
+                most = len(self.seeds)
+                raise ValueError(f"agent {entry.label!r} has seeds={entry.seeds}, allowed at most {most}, as all have")
         return self
 
     def budget_of(self, agent: AgentEntry) -> int:
         """Evaluations of one search of this agent."""
         return self.budget if agent.budget is None else agent.budget
 
+    def seeds_of(self, agent: AgentEntry) -> tuple[int, ...]:
+        """Seeds of the searches of this agent on each of its tasks."""
+        return self.seeds[: agent.seeds]
+
     def identity(self) -> dict[str, Any]:
         """Returns the config as plain data, without what the results do not depend on."""
-        return self.model_dump(mode="json", exclude={"workers"})
+        data = self.model_dump(mode="json", exclude={"workers"})
+        # What says nothing is left out, so that folders from before there was such a key go on.
+        for key, entries in (("split", data["tasks"]), ("seeds", data["agents"])):
+            for entry in entries:
+                if entry[key] is None:
+                    del entry[key]
+        return data
 
     @classmethod
     def parse(cls, data: dict[str, Any], source: YamlSource | None = None) -> BenchConfig:
@@ -154,7 +174,10 @@ class BenchConfig(_Entry):
         try:
             return cls.model_validate(native(data))
         except ValidationError as error:
-            raise _explain(error, source) from None
+            raise explain_fault(error, source, _KEYS) from None
+
+
+_KEYS = {"": BenchConfig.model_fields, "tasks": TaskEntry.model_fields, "agents": AgentEntry.model_fields}
 
 
 def shipped_configs() -> dict[str, Path]:
@@ -184,14 +207,20 @@ def load_config(path: Path | str) -> tuple[BenchConfig, YamlSource]:
     return BenchConfig.parse(source.data, source), source
 
 
-def _explain(error: ValidationError, source: YamlSource | None) -> InputError:
-    """Turns one fault into a message that says where it is and what is allowed."""
+def explain_fault(error: ValidationError, source: YamlSource | None, keys: Mapping[str, Iterable[str]]) -> InputError:
+    """Turns one fault into a message that says where it is and what is allowed.
+
+    Args:
+        error: Of pydantic.
+        source: File of the config, if any.
+        keys: Keys that exist, by the list whose entries have them; those of the config itself under ``""``.
+    """
     # A misspelt key is also a missing one: the misspelling is the news.
     first = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
     key = first["loc"]
     if first["type"] == "extra_forbidden":
-        known = {"tasks": TaskEntry.model_fields, "agents": AgentEntry.model_fields} if len(key) > 1 else {}
-        message = str(unknown_name("key", key[-1], known.get(str(key[0]), BenchConfig.model_fields)))
+        room = str(key[0]) if len(key) > 1 else ""
+        message = str(unknown_name("key", key[-1], keys.get(room, keys[""])))
     elif first["type"] == "missing":
         message = "is missing"
     else:

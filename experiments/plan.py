@@ -42,6 +42,8 @@ class PlannedTask:
     title: str
     cpu_s: float
     """CPU seconds of tabulating and solving the task; charged to no agent."""
+    split: str | None = None
+    """``train``, ``test`` or neither, see :class:`~accelgym.experiments.config.TaskEntry`."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def plan_tasks(config: BenchConfig, source: YamlSource | None = None) -> list[Pl
     Raises:
         InputError: A task cannot be built, or stands in the config twice.
     """
-    built: list[tuple[str, dict[str, Any], Task, float]] = []
+    built: list[tuple[str, dict[str, Any], Task, float, str | None]] = []
     seen: set[str] = set()
     for index, entry in enumerate(config.tasks):
         for arguments in entry.expand():
@@ -121,9 +123,12 @@ def plan_tasks(config: BenchConfig, source: YamlSource | None = None) -> list[Pl
             if task.id in seen:
                 raise _located(source, ("tasks", index), f"the task {arguments} stands in the config twice")
             seen.add(task.id)
-            built.append((name, own, task, time.process_time() - start))
-    titles = _titles([(env, arguments) for env, arguments, _, _ in built])
-    return [PlannedTask(t, env, args, title, cpu) for (env, args, t, cpu), title in zip(built, titles, strict=True)]
+            built.append((name, own, task, time.process_time() - start, entry.split))
+    titles = _titles([(env, arguments) for env, arguments, *_ in built])
+    return [
+        PlannedTask(task, env, arguments, title, cpu_s, split)
+        for (env, arguments, task, cpu_s, split), title in zip(built, titles, strict=True)
+    ]
 
 
 def plan_jobs(config: BenchConfig, planned: Sequence[PlannedTask], source: YamlSource | None = None) -> list[Job]:
@@ -143,7 +148,7 @@ def plan_jobs(config: BenchConfig, planned: Sequence[PlannedTask], source: YamlS
         for p in planned
         for agent in config.agents
         if agent.searches(p.env)
-        for seed in config.seeds
+        for seed in config.seeds_of(agent)
     ]
 
 
@@ -183,6 +188,7 @@ def task_record(planned: PlannedTask, *, audit: bool = True) -> dict[str, Any]:
         "title": planned.title,
         "env": planned.env,
         "arguments": planned.arguments,
+        "split": planned.split,
         "description": task.describe(),
         "parameters": [
             {"name": p.name, "values": list(p.values), "ordered": p.ordered, "group": p.group, "knob": p.knob}

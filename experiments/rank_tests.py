@@ -1,9 +1,9 @@
 """Tests of whether agents differ over tasks: Friedman with critical difference, and Wilcoxon with Holm's correction.
 
-The procedure is that of Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006; that the
-pairs are tested by Wilcoxon and corrected after Holm follows Benavoli et al., "Should We Really Use Post-Hoc Tests Based
-on Mean-Ranks?", JMLR 17, 2016: the critical difference of two agents depends on which others take part, a test of the
-pair does not. Scores are to be minimised; ``inf`` is worse than every number and ties with itself.
+The procedure is that of Demsar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 7, 2006. That
+pairs are tested by Wilcoxon and corrected after Holm follows Benavoli et al., "Should We Really Use Post-Hoc Tests
+Based on Mean-Ranks?", JMLR 17, 2016: the critical difference of two agents depends on which others take part, a test of
+the pair does not. Scores are to be minimised; ``inf`` is worse than every number and ties with itself.
 """
 
 from __future__ import annotations

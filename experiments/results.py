@@ -89,6 +89,12 @@ class TaskResults:
         return str(self.record["title"])
 
     @property
+    def split(self) -> str | None:
+        """``train`` where it may be tuned on, ``test`` where it was kept aside, ``None`` where nothing is said."""
+        stored: str | None = self.record.get("split")
+        return stored
+
+    @property
     def exact(self) -> bool:
         """Whether regrets are measured against a proved optimum."""
         return Certificate.from_json(self.record["reference"]).exact
@@ -139,7 +145,7 @@ def _agent(
     budget = config.budget_of(agent)
     if not agent.searches(record["env"]):
         return AgentRuns(agent, budget, certificate, (), (), {}, 0, planned=False)
-    for seed in config.seeds:
+    for seed in config.seeds_of(agent):
         job = Job(record["id"], record["env"], record["arguments"], agent, budget, seed)
         folder = job.folder(out)
         try:

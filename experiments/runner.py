@@ -8,13 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from accelgym.costmodels.errors import DamagedFileError, warn_input
+from accelgym.costmodels.errors import DamagedFileError, InputError, shown, unknown_name, warn_input
 from accelgym.costmodels.executors import Event, Executor, InlineExecutor, ProcessExecutor
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
-from accelgym.costmodels.files.plain import plain
+from accelgym.costmodels.files.plain import count, plain
 from accelgym.costmodels.files.yaml_source import YamlSource
 from accelgym.envs.audits import known_audit
 from accelgym.experiments.config import BenchConfig, load_config
@@ -24,6 +23,9 @@ from accelgym.experiments.store import ERROR, load_run
 from accelgym.experiments.worker import SEARCH_JOB
 
 __all__ = ["BenchProgress", "BenchResult", "JobFailure", "run_bench"]
+
+
+_EXECUTORS = ("process", "inline", "ray")
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def run_bench(
     out: Path | str,
     *,
     progress: Callable[[BenchProgress], None] | None = None,
-    executor: Literal["process", "inline"] = "process",
+    executor: str = "process",
+    address: str | None = None,
+    workers: int | None = None,
     audit: bool = True,
 ) -> BenchResult:
     """Runs all searches of a benchmark that are not over yet.
@@ -84,19 +88,24 @@ def run_bench(
         config: The benchmark, a YAML file with it, or the name of a shipped config.
         out: Folder of the results; the same call goes on with what is there.
         progress: Called when a search advances or is over.
-        executor: ``"process"`` searches in other processes side by side, ``"inline"`` in this one.
+        executor: ``"process"`` searches in other processes side by side, ``"inline"`` in this one, ``"ray"`` on a Ray
+            cluster whose machines share ``out``.
+        address: Of a running Ray cluster; without one it is started on this machine.
+        workers: Searches running at a time, instead of the config's number.
         audit: Whether to audit tasks for the report of which no audit is known.
 
     Raises:
         InputError: A fault in the config, a folder that holds another benchmark or an older schema, or that another
             process uses. Raised before anything runs.
         BoundError: A stored objective lies below the certified bound of its task.
-        MissingExtraError: An agent needs a package that is not installed.
+        MissingExtraError: An agent or the executor needs a package that is not installed.
     """
     source: YamlSource | None = None
     out = Path(out)
     if not isinstance(config, BenchConfig):
         config, source = load_config(config)
+    wanted = config.workers if workers is None else count(workers, "workers", 1)
+    pool = _executor(executor, address, wanted, out)
     planned = plan_tasks(config, source)
     jobs = plan_jobs(config, planned, source)
     with folder_lock(out):
@@ -104,21 +113,37 @@ def run_bench(
         todo = _pending(out, jobs, planned)
         check_agents(todo, planned, config, source)
         _write_tasks(out, planned, audit=audit)
-        workers = min(config.workers or min(2, os.cpu_count() or 1), max(len(todo), 1))
         bench = _Bench(out, jobs, todo, planned, manifest, progress)
         if todo:
-            inline = executor == "inline"
-            manifest.open_session(1 if inline else workers)
-            pool: Executor = (
-                InlineExecutor(SEARCH_JOB, bench.take)
-                if inline
-                else ProcessExecutor(SEARCH_JOB, workers, out / "workers.log")
-            )
-            try:
-                bench.run(pool)
-            finally:
-                manifest.close_session()
+            with pool or InlineExecutor(SEARCH_JOB, bench.take) as ready:
+                manifest.open_session(ready.size)
+                try:
+                    bench.run(ready)
+                finally:
+                    manifest.close_session()
     return BenchResult(out, len(jobs), len(jobs) - len(todo), tuple(bench.failures))
+
+
+def _executor(name: str, address: str | None, workers: int | None, out: Path) -> Executor | None:
+    """Returns an executor that has not started; ``None`` stands for this process.
+
+    Raises:
+        InputError: Unknown executor, an address for one that has none, or one where nobody answers.
+        MissingExtraError: Ray is not installed.
+    """
+    if name not in _EXECUTORS:
+        raise unknown_name("executor", name, _EXECUTORS)
+    if name == "ray":
+        from accelgym.costmodels.executors.ray_cluster import RayExecutor
+
+        # On a cluster of others' machines every CPU may work; on this one, as many as for processes.
+        local = min(2, os.cpu_count() or 1) if address is None else None
+        return RayExecutor(SEARCH_JOB, workers or local, address)
+    if address is not None:
+        raise InputError(f"address {shown(address)}: allowed with executor 'ray' alone, not {name!r}")
+    if name == "inline":
+        return None
+    return ProcessExecutor(SEARCH_JOB, workers or min(2, os.cpu_count() or 1), out / "workers.log")
 
 
 def _pending(out: Path, jobs: Sequence[Job], planned: Sequence[PlannedTask]) -> list[Job]:
@@ -177,15 +202,14 @@ class _Bench:
         self._evaluations = {str(job): job.budget for job in jobs} | {str(job): 0 for job in todo}
         self._durations = _Durations()
 
-    def run(self, executor: Executor) -> None:
+    def run(self, pool: Executor) -> None:
         """Runs the pending jobs."""
-        with executor as pool:
-            while self._pending or pool.running:
-                while self._pending and pool.has_room:
-                    job = self._durations.longest(self._pending)
-                    self._pending.remove(job)
-                    pool.start(str(job), job.order(self._out))
-                self.take(pool.next_event())
+        while self._pending or pool.running:
+            while self._pending and pool.has_room:
+                job = self._durations.longest(self._pending)
+                self._pending.remove(job)
+                pool.start(str(job), job.order(self._out))
+            self.take(pool.next_event())
 
     def take(self, event: Event) -> None:
         """Takes note of news of a job."""

@@ -4,8 +4,8 @@ The aggregate is the interquartile mean with percentile intervals from a stratif
 Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021. Expected
 running times and their empirical distribution over targets follow Hansen et al., "COCO: A Platform for Comparing
 Continuous Optimizers in a Black-Box Setting", 2021. Scores are regrets: smaller is better, ``inf`` where a search
-found nothing feasible. A search that missed a target is a censored observation: its time is known to be longer than what
-it spent.
+found nothing feasible. A search that missed a target is a censored observation: its time is known to be longer than
+what it spent.
 """
 
 from __future__ import annotations

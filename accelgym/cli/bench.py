@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,18 +14,24 @@ from accelgym.cli.console import errors, out, progress_bar
 from accelgym.costmodels.errors import AccelGymError
 
 if TYPE_CHECKING:
-    from accelgym.experiments.runner import BenchProgress
+    from accelgym.experiments.runner import BenchProgress, BenchResult
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "AddressOption", "ExecutorOption", "OutOption", "WorkersOption", "failures_told", "search_bars"]
+
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for the results; the same command resumes.")]
+ExecutorOption = Annotated[str, typer.Option("--executor", help="process (this machine) or ray (extra distributed).")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(
+        "--address", help="ray: auto, HOST:PORT or ray://HOST:PORT of a running cluster; else one of its own."
+    ),
+]
+WorkersOption = Annotated[int | None, typer.Option("--workers", help="Searches at a time, instead of the config's.")]
 
 
-def bench(
-    config: Annotated[str, typer.Argument(help="YAML file, or the name of a shipped config.")],
-    out_dir: Annotated[Path, typer.Option("--out", help="Folder for the results; the same command resumes.")],
-) -> None:
-    """Runs every agent on every task of a config, in parallel."""
-    from accelgym.experiments import run_bench
-
+@contextmanager
+def search_bars() -> Iterator[Callable[[BenchProgress], None]]:
+    """Bars of searches and evaluations; yields what moves them."""
     with progress_bar() as bar:
         searches = bar.add_task("searches", total=None, note="")
         evaluations = bar.add_task("evaluations", total=None, note="")
@@ -32,15 +40,38 @@ def bench(
             bar.update(searches, completed=state.jobs_done, total=state.jobs_total, note=state.note)
             bar.update(evaluations, completed=state.evaluations_done, total=state.evaluations_total)
 
-        result = run_bench(config, out_dir, progress=show)
+        yield show
+
+
+def failures_told(result: BenchResult) -> None:
+    """Prints the searches that failed.
+
+    Raises:
+        AccelGymError: There are some.
+    """
+    if result.failures:
+        for failure in result.failures:
+            errors.print(f"failed: {failure.job.folder(result.out)}: {failure.error}", markup=False)
+        raise AccelGymError(f"{len(result.failures)} searches failed; the same command tries them again")
+
+
+def bench(
+    config: Annotated[str, typer.Argument(help="quick, standard, full, another shipped config, or a YAML file.")],
+    out_dir: OutOption,
+    executor: ExecutorOption = "process",
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Runs every agent on every task of a config, in parallel."""
+    from accelgym.experiments import run_bench
+
+    with search_bars() as show:
+        result = run_bench(config, out_dir, progress=show, executor=executor, address=address, workers=workers)
     done = result.jobs - len(result.failures)
     if done:
         out.print(_regrets(out_dir))
     out.print(f"{done} of {result.jobs} searches are in {out_dir}; accelgym report {out_dir} draws them")
-    if result.failures:
-        for failure in result.failures:
-            errors.print(f"failed: {failure.job.folder(out_dir)}: {failure.error}", markup=False)
-        raise AccelGymError(f"{len(result.failures)} searches failed; the same command tries them again")
+    failures_told(result)
 
 
 def _regrets(folder: Path) -> Table:

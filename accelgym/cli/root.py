@@ -18,6 +18,7 @@ from accelgym.cli import (
     imports,
     label,
     leaderboard,
+    lottery,
     mapper,
     predict,
     rtl,
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (catalogue, evaluate, mapper, tasks, bench, label, predict, accuracy):
+for module in (catalogue, evaluate, mapper, tasks, bench, lottery, label, predict, accuracy):
     for command in module.COMMANDS:
         app.command()(command)
 app.add_typer(dataset.app, name="dataset")

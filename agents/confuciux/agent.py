@@ -10,6 +10,7 @@ import numpy.typing as npt
 from accelgym.agents.base import Agent
 from accelgym.agents.confuciux.local_search import POPULATION, LocalSearch
 from accelgym.agents.confuciux.reinforce import Episode, Reinforce
+from accelgym.agents.hyperparameters import Choice, Hyperparameters, Real
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
 from accelgym.envs.space import Designs
@@ -51,6 +52,11 @@ class ConfuciuX(Agent):
     """
 
     name: ClassVar[str] = "confuciux"
+    hyperparameters: ClassVar[Hyperparameters] = {
+        "epochs": Real(0.1, 1.0),
+        "sees": Choice(("previous", "current")),
+        "spread": Real(0.02, 1.0, log=True),
+    }
 
     def __init__(
         self,

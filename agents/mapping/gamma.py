@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.agents.hyperparameters import Hyperparameters, Real, Whole
 from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.options import require
 from accelgym.costmodels.mapspace import LoopChoice
@@ -55,6 +56,18 @@ class Gamma(MappingAgent):
     """
 
     name: ClassVar[str] = "gamma"
+    hyperparameters: ClassVar[Hyperparameters] = {
+        "population": Whole(8, 200, log=True),
+        "parents": Real(0.1, 0.9),
+        "elite": Real(0.02, 0.4),
+        "crossover": Real(0.0, 1.0),
+        "reorder": Real(0.0, 1.0),
+        "tile": Real(0.0, 1.0),
+        "growth": Real(0.0, 1.0),
+        "ageing": Real(0.0, 1.0),
+        "parallel": Real(0.0, 1.0),
+        "loci": Whole(1, 4),
+    }
 
     def __init__(
         self,

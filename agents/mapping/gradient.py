@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.agents.hyperparameters import Hyperparameters, Real, Whole
 from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.options import require
 from accelgym.costmodels.errors import MissingExtraError
@@ -54,6 +55,14 @@ class MappingGradient(MappingAgent):
     """
 
     name: ClassVar[str] = "mapping_gradient"
+    hyperparameters: ClassVar[Hyperparameters] = {
+        "starts": Whole(2, 64, log=True),
+        "steps": Whole(5, 100, log=True),
+        "rate": Real(0.02, 1.0, log=True),
+        "penalty": Real(0.2, 20.0, log=True),
+        "reorder": Whole(2, 40, log=True),
+        "spread": Real(0.0, 2.0),
+    }
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.agents.hyperparameters import Hyperparameters, Whole
 from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.options import require
 from accelgym.costmodels.mapspace import Candidates
@@ -37,6 +38,7 @@ class RandomPruned(MappingAgent):
     """
 
     name: ClassVar[str] = "random_pruned"
+    hyperparameters: ClassVar[Hyperparameters] = {"orders": Whole(1, 64, log=True)}
 
     def __init__(self, task: Task, *, seed: int, batch: int = 16, orders: int = 16) -> None:
         super().__init__(task, seed=seed)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.agents.hyperparameters import Hyperparameters, Whole
 from accelgym.agents.mapping.base import MappingAgent
 from accelgym.agents.moves import Mover
 from accelgym.agents.options import require
@@ -46,6 +47,7 @@ class Thistle(MappingAgent):
     """
 
     name: ClassVar[str] = "thistle"
+    hyperparameters: ClassVar[Hyperparameters] = {"nearest": Whole(1, 4), "batch": Whole(4, 64, log=True)}
     codesign: ClassVar[bool] = True
 
     def __init__(self, task: Task, *, seed: int, nearest: int = 2, batch: int = 16) -> None:

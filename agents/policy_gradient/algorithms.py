@@ -8,6 +8,7 @@ from sb3_contrib import MaskablePPO
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
+from accelgym.agents.hyperparameters import Choice, Hyperparameters, Real, Whole
 from accelgym.agents.policy_gradient.base import PolicyGradientAgent
 from accelgym.agents.policy_gradient.networks import MaskableSlotPolicy, SlotPolicy
 from accelgym.agents.policy_gradient.rollouts import MaskableSlotBuffer, SlotBuffer
@@ -41,6 +42,16 @@ class PPOAgent(PolicyGradientAgent):
     """
 
     name: ClassVar[str] = "ppo"
+    hyperparameters: ClassVar[Hyperparameters] = {
+        "updates": Whole(5, 100, log=True),
+        "minibatches": Whole(1, 4),
+        "epochs": Whole(1, 10, log=True),
+        "learning_rate": Real(1e-4, 5e-2, log=True),
+        "entropy": Real(1e-3, 2.0, log=True),
+        "gae_lambda": Real(0.8, 1.0),
+        "clip": Real(0.05, 0.5, log=True),
+        "width": Choice((16, 64, 128)),
+    }
     _algorithm: ClassVar[type[Any]] = PPO
     _policy: ClassVar[type[Any]] = SlotPolicy
     _buffer: ClassVar[type[Any]] = SlotBuffer
@@ -123,6 +134,13 @@ class A2CAgent(PolicyGradientAgent):
     """
 
     name: ClassVar[str] = "a2c"
+    hyperparameters: ClassVar[Hyperparameters] = {
+        "updates": Whole(5, 200, log=True),
+        "learning_rate": Real(1e-4, 1e-1, log=True),
+        "entropy": Real(1e-3, 2.0, log=True),
+        "gae_lambda": Real(0.8, 1.0),
+        "width": Choice((16, 64, 128)),
+    }
 
     def __init__(
         self,

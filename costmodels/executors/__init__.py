@@ -1,4 +1,4 @@
-"""Where jobs run: one protocol over this process, other processes, and in time other machines."""
+"""Where jobs run: one protocol over this process, other processes, and other machines (``ray_cluster``)."""
 
 from accelgym.costmodels.executors.inline import InlineExecutor
 from accelgym.costmodels.executors.process import ProcessExecutor

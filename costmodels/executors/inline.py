@@ -34,6 +34,10 @@ class InlineExecutor:
         self._events.clear()
 
     @property
+    def size(self) -> int:
+        return 1
+
+    @property
     def running(self) -> int:
         return len(self._events)
 

@@ -15,14 +15,15 @@ from typing import IO, Any, Self
 
 from accelgym.costmodels.executors.protocol import Event
 
-__all__ = ["ProcessExecutor"]
+__all__ = ["WORKER_ENVIRONMENT", "ProcessExecutor"]
 
-_ENVIRONMENT = {
+WORKER_ENVIRONMENT = {
     # One thread each: results do not depend on how a sum is split, and workers do not fight for cores.
     **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM")},
     # The order of sets must not differ between the process that was killed and the one that replays it.
     "PYTHONHASHSEED": "0",
 }
+"""Of every worker, wherever it runs."""
 
 _PATIENCE_S = 5.0
 """Time a worker has to end by itself before it is stopped; decides no result."""
@@ -39,7 +40,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=os.environ | _ENVIRONMENT,
+            env=os.environ | WORKER_ENVIRONMENT,
             # An interrupt from the keyboard reaches the parent alone, which then ends its workers.
             start_new_session=True,
         )
@@ -91,7 +92,7 @@ class ProcessExecutor:
 
     def __init__(self, job: str, size: int, log: Path) -> None:
         self._job = job
-        self._size = size
+        self.size = size
         self._log_path = log
         self._inbox: _Inbox = queue.Queue()
         self._workers: list[_Worker] = []
@@ -111,7 +112,7 @@ class ProcessExecutor:
 
     @property
     def has_room(self) -> bool:
-        return self.running < self._size
+        return self.running < self.size
 
     def start(self, key: str, order: Mapping[str, Any]) -> None:
         worker = next((w for w in self._workers if w.key is None), None)

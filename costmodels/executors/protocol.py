@@ -46,6 +46,11 @@ class Executor(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     @property
+    def size(self) -> int:
+        """Jobs at a time, known once it has been entered."""
+        ...
+
+    @property
     def running(self) -> int:
         """Jobs under way."""
         ...

@@ -13,7 +13,7 @@ from accelgym.costmodels.executors.inline import explain
 from accelgym.costmodels.executors.protocol import Job, Report, resolve
 from accelgym.costmodels.files.plain import plain
 
-__all__ = ["main"]
+__all__ = ["main", "perform"]
 
 _SECONDS_BETWEEN_EVENTS = 0.2
 """Progress is shown to people; decides no result."""
@@ -26,18 +26,18 @@ def main() -> None:
         os.dup2(2, 1)
         job = resolve(sys.argv[1])
         for line in sys.stdin:
-            _serve(job, json.loads(line), channel)
+            _send(channel, perform(job, json.loads(line), _reporter(channel)))
 
 
-def _serve(job: Job, order: dict[str, Any], channel: IO[str]) -> None:
+def perform(job: Job, order: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Runs a job to its end and returns the news of it, the fields of an event but its key, as plain data."""
     start = time.process_time()
     try:
-        result = plain(job(order, _reporter(channel)))
-        _send(channel, {"kind": "done", "data": result, "cpu_s": time.process_time() - start})
+        result = plain(job(order, report))
+        return {"kind": "done", "data": result, "cpu_s": time.process_time() - start}
     except Exception as error:
         text, trace = explain(error)
-        cpu_s = time.process_time() - start
-        _send(channel, {"kind": "failed", "error": text, "traceback": trace, "cpu_s": cpu_s})
+        return {"kind": "failed", "error": text, "traceback": trace, "cpu_s": time.process_time() - start}
 
 
 def _reporter(channel: IO[str]) -> Report:

@@ -70,7 +70,7 @@ def run_searches(config: BenchConfig) -> Iterator[MappingRun]:
                 raise InputError(f"task {arguments}: allowed tasks of accelgym/Mapping-v0 with objective=energy")
             reference = task.reference()
             for agent in config.agents:
-                for seed in config.seeds:
+                for seed in config.seeds_of(agent):
                     budget = config.budget_of(agent)
                     found = search(task, agent.name, budget=budget, seed=seed, options=dict(agent.options))
                     yield MappingRun(

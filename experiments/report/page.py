@@ -55,8 +55,9 @@ def render_page(results: BenchResults, rows: Sequence[SummaryRow]) -> str:
 def _header(results: BenchResults) -> str:
     runs = [run for task in results.tasks for agent in task.agents for run in agent.runs]
     sessions = results.manifest["sessions"]
-    searches = sum(agent.planned for task in results.tasks for agent in task.agents)
-    planned = searches * len(results.config.seeds)
+    planned = sum(
+        len(results.config.seeds_of(agent.agent)) for task in results.tasks for agent in task.agents if agent.planned
+    )
     facts = {
         "tasks": len(results.tasks),
         "agents": len(results.config.agents),

@@ -39,5 +39,5 @@ def test_no_point_dominates_nothing():
 
 @pytest.mark.parametrize("points", [[[0.0, 1.0, 2.0]], [[np.nan, 0.0]], [0.0, 1.0]])
 def test_points_of_another_shape_are_refused(points):
-    with pytest.raises(InputError, match="points|nan"):
+    with pytest.raises(InputError, match=r"points|nan"):
         hypervolume(points, [3.0, 3.0])

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import socket
 
 import pytest
 
+from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.executors import InlineExecutor, ProcessExecutor
 
 JOBS = """
@@ -88,3 +90,47 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path, monkeypatch):
     events = run(ProcessExecutor("few_jobs:square", 1, tmp_path / "log"), {"k": {"x": 2}})
     assert events["k"].data == {"square": 4}
     assert os.getcwd() == str(work)  # noqa: PTH109
+
+
+@pytest.fixture
+def on_ray(tmp_path, monkeypatch):
+    """Makes executors on a Ray cluster of this machine, which is left behind by none."""
+    ray = pytest.importorskip("ray")
+    (tmp_path / "few_jobs.py").write_text(JOBS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))  # Where Ray keeps its token.
+    from accelgym.costmodels.executors.ray_cluster import RayExecutor
+
+    yield lambda *arguments: RayExecutor("few_jobs:square", *arguments)
+    assert not ray.is_initialized()
+
+
+@pytest.mark.slow
+def test_jobs_on_ray_end_as_they_do_elsewhere_and_one_whose_workers_die_is_given_up(on_ray):
+    orders = {"a": {"x": 2}, "bad": {"x": -1}, "dies": {"x": 1, "die": True}, "b": {"x": 3}}
+    executor = on_ray(2)
+    events = run(executor, orders)
+    assert executor.size == 2
+    assert [events[key].data for key in "ab"] == [{"square": 4}, {"square": 9}]
+    assert events["bad"].error == "ValueError: -1 is negative"
+    assert "few_jobs.py" in events["bad"].traceback
+    assert events["dies"].error == "the Ray worker was lost 4 times"
+
+
+@pytest.mark.parametrize("address", ["", "nowhere", "127.0.0.1", "127.0.0.1:99999", "http://127.0.0.1:80", "auto:1:2"])
+def test_what_is_no_address_of_a_cluster_is_refused(address):
+    pytest.importorskip("ray")
+    from accelgym.costmodels.executors.ray_cluster import check_address
+
+    with pytest.raises(InputError, match=r"address .*: allowed auto, HOST:PORT or ray://HOST:PORT"):
+        check_address(address)
+
+
+def test_an_address_where_nobody_answers_is_refused():
+    from accelgym.costmodels.executors.ray_cluster import check_address
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        for prefix in ("", "ray://"):
+            with pytest.raises(InputError, match=r"nobody answers \(Connection refused\)"):
+                check_address(f"{prefix}127.0.0.1:{free.getsockname()[1]}")
