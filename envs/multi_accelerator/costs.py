@@ -196,7 +196,9 @@ class _Columns:
 def _dataflow_columns(name: str, layers: Sequence[Layer], objective: Objective) -> _Columns:
     pes, kib = np.array(PE_SIZES).T
     rows, flow = np.arange(len(layers))[:, None], np.array(int(Dataflow[name.upper()]))
-    costs = TemplateModel(objective.value).evaluate(LayerDesigns(tuple(layers), rows, flow, pes[None], kib[None] * 1024))
+    costs = TemplateModel(objective.value).evaluate(
+        LayerDesigns(tuple(layers), rows, flow, pes[None], kib[None] * 1024)
+    )
     sizes = [f"{p} PEs, {k} KiB" for p, k in PE_SIZES]
     return _Columns.of(costs, "leakage_pj", sizes, layers_last=False)
 

@@ -100,7 +100,9 @@ class MultiAcceleratorVectorEnv(AnyTaskVectorEnv):
         obs[:, steps + 2] = self._ready.counts() / max(problem.width, 1)
         placed = self._actions[:, count : self.task.choices]
         at = np.maximum(placed, 0)
-        load = np.where(placed < 0, 0.0, self._share[np.arange(self._layers), at, np.take_along_axis(sizes, at, axis=1)])
+        load = np.where(
+            placed < 0, 0.0, self._share[np.arange(self._layers), at, np.take_along_axis(sizes, at, axis=1)]
+        )
         for k in range(count):
             obs[:, steps + 3 + k] = np.minimum(np.where(placed == k, load, 0.0).sum(axis=1), 1.0)
         next_layer = self._position - count

@@ -27,8 +27,10 @@ def format_schedule(task: MultiAcceleratorTask, design: npt.NDArray[np.integer[A
     """
     decided = design >= 0
     lines = [f"{int(decided.sum())} of {len(design)} decisions"]
-    for parameter, index in list(zip(task.space.parameters, design, strict=True))[: task.choices]:
-        lines.append(f"{parameter.name:<40}{'open' if index < 0 else parameter.values[index]}")
+    choices = list(zip(task.space.parameters, design, strict=True))[: task.choices]
+    width = max(len(parameter.name) for parameter, _ in choices) + 2
+    for parameter, index in choices:
+        lines.append(f"{parameter.name:<{width}}{'open' if index < 0 else parameter.values[index]}")
     if decided.all():
         row = design[None].astype(np.int64)
         outcome, run = task.evaluate(row), task.schedules(row)

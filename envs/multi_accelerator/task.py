@@ -27,7 +27,7 @@ from accelgym.costmodels.solvers.scheduling import (
 )
 from accelgym.costmodels.workloads import load_workload
 from accelgym.envs.certificates import ProvedTask
-from accelgym.envs.multi_accelerator.costs import OptionCosts, layer_graph, option_costs
+from accelgym.envs.multi_accelerator.costs import LayerGraph, OptionCosts, layer_graph, option_costs
 from accelgym.envs.multi_accelerator.spec import MOST_OPERATIONS, MultiAcceleratorSpec, ScheduleObjective
 from accelgym.envs.space import Designs, Parameter, Space
 from accelgym.envs.task import Outcome
@@ -38,6 +38,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_FIELDS = ("N", "K", "C", "P", "Q", "R", "S", "groups")
 _LIMITS = Limits()
 _SLACK = 1e-9
 """Relative; absorbs the order in which areas are added up."""
@@ -63,16 +64,20 @@ class MultiAcceleratorTask(ProvedTask):
 
     def __init__(self, *, problem: SchedulingProblem | None = None, **arguments: Any) -> None:
         self.spec = MultiAcceleratorSpec.parse(arguments)
+        self._model: tuple[str, str, str] | None = None
         if problem is not None:
-            self.problem, self.model = problem, ("given", "1", "")
+            self.problem = problem
             self.sizes = tuple(tuple(f"size {s}" for s in range(problem.area_um2.shape[1])) for _ in problem.area_um2)
         else:
-            self.problem, self.sizes, self.model = _problem(self.spec)
-        if len(self.problem.operations) > MOST_OPERATIONS:
-            raise InputError(
-                f"{len(self.problem.layers)} layers in batches={self.problem.batches} are {len(self.problem.operations)} "
-                f"operations, allowed {MOST_OPERATIONS}"
-            )
+            self.graph = layer_graph([load_workload(name) for name in self.spec.workloads], self.spec.after)
+            operations = len(self.graph.layers) * self.spec.batches
+            if operations > MOST_OPERATIONS:
+                raise InputError(
+                    f"batches={self.spec.batches} of {len(self.graph.layers)} layers are {operations} operations, "
+                    f"allowed {MOST_OPERATIONS}"
+                )
+            costs = option_costs(self.graph, self.spec.accelerators, self.spec.objective.of_layers, self.spec.wide_ends)
+            self.problem, self.sizes, self._model = _problem(self.spec, self.graph, costs), costs.sizes, costs.model
         if not len(self.problem.chips):
             raise InputError(self._nearest())
 
@@ -98,19 +103,31 @@ class MultiAcceleratorTask(ProvedTask):
         return Space((*sizes, *layers, *order))
 
     def describe(self) -> dict[str, Any]:
-        problem = self.problem
-        return {
-            "env": self.env_id,
-            "spec": self.spec.model_dump(mode="json"),
-            "layers": list(problem.layers),
-            "edges": [list(edge) for edge in problem.edges],
-            "ticks": problem.ticks.tolist(),
-            "energy_pj": problem.energy_pj.tolist(),
-            "allowed": problem.allowed.tolist(),
-            "area_um2": problem.area_um2.tolist(),
-            "leakage_pj": problem.leakage_pj.tolist(),
-            "limits": [problem.batches, problem.area_limit_um2, problem.objective.value],
-            "model": list(self.model),
+        found: dict[str, Any] = {"env": self.env_id, "spec": self.spec.model_dump(mode="json")}
+        if self._model is not None:
+            # Costs follow from these; written out, they would differ in the last digit from machine to machine.
+            return found | {
+                "layers": [
+                    [
+                        name,
+                        *(getattr(layer, field) for field in _FIELDS),
+                        *layer.stride,
+                        *layer.padding,
+                        *layer.dilation,
+                    ]
+                    for name, x in zip(self.graph.names, self.graph.layers, strict=True)
+                ],
+                "edges": [list(edge) for edge in self.graph.edges],
+                "ends": list(self.graph.ends),
+                "sizes": [list(sizes) for sizes in self.sizes],
+                "model": list(self._model),
+            }
+        tables = ("ticks", "energy_pj", "allowed", "area_um2", "leakage_pj")
+        return found | {
+            "layers": list(self.problem.layers),
+            "edges": [list(edge) for edge in self.problem.edges],
+            "limits": [self.problem.batches, self.problem.area_limit_um2, self.problem.objective.value],
+            "tables": {name: getattr(self.problem, name).tolist() for name in tables},
         }
 
     # -- one evaluation ------------------------------------------------------------------------------------
@@ -323,12 +340,10 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{name}#{names[:i].count(name) + 1}" if name in names[:i] else name for i, name in enumerate(names))
 
 
-def _problem(spec: MultiAcceleratorSpec) -> tuple[SchedulingProblem, tuple[tuple[str, ...], ...], tuple[str, str, str]]:
-    graph = layer_graph([load_workload(name) for name in spec.workloads], spec.after)
-    costs: OptionCosts = option_costs(graph, spec.accelerators, spec.objective.of_layers, spec.wide_ends)
+def _problem(spec: MultiAcceleratorSpec, graph: LayerGraph, costs: OptionCosts) -> SchedulingProblem:
     least, most = costs.area_um2.min(axis=1).sum(), costs.area_um2.max(axis=1).sum()
     limit = spec.area_um2 if spec.area_um2 is not None else float(least + spec.budget * (most - least))
-    problem = SchedulingProblem(
+    return SchedulingProblem(
         layers=graph.names,
         accelerators=spec.accelerators,
         ticks=np.maximum(np.ceil(costs.latency_cycles / spec.tick_cycles), 1).astype(np.int64),
@@ -341,4 +356,3 @@ def _problem(spec: MultiAcceleratorSpec) -> tuple[SchedulingProblem, tuple[tuple
         area_limit_um2=limit * (1 + _SLACK),
         objective=spec.objective.of_layers,
     )
-    return problem, costs.sizes, costs.model

@@ -23,7 +23,11 @@ def evaluate_schedules(problem: SchedulingProblem, designs: ScheduleDesigns) -> 
 
 
 def improve(
-    problem: SchedulingProblem, designs: ScheduleDesigns, rng: np.random.Generator, rounds: int
+    problem: SchedulingProblem,
+    designs: ScheduleDesigns,
+    rng: np.random.Generator,
+    rounds: int,
+    floor: float = 0.0,
 ) -> tuple[ScheduleDesigns, float]:
     """Returns the best design that random moves from given ones find, and what it is worth.
 
@@ -34,13 +38,17 @@ def improve(
         problem: The problem.
         designs: Where to start; at least one.
         rng: Draws the moves.
-        rounds: Number of rounds.
+        rounds: Most rounds; it ends after a third of them without progress, too.
+        floor: A lower bound, at which it ends.
     """
     value = evaluate_schedules(problem, designs)
     layers, width = np.arange(len(problem.layers)), problem.width
     pool = designs.rows(np.argsort(value, kind="stable")[:8])
     value = np.sort(value, kind="stable")[:8]
+    idle = 0
     for _ in range(rounds):
+        if value[0] <= floor or idle > rounds // 3:
+            break
         parents = pool.rows(np.minimum(rng.geometric(0.4, _ROWS) - 1, len(pool) - 1))
         assignment, codes = parents.assignment.copy(), parents.codes.copy()
         rows = np.arange(_ROWS)
@@ -59,5 +67,6 @@ def improve(
         values = np.concatenate((value, evaluate_schedules(problem, near)))
         distinct = np.unique(np.concatenate((joined.assignment, joined.codes), axis=1), axis=0, return_index=True)[1]
         best = np.sort(distinct)[np.argsort(values[np.sort(distinct)], kind="stable")][:8]
+        idle = 0 if values[best[0]] < value[0] else idle + 1
         pool, value = joined.rows(best), values[best]
     return pool.rows([0]), float(value[0])

@@ -1,4 +1,4 @@
-"""The scheduling problem of one chip as a mixed-integer linear program, solved by HiGHS through SciPy."""
+"""The scheduling problem of one chip as a mixed-integer linear program, solved by HiGHS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.solvers.scheduling.problem import SchedulingProblem
 
 __all__ = ["ENERGY_TOLERANCE", "ChipProgram", "Found"]
@@ -39,20 +39,81 @@ class Found:
     """Whether the node limit was not reached."""
 
 
+@dataclass(frozen=True)
+class _Result:
+    """What HiGHS says."""
+
+    status: str
+    """``optimal``, ``infeasible`` or ``limited``."""
+    bound: float
+    values: Floats | None
+    nodes: int
+
+
 @dataclass
 class _Rows:
     """Sparse rows ``sum of coefficients >= least``."""
 
-    row: list[int] = field(default_factory=list)
+    begin: list[int] = field(default_factory=list)
+    """Place of the first coefficient of each row."""
     column: list[int] = field(default_factory=list)
     value: list[float] = field(default_factory=list)
     least: list[float] = field(default_factory=list)
 
     def add(self, terms: dict[int, float], least: float = 0.0) -> None:
-        self.row += [len(self.least)] * len(terms)
+        self.begin.append(len(self.column))
         self.column += terms.keys()
         self.value += terms.values()
         self.least.append(least)
+
+
+def _run_highs(rows: _Rows, goal: Floats, lower: Floats, upper: Floats, whole: Floats, node_limit: int) -> _Result:
+    """Minimises a mixed-integer program: one thread, no limit of time, the same everywhere.
+
+    Args:
+        rows: Constraints.
+        goal: Coefficients of the objective, ``(variables,)``.
+        lower: Bounds of the variables.
+        upper: Likewise.
+        whole: 1 where a variable is an integer.
+        node_limit: Of the search.
+    """
+    try:
+        import highspy
+    except ImportError as error:
+        raise MissingExtraError("the reference of a schedule", "highspy", "oracle") from error
+
+    program = highspy.HighsLp()
+    program.num_col_, program.num_row_ = len(goal), len(rows.least)
+    program.col_cost_, program.col_lower_, program.col_upper_ = goal, lower, upper
+    program.row_lower_ = np.array(rows.least)
+    program.row_upper_ = np.full(len(rows.least), highspy.kHighsInf)
+    program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    program.a_matrix_.start_ = np.array([*rows.begin, len(rows.column)], dtype=np.int32)
+    program.a_matrix_.index_ = np.array(rows.column, dtype=np.int32)
+    program.a_matrix_.value_ = np.array(rows.value)
+    kinds = highspy.HighsVarType
+    program.integrality_ = [kinds.kInteger if flag else kinds.kContinuous for flag in whole]
+    solver: Any = highspy.Highs()
+    options = {"output_flag": False, "threads": 1, "mip_max_nodes": node_limit, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-6}
+    for name, value in options.items():
+        solver.setOptionValue(name, value)
+    solver.passModel(program)
+    solver.run()
+    status, info, ends = solver.getModelStatus(), solver.getInfo(), highspy.HighsModelStatus
+    nodes = max(int(info.mip_node_count), 0)
+    if status in (ends.kInfeasible, ends.kUnboundedOrInfeasible):
+        return _Result("infeasible", np.inf, None, nodes)
+    bound = float(info.mip_dual_bound)
+    solution = solver.getSolution()
+    values = np.array(solution.col_value) if solution.value_valid and len(solution.col_value) else None
+    # A bound is 0 where the root is not solved: nothing is negative.
+    return _Result(
+        "optimal" if status == ends.kOptimal else "limited",
+        bound if np.isfinite(bound) else 0.0,
+        values,
+        nodes,
+    )
 
 
 class ChipProgram:
@@ -101,14 +162,8 @@ class ChipProgram:
             most_pj: Limit on the energy.
 
         Raises:
-            InputError: SciPy is missing.
+            MissingExtraError: HiGHS is not installed.
         """
-        try:
-            from scipy import sparse
-            from scipy.optimize import Bounds, LinearConstraint, milp
-        except ImportError:
-            raise InputError("the reference of a schedule needs SciPy: pip install 'accelgym[oracle]'") from None
-
         problem, (layers, count) = self.problem, self.allowed.shape
         operations, last = layers * problem.batches, layers * count + layers * problem.batches
         low, high = self._windows(deadline)
@@ -126,28 +181,18 @@ class ChipProgram:
         lower = np.concatenate((np.zeros(layers * count), low.ravel(), np.zeros(1 + len(self.pairs))))
         whole = np.ones(len(spent))
         whole[layers * count : layers * count + operations] = 0
-        matrix = sparse.csr_array((rows.value, (rows.row, rows.column)), shape=(len(rows.least), len(spent)))
-        result: Any = milp(
-            goal,
-            integrality=whole,
-            bounds=Bounds(lower, upper),
-            constraints=LinearConstraint(matrix, np.array(rows.least), np.inf),
-            options={"node_limit": node_limit, "mip_rel_gap": 0.0},
-        )
-        nodes = int(result.get("mip_node_count") or 0)
-        if result.status == 2:
-            return Found(np.inf, None, None, nodes, True)
-        dual = result.get("mip_dual_bound")
-        bound = 0.0 if dual is None or not np.isfinite(dual) else float(dual)
+        result = _run_highs(rows, goal, lower, upper, whole, node_limit)
+        if result.status == "infeasible":
+            return Found(np.inf, None, None, result.nodes, True)
         if energy:
-            bound = bound / scale * (1 - ENERGY_TOLERANCE)
+            bound = result.bound / scale * (1 - ENERGY_TOLERANCE)
         else:
-            bound = float(np.ceil(bound - 0.5))
-        if result.x is None:
-            return Found(bound, None, None, nodes, False)
-        chosen = result.x[: layers * count].reshape(layers, count).argmax(axis=1)
-        start = result.x[layers * count : last].reshape(layers, problem.batches)
-        return Found(bound, chosen, start, nodes, result.status == 0)
+            bound = float(np.ceil(result.bound - 0.5))
+        if result.values is None:
+            return Found(bound, None, None, result.nodes, False)
+        chosen = result.values[: layers * count].reshape(layers, count).argmax(axis=1)
+        start = result.values[layers * count : last].reshape(layers, problem.batches)
+        return Found(bound, chosen, start, result.nodes, result.status == "optimal")
 
     def _windows(self, deadline: int) -> tuple[Floats, Floats]:
         """Earliest and latest start of each operation, ``(L, batches)``."""
@@ -182,7 +227,7 @@ class ChipProgram:
         for layer in range(layers):
             place = {layer * count + k: 1.0 for k in range(count)}
             rows.add(place, 1.0)
-            rows.add({key: -1.0 for key in place}, -1.0)
+            rows.add(dict.fromkeys(place, -1.0), -1.0)
             for consumer in problem.successors[layer]:
                 for b in range(batches):
                     rows.add({start(consumer, b): 1.0, start(layer, b): -1.0} | duration(layer, -1.0))

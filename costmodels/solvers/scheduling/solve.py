@@ -32,7 +32,7 @@ class Limits:
     """Of HiGHS in each program."""
     pairs: int = 700
     """Unordered pairs of operations up to which the whole program is tried."""
-    rounds: int = 60
+    rounds: int = 150
     """Of the local search for each chip that the bounds leave."""
     chips: int = 12
     """Chips whose programs are solved, the most promising first."""
@@ -120,7 +120,12 @@ class _Search:
             else:
                 saves = self.problem.objective is Objective.ENERGY
                 limit = self.horizon() if saves else self.value - 1
-                found = self.run(program, energy=saves, deadline=limit, most_pj=self.value * (1 + ENERGY_TOLERANCE) if saves else None)
+                found = self.run(
+                    program,
+                    energy=saves,
+                    deadline=limit,
+                    most_pj=self.value * (1 + ENERGY_TOLERANCE) if saves else None,
+                )
                 bound = max(bound, min(found.bound, self.value))
                 self.limited |= whole and not found.closed
             self.disjunctive |= whole and bound > before
@@ -172,7 +177,7 @@ def solve_schedule(problem: SchedulingProblem, limits: Limits | None = None) -> 
         limits: Of the proof.
 
     Raises:
-        InputError: SciPy is missing.
+        MissingExtraError: HiGHS is not installed.
     """
     begin = time.perf_counter()
     search = _Search(problem, limits or Limits())
@@ -188,7 +193,7 @@ def solve_schedule(problem: SchedulingProblem, limits: Limits | None = None) -> 
         if bounds[chip] >= search.value:
             break
         own = by_rule.rows(np.arange(place * share, (place + 1) * share))
-        search.offer(improve(problem, own, search.rng, search.limits.rounds)[0])
+        search.offer(improve(problem, own, search.rng, search.limits.rounds, float(bounds[chip]))[0])
         if tried == search.limits.chips:
             search.limited = True
             proved.append(float(bounds[chip]))

@@ -29,7 +29,7 @@ def random_problem(seed, layers=None, batches=None, accelerators=2, objective=No
     batches = batches or int(rng.integers(1, 3))
     layers = layers or (3 if batches == 2 else int(rng.integers(3, 6)))
     shape = (layers, accelerators, 2)
-    edges = tuple((a, b) for b in range(layers) for a in range(b) if rng.random() < 0.4)
+    edges = tuple((a, b) for b in range(layers) for a in range(b) if rng.random() < 0.3 * batches)
     allowed = rng.random(shape) < 0.9
     allowed[np.arange(layers), rng.integers(0, accelerators, layers)] = True
     area = np.sort(rng.integers(1, 9, (accelerators, 2)).astype(float), axis=1)
