@@ -133,8 +133,8 @@ def option_costs(graph: LayerGraph, accelerators: Sequence[str], objective: Obje
             _check_type(name)
     if any(flows) and not all(flows):
         raise InputError(
-            f"accelerators {', '.join(accelerators)}: allowed dataflows ({', '.join(DATAFLOWS)}) or datatypes, not both: "
-            "their costs are of different technologies"
+            f"accelerators {', '.join(accelerators)}: allowed dataflows ({', '.join(DATAFLOWS)}) or datatypes, not "
+            "both: their costs are of different technologies"
         )
     evaluate = _dataflow_columns if all(flows) else _datatype_columns
     found = [evaluate(name, graph.layers, objective) for name in accelerators]

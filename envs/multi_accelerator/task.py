@@ -38,7 +38,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_FIELDS = ("N", "K", "C", "P", "Q", "R", "S", "groups")
+_FIELDS = ("N", "K", "C", "P", "Q", "R", "S", "groups", "stride", "padding", "dilation")
 _LIMITS = Limits()
 _SLACK = 1e-9
 """Relative; absorbs the order in which areas are added up."""
@@ -108,14 +108,8 @@ class MultiAcceleratorTask(ProvedTask):
             # Costs follow from these; written out, they would differ in the last digit from machine to machine.
             return found | {
                 "layers": [
-                    [
-                        name,
-                        *(getattr(layer, field) for field in _FIELDS),
-                        *layer.stride,
-                        *layer.padding,
-                        *layer.dilation,
-                    ]
-                    for name, x in zip(self.graph.names, self.graph.layers, strict=True)
+                    [name, *(getattr(layer, field) for field in _FIELDS)]
+                    for name, layer in zip(self.graph.names, self.graph.layers, strict=True)
                 ],
                 "edges": [list(edge) for edge in self.graph.edges],
                 "ends": list(self.graph.ends),

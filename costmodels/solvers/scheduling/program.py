@@ -121,8 +121,9 @@ class ChipProgram:
 
     Variables are the accelerator of each layer, the start of each operation, the makespan and, in the whole program,
     the order of every two operations that no dependency orders and that might share an accelerator. Without those
-    orders it is a relaxation, which is much easier. What keeps it tight: all batches of the layers after (before, between)
-    a layer that share an accelerator need their time there after that layer's first start (before its last end).
+    orders it is a relaxation, which is much easier. What keeps it tight: all batches of the layers after a layer
+    (before it, between two) that share an accelerator need their time there after its first start (before its last
+    end).
 
     Args:
         problem: The problem.
@@ -184,10 +185,7 @@ class ChipProgram:
         result = _run_highs(rows, goal, lower, upper, whole, node_limit)
         if result.status == "infeasible":
             return Found(np.inf, None, None, result.nodes, True)
-        if energy:
-            bound = result.bound / scale * (1 - ENERGY_TOLERANCE)
-        else:
-            bound = float(np.ceil(result.bound - 0.5))
+        bound = result.bound / scale * (1 - ENERGY_TOLERANCE) if energy else float(np.ceil(result.bound - 0.5))
         if result.values is None:
             return Found(bound, None, None, result.nodes, False)
         chosen = result.values[: layers * count].reshape(layers, count).argmax(axis=1)

@@ -28,7 +28,7 @@ _SLICE = 0.002
 class Limits:
     """What a proof may cost; the same on every machine."""
 
-    nodes: int = 2000
+    nodes: int = 1000
     """Of HiGHS in each program."""
     pairs: int = 700
     """Unordered pairs of operations up to which the whole program is tried."""
