@@ -66,6 +66,22 @@ def tasks() -> Iterator[tuple[str, dict[str, Any]]]:
         yield "Datatype", {"network": network, "hardware": "microscaling", "objective": "latency"}
     yield "Datatype", {"metric": "accuracy", "max_loss": 1.0}
     yield "Datatype", {"workload": "resnet18", "max_loss": 0.2}
+    for objective in ("makespan", "energy", "edp"):
+        yield "MultiAccelerator", {} if objective == "makespan" else {"objective": objective}
+    yield "MultiAccelerator", {"workloads": ["alexnet"], "accelerators": ["dla", "eye", "shi"], "batches": 4}
+    for batches in (1, 2):
+        yield "MultiAccelerator", {"workloads": ["resnet18"], "batches": batches}
+    yield "MultiAccelerator", {"workloads": ["resnet18"], "batches": 4, "budget": 0.2}
+    for objective in ("makespan", "energy"):
+        types = {"accelerators": ["int4", "int8"], "objective": objective}
+        yield "MultiAccelerator", {"workloads": ["resnet18"], **types}
+    yield "MultiAccelerator", {"workloads": ["squeezenet1_1"]}
+    blocks = ["llama3_8b/prefill_block", "llama3_8b/decode_block"]
+    yield "MultiAccelerator", {"workloads": blocks, "tick_cycles": 100_000}
+    yield "MultiAccelerator", {"workloads": ["resnet18", "vgg16", "alexnet"], "batches": 1}
+    for objective in ("makespan", "edp"):
+        three = {"accelerators": ["dla", "eye", "shi"], "objective": objective}
+        yield "MultiAccelerator", {"workloads": ["resnet18", "vgg16", "alexnet"], "batches": 1, **three}
 
 
 def main() -> None:

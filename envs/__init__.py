@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from accelgym.envs.family import Family, FamilyEnv
     from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
     from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
+    from accelgym.envs.multi_accelerator import MultiAcceleratorEnv, MultiAcceleratorTask, MultiAcceleratorVectorEnv
     from accelgym.envs.network_mapping import NetworkMappingEnv, NetworkMappingTask, NetworkMappingVectorEnv
     from accelgym.envs.resource_assignment import (
         ResourceAssignmentEnv,
@@ -40,6 +41,9 @@ __all__ = [
     "MappingEnv",
     "MappingTask",
     "MappingVectorEnv",
+    "MultiAcceleratorEnv",
+    "MultiAcceleratorTask",
+    "MultiAcceleratorVectorEnv",
     "NetworkMappingEnv",
     "NetworkMappingTask",
     "NetworkMappingVectorEnv",
@@ -60,6 +64,7 @@ _ROOMS = {
     "Datatype": "datatype",
     "HwGen": "hwgen",
     "Mapping": "mapping",
+    "MultiAccelerator": "multi_accelerator",
     "NetworkMapping": "network_mapping",
     "ResourceAssignment": "resource_assignment",
 }

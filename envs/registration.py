@@ -88,6 +88,13 @@ ENVIRONMENTS = (
         "accelgym.envs.datatype.task:DatatypeTask",
         "number formats of every layer under a limit on the accuracy lost, measured",
     ),
+    EnvironmentEntry(
+        "accelgym/MultiAccelerator-v0",
+        "accelgym.envs.multi_accelerator.env:MultiAcceleratorEnv",
+        "accelgym.envs.multi_accelerator.env:MultiAcceleratorVectorEnv",
+        "accelgym.envs.multi_accelerator.task:MultiAcceleratorTask",
+        "two or three accelerators on one chip: sizes, who runs each layer, and the schedule",
+    ),
 )
 
 
