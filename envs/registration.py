@@ -88,6 +88,13 @@ ENVIRONMENTS = (
         "accelgym.envs.datatype.task:DatatypeTask",
         "number formats of every layer under a limit on the accuracy lost, measured",
     ),
+    EnvironmentEntry(
+        "accelgym/Joint-v0",
+        "accelgym.envs.joint.env:JointEnv",
+        "accelgym.envs.joint.env:JointVectorEnv",
+        "accelgym.envs.joint.task:JointTask",
+        "one machine for a network, with types and tiling by layer and activations on chip",
+    ),
 )
 
 

@@ -48,7 +48,7 @@ class JointTask(ProvedTask):
     """
 
     lanes: ClassVar[str] = "accelgym.envs.joint.env:JointVectorEnv"
-    tolerance: ClassVar[float] = 1e-3
+    tolerance: ClassVar[float] = 0.0
     """Relative gap that the proof may leave."""
 
     def __init__(self, *, workload_object: Workload | None = None, **arguments: Any) -> None:

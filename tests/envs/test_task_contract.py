@@ -17,6 +17,7 @@ from accelgym.envs import (
     CoDesignTask,
     DatatypeTask,
     HwGenTask,
+    JointTask,
     MappingTask,
     NetworkMappingTask,
     ResourceAssignmentTask,
@@ -70,6 +71,9 @@ SMALL = {
         ),
         hardware="microscaling",
         max_loss=0.0035,
+    ),
+    "accelgym/Joint-v0": lambda: JointTask(
+        workload_object=Workload.chain("two", LAYERS), machines="small", types=["int4/int8"], max_loss=0.02
     ),
     "valley": Valley,
     "bare": Bare,
