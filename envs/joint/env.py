@@ -62,23 +62,23 @@ class JointEnv(SequentialEnv):
     the layer that writes it to the last one that reads it there. Minimise the cycles, the energy or the product of
     both sums (``edp``) under limits on area, port widths, clock and loss.
 
-    Cycles are those of the generated Verilog, by the recurrence of the cost model ``systolic``, for every pair of types;
-    an activation on chip is read and written a word a cycle. Energy is that of component laws, which hold for all
-    machines alike: memory, buffers, array, leakage, and the SRAM. Area and critical path follow from the closed forms
-    of ``HwGen-v0`` for the widest types, a multiplexer a lane bit for every further type, and the law of memories.
-    Vector operations run where the array's results leave it and take no time; what else they read is counted.
+    Cycles are those of the generated Verilog, by the recurrence of the cost model ``systolic``, for every pair of
+    types; an activation on chip is read and written a word a cycle. Energy is that of component laws, which hold for
+    all machines alike: memory, buffers, array, leakage, and the SRAM. Area and critical path follow from the closed
+    forms of ``HwGen-v0`` for the widest types, a multiplexer a lane bit for every further type, and the law of
+    memories. Vector operations run where the array's results leave it and take no time; what else they read is counted.
 
     Losses are those of ``Datatype-v0``: measured for the shipped networks, layer by layer, and added up; networks of
     the zoo have a proxy, which is no accuracy.
 
     The reference is the optimum: machines in the order of a Lagrangian bound, those that may hold it by a dynamic
-    program along the layers over loss and what is on chip. See ``docs/joint.md`` for its settings and how hard they are.
+    program along the layers over loss and what is on chip. ``docs/joint.md`` lists settings and how hard they are.
 
     ## Action space
     ``Discrete(n)``, one decision a step: the parameters of the machine (types, SRAM, template, rows, columns, buffers,
     ports, pipeline stages), then layer by layer its types, its tiling, and for every later reader whether it finds the
-    layer's activation on chip; with ``order="machine_last"`` the machine comes behind the layers. ``action_masks()`` leaves
-    the actions after which all limits can still be met; it is sound and tight.
+    layer's activation on chip; with ``order="machine_last"`` the machine comes behind the layers. ``action_masks()``
+    leaves the actions after which all limits can still be met; it is sound and tight.
 
     ## Observation space
     ``Box(-1, 1, (size,), float32)``.

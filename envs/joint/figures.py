@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.solvers.joint import MachineTables
-from accelgym.costmodels.solvers.joint.residency import peak_words
+from accelgym.costmodels.solvers.joint.residency import on_chip_traffic, peak_words
 from accelgym.costmodels.systolic.model import SystolicModel
 from accelgym.costmodels.workloads.equal_layers import EqualLayers, unnamed
 from accelgym.costmodels.workloads.layer import Layer
@@ -56,7 +55,8 @@ class Figures:
         new = wanted & ~self._known
         if new.any():
             found = slot_tables(self.machines, self._slots, new)
-            self._cycles[new], self._counts[new], self._runs[new] = found.cycles[new], found.counts[new], found.runs[new]
+            for name in ("cycles", "counts", "runs"):
+                getattr(self, f"_{name}")[new] = getattr(found, name)[new]
             self._known |= new
 
     def evaluate(self, machine: Ints, pair: Ints, mapping: Ints, resident: Bools) -> tuple[Floats, Floats, Bools]:
@@ -71,7 +71,7 @@ class Figures:
         wanted = np.zeros_like(self._known)
         wanted[tuple(machine[:, 2:6].T)] = True
         self.tabulate(wanted)
-        flags, words = self.traffic(resident)
+        flags, words = on_chip_traffic(self.network.activations, resident)
         sets, srams, template, rows, columns, depth, port, stage = (part[:, None] for part in machine.T)
         on_input, on_output = flags >> 1, flags & 1
         core = template, rows, columns, depth, port
@@ -86,49 +86,9 @@ class Figures:
         energy = moved.sum(axis=1) + latency * per_cycle[size][:, 0] + (side[:, 0] + side[:, 1] + side[:, 2])
         return latency, energy, self._runs[tuple(machine[:, 2:].T)]
 
-    def traffic(self, resident: Bools) -> tuple[Ints, Ints]:
-        """Returns what on-chip activations change.
-
-        Returns:
-            By layer 2 if the input is on chip plus 1 if the output goes nowhere else, ``(n, layers)``; and the elements
-            that vector operations read from memory and from the SRAM, and that are written there beside memory,
-            ``(n, 3)``.
-        """
-        activations = self.network.activations
-        flags = np.zeros((len(resident), len(activations.layers)), dtype=np.int64)
-        words = np.zeros((len(resident), 3), dtype=np.int64)
-        for layer, (operands, outgoing) in enumerate(self._edges_of):
-            if operands:
-                flags[:, layer] += 2 * resident[:, operands].all(axis=1)
-            if outgoing:
-                kept = resident[:, outgoing]
-                alone = kept.all(axis=1) & (not activations.leaves[layer])
-                flags[:, layer] += alone
-                words[:, 2] += activations.words[layer] * (kept.any(axis=1) & ~alone)
-        side = self._side_words
-        words[:, 1] = resident @ side
-        words[:, 0] = side.sum() - words[:, 1]
-        return flags, words
-
     def peak_words(self, resident: Bools) -> Ints:
         """Returns the most elements on chip at once, shape ``(n,)``."""
         return peak_words(self.network.activations, resident)
-
-    @cached_property
-    def _edges_of(self) -> list[tuple[list[int], list[int]]]:
-        """Edges that each layer streams, and those that leave it."""
-        edges = self.network.activations.edges
-        return [
-            (
-                [i for i, e in enumerate(edges) if e.consumer == layer and e.operand],
-                [i for i, e in enumerate(edges) if e.producer == layer],
-            )
-            for layer in range(len(self.network.slots))
-        ]
-
-    @cached_property
-    def _side_words(self) -> Ints:
-        return np.array([edge.side_words for edge in self.network.activations.edges], dtype=np.int64)
 
     def machine_tables(self, machines: Ints) -> MachineTables:
         """Returns the tables of machines, given by their flat indices, for the solver."""

@@ -204,7 +204,9 @@ class MachineSpace:
     ) -> SystolicConfig:
         """A configuration, of any size, of which the area table has the element for the widest types of a set."""
         bits = [max(map(_bits, side)) for side in types]
-        weight, activation = next(kind for kind in _TABULATED if bits[0] <= _bits(kind[0]) and bits[1] <= _bits(kind[1]))
+        weight, activation = next(
+            kind for kind in _TABULATED if bits[0] <= _bits(kind[0]) and bits[1] <= _bits(kind[1])
+        )
         return make_config(
             rows=8, columns=8, template=template, input_type=activation, weight_type=weight, pe_pipeline=pe_pipeline
         )
@@ -227,7 +229,7 @@ class MachineSpace:
 
     @cached_property
     def prices(self) -> tuple[Floats, Floats]:
-        """pJ of each of :data:`COUNTS` and of a cycle.
+        """PJ of each of :data:`COUNTS` and of a cycle.
 
         The first has the shape ``(sets, srams, rows, columns, depths, pairs, 2, 2, counts)``: the axes of 2 say whether
         the input comes from the shared SRAM and whether the output goes there alone. The second has the shape
@@ -269,7 +271,7 @@ class MachineSpace:
 
     @cached_property
     def word_prices(self) -> Floats:
-        """pJ of an activation read from memory, read from and written to the shared SRAM, ``(sets, srams, 3)``."""
+        """PJ of an activation read from memory, read from and written to the shared SRAM, ``(sets, srams, 3)``."""
         on_chip = np.array([self.sram_pj_per_bit(k)[:2] for k in range(len(self._srams))])
         bits = self.lane_bits[:, None]
         memory = np.broadcast_to(laws.dram(1).read_pj * bits, (len(bits), len(on_chip)))

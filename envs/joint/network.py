@@ -104,7 +104,7 @@ _BREAKS = {("residual.second.0", "residual.shortcut.0")}
 
 
 def _measured_activations(table: LossTable) -> Activations:
-    """Activations of a shipped network: a chain of layers with the skips of its blocks (``envs/accuracy/models.py``)."""
+    """Activations of a shipped network: a chain with the skips of its blocks (``envs/accuracy/models.py``)."""
     at = {name: i for i, name in enumerate(table.layers)}
     output = [nests[-1].output_words for nests in table.nests]
     skips = [(at[a], at[b]) for a, b in _SKIPS[table.network]]

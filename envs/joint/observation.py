@@ -35,9 +35,7 @@ class Observer:
         macs = np.array([sum(nest.macs for nest in nests) for nests in network.nests], dtype=np.float64)
         words = np.array(network.activations.words, dtype=np.float64)
         producers = [edge.producer for edge in network.activations.edges]
-        of_layer = {
-            "types": range(len(network.slots)), "mapping": range(len(network.slots)), "on_chip": producers
-        }
+        of_layer = {"types": range(len(network.slots)), "mapping": range(len(network.slots)), "on_chip": producers}
         for number, role in enumerate(_ROLES):
             still[at[role], number] = 1.0
         for role, layers in of_layer.items():

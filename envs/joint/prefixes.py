@@ -53,8 +53,10 @@ class JointPrefixes:
         """Returns which actions may come next, shape ``(n, actions)``; those that exist where none may."""
         exist = np.arange(self._task.num_actions) < self._sizes[position]
         role, number = self._role[position]
-        found = self._machine(actions, number, position) if role == "machine" else self._layer(
-            actions, role, number, position
+        found = (
+            self._machine(actions, number, position)
+            if role == "machine"
+            else self._layer(actions, role, number, position)
         )
         mask = np.zeros((len(actions), len(exist)), dtype=bool)
         mask[:, : found.shape[1]] = found
@@ -68,15 +70,15 @@ class JointPrefixes:
         pair = actions[:, types]
         loss = task.network.losses[np.arange(len(types)), pair].sum(axis=1)
         good = loss[:, None] + task.reserve[:, len(types)] <= task.limit
-        good = good & self._machines.supports[:, pair].all(axis=2).T
-        peak = self._peak(actions, position)
-        return np.asarray(
-            self._open & good[:, :, None] & (peak[:, None, None] <= self._machines.room_words)
-        )
+        sets = np.bitwise_and.reduce(self._takers[pair], axis=1, initial=-1)
+        good = good & (sets[:, None] >> np.arange(good.shape[1]) & 1 > 0)
+        peak = self._task.figures.peak_words(self._resident(actions, position))
+        return np.asarray(self._open & good[:, :, None] & (peak[:, None, None] <= self._machines.room_words))
 
-    def _peak(self, actions: Ints, position: int) -> Ints:
-        resident = self._resident(actions, position)
-        return self._task.figures.peak_words(resident) if resident.any() else np.zeros(len(actions), dtype=np.int64)
+    @cached_property
+    def _takers(self) -> Ints:
+        """Sets that take each pair of types, as the bits of a number, shape ``(pairs,)``."""
+        return np.asarray((self._machines.supports.T << np.arange(len(self._machines.supports))).sum(axis=1))
 
     def _resident(self, actions: Ints, position: int) -> Bools:
         """Edges that are on chip by the decisions made, shape ``(n, edges)``."""

@@ -176,7 +176,7 @@ class _Search:
 def _choose(
     core: _Core, ports: tuple[int, ...], nests: Sequence[Layer]
 ) -> list[tuple[Tilings, Ints, TileTerms]] | None:
-    """Returns of every loop nest the tilings that fit, those of :data:`MAPPINGS` by port, and their terms a beat a word.
+    """Returns of every loop nest the tilings that fit, those of :data:`MAPPINGS` by port, and all terms a beat a word.
 
     None where none fits with the narrowest port. As the scheduler, each search looks at every tiling through a bound
     and counts those exactly whose bound is below the best count.

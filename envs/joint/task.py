@@ -122,7 +122,12 @@ class JointTask(ProvedTask):
     def parts(self, designs: Designs) -> tuple[Ints, Ints, Ints, Bools]:
         """Returns the machine's parameters, and by layer pair and mapping, and by edge whether it stays on chip."""
         at = self.columns
-        return designs[:, at["machine"]], designs[:, at["types"]], designs[:, at["mapping"]], designs[:, at["on_chip"]] > 0
+        return (
+            designs[:, at["machine"]],
+            designs[:, at["types"]],
+            designs[:, at["mapping"]],
+            designs[:, at["on_chip"]] > 0,
+        )
 
     def design(self, choice: Choice) -> Designs:
         """Returns a choice of the solver as a design, shape ``(parameters,)``."""
@@ -215,7 +220,7 @@ class JointTask(ProvedTask):
             nearest = np.unravel_index(int(np.argmin(total)), self.machines.shape)
             spec = self.spec
             said = {
-                "area": f"area_budget={spec.area_budget:g} (it takes {self.machines.area_nand2[nearest]:.6g})",
+                "area": f"area_budget={spec.area_budget:g} (it takes {math.ceil(self.machines.area_nand2[nearest])})",
                 "bandwidth": f"bandwidth_bits={spec.bandwidth_bits} (it has {self.machines.bandwidth_bits[nearest]})",
                 "clock": f"clock_ghz={spec.clock_ghz:g} (it runs at "
                 f"{math.floor(1e7 / self.machines.critical_path_ps[nearest]) / 1e4:g})",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.solvers.joint.problem import Choice, JointProblem, MachineTables
-from accelgym.costmodels.solvers.joint.residency import peak_words
+from accelgym.costmodels.solvers.joint.residency import on_chip_traffic, peak_words
 
 __all__ = ["REFINED", "two_level_greedy"]
 
@@ -62,23 +62,8 @@ class _Keeping:
         return self.traffic(self.members)
 
     def traffic(self, resident: Bools) -> tuple[Ints, Ints]:
-        """Flags by layer, ``(n, layers)``, and words read from memory, from the SRAM and written there, ``(n, 3)``."""
-        edges, count = self.activations.edges, len(resident)
-        flags, words = np.zeros((count, len(self.layers)), dtype=np.int64), np.zeros((count, 3), dtype=np.int64)
-        for layer in self.layers:
-            operands = [i for i, e in enumerate(edges) if e.consumer == layer and e.operand]
-            outgoing = [i for i, e in enumerate(edges) if e.producer == layer]
-            if operands:
-                flags[:, layer] += 2 * resident[:, operands].all(axis=1)
-            if outgoing:
-                kept = resident[:, outgoing]
-                only = kept.all(axis=1) & (not self.activations.leaves[layer])
-                flags[:, layer] += only
-                words[:, 2] += self.activations.words[layer] * (kept.any(axis=1) & ~only)
-        for i, edge in enumerate(edges):
-            words[:, 1] += edge.side_words * resident[:, i]
-            words[:, 0] += edge.side_words * ~resident[:, i]
-        return flags, words
+        """What activations on chip change, see :func:`on_chip_traffic`."""
+        return on_chip_traffic(self.activations, resident)
 
 
 @dataclass

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.workloads.activations import Activations
 
-__all__ = ["Step", "peak_words", "residency_steps", "words_at"]
+__all__ = ["Step", "on_chip_traffic", "peak_words", "residency_steps", "words_at"]
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -92,19 +92,77 @@ def peak_words(activations: Activations, resident: Bools) -> Ints:
         activations: The activations.
         resident: Whether each edge stays on chip, shape ``(n, edges)``.
     """
-    peak = np.zeros(len(resident), dtype=np.int64)
-    for layer in range(len(activations.layers)):
-        peak = np.maximum(peak, words_at(activations, resident, layer))
-    return peak
+    count, layers = len(resident), len(activations.layers)
+    if not activations.edges or not resident.any():
+        return np.zeros(count, dtype=np.int64)
+    producers, words, until = _kept_until(activations, resident)
+    words = np.where(until >= 0, words, 0)
+    # Words that come and that go, by layer, added up along the layers.
+    change = np.zeros((count, layers + 1))
+    change[:, producers] = words
+    ends = np.arange(count)[:, None] * (layers + 1) + np.where(until >= 0, until + 1, layers)
+    change -= np.bincount(ends.ravel(), words.ravel(), change.size).reshape(change.shape)
+    return change[:, :layers].cumsum(axis=1).max(axis=1).astype(np.int64)
 
 
 def words_at(activations: Activations, resident: Bools, layer: int) -> Ints:
     """Returns the elements on chip while a layer runs, shape ``(n,)``; arguments as :func:`peak_words`."""
-    total = np.zeros(len(resident), dtype=np.int64)
-    by_producer: dict[int, list[int]] = {}
-    for i, edge in enumerate(activations.edges):
-        if edge.producer <= layer <= edge.consumer:
-            by_producer.setdefault(edge.producer, []).append(i)
-    for producer, found in by_producer.items():
-        total += activations.words[producer] * resident[:, found].any(axis=1)
-    return total
+    if not activations.edges:
+        return np.zeros(len(resident), dtype=np.int64)
+    producers, words, until = _kept_until(activations, resident)
+    return np.asarray(((until >= layer) & (producers <= layer)) @ words)
+
+
+def _kept_until(activations: Activations, resident: Bools) -> tuple[Ints, Ints, Ints]:
+    """Returns how long activations stay.
+
+    Returns:
+        The layers with edges and the elements of their activations, shape ``(producers,)``; and by design the last
+        layer that reads each on chip, -1 where it is not kept, shape ``(n, producers)``.
+    """
+    consumers, producers, starts, words = _columns(activations)
+    return producers, words, np.maximum.reduceat(np.where(resident, consumers, -1), starts, axis=1)
+
+
+@lru_cache(maxsize=64)
+def _columns(activations: Activations) -> tuple[Ints, Ints, Ints, Ints]:
+    """Consumers of the edges; and of every layer with edges its position, its first edge and its elements."""
+    consumers = np.array([edge.consumer for edge in activations.edges], dtype=np.int64)
+    producers, starts = np.unique([edge.producer for edge in activations.edges], return_index=True)
+    return consumers, producers, starts, np.array(activations.words, dtype=np.int64)[producers]
+
+
+def on_chip_traffic(activations: Activations, resident: Bools) -> tuple[Ints, Ints]:
+    """Returns what on-chip activations change.
+
+    Returns:
+        By layer 2 if the input is on chip plus 1 if the output goes nowhere else, ``(n, layers)``; and the elements
+        that vector operations read from memory and from the SRAM, and that are written there beside memory, ``(n, 3)``.
+    """
+    flags = np.zeros((len(resident), len(activations.layers)), dtype=np.int64)
+    words = np.zeros((len(resident), 3), dtype=np.int64)
+    for layer, (operands, outgoing) in enumerate(_edges_of(activations)):
+        if operands:
+            flags[:, layer] += 2 * resident[:, operands].all(axis=1)
+        if outgoing:
+            kept = resident[:, outgoing]
+            alone = kept.all(axis=1) & (not activations.leaves[layer])
+            flags[:, layer] += alone
+            words[:, 2] += activations.words[layer] * (kept.any(axis=1) & ~alone)
+    side = np.array([edge.side_words for edge in activations.edges], dtype=np.int64)
+    words[:, 1] = resident @ side
+    words[:, 0] = side.sum() - words[:, 1]
+    return flags, words
+
+
+@lru_cache(maxsize=64)
+def _edges_of(activations: Activations) -> tuple[tuple[list[int], list[int]], ...]:
+    """Edges that each layer streams, and those that leave it."""
+    edges = activations.edges
+    return tuple(
+        (
+            [i for i, e in enumerate(edges) if e.consumer == layer and e.operand],
+            [i for i, e in enumerate(edges) if e.producer == layer],
+        )
+        for layer in range(len(activations.layers))
+    )

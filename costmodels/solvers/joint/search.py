@@ -78,9 +78,7 @@ def figures_of(problem: JointProblem, tables: MachineTables, steps: tuple[Step, 
     total = np.zeros(2)
     state = 0
     for layer, step in enumerate(steps):
-        kept = tuple(
-            i for i, e in enumerate(problem.activations.edges) if e.producer == layer and choice.resident[i]
-        )
+        kept = tuple(i for i, e in enumerate(problem.activations.edges) if e.producer == layer and choice.resident[i])
         move = step.kept[state].index(kept)
         flag = int(step.flags[state, move])
         cell = (0, layer, choice.mapping[layer], choice.pair[layer], *divmod(flag, 2))
