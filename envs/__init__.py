@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from accelgym.envs.datatype import DatatypeEnv, DatatypeTask, DatatypeVectorEnv
     from accelgym.envs.family import Family, FamilyEnv
     from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
+    from accelgym.envs.joint import JointEnv, JointTask, JointVectorEnv
     from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
     from accelgym.envs.multi_accelerator import MultiAcceleratorEnv, MultiAcceleratorTask, MultiAcceleratorVectorEnv
     from accelgym.envs.network_mapping import NetworkMappingEnv, NetworkMappingTask, NetworkMappingVectorEnv
@@ -38,6 +39,9 @@ __all__ = [
     "HwGenEnv",
     "HwGenTask",
     "HwGenVectorEnv",
+    "JointEnv",
+    "JointTask",
+    "JointVectorEnv",
     "MappingEnv",
     "MappingTask",
     "MappingVectorEnv",
@@ -63,6 +67,7 @@ _ROOMS = {
     "CoDesign": "codesign",
     "Datatype": "datatype",
     "HwGen": "hwgen",
+    "Joint": "joint",
     "Mapping": "mapping",
     "MultiAccelerator": "multi_accelerator",
     "NetworkMapping": "network_mapping",

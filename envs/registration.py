@@ -95,6 +95,13 @@ ENVIRONMENTS = (
         "accelgym.envs.multi_accelerator.task:MultiAcceleratorTask",
         "two or three accelerators on one chip: sizes, who runs each layer, and the schedule",
     ),
+    EnvironmentEntry(
+        "accelgym/Joint-v0",
+        "accelgym.envs.joint.env:JointEnv",
+        "accelgym.envs.joint.env:JointVectorEnv",
+        "accelgym.envs.joint.task:JointTask",
+        "one machine for a network, with types and tiling by layer and activations on chip",
+    ),
 )
 
 

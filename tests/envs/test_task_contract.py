@@ -19,6 +19,7 @@ from accelgym.envs import (
     CoDesignTask,
     DatatypeTask,
     HwGenTask,
+    JointTask,
     MappingTask,
     MultiAcceleratorTask,
     NetworkMappingTask,
@@ -88,6 +89,9 @@ SMALL = {
         max_loss=0.0035,
     ),
     "accelgym/MultiAccelerator-v0": lambda: MultiAcceleratorTask(problem=SCHEDULE, batches=2),
+    "accelgym/Joint-v0": lambda: JointTask(
+        workload_object=Workload.chain("two", LAYERS), machines="small", types=["int4/int8"], max_loss=0.02
+    ),
     "valley": Valley,
     "bare": Bare,
 }

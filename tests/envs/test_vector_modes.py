@@ -22,6 +22,7 @@ ARGUMENTS = {
     "accelgym/HwGen-v0": {"workload": "gpt2/decode_block"},
     "accelgym/Datatype-v0": {},
     "accelgym/MultiAccelerator-v0": {"workloads": ("alexnet",)},
+    "accelgym/Joint-v0": {"machines": "small"},
     "accelgym/Task-v0": {"task": "accelgym/HwGen-v0", "workload": "gpt2/decode_block"},
 }
 each_env = pytest.mark.parametrize("env_id", ARGUMENTS)
