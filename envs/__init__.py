@@ -13,6 +13,7 @@ from accelgym.envs.task import Outcome, Task
 if TYPE_CHECKING:
     from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
     from accelgym.envs.datatype import DatatypeEnv, DatatypeTask, DatatypeVectorEnv
+    from accelgym.envs.external import ExternalSimulatorEnv, ExternalSimulatorTask, ExternalSimulatorVectorEnv
     from accelgym.envs.family import Family, FamilyEnv
     from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
     from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
@@ -32,6 +33,9 @@ __all__ = [
     "DatatypeTask",
     "DatatypeVectorEnv",
     "Designs",
+    "ExternalSimulatorEnv",
+    "ExternalSimulatorTask",
+    "ExternalSimulatorVectorEnv",
     "Family",
     "FamilyEnv",
     "HwGenEnv",
@@ -58,6 +62,7 @@ __all__ = [
 _ROOMS = {
     "CoDesign": "codesign",
     "Datatype": "datatype",
+    "ExternalSimulator": "external",
     "HwGen": "hwgen",
     "Mapping": "mapping",
     "NetworkMapping": "network_mapping",

@@ -16,6 +16,7 @@ from accelgym.envs.task import Task, tasks
 __all__ = [
     "ANY_TASK",
     "ENVIRONMENTS",
+    "EXTERNAL",
     "FAMILY",
     "EnvironmentEntry",
     "documented",
@@ -91,6 +92,15 @@ ENVIRONMENTS = (
 )
 
 
+EXTERNAL = EnvironmentEntry(
+    "accelgym/ExternalSimulator-v0",
+    "accelgym.envs.external.env:ExternalSimulatorEnv",
+    "accelgym.envs.external.env:ExternalSimulatorVectorEnv",
+    "accelgym.envs.external.task:ExternalSimulatorTask",
+    "a command-line simulator of your own: --set config=FILE.yaml",
+)
+"""Needs a file of the user's, so it has no default task that could be audited or solved beforehand."""
+
 ANY_TASK = "accelgym/Task-v0"
 """Id of the environment that takes any task by its name."""
 FAMILY = "accelgym/Family-v0"
@@ -105,12 +115,12 @@ _GENERIC = {
 
 def documented() -> dict[str, tuple[str, str]]:
     """Returns every environment with a page: the class whose docstring it is, and a summary."""
-    return {entry.id: (entry.entry_point, entry.summary) for entry in ENVIRONMENTS} | _GENERIC
+    return {entry.id: (entry.entry_point, entry.summary) for entry in (*ENVIRONMENTS, EXTERNAL)} | _GENERIC
 
 
 def register_all() -> None:
     """Registers every environment with Gymnasium; safe to call twice."""
-    for entry in ENVIRONMENTS:
+    for entry in (*ENVIRONMENTS, EXTERNAL):
         if entry.id not in gym.registry:
             gym.register(entry.id, entry_point=entry.entry_point, vector_entry_point=entry.vector_entry_point)
         if not tasks.is_registered(entry.id):
@@ -142,7 +152,7 @@ def environment_of(name: str) -> EnvironmentEntry | None:
         InputError: No such task.
     """
     found = task_name(name)
-    return next((entry for entry in ENVIRONMENTS if entry.id == found), None)
+    return next((entry for entry in (*ENVIRONMENTS, EXTERNAL) if entry.id == found), None)
 
 
 def named_task(env_id: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

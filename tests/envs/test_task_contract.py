@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import gymnasium as gym
 import numpy as np
 import pytest
+from fake_simulators import small_task
 from gymnasium.utils.env_checker import check_env
 from plugin_tasks import Bare, Valley
 
@@ -71,6 +72,7 @@ SMALL = {
         hardware="microscaling",
         max_loss=0.0035,
     ),
+    "accelgym/ExternalSimulator-v0": small_task,
     "valley": Valley,
     "bare": Bare,
 }
