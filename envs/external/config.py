@@ -18,7 +18,7 @@ from accelgym.envs.external.outputs import OutputSpec, check_relative
 from accelgym.envs.external.placeholders import check_names, fill, number_of
 from accelgym.envs.space import Parameter, Space
 
-__all__ = ["HERE", "Configuration", "FileSpec", "ParameterSpec", "SimulatorSpec", "load_configuration"]
+__all__ = ["HERE", "Configuration", "FileSpec", "ParameterSpec", "SimulatorSpec"]
 
 Value = int | float | str | bool
 HERE = "here"
@@ -96,19 +96,20 @@ class Configuration:
 
     Args:
         path: The YAML file.
+        program: Path of a program to run instead of the first word of the command.
 
     Raises:
         InputError: Naming file, line, column and key, the value and what is allowed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, program: Path | None = None) -> None:
         self.path = path
         self.folder = path.resolve().parent
         self.spec = load_spec(SimulatorSpec, path)
         self._source: YamlSource = read_yaml(path)
         self.space = self._read_space()
         self.baseline = self._read_baseline()
-        self.program = self._find_program()
+        self.program = self._find_program() if program is None else _executable(program)
         self.templates, self.copies = self._read_files()
         self._check_expressions()
 
@@ -141,7 +142,7 @@ class Configuration:
         if "${" in name:
             name = fill(name, {HERE: str(self.folder)}, self.where("command", 0))
         found = self.folder / name if os.sep in name else shutil.which(name)
-        if found is None or not Path(found).is_file() or not os.access(found, os.X_OK):
+        if found is None or not _is_executable(Path(found)):
             raise self.error(("command", 0), f"{shown(name)}: allowed: a program on PATH, or the path of one from here")
         return Path(found)
 
@@ -221,10 +222,11 @@ class Configuration:
         return all(number_of(c, values, self.where("requires", i)) for i, c in enumerate(self.spec.requires))
 
 
-def load_configuration(path: Path) -> Configuration:
-    """Reads and checks the file of a simulator.
+def _is_executable(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
 
-    Raises:
-        InputError: See :class:`Configuration`.
-    """
-    return Configuration(path)
+
+def _executable(program: Path) -> Path:
+    if not _is_executable(program):
+        raise InputError(f"program is {shown(str(program))}, allowed: the path of a program")
+    return program.absolute()

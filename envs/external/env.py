@@ -87,6 +87,7 @@ class ExternalSimulatorEnv(SequentialEnv):
     | argument | default | meaning |
     |---|---|---|
     | ``config`` | required | path of the YAML file |
+    | ``program`` | of the file | path of a program to run instead of the first word of the file's command |
     | ``cache`` | ``external`` in the cache of AccelGym | folder of kept results |
     | ``jobs`` | number of CPUs | runs at a time |
     | ``retry`` | false | do runs again whose kept result is a failure |

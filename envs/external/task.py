@@ -14,7 +14,7 @@ from pydantic import Field
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.files.plain import as_path
 from accelgym.envs.arguments import TaskSpec
-from accelgym.envs.external.config import Configuration, load_configuration
+from accelgym.envs.external.config import Configuration
 from accelgym.envs.external.results import KeptResults, Reason
 from accelgym.envs.external.simulator import OBJECTIVE, Simulator
 from accelgym.envs.space import Designs, Space
@@ -29,6 +29,8 @@ class ExternalSimulatorSpec(TaskSpec):
 
     config: str
     """Path of the YAML file."""
+    program: str | None = None
+    """Path of a program to run instead of the first word of the command."""
     cache: str | None = None
     """Folder of kept results; ``external`` under ``$ACCELGYM_CACHE`` or ``~/.cache/accelgym`` by default."""
     jobs: int | None = Field(default=None, ge=1, le=4096)
@@ -55,10 +57,12 @@ class ExternalSimulatorTask(Task):
     lanes: ClassVar[str] = "accelgym.envs.external.env:ExternalSimulatorVectorEnv"
 
     def __init__(self, **arguments: Any) -> None:
-        if isinstance(arguments.get("config"), os.PathLike):
-            arguments["config"] = os.fspath(arguments["config"])
+        for name in ("config", "program", "cache"):
+            if isinstance(arguments.get(name), os.PathLike):
+                arguments[name] = os.fspath(arguments[name])
         self.spec = ExternalSimulatorSpec.parse(arguments)
-        self.configuration: Configuration = load_configuration(as_path(self.spec.config, "config"))
+        program = None if self.spec.program is None else as_path(self.spec.program, "program")
+        self.configuration = Configuration(as_path(self.spec.config, "config"), program)
         cache = default_cache_folder() / "external" if self.spec.cache is None else as_path(self.spec.cache, "cache")
         jobs = self.spec.jobs or (os.cpu_count() or 1)
         self.simulator = Simulator(self.configuration, KeptResults(cache), jobs=jobs, retry=self.spec.retry)

@@ -449,6 +449,7 @@ def test_an_error_of_the_configuration_names_file_key_and_value(task_of, changes
     [
         ({}, "config"),
         ({"config": "gone.yaml"}, "gone.yaml: no such file"),
+        ({"config": "x", "cache": "a\0b"}, "x: no such file"),
         ({"config": "x", "jobs": 0}, "jobs is 0"),
         ({"config": "x", "job": 1}, "unknown argument 'job': did you mean 'jobs'"),
     ],
@@ -462,3 +463,41 @@ def test_placeholders():
     values = {"n": 3, "dataflow": "n", "fast": True}
     text = "${n} ${n * 2} $n $${n} ${dataflow} ${fast} ${dataflow == 'n'} {n}"
     assert fill(text, values, "here") == "3 6 $n ${n} n true true {n}"
+
+
+SCALE_SIM = """
+import configparser, sys
+from pathlib import Path
+from accelgym.costmodels.systolic.presets.scalesim import MatrixProduct, total_cycles
+words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+config = configparser.ConfigParser()
+config.read(words["-c"])
+machine = config["architecture_presets"]
+folder = Path(words["-p"]) / config["general"]["run_name"]
+folder.mkdir(parents=True)
+lines = ["LayerID, Total Cycles (incl. prefetch), Total Cycles, Stall Cycles,"]
+for number, line in enumerate(Path(words["-t"]).read_text().strip().splitlines()[1:]):
+    product = MatrixProduct(*map(int, line.split(",")[1:4]))
+    cycles = total_cycles(int(machine["ArrayHeight"]), int(machine["ArrayWidth"]), machine["Dataflow"], product)
+    lines.append(f"{number}, 0.0, {float(cycles)}, 0.0,")
+(folder / "COMPUTE_REPORT.csv").write_text("\\n".join(lines) + "\\n")
+"""
+
+
+def test_the_example_plugs_in_scale_sim(tmp_path, monkeypatch):
+    """A stand-in with its command line, files and report; its cycles are those measured of scalesim 3.0.0."""
+    package = tmp_path / "scalesim"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "scale.py").write_text(SCALE_SIM)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    config = Path(__file__).resolve().parents[2] / "examples" / "external" / "scalesim.yaml"
+    task = ExternalSimulatorTask(config=config, program=sys.executable, cache=str(tmp_path / "kept"))
+    designs = [
+        {"rows": 16, "columns": 16, "dataflow": "ws"},
+        {"rows": 8, "columns": 32, "dataflow": "os"},
+        {"rows": 32, "columns": 32, "dataflow": "os"},
+    ]
+    found = task.evaluate(np.array([task.space.encode(design) for design in designs]))
+    assert found.objective.tolist() == [11781, 4693, np.inf]
+    assert Reason(found.costs["reason"][2]) is Reason.REFUSED
