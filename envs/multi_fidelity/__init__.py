@@ -1,0 +1,1 @@
+"""Tasks that can be asked at several fidelities, each at its price."""
