@@ -103,6 +103,8 @@ EXTERNAL = EnvironmentEntry(
 
 ANY_TASK = "accelgym/Task-v0"
 """Id of the environment that takes any task by its name."""
+MULTI_FIDELITY = "multi_fidelity"
+"""Name of the task whose designs can be evaluated at several fidelities."""
 FAMILY = "accelgym/Family-v0"
 """Id of the environment whose episodes draw one of several tasks of a kind."""
 
@@ -118,6 +120,12 @@ def documented() -> dict[str, tuple[str, str]]:
     return {entry.id: (entry.entry_point, entry.summary) for entry in (*ENVIRONMENTS, EXTERNAL)} | _GENERIC
 
 
+def _multi_fidelity(**arguments: Any) -> Task:
+    """HwGen designs from the roofline to their Verilog: `fidelities`, `prices`, and the arguments of HwGen-v0."""
+    built: Task = import_module("accelgym.envs.multi_fidelity").hwgen_at_fidelities(**arguments)
+    return built
+
+
 def register_all() -> None:
     """Registers every environment with Gymnasium; safe to call twice."""
     for entry in (*ENVIRONMENTS, EXTERNAL):
@@ -125,6 +133,8 @@ def register_all() -> None:
             gym.register(entry.id, entry_point=entry.entry_point, vector_entry_point=entry.vector_entry_point)
         if not tasks.is_registered(entry.id):
             tasks.register(entry.id, entry.build_task)
+    if MULTI_FIDELITY not in tasks:
+        tasks.register(MULTI_FIDELITY, _multi_fidelity)
     if ANY_TASK not in gym.registry:
         room = "accelgym.envs.any_task"
         gym.register(ANY_TASK, entry_point=f"{room}:make_env", vector_entry_point=f"{room}:make_vector_env")
