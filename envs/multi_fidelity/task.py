@@ -23,11 +23,11 @@ __all__ = ["CPU_SECONDS", "Fidelity", "MultiFidelityTask", "hwgen_at_fidelities"
 CPU_SECONDS = {
     "roofline": 1e-5,
     "maestro": 2e-3,
-    "dataflow_template": 5e-3,
-    "loopnest": 3e-2,
-    "systolic": 1e-2,
-    "rtl": 10.0,
-    "synthesis": 40.0,
+    "dataflow_template": 1e-2,
+    "systolic": 2e-2,
+    "loopnest": 2e-1,
+    "rtl": 5.0,
+    "synthesis": 30.0,
 }
 """Of a call on one layer, rounded from docs/fidelity.md; what prices follow from unless stated. They are constants, so
 that a budget buys the same on every machine."""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from accelgym.costmodels.errors import AccelGymError
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.experiments.fidelity.comparison import WORKLOADS, ComparedRow, compare, format_comparison
 from accelgym.experiments.fidelity.study import (
     ANALYTIC,
     SAMPLE,
@@ -25,7 +26,7 @@ from accelgym.experiments.fidelity.study import (
 )
 from accelgym.experiments.fidelity.table import format_ladder, format_rules, format_tools, ladder_csv
 
-_Row = TypeVar("_Row", LadderRow, ToolRow)
+_Row = TypeVar("_Row", LadderRow, ToolRow, ComparedRow)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,11 +37,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--designs", type=int, default=40, help="accelerators drawn for the larger layer")
     parser.add_argument("--seed", type=int, default=0, help="of these draws")
     parser.add_argument("--tools", type=int, default=3, help="measured accelerators that are built again; 0: none")
+    parser.add_argument("--compare", type=int, metavar="SEEDS", help="compare agents instead, with so many seeds")
     chosen = parser.parse_args(arguments)
+    if chosen.compare is not None and chosen.compare < 1:
+        parser.error(f"--compare is {chosen.compare}, allowed >= 1")
     for name, least in (("designs", 2), ("seed", 0), ("tools", 0)):
         if getattr(chosen, name) < least:
             parser.error(f"--{name} is {getattr(chosen, name)}, allowed >= {least}")
     try:
+        if chosen.compare is not None:
+            _compare(chosen.out, chosen.compare)
+            return
         measured = measured_cases(chosen.data)
         drawn = f"{chosen.designs} drawn accelerators, 64 filters of 3 x 3 on 64 x 14 x 14"
         rows: list[LadderRow] = []
@@ -60,6 +67,17 @@ def main(arguments: list[str] | None = None) -> None:
         write_whole(chosen.out / "table.md", table)
     except AccelGymError as error:
         parser.error(str(error))
+    sys.stdout.write(table)
+
+
+def _compare(out: Path, seeds: int) -> None:
+    """Writes comparison.md."""
+    rows: list[ComparedRow] = []
+    for workload in WORKLOADS:
+        path = out / f"compared-{workload.replace('/', '-')}-{seeds}.json"
+        rows += _part(path, ComparedRow, partial(compare, workload, range(seeds)))
+    table = format_comparison(rows)
+    write_whole(out / "comparison.md", table)
     sys.stdout.write(table)
 
 

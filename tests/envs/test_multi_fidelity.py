@@ -122,7 +122,7 @@ def test_a_cheaper_fidelity_sees_the_whole_workload(task):
 def test_it_is_a_registered_task():
     task = make_task("multi_fidelity", workload="gpt2/decode_block", fidelities=["maestro", "systolic"])
     assert task.fidelities == ("maestro", "systolic")
-    assert task.fidelity("maestro").price == pytest.approx(0.2)
+    assert task.fidelity("maestro").price == pytest.approx(0.1)
     assert task.fidelity().price == 1
 
 
@@ -140,7 +140,7 @@ def test_it_is_a_registered_task():
         ({"prices": {"roofline": 2}}, "price of fidelity 'roofline' is 2.0, .* at most 1"),
         (
             {"fidelities": ["maestro", "roofline", "systolic"]},
-            "price of fidelity 'roofline' is 0.001, allowed: above 0.2",
+            "price of fidelity 'roofline' is 0.0005, allowed: above 0.1",
         ),
         ({"workload": "gpt3"}, "unknown workload 'gpt3'"),
     ],
