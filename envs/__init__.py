@@ -13,6 +13,7 @@ from accelgym.envs.task import Outcome, Task
 if TYPE_CHECKING:
     from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
     from accelgym.envs.datatype import DatatypeEnv, DatatypeTask, DatatypeVectorEnv
+    from accelgym.envs.external import ExternalSimulatorEnv, ExternalSimulatorTask, ExternalSimulatorVectorEnv
     from accelgym.envs.family import Family, FamilyEnv
     from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
     from accelgym.envs.joint import JointEnv, JointTask, JointVectorEnv
@@ -34,6 +35,9 @@ __all__ = [
     "DatatypeTask",
     "DatatypeVectorEnv",
     "Designs",
+    "ExternalSimulatorEnv",
+    "ExternalSimulatorTask",
+    "ExternalSimulatorVectorEnv",
     "Family",
     "FamilyEnv",
     "HwGenEnv",
@@ -66,6 +70,7 @@ __all__ = [
 _ROOMS = {
     "CoDesign": "codesign",
     "Datatype": "datatype",
+    "ExternalSimulator": "external",
     "HwGen": "hwgen",
     "Joint": "joint",
     "Mapping": "mapping",

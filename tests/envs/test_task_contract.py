@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import gymnasium as gym
 import numpy as np
 import pytest
+from fake_simulators import small_task
 from gymnasium.utils.env_checker import check_env
 from plugin_tasks import Bare, Valley
 
@@ -92,6 +93,7 @@ SMALL = {
     "accelgym/Joint-v0": lambda: JointTask(
         workload_object=Workload.chain("two", LAYERS), machines="small", types=["int4/int8"], max_loss=0.02
     ),
+    "accelgym/ExternalSimulator-v0": small_task,
     "valley": Valley,
     "bare": Bare,
 }
