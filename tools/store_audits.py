@@ -1,7 +1,8 @@
 """Writes audits into the package, where every installation finds them.
 
 Run: ``python tools/store_audits.py results/hardness/audits.jsonl``, with what ``benchmarks/hardness.py`` has measured;
-``python tools/write_env_pages.py`` then shows the classes of default arguments.
+``python tools/write_env_pages.py`` then shows the classes of default arguments. With ``--keep`` the audits of other
+environments stay as they are.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from accelgym.costmodels.files.json_file import read_sealed
 from accelgym.envs import make_task
 from accelgym.envs.audits import write_audits
 from accelgym.envs.certificates import ProvedTask
@@ -46,10 +48,16 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("audits", type=Path, nargs="+")
-    files = parser.parse_args().audits
-    rows = [json.loads(line) for path in files for line in path.read_text().splitlines()]
-    write_audits(TARGET, dict(map(entry, rows)))
-    print(f"{len(rows)} audits in {TARGET}, {TARGET.stat().st_size:,} bytes")
+    parser.add_argument("--keep", action="store_true", help="keep stored audits of environments that are not in these")
+    chosen = parser.parse_args()
+    rows = [json.loads(line) for path in chosen.audits for line in path.read_text().splitlines()]
+    entries = dict(map(entry, rows))
+    if chosen.keep:
+        fresh = {row["env"] for row in entries.values()}
+        stored = read_sealed(TARGET)["tasks"]
+        entries = {name: row for name, row in stored.items() if row["env"] not in fresh} | entries
+    write_audits(TARGET, entries)
+    print(f"{len(entries)} audits in {TARGET}, {TARGET.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

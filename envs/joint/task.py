@@ -22,6 +22,7 @@ from accelgym.envs.joint.figures import Figures
 from accelgym.envs.joint.machines import machine_space
 from accelgym.envs.joint.network import PAIRS, joint_network, workload_network
 from accelgym.envs.joint.prefixes import JointPrefixes
+from accelgym.envs.joint.repair import repaired
 from accelgym.envs.joint.spec import JointSpec, Order
 from accelgym.envs.joint.tables import MAPPINGS
 from accelgym.envs.space import Designs, Parameter, Space
@@ -244,6 +245,13 @@ class JointTask(ProvedTask):
         machine, pair, _, _ = self.parts(rows)
         good = self.feasible[tuple(machine.T)] & self._supported(machine, pair)
         return np.asarray(good & (self._excess(rows) == 0))
+
+    def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
+        result = self.space.check(designs).copy()
+        poor = np.flatnonzero(~self.fits(result))
+        if len(poor):
+            result[poor] = repaired(self, self.prefixes.machines, result[poor], rng)
+        return result
 
     def masks(self, actions: Ints, position: int) -> Bools:
         return self.prefixes.mask(actions, position)
