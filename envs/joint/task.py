@@ -211,11 +211,22 @@ class JointTask(ProvedTask):
 
     @cached_property
     def feasible(self) -> Bools:
-        """Machines that keep all limits and run every layer, shape ``machines.shape``."""
+        """Machines that keep all limits and run every layer, shape ``machines.shape``.
+
+        Raises:
+            InputError: None does.
+        """
         self.figures.tabulate(np.asarray(self.within_limits.any(axis=(0, 1, 6, 7))))
-        return np.asarray(self.within_limits & self.figures.runs)
+        found = np.asarray(self.within_limits & self.figures.runs)
+        if not found.any():
+            raise InputError(
+                f"{self.network.name!r}: no machine within the limits runs all of its layers; each exceeds the "
+                "buffers, counters or addresses with one of them"
+            )
+        return found
 
     def _refuse_impossible(self) -> None:
+        """Refuses limits that no machine keeps; whether one runs the network is known when the first is tabulated."""
         if not self.within_limits.any():
             total = sum(self._overshoots.values())
             nearest = np.unravel_index(int(np.argmin(total)), self.machines.shape)
@@ -232,11 +243,6 @@ class JointTask(ProvedTask):
             names = (p.name for p in self.machines.parameters)
             machine = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
             raise InputError(f"no machine meets the limits; the nearest ({machine}) breaks {broken}")
-        if not self.feasible.any():
-            raise InputError(
-                f"{self.network.name!r}: no machine within the limits runs all of its layers; each exceeds the "
-                "buffers, counters or addresses with one of them"
-            )
 
     # -- what is known before an evaluation ----------------------------------------------------------------
 
