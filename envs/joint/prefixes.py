@@ -46,7 +46,8 @@ class JointPrefixes:
         self._edges = task.network.activations.edges
 
     @cached_property
-    def _prefixes(self) -> Prefixes:
+    def machines(self) -> Prefixes:
+        """What beginnings of machines can be completed to."""
         return Prefixes(self._task.feasible, self._machines.area_nand2)
 
     def mask(self, actions: Ints, position: int) -> Bools:
@@ -98,7 +99,7 @@ class JointPrefixes:
         if number == 1:
             return classes[rows, chosen[:, 0]]
         fits = classes[rows, chosen[:, 0], chosen[:, 1]]
-        return self._prefixes.mask(chosen, number) & fits[:, None]
+        return self.machines.mask(chosen, number) & fits[:, None]
 
     def _layer(self, actions: Ints, role: str, number: int, position: int) -> Bools:
         """Values of a parameter of a layer or an edge, shape ``(n, values)``."""

@@ -22,6 +22,7 @@ from accelgym.envs.joint.figures import Figures
 from accelgym.envs.joint.machines import machine_space
 from accelgym.envs.joint.network import PAIRS, joint_network, workload_network
 from accelgym.envs.joint.prefixes import JointPrefixes
+from accelgym.envs.joint.repair import repaired
 from accelgym.envs.joint.spec import JointSpec, Order
 from accelgym.envs.joint.tables import MAPPINGS
 from accelgym.envs.space import Designs, Parameter, Space
@@ -210,11 +211,22 @@ class JointTask(ProvedTask):
 
     @cached_property
     def feasible(self) -> Bools:
-        """Machines that keep all limits and run every layer, shape ``machines.shape``."""
+        """Machines that keep all limits and run every layer, shape ``machines.shape``.
+
+        Raises:
+            InputError: None does.
+        """
         self.figures.tabulate(np.asarray(self.within_limits.any(axis=(0, 1, 6, 7))))
-        return np.asarray(self.within_limits & self.figures.runs)
+        found = np.asarray(self.within_limits & self.figures.runs)
+        if not found.any():
+            raise InputError(
+                f"{self.network.name!r}: no machine within the limits runs all of its layers; each exceeds the "
+                "buffers, counters or addresses with one of them"
+            )
+        return found
 
     def _refuse_impossible(self) -> None:
+        """Refuses limits that no machine keeps; whether one runs the network is known when the first is tabulated."""
         if not self.within_limits.any():
             total = sum(self._overshoots.values())
             nearest = np.unravel_index(int(np.argmin(total)), self.machines.shape)
@@ -231,11 +243,6 @@ class JointTask(ProvedTask):
             names = (p.name for p in self.machines.parameters)
             machine = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
             raise InputError(f"no machine meets the limits; the nearest ({machine}) breaks {broken}")
-        if not self.feasible.any():
-            raise InputError(
-                f"{self.network.name!r}: no machine within the limits runs all of its layers; each exceeds the "
-                "buffers, counters or addresses with one of them"
-            )
 
     # -- what is known before an evaluation ----------------------------------------------------------------
 
@@ -244,6 +251,13 @@ class JointTask(ProvedTask):
         machine, pair, _, _ = self.parts(rows)
         good = self.feasible[tuple(machine.T)] & self._supported(machine, pair)
         return np.asarray(good & (self._excess(rows) == 0))
+
+    def repair(self, designs: Designs, rng: np.random.Generator) -> Designs:
+        result = self.space.check(designs).copy()
+        poor = np.flatnonzero(~self.fits(result))
+        if len(poor):
+            result[poor] = repaired(self, self.prefixes.machines, result[poor], rng)
+        return result
 
     def masks(self, actions: Ints, position: int) -> Bools:
         return self.prefixes.mask(actions, position)
