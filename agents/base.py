@@ -21,8 +21,9 @@ __all__ = ["Agent", "agents", "hyperparameters_of", "make_agent"]
 class Agent(ABC):
     """Proposes designs and learns from their outcomes.
 
-    An agent is a deterministic function of its task, seed and options, so that a run can be replayed. It sees
-    outcomes through :meth:`tell` alone; the loop that evaluates and counts is :func:`accelgym.agents.search`.
+    An agent is a deterministic function of its task, seed and options, so that a run can be replayed; one that is not
+    says so in :attr:`reproducible`. It sees outcomes through :meth:`tell` alone; the loop that evaluates and counts is
+    :func:`accelgym.agents.search`.
     Tuned defaults are stated in the class docstring.
 
     Args:
@@ -32,6 +33,8 @@ class Agent(ABC):
 
     name: ClassVar[str]
     """Name in the registry, in configs and in reports."""
+    reproducible: bool = True
+    """Whether its proposals are a function of task, seed and options; not so where searches share what they learn."""
     hyperparameters: ClassVar[Hyperparameters] = {}
     """What a sweep may draw of its options; empty where nothing is worth tuning."""
 

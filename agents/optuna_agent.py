@@ -12,7 +12,7 @@ import numpy as np
 from accelgym.agents.base import Agent
 from accelgym.agents.hyperparameters import Choice, Hyperparameters, Whole
 from accelgym.agents.options import require
-from accelgym.costmodels.errors import MissingExtraError, unknown_name
+from accelgym.costmodels.errors import InputError, MissingExtraError, shown, unknown_name
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -27,12 +27,13 @@ except ImportError as error:
 
 __all__ = ["OptunaAgent"]
 
-_SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(seed=seed),
-    "gp": lambda seed: GPSampler(seed=seed),
-    "cmaes": lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False),
-    "nsga2": lambda seed: NSGAIISampler(seed=seed),
-    "random": lambda seed: RandomSampler(seed=seed),
+_SAMPLERS: dict[str, Callable[[int, bool], BaseSampler]] = {
+    # What others are about to evaluate counts as bad, so that searches that share a study keep apart.
+    "tpe": lambda seed, shared: TPESampler(seed=seed, constant_liar=shared),
+    "gp": lambda seed, _: GPSampler(seed=seed),
+    "cmaes": lambda seed, _: CmaEsSampler(seed=seed, warn_independent_sampling=False),
+    "nsga2": lambda seed, _: NSGAIISampler(seed=seed),
+    "random": lambda seed, _: RandomSampler(seed=seed),
 }
 # These count generations among the trials they were asked for, so a repaired design has to be one of those.
 _GENERATIONAL = ("cmaes", "nsga2")
@@ -56,6 +57,10 @@ class OptunaAgent(Agent):
         sampler: ``tpe`` (tree-structured Parzen estimator), ``gp`` (Gaussian process; needs the extra ``agents``),
             ``cmaes``, ``nsga2`` or ``random``.
         startup: Designs evaluated first: feasible ones among the constant designs and random ones, half each.
+        storage: Where searches of the same task share one study: ``journal:FILE``, or the address of a database as
+            SQLAlchemy has it (``sqlite:///FILE``, ``postgresql://...``); all workers must reach it. What a search
+            proposes then depends on what the others have done by then, so that it is not reproducible. With ``tpe``,
+            ``gp`` and ``random`` alone.
     """
 
     name: ClassVar[str] = "optuna"
@@ -64,19 +69,28 @@ class OptunaAgent(Agent):
         "startup": Whole(4, 80, log=True),
     }
 
-    def __init__(self, task: Task, *, seed: int, sampler: str = "tpe", startup: int = 64) -> None:
+    def __init__(self, task: Task, *, seed: int, sampler: str = "tpe", startup: int = 64, storage: str = "") -> None:
         super().__init__(task, seed=seed)
         require(self.name, 0, startup=startup)
         if sampler not in _SAMPLERS:
             raise unknown_name("sampler of agent 'optuna'", sampler, _SAMPLERS)
+        if storage and sampler in _GENERATIONAL:
+            # Their repaired designs are queued, and any worker may take what is in the queue of a shared study.
+            raise InputError(f"sampler {sampler!r} of agent 'optuna' with a storage: allowed tpe, gp, random")
         self.sampler, self.startup = sampler, startup
+        self.reproducible = not storage
         self._distributions = space_distributions(task.space)
         self._trial: Trial | None = None
         self._first: Designs | None = None
         with _quiet():
             # Optuna's samplers take 32-bit seeds.
             drawn = int(self.rng.integers(2**31))
-            self.study = optuna.create_study(sampler=_SAMPLERS[sampler](drawn))
+            self.study = optuna.create_study(
+                sampler=_SAMPLERS[sampler](drawn, bool(storage)),
+                storage=_storage(storage) if storage else None,
+                study_name=task.id if storage else None,
+                load_if_exists=True,
+            )
             """Holds every evaluated design; for Optuna's plots and importances."""
 
     def ask(self, count: int) -> Designs:
@@ -85,7 +99,7 @@ class OptunaAgent(Agent):
         with _quiet():
             if len(self._first):
                 first, self._first = self._first[:1], self._first[1:]
-                self._trial = self._ask_for(first[0])
+                self._trial = self._ask_for(first[0]) if self.reproducible else None
                 return first
             self._trial = self.study.ask(self._distributions)
             proposed = np.array([[self._trial.params[name] for name in self._distributions]], dtype=np.int64)
@@ -121,6 +135,27 @@ class OptunaAgent(Agent):
 
     def _params(self, design: Any) -> dict[str, int]:
         return {name: int(value) for name, value in zip(self._distributions, design, strict=True)}
+
+
+def _storage(place: str) -> optuna.storages.BaseStorage:
+    """Opens what a study is shared through.
+
+    Raises:
+        InputError: It cannot be opened.
+    """
+    kind, _, path = place.partition(":")
+    try:
+        if kind == "journal":
+            if not path:
+                raise ValueError("no file is named")
+            from optuna.storages.journal import JournalFileBackend
+
+            return optuna.storages.JournalStorage(JournalFileBackend(path))
+        return optuna.storages.RDBStorage(place)
+    except Exception as error:  # Of the file, of SQLAlchemy, or of a driver.
+        words = (str(error).strip() or type(error).__name__).splitlines()[0]
+        allowed = "journal:FILE, sqlite:///FILE or another database"
+        raise InputError(f"storage {shown(place)} of agent 'optuna': {words}; allowed {allowed}") from error
 
 
 @contextmanager

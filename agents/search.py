@@ -18,6 +18,7 @@ from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.arrays import compact
 from accelgym.costmodels.files.plain import count, native
+from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
 __all__ = ["MOST_EVALUATIONS", "Progress", "search"]
@@ -39,6 +40,7 @@ def search(
     journal: Path | str | None = None,
     progress: Progress | None = None,
     certificate: Certificate | None = None,
+    evaluate: Callable[[Designs], Outcome] | None = None,
 ) -> Trajectory:
     """Runs an agent on a task until its evaluations are spent.
 
@@ -54,6 +56,7 @@ def search(
             and new ones are appended.
         progress: Called after every batch.
         certificate: What is proved about the task; every outcome is held against it.
+        evaluate: Returns what ``task.evaluate`` would, from a cache say; evaluations count all the same.
 
     Raises:
         InputError: Unknown agent or option, a budget below 1, a negative seed, or the journal of another search.
@@ -69,8 +72,12 @@ def search(
         record = Journal(Path(journal), identity)
     log = _Log()
     past = record.replay() if record is not None else iter(())
+    if not searcher.reproducible:
+        # What it learnt from these batches lies where it shares it, and it would not propose them again.
+        for batch in past:
+            log.add(batch)
     while log.evaluations < budget:
-        batch = _step(task, searcher, budget - log.evaluations, past, watch)
+        batch = _step(evaluate or task.evaluate, searcher, budget - log.evaluations, past, watch)
         if batch is None:
             break
         if certificate is not None:
@@ -100,7 +107,9 @@ class _Stopwatch:
         self.cpu, self.wall = time.process_time(), time.perf_counter()
 
 
-def _step(task: Task, agent: Agent, left: int, past: Iterator[Batch], watch: _Stopwatch) -> Batch | None:
+def _step(
+    evaluate: Callable[[Designs], Outcome], agent: Agent, left: int, past: Iterator[Batch], watch: _Stopwatch
+) -> Batch | None:
     """Asks for one batch, evaluates or replays it, and tells its outcome."""
     designs = agent.ask(left)
     if len(designs) == 0:
@@ -112,7 +121,7 @@ def _step(task: Task, agent: Agent, left: int, past: Iterator[Batch], watch: _St
     watch.replayed = known is not None
     if known is not None and not np.array_equal(known.designs, designs):
         raise InputError("the journal was written by another version of the agent: remove it to search again")
-    outcome = known.outcome if known is not None else task.evaluate(designs)
+    outcome = known.outcome if known is not None else evaluate(designs)
     evaluated = time.process_time()
     agent.tell(designs, outcome)
     spent = (asked - watch.cpu) + (time.process_time() - evaluated)

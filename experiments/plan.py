@@ -71,14 +71,20 @@ class Job:
             "options": dict(self.agent.options),
         }
 
-    def order(self, out: Path) -> dict[str, Any]:
-        """Returns plain data for the process that searches."""
-        return asdict(self) | {"agent": self.agent.model_dump(mode="json"), "out": str(out.resolve())}
+    def order(self, out: Path, cache: Path | None = None) -> dict[str, Any]:
+        """Returns plain data for the process that searches.
+
+        Args:
+            out: Folder of the benchmark.
+            cache: Folder of evaluations that are kept, if any.
+        """
+        own = asdict(self) | {"agent": self.agent.model_dump(mode="json"), "out": str(out.resolve())}
+        return own if cache is None else own | {"cache": str(cache.resolve())}
 
     @classmethod
     def from_order(cls, order: Mapping[str, Any]) -> tuple[Job, Path]:
         """Inverse of :meth:`order`."""
-        fields = {key: value for key, value in order.items() if key != "out"}
+        fields = {key: value for key, value in order.items() if key not in ("out", "cache")}
         return cls(**fields | {"agent": AgentEntry(**order["agent"])}), Path(order["out"])
 
     def __str__(self) -> str:

@@ -62,6 +62,11 @@ class AgentRuns:
             found.append(run.cpu_seconds_after(int(hit[0]) + 1) if len(hit) else np.inf)
         return np.array(found, dtype=np.float64)
 
+    @property
+    def reproducible(self) -> bool:
+        """Whether each run is a function of task, seed and options; not where searches share what they learn."""
+        return all(design is None or design.get("reproducible", True) for design in self.best_designs)
+
     def best(self) -> int | None:
         """Index of the run that found the best design, ``None`` when none found any."""
         if not len(self.final_regret) or not np.isfinite(self.final_regret).any():

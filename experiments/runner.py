@@ -74,6 +74,7 @@ def run_bench(
     executor: str = "process",
     address: str | None = None,
     workers: int | None = None,
+    cache: Path | str | None = None,
     audit: bool = True,
 ) -> BenchResult:
     """Runs all searches of a benchmark that are not over yet.
@@ -92,6 +93,8 @@ def run_bench(
             cluster whose machines share ``out``.
         address: Of a running Ray cluster; without one it is started on this machine.
         workers: Searches running at a time, instead of the config's number.
+        cache: Folder in which evaluations are kept and looked up by their content, for slow cost models, see
+            :class:`~accelgym.experiments.evaluation_cache.EvaluationCache`.
         audit: Whether to audit tasks for the report of which no audit is known.
 
     Raises:
@@ -113,7 +116,7 @@ def run_bench(
         todo = _pending(out, jobs, planned)
         check_agents(todo, planned, config, source)
         _write_tasks(out, planned, audit=audit)
-        bench = _Bench(out, jobs, todo, planned, manifest, progress)
+        bench = _Bench(out, jobs, todo, planned, manifest, progress, None if cache is None else Path(cache))
         if todo:
             with pool or InlineExecutor(SEARCH_JOB, bench.take) as ready:
                 manifest.open_session(ready.size)
@@ -188,7 +191,9 @@ class _Bench:
         planned: Sequence[PlannedTask],
         manifest: Manifest,
         progress: Callable[[BenchProgress], None] | None,
+        cache: Path | None,
     ) -> None:
+        self._cache = cache
         self.failures: list[JobFailure] = []
         self._out = out
         self._jobs = jobs
@@ -208,7 +213,7 @@ class _Bench:
             while self._pending and pool.has_room:
                 job = self._durations.longest(self._pending)
                 self._pending.remove(job)
-                pool.start(str(job), job.order(self._out))
+                pool.start(str(job), job.order(self._out, self._cache))
             self.take(pool.next_event())
 
     def take(self, event: Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,17 @@ class StoredRun:
     """``best.json``: what was searched, and the best design with its values, costs and regret."""
 
 
-def save_run(folder: Path, job: Job, task: Task, trajectory: Trajectory) -> None:
+def save_run(
+    folder: Path, job: Job, task: Task, trajectory: Trajectory, notes: Mapping[str, Any] | None = None
+) -> None:
     """Writes ``best.json``, the best design in other tools' formats, and last ``trajectory.npz``.
+
+    Args:
+        folder: Of the search.
+        job: What was planned.
+        task: Its task.
+        trajectory: What was done.
+        notes: Further entries of ``best.json``.
 
     Raises:
         AccelGymError: The best design is worth something else when it is evaluated alone.
@@ -52,6 +62,7 @@ def save_run(folder: Path, job: Job, task: Task, trajectory: Trajectory) -> None
         "proven": reference.exact,
         "lower_bound": reference.lower_bound,
     }
+    best |= notes or {}
     if convention := task.convention():
         best["convention"] = convention
     if design is not None:

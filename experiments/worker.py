@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from accelgym.agents import make_agent, search
@@ -12,6 +13,7 @@ from accelgym.costmodels.errors import DamagedFileError
 from accelgym.costmodels.executors import Report
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.envs.task import Task
+from accelgym.experiments.evaluation_cache import EvaluationCache
 from accelgym.experiments.plan import Job, build_task
 from accelgym.experiments.store import ERROR, JOURNAL, load_trajectory, save_run
 
@@ -39,12 +41,14 @@ def search_job(order: Mapping[str, Any], report: Report) -> dict[str, Any]:
         task = build_task(job.env, job.arguments)
         # No search pays for tabulating its task, nor for the imports of its agent.
         certificate = task.reference()
+        notes: dict[str, Any] = {}
         try:
             trajectory = load_trajectory(folder, job, certificate)
         except DamagedFileError:
             trajectory = None
         if trajectory is None:
-            _warm_up(job.agent.name, task, json.dumps(job.agent.options, sort_keys=True))
+            reproducible = _warm_up(job.agent.name, task, json.dumps(job.agent.options, sort_keys=True))
+            cached = EvaluationCache(Path(order["cache"]), task) if "cache" in order else None
             trajectory = search(
                 task,
                 job.agent.name,
@@ -54,12 +58,17 @@ def search_job(order: Mapping[str, Any], report: Report) -> dict[str, Any]:
                 journal=folder / JOURNAL,
                 progress=lambda made, best: report({"evaluations": made, "best": best}),
                 certificate=certificate,
+                evaluate=None if cached is None else cached.evaluate,
             )
-        save_run(folder, job, task, trajectory)
+            if not reproducible:
+                notes["reproducible"] = False
+            if cached is not None:
+                notes["cached_evaluations"] = cached.hits
+        save_run(folder, job, task, trajectory, notes)
         (folder / JOURNAL).unlink(missing_ok=True)
     return {}
 
 
 @lru_cache(maxsize=256)
-def _warm_up(agent: str, task: Task, options: str) -> None:
-    make_agent(agent, task, seed=0, **json.loads(options))
+def _warm_up(agent: str, task: Task, options: str) -> bool:
+    return make_agent(agent, task, seed=0, **json.loads(options)).reproducible

@@ -14,6 +14,7 @@ from accelgym.cli.console import errors, out, progress_bar
 from accelgym.costmodels.errors import AccelGymError
 
 if TYPE_CHECKING:
+    from accelgym.experiments.results import BenchResults
     from accelgym.experiments.runner import BenchProgress, BenchResult
 
 __all__ = ["COMMANDS", "AddressOption", "ExecutorOption", "OutOption", "WorkersOption", "failures_told", "search_bars"]
@@ -61,32 +62,49 @@ def bench(
     executor: ExecutorOption = "process",
     address: AddressOption = None,
     workers: WorkersOption = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", help="Folder of evaluations to keep and look up, for slow cost models.")
+    ] = None,
 ) -> None:
     """Runs every agent on every task of a config, in parallel."""
     from accelgym.experiments import run_bench
+    from accelgym.experiments.comparison import anytime, write_comparison
+    from accelgym.experiments.results import BenchResults
 
     with search_bars() as show:
-        result = run_bench(config, out_dir, progress=show, executor=executor, address=address, workers=workers)
+        result = run_bench(
+            config, out_dir, progress=show, executor=executor, address=address, workers=workers, cache=cache
+        )
     done = result.jobs - len(result.failures)
     if done:
-        out.print(_regrets(out_dir))
+        results = BenchResults.load(out_dir)
+        out.print(_regrets(results))
+        for row in anytime(results):
+            if row.hardness == "all":
+                out.print(
+                    f"{row.agent}: regret {row.regret_iqm:.3%} ({row.regret_low:.3%} to {row.regret_high:.3%}) after "
+                    f"{row.evaluations:,} evaluations, {row.tasks} tasks, {row.runs} runs"
+                )
+        out.print(f"wrote {write_comparison(results, out_dir)}")
     out.print(f"{done} of {result.jobs} searches are in {out_dir}; accelgym report {out_dir} draws them")
     failures_told(result)
 
 
-def _regrets(folder: Path) -> Table:
+def _regrets(results: BenchResults) -> Table:
     """Returns final regrets, agents by tasks, with the class of every task."""
     from accelgym.experiments.report import summarise
-    from accelgym.experiments.results import BenchResults
 
-    results = BenchResults.load(folder)
     found = {(row.agent, row.task_id): row for row in summarise(results)}
     table = Table("agent", title="final regret, interquartile mean")
     for task in results.tasks:
         table.add_column(f"{task.title}\n{task.audit.words if task.audit else 'not audited'}", justify="right")
     for agent in results.config.agents:
         rows = [found.get((agent.label, str(task.record["id"]))) for task in results.tasks]
-        table.add_row(agent.label, *("-" if r is None or r.regret_iqm is None else f"{r.regret_iqm:.3%}" for r in rows))
+        shared = any(not x.reproducible for task in results.tasks for x in task.agents if x.agent is agent)
+        table.add_row(
+            agent.label + " (not reproducible)" * shared,
+            *("-" if r is None or r.regret_iqm is None else f"{r.regret_iqm:.3%}" for r in rows),
+        )
     return table
 
 
@@ -99,4 +117,16 @@ def report(
     out.print(f"wrote {build_report(folder)}")
 
 
-COMMANDS = (bench, report)
+def export(
+    folder: Annotated[Path, typer.Argument(help="Folder of a benchmark or a search.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="Folder to write, empty or new.")],
+) -> None:
+    """Writes results in IOHprofiler's form, a folder per agent, for IOHanalyzer and iohinspector."""
+    from accelgym.experiments.iohprofiler import export_iohprofiler
+    from accelgym.experiments.results import BenchResults
+
+    written = export_iohprofiler(BenchResults.load(folder), out_dir)
+    out.print(f"wrote {len(written)} descriptions and their data into {out_dir}")
+
+
+COMMANDS = (bench, report, export)

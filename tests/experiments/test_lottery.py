@@ -159,11 +159,11 @@ def test_scores_are_clipped_logarithms():
     [
         ("split: train, ", "", ["small.yaml", "every task needs split"]),
         ("split: train", "split: test", ["at least one of them train"]),
-        ("seeds: 3", "seeds: 1", ["small.yaml:9:", "seeds", "greater than or equal to 2"]),
+        ("seeds: 3", "seeds: 1", ["small.yaml:10:", "seeds", "greater than or equal to 2"]),
         ("tuning_seeds: 1", "tuning_seeds: 3", ["tuning_seeds < its seeds"]),
-        ("budget: 60", "budget: 0", ["small.yaml:8:", "budget", "greater than or equal to 1"]),
+        ("budget: 60", "budget: 0", ["small.yaml:9:", "budget", "greater than or equal to 1"]),
         ("{name: ga, settings: 10}", "random", ["stands twice", "random"]),
-        ("settings: 10", "setings: 10", ["small.yaml:6:", "did you mean 'settings'"]),
+        ("settings: 10", "setings: 10", ["small.yaml:7:", "did you mean 'settings'"]),
         ("name: ga", "name: gaa", ["unknown agent 'gaa'", "did you mean 'ga'"]),
     ],
 )
