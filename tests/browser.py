@@ -34,7 +34,8 @@ addEventListener("load", () => {
   wait();
 });
 </script>"""
-_FRAME = """<!DOCTYPE html><body><iframe src="page.html" width="{width}" height="900"></iframe><pre id="answer"></pre><script>
+_FRAME = """<!DOCTYPE html><body><iframe src="page.html" width="{width}" height="900"></iframe>
+<pre id="answer"></pre><script>
 addEventListener("message", (e) => {{ document.getElementById("answer").textContent = JSON.stringify(e.data); }});
 </script></body>"""
 
@@ -42,8 +43,8 @@ addEventListener("message", (e) => {{ document.getElementById("answer").textCont
 def visit(page: Path, folder: Path, *, width: int) -> dict:
     """Shows a page in a frame of a width and returns what it says of itself.
 
-    ``plots`` holds by how much each plot is wider than its place (``None`` where nothing was drawn), ``complaints`` what
-    went to the console, ``width`` and ``scroll`` the widths of screen and content in pixels, ``ms`` the time.
+    ``plots`` holds by how much each plot is wider than its place (``None`` where nothing was drawn), ``complaints``
+    what went to the console, ``width`` and ``scroll`` the widths of screen and content in pixels, ``ms`` the time.
     """
     folder.mkdir()
     text = page.read_text(encoding="utf-8").replace("<head>", "<head>" + _PROBE, 1)

@@ -168,9 +168,11 @@ def _bar(panel: Axes, trace: Any) -> None:
 
 
 def _heat(panel: Axes, trace: Any) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
     shade = np.asarray(trace.z, dtype=np.float64)
-    named = isinstance(trace.colorscale[0][1], str) and len(trace.colorscale) > 3
-    panel.imshow(shade, aspect="auto", vmin=0, vmax=1, cmap="cividis" if named else "RdBu", interpolation="nearest")
+    colours = LinearSegmentedColormap.from_list("report", [(float(at), colour) for at, colour in trace.colorscale])
+    panel.imshow(shade, aspect="auto", vmin=0, vmax=1, cmap=colours, interpolation="nearest")
     step = max(1, shade.shape[1] // 40)
     panel.set_xticks(range(0, shade.shape[1], step), list(trace.x)[::step], rotation=60, ha="right", fontsize=6)
     panel.set_yticks(range(len(shade)), list(trace.y), fontsize=7)
