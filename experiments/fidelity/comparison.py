@@ -57,7 +57,8 @@ def format_comparison(rows: Sequence[ComparedRow]) -> str:
     lines = []
     for workload in dict.fromkeys(row.workload for row in rows):
         for agent in dict.fromkeys(row.agent for row in rows):
-            found = np.array([row.regrets for row in rows if (row.workload, row.agent) == (workload, agent)])
+            mine = [row.regrets for row in rows if (row.workload, row.agent) == (workload, agent)]
+            found = np.array(mine, dtype=np.float64)  # what JSON holds as null was infinite
             medians = np.median(np.where(np.isfinite(found), found, np.inf), axis=0)
             lines.append([f"`{workload}`", f"`{agent}`", *(f"{value:.1%}" for value in medians)])
     heads = ["workload", "agent", *(f"{budget} evaluations" for budget in BUDGETS)]
