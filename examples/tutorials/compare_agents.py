@@ -1,8 +1,8 @@
 # %% Compare agents on a hard task
 #
 # How far do agents get, and how far *could* they get? A convolution of ResNet-18 is mapped onto Eyeriss, energy-delay
-# product minimised. Random search, a greedy rule and hill climbing end more than 5 % above the certified bound: the task is
-# hard.
+# product minimised. Random search, a greedy rule and hill climbing end more than 5 % above the certified bound: the task
+# is hard.
 
 # %%
 from accelgym.agents import search
@@ -17,7 +17,7 @@ budget, seeds = 1000, 3
 agents = ["random_pruned", "annealing", "ga", "gamma"]
 runs = {name: [search(task, name, budget=budget, seed=seed) for seed in range(seeds)] for name in agents}
 
-# %% A run holds every evaluation. The best regret so far, as its mean over the seeds:
+# %% A run holds every evaluation. The best regret so far, with its median over the seeds:
 import numpy as np
 
 curves = {}

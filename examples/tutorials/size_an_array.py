@@ -28,7 +28,7 @@ for i in sorted(best, key=lambda i: area[i]):
         f"{config.rows:2} x {config.columns:2} {config.template:18} {area[i]:6.3f} mm2 {cycles[i] / 1e6:8.2f} M cycles"
     )
 
-# %% What limits the large ones: depthwise layers use one column's worth of work, whatever the array.
+# %% Depthwise layers, whose filters see one channel each, gain little from a larger array and lose on the largest.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -53,6 +53,6 @@ figure.savefig("size_an_array.png", dpi=120)
 # %%
 # ![Left: area and cycles of 16 accelerators; right: cycles of square arrays by kind of layer](size_an_array.png)
 #
-# A chosen configuration becomes Verilog by `accelgym rtl emit`, and `accelgym rtl verify` proves that its cycles are those
-# of the model ([from a YAML file to Verilog](../rtl.md)). `accelgym/HwGen-v0` is this choice as a task, buffers and ports
-# included, with its proven optimum.
+# A chosen configuration becomes Verilog by `accelgym rtl emit`, and `accelgym rtl verify` proves that its cycles are
+# those of the model ([from a YAML file to Verilog](../rtl.md)). `accelgym/HwGen-v0` is this choice as a task, buffers and
+# ports included, with its proven optimum.
