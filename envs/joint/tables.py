@@ -84,14 +84,16 @@ def slot_tables(machines: MachineSpace, slots: Sequence[tuple[Layer, ...]], want
     return SlotTables(cycles, counts, runs)
 
 
-def tilings_of(config: SystolicConfig, nest: Layer) -> list[Tiling]:
-    """Returns the tilings of :data:`MAPPINGS` of a loop nest on a machine."""
-    depth = config.input_buffer_depth
-    core = (config.template.value, config.rows, config.columns, depth)
-    chosen = _choose(core, (config.input_port_bits,), [unnamed(nest)])
+@lru_cache(maxsize=4096)
+def tilings_of(machines: MachineSpace, config: SystolicConfig, nest: Layer) -> list[Tiling]:
+    """Returns the tilings of :data:`MAPPINGS` of a loop nest on a machine of a list."""
+    ports = _numbers(machines, "port_bits")
+    core = (config.template.value, config.rows, config.columns, config.input_buffer_depth)
+    chosen = _choose(core, ports, [unnamed(nest)])
     assert chosen is not None  # Machines that do not run the network are not offered.
     tilings, picks, _ = chosen[0]
-    return [Tiling(*(getattr(tilings, f.name)[at].item() for f in fields(Tiling))) for at in picks[0]]
+    mine = picks[ports.index(config.input_port_bits)]
+    return [Tiling(*(getattr(tilings, f.name)[at].item() for f in fields(Tiling))) for at in mine]
 
 
 def _numbers(machines: MachineSpace, name: str) -> tuple[int, ...]:

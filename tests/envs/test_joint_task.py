@@ -1,6 +1,7 @@
 """Joint-v0: the tables against the cost model, designs against brute force, masks against enumeration, bad input."""
 
 import itertools
+import json
 import re
 from dataclasses import replace
 
@@ -15,8 +16,11 @@ from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
 from accelgym.costmodels.workloads import Layer, LayerKind, Workload, load_workload
 from accelgym.costmodels.workloads.activations import activations_of
 from accelgym.envs import JointTask, audit, make_task
+from accelgym.envs.joint import JointVectorEnv, hardware
+from accelgym.envs.joint.hardware import JointRecord, planned_runs
 from accelgym.envs.joint.machines import machine_space
 from accelgym.envs.joint.network import PAIRS, joint_network
+from accelgym.hwgen.cache import ContentCache
 
 TWO = Workload.chain("two", [Layer.conv("a", K=8, C=4, H=5, R=3), Layer.conv("b", K=16, C=8, H=3, R=1)])
 TINY = {"workload_object": TWO, "machines": "small", "types": ["int4/int8"], "max_loss": 0.02}
@@ -281,3 +285,52 @@ def test_the_audit_knows_the_two_level_rule():
     assert found.greedy_regret is not None
     assert found.greedy_evaluations > 0
     assert found.gap == 0
+
+
+# -- hardware --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", ["glyph_cnn", "text_lm"])
+def test_the_runs_that_rtl_proves_add_up_to_the_latency(network):
+    task = JointTask(machines="small", network=network, max_loss=0.1)
+    designs = [*task.sample_feasible(np.random.default_rng(0), 3), np.array(task.reference().design)]
+    for design in designs:
+        runs = planned_runs(task, design)
+        latency = task.evaluate(design[None]).costs["latency_cycles"][0]
+        assert sum(run.cycles for run in runs) == latency
+    assert len({run.config.model_dump_json() for run in runs}) > 1, "the optimum keeps activations on chip"
+
+
+def test_the_best_design_of_a_lane_is_built_once(monkeypatch):
+    built = []
+
+    def prove(task, design):
+        built.append(tuple(design))
+        return JointRecord(True, True, False, 1, 2, 0, 10, 10)
+
+    monkeypatch.setattr(hardware, "prove", prove)
+    task = JointTask(**TINY)
+    env = JointVectorEnv(1, task=task, verify="best")
+    _, infos = env.reset()
+    assert infos["level"] == [-1]
+    for turn in range(2):
+        for action in task.reference().design:
+            _, rewards, over, _, infos = env.step(np.array([action]))
+        assert over[0]
+        last = infos["final_info"]
+        assert last["level"] == [2 if turn == 0 else -1]
+        assert rewards[0] == pytest.approx(2 / 3 if turn == 0 else 1.0)
+    assert json.loads(last["record"][0] or "{}") == {}
+    assert built == [task.reference().design]
+    with pytest.raises(InputError, match="verify"):
+        JointVectorEnv(1, task=task, verify="always")
+
+
+@pytest.mark.slow
+def test_the_optimum_is_bit_exact_and_cycle_exact_in_rtl(tmp_path):
+    task = JointTask(**TINY)
+    found = hardware.prove(task, np.array(task.reference().design), ContentCache(tmp_path))
+    assert found.level == 3, found
+    assert found.left_out == 0
+    assert found.accelerators == 2
+    assert found.cycles_rtl == found.latency_cycles
