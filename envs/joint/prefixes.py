@@ -8,16 +8,13 @@ alone, so a prefix is judged by the classes of machines that agree in both.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.solvers.joint.residency import words_at
 from accelgym.envs.hwgen.prefixes import Prefixes
-
-if TYPE_CHECKING:
-    from accelgym.envs.joint.task import JointTask
+from accelgym.envs.joint.parts import JointParts
 
 __all__ = ["JointPrefixes"]
 
@@ -35,7 +32,7 @@ class JointPrefixes:
         task: The task.
     """
 
-    def __init__(self, task: JointTask) -> None:
+    def __init__(self, task: JointParts) -> None:
         self._task = task
         self._machines = task.machines
         self._sizes = task.action_sizes
