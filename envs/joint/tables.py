@@ -68,15 +68,15 @@ def slot_tables(machines: MachineSpace, slots: Sequence[tuple[Layer, ...]], want
     shape, kinds = machines.hardware_shape, (len(slots), len(MAPPINGS))
     cycles = np.zeros((*shape, *kinds, len(PAIRS), 2, 2))
     counts, runs = np.zeros((*shape[:-1], *kinds, len(COUNTS))), np.zeros(shape, dtype=bool)
-    ports, stages = _numbers(machines, "port_bits"), _numbers(machines, "pe_pipeline")
+    ports, stages = machines.values("port_bits"), machines.values("pe_pipeline")
     nests = tuple(tuple(unnamed(nest) for nest in of_slot) for of_slot in slots)
     for index in zip(*np.nonzero(wanted), strict=True):
         t, r, c, d = (int(i) for i in index)
         core = (
-            str(machines.values("template")[t]),
-            _numbers(machines, "rows")[r],
-            _numbers(machines, "columns")[c],
-            _numbers(machines, "buffer_depth")[d],
+            machines.values("template")[t],
+            machines.values("rows")[r],
+            machines.values("columns")[c],
+            machines.values("buffer_depth")[d],
         )
         found = _core_tables(core, ports, stages, nests)
         if found is not None:
@@ -87,17 +87,13 @@ def slot_tables(machines: MachineSpace, slots: Sequence[tuple[Layer, ...]], want
 @lru_cache(maxsize=4096)
 def tilings_of(machines: MachineSpace, config: SystolicConfig, nest: Layer) -> list[Tiling]:
     """Returns the tilings of :data:`MAPPINGS` of a loop nest on a machine of a list."""
-    ports = _numbers(machines, "port_bits")
+    ports = machines.values("port_bits")
     core = (config.template.value, config.rows, config.columns, config.input_buffer_depth)
     chosen = _choose(core, ports, [unnamed(nest)])
     assert chosen is not None  # Machines that do not run the network are not offered.
     tilings, picks, _ = chosen[0]
     mine = picks[ports.index(config.input_port_bits)]
     return [Tiling(*(getattr(tilings, f.name)[at].item() for f in fields(Tiling))) for at in mine]
-
-
-def _numbers(machines: MachineSpace, name: str) -> tuple[int, ...]:
-    return tuple(int(str(value)) for value in machines.values(name))
 
 
 _Core = tuple[str, int, int, int]

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.solvers.joint import solve_joint, two_level_greedy
-from accelgym.costmodels.systolic.config import make_config
+from accelgym.costmodels.systolic.config import load_config, make_config
 from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
 from accelgym.costmodels.workloads import Layer, LayerKind, Workload, load_workload
@@ -181,6 +182,23 @@ def test_types_cost_area_and_room():
     assert (wide < both).all()
     np.testing.assert_array_equal(machines.room_words[0], 2 * machines.room_words[1])
     np.testing.assert_array_equal(machines.room_words[1], machines.room_words[2])
+
+
+def test_files_of_a_design_read_back(small, tmp_path):
+    design = np.array(small.reference().design)
+    files = small.artifacts(design)
+    (tmp_path / "config.yaml").write_text(files["config.yaml"])
+    config = load_config(tmp_path / "config.yaml")
+    values = small.space.decode(design)
+    assert (config.rows, config.columns, config.pe_pipeline) == tuple(
+        values[n] for n in ("rows", "columns", "pe_pipeline")
+    )
+    types = yaml.safe_load(files["quantization.yaml"])["layers"]
+    for name in small.network.slots:
+        found = types[name]["weight"]["datatype"], types[name]["input"]["datatype"]
+        assert "*".join(found) == values[f"{name}.types"]
+    kept = yaml.safe_load(files["joint.yaml"])["on_chip"]
+    assert [f"{a} -> {b}" for a, b in kept] == [name for name, value in values.items() if value is True]
 
 
 # -- activations -----------------------------------------------------------------------------------------------
