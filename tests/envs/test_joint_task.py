@@ -260,7 +260,7 @@ def test_operands_of_shipped_networks_fit_their_layers(network):
         ({"machines": "huge"}, ["machines", "small"]),
         ({"objective": "area"}, ["objective", "edp"]),
         ({"max_loss": float("nan")}, ["max_loss"]),
-        ({"workload": "stable_diffusion_1_5"}, ["22 activations are open behind layer 'time.linear2'", "up to 8"]),
+        ({"workload": "stable_diffusion_1_5"}, ["behind layer 'time.linear2' 22 readings", "up to 8"]),
     ],
 )
 def test_bad_input_is_refused_with_the_key_and_the_nearest_that_would_do(arguments, words):
@@ -290,6 +290,16 @@ def test_a_workload_of_vector_operations_has_nothing_to_run():
     softmax = Workload.chain("soft", [Layer("s", LayerKind.SOFTMAX, K=4, C=4, P=3, op="softmax")])
     with pytest.raises(InputError, match="no convolution or GEMM"):
         JointTask(workload_object=softmax)
+
+
+def test_a_network_with_too_many_branches_is_refused_with_the_layer():
+    branches = [Layer.conv(f"branch{i}", K=4, C=4, H=6) for i in range(10)]
+    joined = Layer("joined", LayerKind.PERMUTE, K=40, C=40, P=6, Q=6, op="concat")
+    edges = tuple((i, 10) for i in range(10))
+    with pytest.raises(InputError, match="behind layer 'branch8' 9 readings of activations .* allowed up to 8"):
+        JointTask(workload_object=Workload("fan", (*branches, joined), edges), machines="small")
+    fewer = Workload("fan", (*branches[2:], joined), tuple((i, 8) for i in range(8)))
+    assert JointTask(workload_object=fewer, machines="small", max_loss=0.1).network.activations.edges
 
 
 def test_edges_out_of_order_are_refused():
