@@ -296,7 +296,7 @@ def test_a_network_with_too_many_branches_is_refused_with_the_layer():
     branches = [Layer.conv(f"branch{i}", K=4, C=4, H=6) for i in range(10)]
     joined = Layer("joined", LayerKind.PERMUTE, K=40, C=40, P=6, Q=6, op="concat")
     edges = tuple((i, 10) for i in range(10))
-    with pytest.raises(InputError, match="behind layer 'branch8' 9 readings of activations .* allowed up to 8"):
+    with pytest.raises(InputError, match=r"behind layer 'branch8' 9 readings of activations .* allowed up to 8"):
         JointTask(workload_object=Workload("fan", (*branches, joined), edges), machines="small")
     fewer = Workload("fan", (*branches[2:], joined), tuple((i, 8) for i in range(8)))
     assert JointTask(workload_object=fewer, machines="small", max_loss=0.1).network.activations.edges
