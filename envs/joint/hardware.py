@@ -128,7 +128,7 @@ def prove(task: JointTask, design: Designs, cache: ContentCache | None = None) -
     by_config: dict[str, list[Run]] = {}
     for run in small:
         by_config.setdefault(run.config.model_dump_json(), []).append(run)
-    cycles, passed = 0, np.ones(len(STAGES), dtype=bool)
+    cycles, left, passed = 0, len(runs) - len(small), np.ones(len(STAGES), dtype=bool)
     try:
         for group in by_config.values():
             layers, types = [run.layer for run in group], [run.types for run in group]
@@ -136,7 +136,6 @@ def prove(task: JointTask, design: Designs, cache: ContentCache | None = None) -
             passed &= (found.lints, found.bit_exact, found.cycles_exact and found.ports_clean)
             cycles += sum(record.cycles_rtl for record in found.layers)
     except ToolError as error:
-        left = len(runs) - len(small)
         return JointRecord(False, False, False, len(by_config), len(small), left, cycles, latency, str(error))
-    stages = (bool(stage) for stage in passed)
-    return JointRecord(*stages, len(by_config), len(small), len(runs) - len(small), cycles, latency)
+    lints, bit_exact, cycles_exact = (bool(stage) for stage in passed)
+    return JointRecord(lints, bit_exact, cycles_exact, len(by_config), len(small), left, cycles, latency)

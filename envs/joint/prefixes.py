@@ -109,7 +109,7 @@ class JointPrefixes:
             fits = classes[rows, chosen[:, 0], chosen[:, 1]] & task.feasible[tuple(chosen.T)]
             classes = np.zeros_like(classes)
             classes[rows, chosen[:, 0], chosen[:, 1]] = fits
-        any_ = classes.any(axis=(1, 2))
+        any_ = np.asarray(classes.any(axis=(1, 2)))
         if role == "mapping":
             return np.repeat(any_[:, None], self._sizes[position], axis=1)
         if role == "types":
@@ -118,7 +118,7 @@ class JointPrefixes:
             after = task.network.losses[number][None, :] + task.reserve[:, number + 1][:, None]
             # Sets of types and pairs: the set takes the pair, and the rest keeps the limit.
             keeps = (loss[:, None, None] + after <= task.limit) & self._machines.supports
-            return np.asarray((keeps & classes.any(axis=2)[:, :, None]).any(axis=1))
+            return np.asarray((keeps & np.asarray(classes.any(axis=2))[:, :, None]).any(axis=1))
         edge = self._edges[number]
         resident = self._resident(actions, position)
         resident[:, number] = True

@@ -208,8 +208,8 @@ def _choose(
             break
         timed = [_with_beats(_pick(all_terms[search.nest], chunk), *search.beats) for search, chunk in jobs]
         found = np.split(steady_layer_cycles(_joined(timed)), np.cumsum([len(chunk) for _, chunk in jobs])[:-1])
-        for (search, chunk), cycles in zip(jobs, found, strict=True):
-            search.take(chunk, cycles)
+        for (search, chunk), counted in zip(jobs, found, strict=True):
+            search.take(chunk, counted)
     # Searches come as fast and frugal off chip, then on chip: the order of MAPPINGS.
     picks = np.array([search.best[2] for search in searches]).reshape(len(nests), len(ports), len(MAPPINGS))
     return [(tilings, picks[i], terms) for i, (tilings, terms) in enumerate(fitting)]
