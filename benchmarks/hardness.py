@@ -102,7 +102,6 @@ def _joint() -> Iterator[dict[str, Any]]:
     yield {"workload": "bert_base?layers=2", "max_loss": 0.08, "area_budget": 1_000_000}
     yield {"workload": "resnet18", "max_loss": 0.06, "area_budget": 1_000_000}
     yield {"workload": "resnet18", "objective": "latency", "max_loss": 0.3, "area_budget": 2_000_000}
-    yield {"workload": "mobilenet_v2?image=96", "max_loss": 0.2, "area_budget": 800_000}
 
 
 def main() -> None:

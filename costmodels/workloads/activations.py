@@ -75,8 +75,8 @@ class Activations:
             if len(found) > most:
                 sources = ", ".join(dict.fromkeys(self.layers[self.edges[i].producer] for i in found))
                 raise InputError(
-                    f"{what}: {len(found)} activations are open behind layer {name!r} (from {sources}), allowed up to "
-                    f"{most}: the residency program cannot order more"
+                    f"{what}: behind layer {name!r} {len(found)} readings of activations are still to come (of "
+                    f"{sources}), allowed up to {most}: the residency program cannot order more"
                 )
 
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from accelgym.costmodels.errors import unknown_name
 from accelgym.envs.any_task import AnyTaskVectorEnv
+from accelgym.envs.joint import hardware
 from accelgym.envs.joint.observation import Observer
 from accelgym.envs.joint.task import JointTask
 from accelgym.envs.sequential import LANE_OPTIONS, SequentialEnv
+from accelgym.envs.task import Outcome
 
-__all__ = ["JointEnv", "JointVectorEnv"]
+__all__ = ["VERIFY", "JointEnv", "JointVectorEnv"]
 
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Obs = npt.NDArray[np.float32]
+Infos = dict[str, Any]
+
+VERIFY = ("never", "best")
+"""Which finished designs are built: none, or those better than all of their lane before."""
+_UNVERIFIED = -1
 
 
 class JointVectorEnv(AnyTaskVectorEnv):
@@ -23,6 +35,7 @@ class JointVectorEnv(AnyTaskVectorEnv):
 
     Args:
         num_envs: Number of lanes.
+        verify: ``"never"`` or ``"best"``, see :class:`JointEnv`.
         task: A task object in place of ``arguments``.
         **arguments: Fields of ``JointSpec``, and the options of :class:`SequentialVectorEnv`.
     """
@@ -31,16 +44,46 @@ class JointVectorEnv(AnyTaskVectorEnv):
         self,
         num_envs: int = 1,
         *,
+        verify: str = "never",
         task: JointTask | None = None,
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
         options = {key: arguments.pop(key) for key in LANE_OPTIONS if key in arguments}
         self.check_arguments(num_envs, task, render_mode, arguments)
+        if verify not in VERIFY:
+            raise unknown_name("verify", verify, VERIFY)
         chosen = task or JointTask(**arguments)
+        self.verify = verify
+        self._best = np.full(num_envs, np.inf)
+        self._level = np.full(num_envs, _UNVERIFIED, dtype=np.int64)
+        self._record = np.full(num_envs, "", dtype=object)
         super().__init__(num_envs, task=chosen, render_mode=render_mode, **options)
         self._observer = Observer(chosen)
         self.set_spaces(self._steps + 1 + self._observer.width, spaces.Discrete(chosen.num_actions))
+
+    def _reward(self, rows: Ints, outcome: Outcome) -> Floats:
+        rewards = super()._reward(rows, outcome)
+        found = self._objective[rows]
+        improves = found < self._best[rows]
+        self._best[rows] = np.minimum(found, self._best[rows])
+        if self.verify == "never":
+            return rewards
+        for at in np.flatnonzero(improves):
+            lane = rows[at]
+            record = hardware.prove(self.task, self.task.designs(self._actions[lane][None])[0])
+            self._record[lane], self._level[lane] = json.dumps(record.as_json()), record.level
+            rewards[at] *= record.share
+        return rewards
+
+    def _begin(self, lanes: Bools) -> None:
+        super()._begin(lanes)
+        self._level[lanes] = _UNVERIFIED
+        self._record[lanes] = ""
+
+    def _values(self) -> Infos:
+        columns = super()._values() | {"level": self._level.copy()}
+        return columns if self.verify == "never" else columns | {"record": self._record.copy()}
 
     def _observe(self) -> Obs:
         begin = self._steps + 1
@@ -74,6 +117,12 @@ class JointEnv(SequentialEnv):
     The reference is the optimum: machines in the order of a Lagrangian bound, those that may hold it by a dynamic
     program along the layers over loss and what is on chip. ``docs/joint.md`` lists settings and how hard they are.
 
+    With ``verify="best"``, a finished design that is better than all of its lane before is built: the Verilog of its
+    accelerator is generated, linted and simulated on the design's layers, each with its own types and tiling, and
+    compared bit by bit with the golden and to the cycle with the model. The SRAM has no RTL: a layer with an activation
+    on chip runs with a port of a word a cycle. Layers of more than 100,000 cycles are left out, and the record says how
+    many. That takes minutes a design, milliseconds from the cache; it needs the extra ``rtl`` and a C++ compiler.
+
     ## Action space
     ``Discrete(n)``, one decision a step: the parameters of the machine (types, SRAM, template, rows, columns, buffers,
     ports, pipeline stages), then layer by layer its types, its tiling, and for every later reader whether it finds the
@@ -96,7 +145,8 @@ class JointEnv(SequentialEnv):
     ## Rewards
     0 until the last decision. A feasible design earns ``1 / (1 + regret)``, in (0, 1], its regret taken to the optimum.
     An infeasible one earns ``-v / (1 + v)``, in [-1, 0): ``v`` is its overshoot relative to the limits and to the room
-    of the SRAM; -1 where the machine does not take its types.
+    of the SRAM; -1 where the machine does not take its types. A verified design earns the share ``level / 3`` of its
+    reward: ``level`` counts the stages passed before the first that is not, of lints, bit-exact, cycle-exact.
 
     ## Starting state
     Nothing decided. There is no randomness.
@@ -110,7 +160,7 @@ class JointEnv(SequentialEnv):
     96) and ``types``, a list of sets such as ``int8``, ``int4/int8`` or ``int4*int8`` (weights, activations);
     ``objective`` (``latency``, ``energy``, ``edp``); ``area_budget`` in NAND2 equivalents, ``bandwidth_bits``,
     ``clock_ghz``, ``max_loss``; ``order``. Limits that no machine meets are refused with the nearest one.
-    ``render_mode`` is ``ansi``.
+    ``verify`` is ``never`` or ``best``. ``render_mode`` is ``ansi``.
 
     ```python
     import accelgym, gymnasium
@@ -121,7 +171,8 @@ class JointEnv(SequentialEnv):
 
     ## Info
     The same keys at reset and at every step: ``feasible``, ``position``, ``design`` (action per decision, -1 where
-    open), and ``objective``, ``inf`` until a feasible design is complete.
+    open), ``objective``, ``inf`` until a feasible design is complete, ``level`` (-1 where not verified) and, unless
+    ``verify`` is ``never``, ``record`` (JSON text of what was proved, empty where not verified).
 
     ## Vectorised environment
     ``gymnasium.make_vec(id, num_envs=64)`` gives :class:`JointVectorEnv`.
@@ -132,5 +183,12 @@ class JointEnv(SequentialEnv):
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 4}  # type: ignore[misc]
 
-    def __init__(self, *, render_mode: str | None = None, task: JointTask | None = None, **arguments: Any) -> None:
-        super().__init__(JointVectorEnv(1, task=task, render_mode=render_mode, **arguments))
+    def __init__(
+        self,
+        *,
+        verify: str = "never",
+        task: JointTask | None = None,
+        render_mode: str | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(JointVectorEnv(1, verify=verify, task=task, render_mode=render_mode, **arguments))

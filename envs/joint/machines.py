@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from accelgym.costmodels.components import laws
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.area import AreaTerms, area_table, estimate
 from accelgym.costmodels.systolic.config import SystolicConfig, make_config
-from accelgym.costmodels.systolic.energy import EnergyLaw
+from accelgym.costmodels.systolic.energy import ComponentLaw, EnergyLaw
 from accelgym.costmodels.systolic.memories import memory_area_nand2
 from accelgym.envs.joint.network import PAIRS
 from accelgym.envs.space import Parameter
@@ -27,7 +28,7 @@ TYPE_SETS = ("int4", "int4*int8", "int8", "int4/int8", "int4/int6/int8")
 """Sets of types that an array may take, by default: of weights and of activations, behind ``*`` where they differ."""
 
 _SHARED = {"template": ("weight_stationary", "output_stationary")}
-MACHINES: dict[str, dict[str, tuple[object, ...]]] = {
+MACHINES: dict[str, dict[str, tuple[Any, ...]]] = {
     "standard": {
         "types": TYPE_SETS,
         "sram_kib": (0, 8, 32, 128, 512),
@@ -98,14 +99,14 @@ class MachineSpace:
         """The same without types and shared SRAM: what cycles depend on, beside the types of a layer."""
         return self.shape[2:]
 
-    def values(self, name: str) -> tuple[object, ...]:
+    def values(self, name: str) -> tuple[Any, ...]:
         """Values of a parameter."""
         return self.types if name == "types" and self.types is not None else MACHINES[self.name][name]
 
     @cached_property
     def type_sets(self) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
         """Types of weights and of activations of every set."""
-        return tuple(type_set(str(name)) for name in self.values("types"))
+        return tuple(type_set(name) for name in self.values("types"))
 
     def _column(self, name: str) -> Ints:
         """A numeric parameter of every machine, shape :attr:`shape`."""
@@ -139,7 +140,7 @@ class MachineSpace:
         kinds = np.array(
             [
                 [
-                    [table.kind(self._widest(types, str(template), int(str(stages)))) for stages in self._stages]
+                    [table.kind(self._widest(types, template, stages)) for stages in self.values("pe_pipeline")]
                     for template in self.values("template")
                 ]
                 for types in self.type_sets
@@ -163,7 +164,7 @@ class MachineSpace:
             memory_latency=np.full(self.shape, any_machine.memory_latency),
         )
         found = estimate(terms, table)
-        sram = [memory_area_nand2(int(str(k)) * 8192 // _SRAM_BITS, _SRAM_BITS) if k else 0.0 for k in self._srams]
+        sram = [memory_area_nand2(k * 8192 // _SRAM_BITS, _SRAM_BITS) if k else 0.0 for k in self.values("sram_kib")]
         extra = [[len(side) - 1 for side in sides] for sides in self.type_sets]
         wide = [[max(map(_bits, side)) for side in sides] for sides in self.type_sets]
         muxes = _MUX2 * np.array(extra) * np.array(wide)
@@ -191,14 +192,6 @@ class MachineSpace:
         """Widths of the three ports together, shape :attr:`shape`."""
         return 3 * self._column("port_bits")
 
-    @property
-    def _stages(self) -> tuple[object, ...]:
-        return self.values("pe_pipeline")
-
-    @property
-    def _srams(self) -> tuple[object, ...]:
-        return self.values("sram_kib")
-
     def _widest(
         self, types: tuple[tuple[str, ...], tuple[str, ...]], template: str, pe_pipeline: int
     ) -> SystolicConfig:
@@ -215,7 +208,7 @@ class MachineSpace:
         """Returns the configuration of a machine; it says nothing of the shared SRAM."""
         index = np.unravel_index(machine, self.shape)
         found = {p.name: p.values[i] for p, i in zip(self.parameters, index, strict=True)}
-        weights, activations = type_set(str(found["types"]))
+        weights, activations = type_set(found["types"])
         depth, port = found["buffer_depth"], found["port_bits"]
         return make_config(
             **{name: found[name] for name in ("template", "rows", "columns", "pe_pipeline")},
@@ -229,7 +222,7 @@ class MachineSpace:
 
     @cached_property
     def prices(self) -> tuple[Floats, Floats]:
-        """PJ of each of :data:`COUNTS` and of a cycle.
+        """Prices of each of :data:`COUNTS`, and of a cycle, pJ.
 
         The first has the shape ``(sets, srams, rows, columns, depths, pairs, 2, 2, counts)``: the axes of 2 say whether
         the input comes from the shared SRAM and whether the output goes there alone. The second has the shape
@@ -240,7 +233,7 @@ class MachineSpace:
         shape = tuple(len(self.values(name)) for name in names)
         price, cycle = np.zeros((*shape, len(PAIRS), 2, 2, len(COUNTS))), np.zeros(shape)
         for s, r, c, d in np.ndindex(shape[0], *shape[2:]):
-            rows, columns, depth = (int(str(self.values(n)[i])) for n, i in zip(names[2:], (r, c, d), strict=True))
+            rows, columns, depth = (self.values(n)[i] for n, i in zip(names[2:], (r, c, d), strict=True))
             weights, activations = self.type_sets[s]
             depths = {f"{buffer}_buffer_depth": depth for buffer in ("input", "weight", "accumulation")}
             config = make_config(rows=rows, columns=columns, input_type=activations, weight_type=weights, **depths)
@@ -257,13 +250,14 @@ class MachineSpace:
                     cell[..., 2] = law.weight_load + law.weight_write
                     rest = (law.input_read, law.weight_read, law.accumulation_write, law.accumulation_read)
                     cell[..., 5:9] = rest
-                    cell[..., 9] = getattr(law.logic_law, "array_step")  # noqa: B009
+                    assert isinstance(law.logic_law, ComponentLaw)
+                    cell[..., 9] = law.logic_law.array_step
                     cycle[s, k, r, c, d] = law.per_cycle + leak
         return price, cycle
 
     def sram_pj_per_bit(self, sram: int) -> tuple[float, float, float]:
         """Reading and writing a bit of the shared SRAM, and its leakage a cycle; of none, what memory takes."""
-        kib = int(str(self._srams[sram]))
+        kib = self.values("sram_kib")[sram]
         if not kib:
             return laws.dram(1).read_pj, laws.dram(1).write_pj, 0.0
         found = laws.sram(kib * 8192 // _SRAM_BITS, _SRAM_BITS)
@@ -272,7 +266,7 @@ class MachineSpace:
     @cached_property
     def word_prices(self) -> Floats:
         """PJ of an activation read from memory, read from and written to the shared SRAM, ``(sets, srams, 3)``."""
-        on_chip = np.array([self.sram_pj_per_bit(k)[:2] for k in range(len(self._srams))])
+        on_chip = np.array([self.sram_pj_per_bit(k)[:2] for k in range(len(self.values("sram_kib")))])
         bits = self.lane_bits[:, None]
         memory = np.broadcast_to(laws.dram(1).read_pj * bits, (len(bits), len(on_chip)))
         return np.stack((memory, bits * on_chip[:, 0], bits * on_chip[:, 1]), axis=-1)

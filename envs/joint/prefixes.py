@@ -8,16 +8,13 @@ alone, so a prefix is judged by the classes of machines that agree in both.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.solvers.joint.residency import words_at
 from accelgym.envs.hwgen.prefixes import Prefixes
-
-if TYPE_CHECKING:
-    from accelgym.envs.joint.task import JointTask
+from accelgym.envs.joint.parts import JointParts
 
 __all__ = ["JointPrefixes"]
 
@@ -35,7 +32,7 @@ class JointPrefixes:
         task: The task.
     """
 
-    def __init__(self, task: JointTask) -> None:
+    def __init__(self, task: JointParts) -> None:
         self._task = task
         self._machines = task.machines
         self._sizes = task.action_sizes
@@ -112,7 +109,7 @@ class JointPrefixes:
             fits = classes[rows, chosen[:, 0], chosen[:, 1]] & task.feasible[tuple(chosen.T)]
             classes = np.zeros_like(classes)
             classes[rows, chosen[:, 0], chosen[:, 1]] = fits
-        any_ = classes.any(axis=(1, 2))
+        any_ = np.asarray(classes.any(axis=(1, 2)))
         if role == "mapping":
             return np.repeat(any_[:, None], self._sizes[position], axis=1)
         if role == "types":
@@ -121,7 +118,7 @@ class JointPrefixes:
             after = task.network.losses[number][None, :] + task.reserve[:, number + 1][:, None]
             # Sets of types and pairs: the set takes the pair, and the rest keeps the limit.
             keeps = (loss[:, None, None] + after <= task.limit) & self._machines.supports
-            return np.asarray((keeps & classes.any(axis=2)[:, :, None]).any(axis=1))
+            return np.asarray((keeps & np.asarray(classes.any(axis=2))[:, :, None]).any(axis=1))
         edge = self._edges[number]
         resident = self._resident(actions, position)
         resident[:, number] = True

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.envs.hwgen.prefixes import Prefixes
-
-if TYPE_CHECKING:
-    from accelgym.envs.joint.task import JointTask
+from accelgym.envs.joint.parts import JointParts
 
 __all__ = ["repaired"]
 
@@ -18,7 +14,7 @@ Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
 
-def repaired(task: JointTask, prefixes: Prefixes, designs: Ints, rng: np.random.Generator) -> Ints:
+def repaired(task: JointParts, prefixes: Prefixes, designs: Ints, rng: np.random.Generator) -> Ints:
     """Returns feasible designs near the given ones; what fits stays as it is.
 
     A machine that does not fit gives way to one that keeps its first parameters; types that it does not take, to random
@@ -66,7 +62,7 @@ def _finer(pair: Ints, supports: Bools, losses: Ints, limit: int, rng: np.random
     return np.where(replaced, best, pair)
 
 
-def _fewer(task: JointTask, resident: Bools, room: Ints, rng: np.random.Generator) -> Bools:
+def _fewer(task: JointParts, resident: Bools, room: Ints, rng: np.random.Generator) -> Bools:
     """Edges on chip, ``(n, edges)``, some of them taken back until the SRAM has room."""
     resident = resident.copy()
     order = np.argsort(rng.random(resident.shape), axis=1)

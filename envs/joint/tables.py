@@ -68,15 +68,15 @@ def slot_tables(machines: MachineSpace, slots: Sequence[tuple[Layer, ...]], want
     shape, kinds = machines.hardware_shape, (len(slots), len(MAPPINGS))
     cycles = np.zeros((*shape, *kinds, len(PAIRS), 2, 2))
     counts, runs = np.zeros((*shape[:-1], *kinds, len(COUNTS))), np.zeros(shape, dtype=bool)
-    ports, stages = _numbers(machines, "port_bits"), _numbers(machines, "pe_pipeline")
+    ports, stages = machines.values("port_bits"), machines.values("pe_pipeline")
     nests = tuple(tuple(unnamed(nest) for nest in of_slot) for of_slot in slots)
     for index in zip(*np.nonzero(wanted), strict=True):
         t, r, c, d = (int(i) for i in index)
         core = (
-            str(machines.values("template")[t]),
-            _numbers(machines, "rows")[r],
-            _numbers(machines, "columns")[c],
-            _numbers(machines, "buffer_depth")[d],
+            machines.values("template")[t],
+            machines.values("rows")[r],
+            machines.values("columns")[c],
+            machines.values("buffer_depth")[d],
         )
         found = _core_tables(core, ports, stages, nests)
         if found is not None:
@@ -84,18 +84,16 @@ def slot_tables(machines: MachineSpace, slots: Sequence[tuple[Layer, ...]], want
     return SlotTables(cycles, counts, runs)
 
 
-def tilings_of(config: SystolicConfig, nest: Layer) -> list[Tiling]:
-    """Returns the tilings of :data:`MAPPINGS` of a loop nest on a machine."""
-    depth = config.input_buffer_depth
-    core = (config.template.value, config.rows, config.columns, depth)
-    chosen = _choose(core, (config.input_port_bits,), [unnamed(nest)])
+@lru_cache(maxsize=4096)
+def tilings_of(machines: MachineSpace, config: SystolicConfig, nest: Layer) -> list[Tiling]:
+    """Returns the tilings of :data:`MAPPINGS` of a loop nest on a machine of a list."""
+    ports = machines.values("port_bits")
+    core = (config.template.value, config.rows, config.columns, config.input_buffer_depth)
+    chosen = _choose(core, ports, [unnamed(nest)])
     assert chosen is not None  # Machines that do not run the network are not offered.
     tilings, picks, _ = chosen[0]
-    return [Tiling(*(getattr(tilings, f.name)[at].item() for f in fields(Tiling))) for at in picks[0]]
-
-
-def _numbers(machines: MachineSpace, name: str) -> tuple[int, ...]:
-    return tuple(int(str(value)) for value in machines.values(name))
+    mine = picks[ports.index(config.input_port_bits)]
+    return [Tiling(*(getattr(tilings, f.name)[at].item() for f in fields(Tiling))) for at in mine]
 
 
 _Core = tuple[str, int, int, int]
@@ -210,8 +208,8 @@ def _choose(
             break
         timed = [_with_beats(_pick(all_terms[search.nest], chunk), *search.beats) for search, chunk in jobs]
         found = np.split(steady_layer_cycles(_joined(timed)), np.cumsum([len(chunk) for _, chunk in jobs])[:-1])
-        for (search, chunk), cycles in zip(jobs, found, strict=True):
-            search.take(chunk, cycles)
+        for (search, chunk), counted in zip(jobs, found, strict=True):
+            search.take(chunk, counted)
     # Searches come as fast and frugal off chip, then on chip: the order of MAPPINGS.
     picks = np.array([search.best[2] for search in searches]).reshape(len(nests), len(ports), len(MAPPINGS))
     return [(tilings, picks[i], terms) for i, (tilings, terms) in enumerate(fitting)]

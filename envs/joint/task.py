@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
@@ -18,6 +19,7 @@ from accelgym.costmodels.systolic.area import area_table
 from accelgym.costmodels.workloads import Workload
 from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.datatype.losses import NATS, layer_fields
+from accelgym.envs.datatype.options import Option
 from accelgym.envs.joint.figures import Figures
 from accelgym.envs.joint.machines import machine_space
 from accelgym.envs.joint.network import PAIRS, joint_network, workload_network
@@ -300,6 +302,26 @@ class JointTask(ProvedTask):
 
     def _tables(self, machines: Ints) -> MachineTables:
         return self.figures.machine_tables(machines)
+
+    # -- designs in other tools' formats ---------------------------------------------------------------------
+
+    def artifacts(self, design: Designs) -> dict[str, str]:
+        """Returns the machine, without its SRAM, as ``accelgym rtl`` reads it, the types, and the other decisions."""
+        machine, pair, mapping, resident = (part[0] for part in self.parts(self.space.check(np.asarray(design)[None])))
+        config = self.machines.config(int(np.ravel_multi_index(tuple(machine), self.machines.shape)))
+        formats = {
+            name: Option(*PAIRS[i]).formats.model_dump(mode="json", exclude_defaults=True)
+            for name, i in zip(self.network.slots, pair, strict=True)
+        }
+        edges = zip(self.network.activations.edges, resident, strict=True)
+        kept = [[self.network.slots[e.producer], self.network.slots[e.consumer]] for e, stays in edges if stays]
+        chosen = {name: MAPPINGS[i] for name, i in zip(self.network.slots, mapping, strict=True)}
+        sram = self.machines.values("sram_kib")[machine[1]]
+        return {
+            "config.yaml": yaml.safe_dump(config.model_dump(mode="json")),
+            "quantization.yaml": yaml.safe_dump({"layers": formats}, sort_keys=False),
+            "joint.yaml": yaml.safe_dump({"sram_kib": sram, "mappings": chosen, "on_chip": kept}, sort_keys=False),
+        }
 
     # -- words ---------------------------------------------------------------------------------------------
 

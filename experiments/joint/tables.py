@@ -32,7 +32,8 @@ def format_study(records: Sequence[Record]) -> str:
                     and str(budget) in record["regret"]
                 ]
                 seeds = max(seeds, len(found))
-                cells.append(f"{np.median(found):.1%}" if found else "-")
+                middle = float(np.median(found)) if found else np.nan
+                cells.append("-" if np.isnan(middle) else "none fits" if np.isinf(middle) else f"{middle:.1%}")
             if seeds:
                 name = agent if order == "machine_first" else f"{agent}, machine last"
                 rows.append([name, f"{budget:,}", str(seeds), *cells])

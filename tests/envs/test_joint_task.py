@@ -1,22 +1,27 @@
 """Joint-v0: the tables against the cost model, designs against brute force, masks against enumeration, bad input."""
 
 import itertools
+import json
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.solvers.joint import solve_joint, two_level_greedy
-from accelgym.costmodels.systolic.config import make_config
+from accelgym.costmodels.systolic.config import load_config, make_config
 from accelgym.costmodels.systolic.energy import EnergyLaw
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
 from accelgym.costmodels.workloads import Layer, LayerKind, Workload, load_workload
 from accelgym.costmodels.workloads.activations import activations_of
 from accelgym.envs import JointTask, audit, make_task
+from accelgym.envs.joint import JointVectorEnv, hardware
+from accelgym.envs.joint.hardware import JointRecord, planned_runs
 from accelgym.envs.joint.machines import machine_space
 from accelgym.envs.joint.network import PAIRS, joint_network
+from accelgym.hwgen.cache import ContentCache
 
 TWO = Workload.chain("two", [Layer.conv("a", K=8, C=4, H=5, R=3), Layer.conv("b", K=16, C=8, H=3, R=1)])
 TINY = {"workload_object": TWO, "machines": "small", "types": ["int4/int8"], "max_loss": 0.02}
@@ -179,6 +184,23 @@ def test_types_cost_area_and_room():
     np.testing.assert_array_equal(machines.room_words[1], machines.room_words[2])
 
 
+def test_files_of_a_design_read_back(small, tmp_path):
+    design = np.array(small.reference().design)
+    files = small.artifacts(design)
+    (tmp_path / "config.yaml").write_text(files["config.yaml"])
+    config = load_config(tmp_path / "config.yaml")
+    values = small.space.decode(design)
+    assert (config.rows, config.columns, config.pe_pipeline) == tuple(
+        values[n] for n in ("rows", "columns", "pe_pipeline")
+    )
+    types = yaml.safe_load(files["quantization.yaml"])["layers"]
+    for name in small.network.slots:
+        found = types[name]["weight"]["datatype"], types[name]["input"]["datatype"]
+        assert "*".join(found) == values[f"{name}.types"]
+    kept = yaml.safe_load(files["joint.yaml"])["on_chip"]
+    assert [f"{a} -> {b}" for a, b in kept] == [name for name, value in values.items() if value is True]
+
+
 # -- activations -----------------------------------------------------------------------------------------------
 
 
@@ -238,7 +260,7 @@ def test_operands_of_shipped_networks_fit_their_layers(network):
         ({"machines": "huge"}, ["machines", "small"]),
         ({"objective": "area"}, ["objective", "edp"]),
         ({"max_loss": float("nan")}, ["max_loss"]),
-        ({"workload": "stable_diffusion_1_5"}, ["22 activations are open behind layer 'time.linear2'", "up to 8"]),
+        ({"workload": "stable_diffusion_1_5"}, ["behind layer 'time.linear2' 22 readings", "up to 8"]),
     ],
 )
 def test_bad_input_is_refused_with_the_key_and_the_nearest_that_would_do(arguments, words):
@@ -270,6 +292,16 @@ def test_a_workload_of_vector_operations_has_nothing_to_run():
         JointTask(workload_object=softmax)
 
 
+def test_a_network_with_too_many_branches_is_refused_with_the_layer():
+    branches = [Layer.conv(f"branch{i}", K=4, C=4, H=6) for i in range(10)]
+    joined = Layer("joined", LayerKind.PERMUTE, K=40, C=40, P=6, Q=6, op="concat")
+    edges = tuple((i, 10) for i in range(10))
+    with pytest.raises(InputError, match=r"behind layer 'branch8' 9 readings of activations .* allowed up to 8"):
+        JointTask(workload_object=Workload("fan", (*branches, joined), edges), machines="small")
+    fewer = Workload("fan", (*branches[2:], joined), tuple((i, 8) for i in range(8)))
+    assert JointTask(workload_object=fewer, machines="small", max_loss=0.1).network.activations.edges
+
+
 def test_edges_out_of_order_are_refused():
     found = activations_of(TWO)
     with pytest.raises(InputError, match="consumers run after producers"):
@@ -281,3 +313,52 @@ def test_the_audit_knows_the_two_level_rule():
     assert found.greedy_regret is not None
     assert found.greedy_evaluations > 0
     assert found.gap == 0
+
+
+# -- hardware --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("network", ["glyph_cnn", "text_lm"])
+def test_the_runs_that_rtl_proves_add_up_to_the_latency(network):
+    task = JointTask(machines="small", network=network, max_loss=0.1)
+    designs = [*task.sample_feasible(np.random.default_rng(0), 3), np.array(task.reference().design)]
+    for design in designs:
+        runs = planned_runs(task, design)
+        latency = task.evaluate(design[None]).costs["latency_cycles"][0]
+        assert sum(run.cycles for run in runs) == latency
+    assert len({run.config.model_dump_json() for run in runs}) > 1, "the optimum keeps activations on chip"
+
+
+def test_the_best_design_of_a_lane_is_built_once(monkeypatch):
+    built = []
+
+    def prove(task, design):
+        built.append(tuple(design))
+        return JointRecord(True, True, False, 1, 2, 0, 10, 10)
+
+    monkeypatch.setattr(hardware, "prove", prove)
+    task = JointTask(**TINY)
+    env = JointVectorEnv(1, task=task, verify="best")
+    _, infos = env.reset()
+    assert infos["level"] == [-1]
+    for turn in range(2):
+        for action in task.reference().design:
+            _, rewards, over, _, infos = env.step(np.array([action]))
+        assert over[0]
+        last = infos["final_info"]
+        assert last["level"] == [2 if turn == 0 else -1]
+        assert rewards[0] == pytest.approx(2 / 3 if turn == 0 else 1.0)
+    assert json.loads(last["record"][0] or "{}") == {}
+    assert built == [task.reference().design]
+    with pytest.raises(InputError, match="verify"):
+        JointVectorEnv(1, task=task, verify="always")
+
+
+@pytest.mark.slow
+def test_the_optimum_is_bit_exact_and_cycle_exact_in_rtl(tmp_path):
+    task = JointTask(**TINY)
+    found = hardware.prove(task, np.array(task.reference().design), ContentCache(tmp_path))
+    assert found.level == 3, found
+    assert found.left_out == 0
+    assert found.accelerators == 2
+    assert found.cycles_rtl == found.latency_cycles

@@ -240,8 +240,8 @@ class _Machine:
     @property
     def choice(self) -> Choice:
         """The design."""
-        plain = (tuple(int(i) for i in part) for part in (self.mapping, self.pair))
-        return Choice(self.number, *plain, tuple(bool(i) for i in self.resident))
+        mapping, pair = (tuple(int(i) for i in part) for part in (self.mapping, self.pair))
+        return Choice(self.number, mapping, pair, tuple(bool(i) for i in self.resident))
 
 
 def two_level_greedy(problem: JointProblem) -> tuple[Choice | None, int]:

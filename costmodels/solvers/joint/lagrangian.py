@@ -85,7 +85,7 @@ def relaxed_paths(
     pairs = priced.argmin(axis=2)
     best = np.take_along_axis(priced, pairs[:, :, None], axis=2)[:, :, 0]
     togo = [np.zeros((machines, 1))]
-    taken = []
+    taken: list[Ints] = []
     for layer in range(layers - 1, -1, -1):
         step = steps[layer]
         value = best[:, layer][:, step.flags] + costs.extra[layer] + togo[0][:, step.target]

@@ -109,14 +109,14 @@ def best_path(
     if last is None:
         return Path(np.inf, (), (), nodes, complete=True)
     state, row = 0, int(last.cost.argmin())
-    cost = float(last.cost[row])
+    value = float(last.cost[row])
     pair, moves = [], []
     for layer in range(layers, 0, -1):
         front = fronts[layer][state]
         pair.append(int(front.pair[row]))
         moves.append(int(front.move[row]))
         state, row = int(front.state[row]), int(front.row[row])
-    return Path(cost, tuple(pair[::-1]), tuple(moves[::-1]), nodes, complete=True)
+    return Path(value, tuple(pair[::-1]), tuple(moves[::-1]), nodes, complete=True)
 
 
 def _pareto(parts: list[_Front]) -> _Front:

@@ -102,7 +102,7 @@ def peak_words(activations: Activations, resident: Bools) -> Ints:
     change[:, producers] = words
     ends = np.arange(count)[:, None] * (layers + 1) + np.where(until >= 0, until + 1, layers)
     change -= np.bincount(ends.ravel(), words.ravel(), change.size).reshape(change.shape)
-    return change[:, :layers].cumsum(axis=1).max(axis=1).astype(np.int64)
+    return np.asarray(change[:, :layers].cumsum(axis=1).max(axis=1), dtype=np.int64)
 
 
 def words_at(activations: Activations, resident: Bools, layer: int) -> Ints:

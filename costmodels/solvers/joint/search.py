@@ -68,6 +68,8 @@ class _Plane:
         x, y = (h[i] * b[j] - h[j] * b[i]) / det, (a[i] * h[j] - a[j] * h[i]) / det
         # A corner that breaks a bound by rounding alone counts: it can only lower the result.
         inside = (a[:, None] * x + b[:, None] * y >= h[:, None] * (1 - 1e-9)).all(axis=0)
+        if not inside.any():  # The first two planes bound latency and energy alone.
+            return np.array([h[0] / a[0], h[1] / b[1]])
         x, y = x[inside], y[inside]
         at = int((x * y).argmin())
         return np.array([x[at], y[at]])

@@ -7,6 +7,7 @@ import pytest
 
 from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.joint import JointProblem, MachineTables, solve_joint
+from accelgym.costmodels.solvers.joint.residency import on_chip_traffic, peak_words, words_at
 from accelgym.costmodels.workloads.activations import Activations, Edge
 
 MAPPINGS, PAIRS = 2, 2
@@ -66,6 +67,33 @@ def brute_force(problem, tables):
             energy = side + sum(tables.energy[i] for i in at)
             best = min(best, float(problem.objective.combine(energy, sum(tables.latency[i] for i in at))))
     return best
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_room_and_traffic_follow_from_the_definition(seed):
+    """By design and layer: what is kept from its writer to its last reader, and what is read and written where."""
+    activations = random_problem(seed)[0].activations
+    edges, layers = activations.edges, len(activations.layers)
+    resident = np.array(list(itertools.product((False, True), repeat=len(edges))))
+    flags, words = on_chip_traffic(activations, resident)
+    peaks = peak_words(activations, resident)
+    for row, bits in enumerate(resident):
+        kept = [edge for edge, bit in zip(edges, bits, strict=True) if bit]
+        held = []
+        for t in range(layers):
+            writers = {e.producer for e in kept if e.producer <= t <= e.consumer}
+            writers |= {
+                e.producer for e in kept for x in kept if e.producer == x.producer and e.producer <= t <= x.consumer
+            }
+            held.append(sum(activations.words[p] for p in writers))
+            assert words_at(activations, resident[row : row + 1], t)[0] == held[-1]
+            inputs = [e in kept for e in edges if e.consumer == t and e.operand]
+            outputs = [e in kept for e in edges if e.producer == t]
+            alone = bool(outputs) and all(outputs) and not activations.leaves[t]
+            assert flags[row, t] == 2 * (bool(inputs) and all(inputs)) + alone
+        assert peaks[row] == max(held)
+        assert words[row, 1] == sum(e.side_words for e in kept)
+        assert words[row, 0] == sum(e.side_words for e in edges if e not in kept)
 
 
 @pytest.mark.parametrize("seed", range(50))
