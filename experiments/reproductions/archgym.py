@@ -29,7 +29,7 @@ _SETTINGS: dict[str, list[dict[str, Any]]] = {
         for c, h, k in ((1, 1.0, 1e-2), (2, 3e-3, 1e-5), (8, 0.1, 1e-4), (16, 10.0, 1.0))
     ],
 }
-_BUDGETS = (200, 5000)
+_BUDGETS = (200, 2000)
 
 
 def reproduce() -> Reproduction:
