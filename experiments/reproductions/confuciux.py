@@ -78,8 +78,8 @@ itself; a search that does not get there counts as {budget:,}, so that its ratio
             "Its baselines (Stable-Baselines 2, TensorFlow 1) do not install today; ours are tuned agents of the "
             "same kinds, a stronger opponent than the paper's.",
             "The area budget of the published setting is a budget on PEs alone (the printed area is more than 99.99 "
-            "% bus), a separable problem that a greedy rule mostly solves; of the second and third task it misses 1 to 3 "
-            "%.",
+            "% bus), a separable problem that a greedy rule mostly solves; of the second and third task it misses "
+            "1 to 3 %.",
         ),
         notes,
     )
