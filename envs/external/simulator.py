@@ -85,13 +85,12 @@ class Simulator:
         config, values = self.configuration, self.configuration.values(dict(design))
         spec = config.spec
         command = config.command(values)
-        named = [Path(part) for part in command]
         about = {
             "format": _FORMAT,
             "simulator": [spec.name, spec.version],
             "command": command,
             "environment": config.environment(values),
-            "programs": [self._hash(path) for path in named if path.is_absolute() and path.is_file()],
+            "programs": self.programs(design),
             "files": {name: content_key(data) for name, data in config.files(values).items()},
             "outputs": {name: output.model_dump(mode="json") for name, output in spec.outputs.items()},
             "objective": [spec.objective, spec.lower_bound],
@@ -99,6 +98,12 @@ class Simulator:
             "design": dict(design),
         }
         return content_key(json.dumps(about, sort_keys=True))
+
+    def programs(self, design: Mapping[str, Any]) -> list[str]:
+        """Returns hashes of the program and of the files that its arguments name by absolute paths."""
+        config = self.configuration
+        named = [Path(part) for part in config.command(config.values(dict(design)))]
+        return [self._hash(path) for path in named if path.is_absolute() and path.is_file()]
 
     def _hash(self, path: Path) -> str:
         """Hash of a file, read once per process."""

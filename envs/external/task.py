@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,7 +78,8 @@ class ExternalSimulatorTask(Task):
         spec = self.configuration.spec.model_dump(mode="json", exclude={"files", "timeout_s", "most_file_mib"})
         files = {name: content_key(text) for name, text in self.configuration.templates.items()}
         copies = {name: content_key(data) for name, data in self.configuration.copies.items()}
-        return {"env": self.env_id, "external": spec, "files": files | copies}
+        programs = self.simulator.programs(self.space.decode(self.configuration.baseline))
+        return {"env": self.env_id, "external": spec, "files": files | copies, "programs": programs}
 
     def evaluate(self, designs: Designs) -> Outcome:
         rows = self.space.check(designs)
@@ -147,10 +147,10 @@ class ExternalSimulatorTask(Task):
         return {"reason": result.reason.name, "detail": result.detail, "run_s": result.seconds}
 
     def artifacts(self, design: Designs) -> dict[str, str]:
-        """Returns the input files of the simulator for a design, texts by name, and the command as ``command.txt``."""
+        """Returns the filled input files of a design under ``inputs/``, and the command as ``command.txt``."""
         values = self.configuration.values(self.space.decode(design))
         files = self.configuration.files(values)
-        texts = {Path(name).name: files[name].decode() for name in self.configuration.templates}
+        texts = {f"inputs/{name}": files[name].decode() for name in self.configuration.templates}
         return texts | {"command.txt": "\n".join(self.configuration.command(values)) + "\n"}
 
     def convention(self) -> str:

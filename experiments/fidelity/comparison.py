@@ -13,7 +13,8 @@ from accelgym.experiments.markdown import markdown_table
 
 __all__ = ["AGENTS", "BUDGETS", "WORKLOADS", "ComparedRow", "compare", "format_comparison"]
 
-WORKLOADS = ("gpt2/prefill_block", "resnet18")
+WORKLOADS = ("gpt2/prefill_block", "gpt2/decode_block")
+"""Transformer blocks under the default limits, whose exact counts take seconds to a minute in all."""
 AGENTS = ("random", "annealing", "ga", "successive_halving")
 BUDGETS = (8, 16, 32, 64)
 """Evaluations of the last fidelity."""

@@ -33,12 +33,9 @@ _BUDGETS = (200, 5000)
 
 
 def reproduce() -> Reproduction:
-    """Sweeps a few hyperparameters of four agents on two tasks, at a small and at a large budget."""
+    """Sweeps a few hyperparameters of four agents at a small and at a larger budget."""
     tasks: dict[str, Task] = {
         "ResourceAssignment, ResNet-18": ResourceAssignmentTask(workload="confuciux/resnet18", budget=0.1),
-        "ResourceAssignment, best mappings": ResourceAssignmentTask(
-            workload="resnet18", model="dataflow_template", dataflow="mix", budget=0.05
-        ),
     }
     claims: list[Claim] = []
     lines = []
@@ -53,17 +50,11 @@ def reproduce() -> Reproduction:
                 cells.append(f"{min(values):.1%} to {max(values):.1%}" if len(values) > 1 else f"{values[0]:.1%}")
             lines.append([name, f"{budget:,}", *cells])
             if budget == max(_BUDGETS):
+                tuned = [value for agent, value in best.items() if agent != "random"]
+                words, unit = "with many samples, tuned agents are alike (within 10 %)", "worst agent over best"
+                claims.append(limit(f"{name}: the three", words, "at most", 1.1, max(tuned) / min(tuned), unit))
                 alike = max(best.values()) / min(best.values())
-                claims.append(
-                    limit(
-                        name,
-                        "with many samples, tuned agents are alike (within 10 %)",
-                        "at most",
-                        1.1,
-                        alike,
-                        "worst agent over best",
-                    )
-                )
+                claims.append(limit(f"{name}: random search, too", words, "at most", 1.1, alike, unit))
             widest = max(spread.values())
             words = "hyperparameters decide: an agent's worst setting is more than 10 % behind its best"
             claims.append(
@@ -74,9 +65,10 @@ def reproduce() -> Reproduction:
 
 {markdown_table(["task", "evaluations", *(f"`{agent}`" for agent in _SETTINGS)], lines, left=(0,))}
 
-This is a small lottery. What a proxy learns from one agent's data and from several agents', and how far it is off,
-stands in [proxy.md](../proxy.md): on measured accelerators 14 % of root mean square error for gradient boosting and
-0.2 % for the closed form of the area."""
+"Alike" and "decide" are taken as 10 % of the objective, which the paper does not quantify. This is a small lottery.
+What a proxy learns from one agent's data and from several agents', and how far it is off, stands in
+[proxy.md](../proxy.md): on measured accelerators 14 % of root mean square error for gradient boosting and 0.2 % for the
+closed form of the area."""
     return Reproduction(
         "archgym",
         "ArchGym: the hyperparameter lottery and proxy cost models",

@@ -15,7 +15,7 @@ __all__ = ["reproduce"]
 
 _TASKS = {
     "ResNet-18, dla, IoT budget": {"workload": "confuciux/resnet18", "dataflow": "dla", "budget": 0.1},
-    "MobileNetV2, shi, IoTx budget": {"workload": "confuciux/mobilenet_v2", "dataflow": "shi", "budget": 0.05},
+    "ResNet-18, shi, IoTx budget": {"workload": "confuciux/resnet18", "dataflow": "shi", "budget": 0.05},
     "ResNet-18, best mappings, mix (greedy is not enough)": {
         "workload": "resnet18",
         "model": "dataflow_template",
@@ -28,7 +28,7 @@ _WITHIN = 1.05
 """A search has converged once it is within 5 % of where it ends."""
 
 
-def reproduce(budget: int = 2000, seeds: Sequence[int] = (0, 1, 2)) -> Reproduction:
+def reproduce(budget: int = 1000, seeds: Sequence[int] = (0, 1, 2)) -> Reproduction:
     """Runs ConfuciuX and its kinds of baselines at equal evaluations.
 
     Args:
@@ -50,10 +50,12 @@ def reproduce(budget: int = 2000, seeds: Sequence[int] = (0, 1, 2)) -> Reproduct
         own = float(np.median([_until(run.evaluations_to(_WITHIN * run.best), budget) for run in runs["confuciux"]]))
         words = "converges 4.7 to 24 times faster than other techniques"
         for baseline in _BASELINES:
-            taken = np.median([_until(run.evaluations_to(_WITHIN * ends), budget) for run in runs[baseline]])
-            claims.append(
-                limit(f"{name}: {baseline}", words, "at least", 4.7, float(taken) / own, "times the evaluations")
-            )
+            taken = float(np.median([_until(run.evaluations_to(_WITHIN * ends), budget) for run in runs[baseline]]))
+            unit = "times the evaluations"
+            if taken < budget:
+                claims.append(limit(f"{name}: {baseline}", words, "at least", 4.7, taken / own, unit))
+            else:  # How much longer it would have taken is not known.
+                claims.append(figure(f"{name}: {baseline}, not there yet", words, 4.7, taken / own, f"{unit} or more"))
         ahead = float(np.median([run.best for run in runs["random"]])) / ends
         claims.append(limit(name, "ends below random search", "at least", 1.0, ahead, "times as good"))
         claims.append(
@@ -65,7 +67,8 @@ def reproduce(budget: int = 2000, seeds: Sequence[int] = (0, 1, 2)) -> Reproduct
 {markdown_table(["task", *(f"`{agent}`" for agent in agents)], lines)}
 
 Speed is in evaluations: what a baseline needs to come within 5 % of where ConfuciuX ends, over what ConfuciuX needs
-itself; a search that does not get there counts as {budget:,}, so that its ratio is a lower bound."""
+itself. A baseline that does not get there counts as {budget:,}, a lower bound of its ratio, without a verdict. Below 1
+the baseline is the faster one."""
     return Reproduction(
         "confuciux",
         "ConfuciuX: REINFORCE and a local genetic algorithm",
@@ -78,8 +81,8 @@ itself; a search that does not get there counts as {budget:,}, so that its ratio
             "Its baselines (Stable-Baselines 2, TensorFlow 1) do not install today; ours are tuned agents of the "
             "same kinds, a stronger opponent than the paper's.",
             "The area budget of the published setting is a budget on PEs alone (the printed area is more than 99.99 "
-            "% bus), a separable problem that a greedy rule solves to 0.1 % in a few hundred evaluations; the third "
-            "task is one that it does not.",
+            "% bus), a separable problem that a greedy rule solves (iterated, the agent `greedy`); the third task is "
+            "one that it does not, by 2 %.",
         ),
         notes,
     )

@@ -16,7 +16,7 @@ from accelgym.experiments.reproductions.claims import Claim, Reproduction, equal
 
 __all__ = ["reproduce"]
 
-_NODES = 2000
+_NODES = 500
 """Programs of a search, the same everywhere."""
 
 

@@ -263,8 +263,11 @@ def test_nothing_is_run_twice(task_of):
     ids=lambda changes: next(iter(changes)),
 )
 def test_a_result_is_that_of_all_it_depends_on(task_of, changes):
-    task_of().evaluate(np.array([[0, 0]]))
+    one = task_of()
+    one.evaluate(np.array([[0, 0]]))
+    first = one.id
     other = task_of(**changes)
+    assert other.id != first or "timeout_s" in changes, "a search on another simulator is no continuation"
     other.evaluate(np.array([[0, 0]]))
     assert other.simulator.runs == 1
 
@@ -393,7 +396,7 @@ def test_agents_run_on_it(task_of, agent):
 
 def test_the_inputs_of_the_best_design_are_artifacts(task_of):
     found = task_of().artifacts(np.array([1, 2]))
-    assert found["design.json"] == '{"rows": 4, "columns": 16}'
+    assert found["inputs/design.json"] == '{"rows": 4, "columns": 16}'
     assert found["command.txt"].splitlines()[-1].endswith("simulator.py")
 
 
