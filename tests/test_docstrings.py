@@ -3,11 +3,10 @@
 import runpy
 from pathlib import Path
 
+import pages
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import pages
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 DOCSTRINGS = runpy.run_path(str(TOOLS / "docstrings.py"))
