@@ -9,6 +9,7 @@ EXTRAS := agents,bo,oracle,rtl,data,fast,onnx,jinja,distributed,multiagent,repor
 .PHONY: demo test slow lint types docs clean
 
 demo: $(VENV)/.demo
+	$(BIN)/accelgym search --set workload=mobilenet_v2 --set budget=0.05 --agent greedy --out results/first
 	$(BIN)/accelgym bench experiments/configs/demo.yaml --out results/demo
 	$(BIN)/accelgym report results/demo
 

@@ -35,6 +35,15 @@ def build(folder, config, program=("mkdocs", "build", "--strict", "--quiet")):
     return folder / config["site_dir"]
 
 
+TUTORIALS = runpy.run_path(str(ROOT / "tools" / "write_tutorial_pages.py"))
+
+
+@pytest.mark.parametrize("script", TUTORIALS["SCRIPTS"], ids=lambda script: script.stem)
+def test_the_page_of_a_tutorial_is_its_script(script):
+    written = (TUTORIALS["PAGES"] / f"{script.stem}.md").read_text()
+    assert written == TUTORIALS["page"](script), "run python tools/write_tutorial_pages.py"
+
+
 def nav_pages(nav):
     """The pages that a navigation names."""
     for entry in nav:

@@ -1,8 +1,8 @@
 """Writes ``docs/tutorials/*.md`` from the scripts in ``examples/tutorials``, and with ``--run`` their pictures.
 
 A script has cells, divided by ``# %%``. What follows on that line, and comments at the start of a cell, are the text of
-the page; the rest is code, which runs from top to bottom and saves pictures into the current folder. The scripts are plain
-Python, so they can be run, stepped through in an editor, and tested.
+the page; the rest is code, which runs from top to bottom and saves pictures into the current folder. The scripts are
+plain Python, so they can be run, stepped through in an editor, and tested.
 
     python tools/write_tutorial_pages.py          # the pages
     python tools/write_tutorial_pages.py --run    # also runs the scripts and keeps their pictures in docs/images

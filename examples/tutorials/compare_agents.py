@@ -1,8 +1,8 @@
 # %% Compare agents on a hard task
 #
 # How far do agents get, and how far *could* they get? A convolution of ResNet-18 is mapped onto Eyeriss, energy-delay
-# product minimised. Random search, a greedy rule and hill climbing end more than 5 % above the certified bound: the task
-# is hard.
+# product minimised. Random search, a greedy rule and hill climbing end more than 5 % above the certified bound: the
+# task is hard.
 
 # %%
 from accelgym.agents import search

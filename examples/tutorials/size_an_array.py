@@ -24,9 +24,8 @@ print(f"{len(configs)} accelerators, {len(layers)} layers; valid: {bool(costs.va
 best = [i for i in range(len(configs)) if not ((cycles < cycles[i]) & (area <= area[i])).any()]
 for i in sorted(best, key=lambda i: area[i]):
     config = configs[i]
-    print(
-        f"{config.rows:2} x {config.columns:2} {config.template:18} {area[i]:6.3f} mm2 {cycles[i] / 1e6:8.2f} M cycles"
-    )
+    shape = f"{config.rows:2} x {config.columns:2} {config.template}"
+    print(f"{shape:26} {area[i]:6.3f} mm2 {cycles[i] / 1e6:8.2f} M cycles")
 
 # %% Depthwise layers, whose filters see one channel each, gain little from a larger array and lose on the largest.
 import matplotlib.pyplot as plt
@@ -39,6 +38,9 @@ for template in templates:
 front = sorted(best, key=lambda i: area[i])
 left.step(area[front], cycles[front] / 1e6, where="post", color="black", linewidth=0.8, label="no better one")
 left.set(xscale="log", yscale="log", xlabel="area, mm2", ylabel="million cycles", title="MobileNetV2, int8")
+left.set_xticks([0.05, 0.1, 0.2, 0.5, 1], ["0.05", "0.1", "0.2", "0.5", "1"])
+left.set_yticks([10, 20, 30, 40], ["10", "20", "30", "40"])
+left.minorticks_off()
 left.legend(frameon=False)
 depthwise = np.array([layer.groups > 1 for layer in layers])
 squares = [i for i in range(len(configs)) if configs[i].rows == configs[i].columns and kinds[i] == templates[0]]
@@ -54,5 +56,5 @@ figure.savefig("size_an_array.png", dpi=120)
 # ![Left: area and cycles of 16 accelerators; right: cycles of square arrays by kind of layer](size_an_array.png)
 #
 # A chosen configuration becomes Verilog by `accelgym rtl emit`, and `accelgym rtl verify` proves that its cycles are
-# those of the model ([from a YAML file to Verilog](../rtl.md)). `accelgym/HwGen-v0` is this choice as a task, buffers and
-# ports included, with its proven optimum.
+# those of the model ([from a YAML file to Verilog](../rtl.md)). `accelgym/HwGen-v0` is this choice as a task, buffers
+# and ports included, with its proven optimum.
