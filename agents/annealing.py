@@ -27,7 +27,7 @@ class SimulatedAnnealing(Agent):
     ``d`` of the objective is accepted with probability ``exp(-d / T)``; ``T`` falls geometrically from ``hot`` to
     ``cold`` over the budget of the search. Now and then a chain starts over from the best one.
 
-    Defaults: ``benchmarks/tune_agents.py`` on confuciux/mobilenet_v2 and confuciux/resnet18 (MAESTRO, dla) at budget
+    Defaults: a random sweep on confuciux/mobilenet_v2 and confuciux/resnet18 (MAESTRO, dla) at budget
     0.1 with 10,000 evaluations, seeds 100, 101, 200 and 201. Few chains win because each walks longer; the schedule
     follows the budget, so a larger one finds better designs, later.
 

@@ -28,7 +28,7 @@ class AntColony(Agent):
     towards the mean of the ``elite`` best ants of the generation and of the best design so far, and keeps a floor
     (as in the max-min ant system) so that no value dies out.
 
-    Defaults: ``benchmarks/tune_agents.py`` on confuciux/mobilenet_v2 and confuciux/resnet18 (MAESTRO, dla) at budget
+    Defaults: a random sweep on confuciux/mobilenet_v2 and confuciux/resnet18 (MAESTRO, dla) at budget
     0.1, 44 settings on seeds 100 and 101, the best one varied on seeds 200 and 201. Greediness does not pay here, a
     floor of zero loses values for good, and choosing PEs and buffer of a layer apart costs precision: expect 1-3 %
     on networks of fifty layers after 20,000 evaluations.

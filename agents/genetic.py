@@ -30,7 +30,7 @@ class GeneticAlgorithm(Agent):
     :class:`accelgym.agents.moves.Mover`; whatever overshoots the budget is drawn again or repaired before it is
     proposed.
 
-    Defaults: ``benchmarks/tune_agents.py`` on confuciux/mobilenet_v2 and confuciux/resnet18 (MAESTRO, dla) at budget
+    Defaults: a random sweep on confuciux/mobilenet_v2 and confuciux/resnet18 (MAESTRO, dla) at budget
     0.1, seeds 100 and 101, refined on seeds 200 and 201 and, for the trades between slots, on mobilenet_v2 at 0.05.
     Half of 23 random settings need at least twice the evaluations to 1 %.
 

@@ -113,7 +113,8 @@ def _pack(row: _Row) -> bytes:
 
 def _unpack(data: bytes) -> _Row:
     head, _, body = data.partition(b"\n")
-    row, begin = {}, 0
+    row: _Row = {}
+    begin = 0
     for name, kind, shape in json.loads(head):
         dtype = np.dtype(kind)
         size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))

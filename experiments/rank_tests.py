@@ -37,7 +37,7 @@ class Friedman:
     chi_square: float
     """Friedman's statistic with the correction for ties."""
     p_value: float
-    """Of its F form (Iman and Davenport, 1980)."""
+    """Of its F form (Iman and Davenport, 1980); exact where all tasks rank the agents alike."""
     critical_difference: float
     """Nemenyi's, at the level asked for: mean ranks that differ by less are not told apart."""
 
@@ -77,8 +77,12 @@ def friedman(scores: Any, *, level: float = 0.05) -> Friedman:
     between = 12 * tasks / (agents * (agents + 1)) * float(((means - (agents + 1) / 2) ** 2).sum())
     chi = between / scale if scale > 0 else 0.0
     most = tasks * (agents - 1)
-    p = 1.0 if chi <= 0 else 0.0
-    if 0 < chi < most - 1e-9:
+    p = 1.0
+    if chi >= most - 1e-9:
+        # All tasks rank alike, where F is infinite: exactly, the probability that the others repeat the first one.
+        alike = np.unique(ranked[0], return_counts=True)[1]
+        p = (math.prod(math.factorial(int(n)) for n in alike) / math.factorial(agents)) ** (tasks - 1)
+    elif chi > 0:
         f = (tasks - 1) * chi / (most - chi)
         p = float(_scipy_stats().f.sf(f, agents - 1, (agents - 1) * (tasks - 1)))
     return Friedman(tuple(map(float, means)), chi, p, critical_difference(tasks, agents, level=level))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelgym.costmodels.errors import DamagedFileError, InputError, shown, unknown_name, warn_input
-from accelgym.costmodels.executors import Event, Executor, InlineExecutor, ProcessExecutor
+from accelgym.costmodels.executors import Event, Executor, InlineExecutor, ProcessExecutor, RayExecutor
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.plain import count, plain
@@ -137,8 +137,6 @@ def _executor(name: str, address: str | None, workers: int | None, out: Path) ->
     if name not in _EXECUTORS:
         raise unknown_name("executor", name, _EXECUTORS)
     if name == "ray":
-        from accelgym.costmodels.executors.ray_cluster import RayExecutor
-
         # On a cluster of others' machines every CPU may work; on this one, as many as for processes.
         local = min(2, os.cpu_count() or 1) if address is None else None
         return RayExecutor(SEARCH_JOB, workers or local, address)

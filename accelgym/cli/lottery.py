@@ -19,7 +19,7 @@ def lottery(
     address: AddressOption = None,
     workers: WorkersOption = None,
 ) -> None:
-    """Sweeps the hyperparameters of agents and writes lottery.md, lottery.json and lottery.csv."""
+    """Sweeps the hyperparameters of agents and writes lottery.md, .json, .csv and .png."""
     from accelgym.experiments.lottery import run_lottery
 
     with search_bars() as show:

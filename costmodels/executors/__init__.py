@@ -3,5 +3,6 @@
 from accelgym.costmodels.executors.inline import InlineExecutor
 from accelgym.costmodels.executors.process import ProcessExecutor
 from accelgym.costmodels.executors.protocol import Event, Executor, Job, Report
+from accelgym.costmodels.executors.ray_cluster import RayExecutor
 
-__all__ = ["Event", "Executor", "InlineExecutor", "Job", "ProcessExecutor", "Report"]
+__all__ = ["Event", "Executor", "InlineExecutor", "Job", "ProcessExecutor", "RayExecutor", "Report"]

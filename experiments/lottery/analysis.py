@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.agents.base import hyperparameters_of
+from accelgym.agents.hyperparameters import Choice, Whole
 from accelgym.experiments.lottery.config import LotteryAgent, LotteryConfig
 from accelgym.experiments.results import AgentRuns, BenchResults, TaskResults
 from accelgym.experiments.statistics import expected_best_of, hitting_times, rank_correlation, time_to_success
@@ -189,8 +190,6 @@ def _searches(runs: AgentRuns, seeds: Sequence[int]) -> list[tuple[float, float]
 def _fanova(agent: str, settings: Sequence[Mapping[str, Any]], values: FloatArray) -> dict[str, float]:
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-
-    from accelgym.agents.hyperparameters import Choice, Whole
 
     distributions: dict[str, BaseDistribution] = {}
     for name, parameter in hyperparameters_of(agent).items():

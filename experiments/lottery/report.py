@@ -61,7 +61,7 @@ def lottery_markdown(
         importances: Of :meth:`AgentLottery.importance`, by agent.
     """
     parts = [f"# {config.name}", config.description.strip(), _sizes(config, agents)]
-    parts += ["## Answers", *_answers(agents)]
+    parts += ["## Answers", *_answers(config, agents)]
     parts += ["## Default against tuned", _TUNED_WORDS, _tuned_table(agents)]
     parts += ["## Expected best of k settings", _BEST_WORDS, _best_table(agents)]
     parts += ["## By task", _task_table(agents)]
@@ -92,8 +92,9 @@ def _sizes(config: LotteryConfig, agents: Sequence[AgentLottery]) -> str:
     return words + (f" Settings that are over: {', '.join(left)}." if left else "")
 
 
-def _answers(agents: Sequence[AgentLottery]) -> list[str]:
+def _answers(config: LotteryConfig, agents: Sequence[AgentLottery]) -> list[str]:
     everywhere = _comparable(agents)
+    everywhere = [a for a in everywhere if a.budget == config.budget]
     parts = [_equal_when_tuned(everywhere), _luck(everywhere), _hardness(agents), _carries_over(agents)]
     return [part for part in [*parts, _learning(agents)] if part]
 
@@ -119,7 +120,9 @@ def _equal_when_tuned(agents: Sequence[AgentLottery]) -> str:
             f"with {name} the best agent ({best}, {values[best]:.1%}) and the worst ({worst}, {values[worst]:.1%}) are "
             f"a factor {values[worst] / values[best]:.1f} apart{test}"
         )
-    return f"**Are agents equal when tuned?** Of those that search every task, {'; '.join(words)}."
+    names = ", ".join(a.agent for a in agents)
+    head = f"**Are agents equal when tuned?** Of those that search every task at the full budget ({names}),"
+    return f"{head} {'; '.join(words)}."
 
 
 def _friedman_words(table: list[list[float]]) -> str:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
+from accelgym.costmodels.errors import MissingExtraError
+from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.experiments.lottery.analysis import analyse
 from accelgym.experiments.lottery.config import LotteryConfig, load_lottery
+from accelgym.experiments.lottery.figure import lottery_figure
 from accelgym.experiments.lottery.report import write_lottery
 from accelgym.experiments.results import BenchResults
 from accelgym.experiments.runner import BenchProgress, BenchResult, run_bench
@@ -21,7 +26,7 @@ class LotteryResult:
 
     bench: BenchResult
     files: tuple[Path, ...]
-    """``lottery.md``, ``lottery.json`` and ``lottery.csv``."""
+    """``lottery.md``, ``lottery.json``, ``lottery.csv``, and ``lottery.png`` where matplotlib is installed."""
 
 
 def run_lottery(
@@ -53,5 +58,11 @@ def run_lottery(
     if not isinstance(config, LotteryConfig):
         config = load_lottery(config)
     result = run_bench(config.bench(), out, progress=progress, executor=executor, address=address, workers=workers)
-    files = write_lottery(config, analyse(config, BenchResults.load(out)), out)
+    agents = analyse(config, BenchResults.load(out))
+    files = write_lottery(config, agents, out)
+    with suppress(MissingExtraError):
+        picture = BytesIO()
+        lottery_figure(agents).savefig(picture, format="png", dpi=150, metadata={"Software": None})
+        write_whole(out / "lottery.png", picture.getvalue())
+        files.append(out / "lottery.png")
     return LotteryResult(result, tuple(files))

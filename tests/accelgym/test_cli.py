@@ -176,7 +176,18 @@ def test_a_process_answers_as_a_call_within_this_one_does(tmp_path):
 
 def test_help_names_every_command():
     text = answer("--help").stdout
-    for command in ("envs", "workloads", "evaluate", "search", "oracle", "audit", "bench", "report"):
+    for command in (
+        "envs",
+        "workloads",
+        "evaluate",
+        "search",
+        "oracle",
+        "audit",
+        "bench",
+        "lottery",
+        "report",
+        "export",
+    ):
         assert command in text
 
 

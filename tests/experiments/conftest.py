@@ -15,7 +15,7 @@ SCRIPT = """\
 import json, sys
 from pathlib import Path
 from accelgym.experiments import BenchConfig, run_bench
-result = run_bench(BenchConfig.parse(json.loads(sys.argv[1])), Path(sys.argv[2]))
+result = run_bench(BenchConfig.parse(json.loads(sys.argv[1])), Path(sys.argv[2]), executor=sys.argv[3])
 sys.stdout.write(json.dumps([[str(f.job), f.error] for f in result.failures]))
 """
 
@@ -46,9 +46,9 @@ def finished(small_config, tmp_path_factory):
 def start_bench():
     """Starts a benchmark in a process of its own, optionally with a folder of plug-ins."""
 
-    def start(config, out, plugins=None):
+    def start(config, out, plugins=None, executor="process"):
         path = {} if plugins is None else {"PYTHONPATH": str(plugins)}
-        command = [sys.executable, "-c", SCRIPT, json.dumps(config), str(out)]
+        command = [sys.executable, "-c", SCRIPT, json.dumps(config), str(out), executor]
         return subprocess.Popen(command, env=os.environ | path, stdout=subprocess.PIPE, text=True)
 
     return start

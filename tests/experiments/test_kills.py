@@ -83,6 +83,8 @@ UOV = ("--set", "width=16", "--set", "heads=2", "--set", "epochs=6", "--set", "e
 SEARCH = ("--set", "workload=confuciux/mobilenet_v2", "--agent", "aco", "--budget", "1500", "--seed", "4")
 COMMANDS = [
     Command("bench", ("bench", "bench.yaml"), trajectories),
+    # Most of its time Ray starts and ends.
+    Command("bench on ray", ("bench", "bench.yaml", "--executor", "ray"), trajectories),
     Command("search", ("search", *SEARCH), trajectories),
     Command("label", ("label", "--preset", "airchitect-v2", "--rows", "100", "--set", "shard_rows=20"), labels),
     Command("train uov", ("train", "uov", "--data", SAMPLE, *UOV), weights),

@@ -26,7 +26,7 @@ tasks:
 agents:
   - random
   - {name: ga, settings: 10}
-  - {name: aco, settings: 3, budget: 40}
+  - {name: aco, settings: 3}
 budget: 60
 seeds: 3
 tuning_seeds: 1
@@ -116,6 +116,7 @@ def test_every_setting_is_searched_and_the_default_one_is_the_agents_own(finishe
 def test_the_report_answers_with_the_numbers_of_the_analysis(finished):
     config, out, _ = finished
     words = (out / "lottery.md").read_text()
+    assert (out / "lottery.png").read_bytes().startswith(b"\x89PNG")
     data = {entry["agent"]: entry for entry in json.loads((out / "lottery.json").read_text())["agents"]}
     for question in ("equal when tuned?", "How much is luck?", "change with hardness?", "carry over"):
         assert question in words
@@ -124,7 +125,7 @@ def test_the_report_answers_with_the_numbers_of_the_analysis(finished):
     assert f"| ga | 60 | 10 | {10 ** ga.measured[0]:.1%} | {10 ** ga.measured[ga.chosen]:.1%} |" in words
     assert f"{variance_between_agents([ga, found['aco']]):.0%} of the variance" in words
     assert data["ga"]["tuning_evaluations"] == 11 * 60
-    assert data["aco"]["tuning_evaluations"] == 4 * 40
+    assert data["aco"]["tuning_evaluations"] == 4 * 60
     assert sum(data["ga"]["importance"].values()) == pytest.approx(1)
     assert data["ga"]["importance"].keys() == hyperparameters_of("ga").keys()
     assert data["aco"]["importance"] is None  # Three settings say nothing.

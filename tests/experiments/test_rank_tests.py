@@ -31,6 +31,14 @@ def test_friedmans_statistic_is_scipys_and_its_f_form_that_of_iman_and_davenport
     assert np.mean(found.mean_ranks) == pytest.approx((agents + 1) / 2)
 
 
+@pytest.mark.parametrize("row", [[1, 2, 3], [1, 1, 3], [2, 1, 4, 3]])
+def test_tasks_that_all_rank_alike_have_the_share_of_permutations_that_do(row):
+    tasks = 3
+    others = list(itertools.product(itertools.permutations(row), repeat=tasks - 1))
+    alike = np.mean([all(list(p) == row for p in rest) for rest in others])
+    assert friedman([row] * tasks).p_value == pytest.approx(alike)
+
+
 def test_a_search_that_finds_nothing_is_last_and_shares_that_rank():
     found = friedman([[0.1, np.inf, np.inf], [0.2, 0.3, np.inf]])
     assert found.mean_ranks == (1.0, 2.25, 2.75)

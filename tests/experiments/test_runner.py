@@ -17,6 +17,7 @@ TASK = {"workload": "confuciux/mobilenet_v2", "dataflow": "dla"}
 PLUGIN = '''
 import os
 import signal
+from pathlib import Path
 
 from accelgym.agents.random_search import RandomSearch
 
@@ -34,12 +35,29 @@ class Dies(RandomSearch):
 
     def ask(self, count):
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DiesOnce(RandomSearch):
+    """Takes its process along after half of its budget, once."""
+
+    def __init__(self, task, *, seed, folder):
+        super().__init__(task, seed=seed, batch=10)
+        self.mark = Path(folder) / f"died-{seed}"
+        self.asked = 0
+
+    def ask(self, count):
+        self.asked += 1
+        if self.asked == 3 and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().ask(count)
 '''
 
 ENTRY_POINTS = """\
 [accelgym.agents]
 fails = odd_agents:Fails
 dies = odd_agents:Dies
+dies_once = odd_agents:DiesOnce
 """
 
 
@@ -190,3 +208,38 @@ def test_a_failed_search_loses_no_other(tmp_path, start_bench, plugins):
     assert [rows[agent]["failed"] for agent in ("random", "fails", "dies")] == [0, 2, 4]
     assert rows["dies"]["regret_iqm"] is None
     assert rows["fails"]["runs"] == 2
+
+
+@pytest.mark.parametrize("executor", ["process", pytest.param("ray", marks=pytest.mark.slow)])
+def test_a_killed_worker_loses_and_repeats_nothing(tmp_path, monkeypatch, start_bench, plugins, executor):
+    if executor == "ray":
+        pytest.importorskip("ray")
+        monkeypatch.setenv("HOME", str(tmp_path))  # Where Ray keeps its token.
+        monkeypatch.setenv("ACCELGYM_CACHE", str(tmp_path / "cache"))
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    config = {
+        "name": "lost",
+        "tasks": [{"arguments": TASK | {"budget": 0.1}}],
+        "agents": [{"name": "dies_once", "label": "x", "options": {"folder": str(marks)}}, "random"],
+        "budget": 60,
+        "seeds": 2,
+        "workers": 2,
+    }
+    out = tmp_path / "out"
+    # Ray runs a job again by itself, processes with the next call; twenty evaluations are made before the kill.
+    for failed in [2, 0] if executor == "process" else [0]:
+        process = start_bench(config, out, plugins, executor)
+        printed, _ = process.communicate(timeout=300)
+        assert process.returncode == 0
+        # Ray says on standard output that a worker was lost.
+        assert len(json.loads(printed.splitlines()[-1])) == failed
+    assert len(list(marks.iterdir())) == 2
+    found = trajectories(out)
+    assert len(found) == 4
+    task = make_task("ResourceAssignment-v0", **TASK, budget=0.1)
+    for seed in range(2):
+        whole = search(task, "random", budget=60, seed=seed, options={"batch": 10})
+        ours = next(run for path, run in found.items() if path.parts[-2:] == ("x", f"seed-{seed}"))
+        np.testing.assert_array_equal(ours.objective, whole.objective)
+        np.testing.assert_array_equal(ours.batch_evaluations, whole.batch_evaluations)

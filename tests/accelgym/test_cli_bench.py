@@ -1,0 +1,64 @@
+"""``accelgym bench``, ``lottery`` and ``export``: bad input is one line, exit code 2, and nothing is written."""
+
+import socket
+
+import pytest
+from command_line import answer
+
+CONFIG = """\
+name: small
+tasks:
+  - {env: ResourceAssignment-v0, arguments: {workload: confuciux/mobilenet_v2, dataflow: dla, budget: 0.5}}
+agents: [random]
+budget: 20
+seeds: 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "small.yaml").write_text(CONFIG)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "words"),
+    [
+        (("[random]", "[randon]"), (), ["small.yaml:4", "unknown agent 'randon'", "did you mean 'random'"]),
+        (("budget: 20", "budget: 0"), (), ["small.yaml:5", "budget", "greater than or equal to 1"]),
+        (("seeds: 1", "seeds: 1\nworker: 2"), (), ["did you mean 'workers'"]),
+        (None, ("--executor", "dask"), ["unknown executor 'dask'", "process", "ray"]),
+        (None, ("--executor", "process", "--address", "auto"), ["address", "executor 'ray' alone"]),
+        (None, ("--executor", "ray", "--address", "nowhere"), ["address", "allowed auto, HOST:PORT or ray://"]),
+        (None, ("--workers", "0"), ["workers", "0"]),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(folder, change, options, words):
+    if "ray" in options:
+        pytest.importorskip("ray")
+    if change is not None:
+        (folder / "small.yaml").write_text(CONFIG.replace(*change))
+    done = answer("bench", "small.yaml", "--out", "out", *options, cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+    assert not (folder / "out").exists()
+
+
+def test_a_cluster_that_does_not_answer_touches_no_results(folder):
+    pytest.importorskip("ray")
+    assert answer("bench", "small.yaml", "--out", "out", "--executor", "inline", cwd=folder).returncode == 0
+    before = {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        done = answer("bench", "small.yaml", "--out", "out", "--executor", "ray", "--address", address, cwd=folder)
+    assert done.returncode == 2
+    assert f"address {address}: nobody answers" in done.stderr
+    assert {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()} == before
+    # The same results in IOHprofiler's form, and not over what is there.
+    done = answer("export", "out", "--out", "ioh", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "wrote 1 descriptions and their data into ioh\n")
+    done = answer("export", "out", "--out", "ioh", cwd=folder)
+    assert done.returncode == 2
+    assert "not empty" in done.stderr
