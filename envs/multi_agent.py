@@ -178,7 +178,7 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
         InputError: Another division or order.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+    metadata: ClassVar[dict[str, Any]] = {
         "name": "accelgym_design_team_v0",
         "render_modes": [],
         "is_parallelizable": True,
