@@ -33,9 +33,8 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
         "accelgym/Mapping-v0",
         {"workload": "thistle/resnet18", "layer": 9, "architecture": "eyeriss_thistle", "objective": "edp"},
     ),
-    "accelerator": ("accelgym/HwGen-v0", {"workload": "resnet18", "area_budget": "small"}),
 }
-"""An easy and two hard tasks of different kinds."""
+"""An easy task and a hard one."""
 SEARCHERS: dict[str, tuple[str, str] | None] = {
     "random": None,
     "one agent": ("design", "turns"),
