@@ -134,8 +134,9 @@ class IndependentPPO:
         ratio = (choice.log_prob(row.action) - row.log_probability).exp()  # type: ignore[no-untyped-call]
         gain = torch.minimum(ratio * advantage, ratio.clamp(1 - _CLIP, 1 + _CLIP) * advantage).mean()
         entropy = choice.entropy().mean() * _ENTROPY * left / len(self._team.choices)  # type: ignore[no-untyped-call]
-        error: torch.Tensor = 0.5 * (value - reward).square().mean()
-        return error - gain - entropy
+        error = 0.5 * (value - reward).square().mean()
+        loss: torch.Tensor = error - gain - entropy
+        return loss
 
 
 class _Policy(nn.Module):
