@@ -20,6 +20,7 @@ from accelgym.envs.multi_agent import Team
 from accelgym.envs.registration import make_task
 from accelgym.envs.task import Task
 from accelgym.experiments.markdown import markdown_table
+from accelgym.experiments.multi_agent.independent_ppo import IndependentPPO
 from accelgym.experiments.statistics import iqm_interval
 
 __all__ = ["SEARCHERS", "TASKS", "format_table", "run_study", "write_csv"]
@@ -83,8 +84,6 @@ def _run(name: str, task: Task, searcher: str, seed: int, budget: int) -> Record
         run = search(task, "random", budget=budget, seed=seed, certificate=certificate)
         score = np.where(run.feasible, run.objective, np.inf)
     else:
-        from accelgym.experiments.multi_agent.independent_ppo import IndependentPPO
-
         team = Team(task, by=division[0], order=division[1])
         agents = len(team.agents)
         score = IndependentPPO(team, seed=seed).search(budget).score
