@@ -129,11 +129,15 @@ def format_table(records: Sequence[Record]) -> str:
                 f"{name} ({own[0]['hardness'] or 'not audited'})",
                 searcher,
                 str(own[0]["agents"] or "-"),
-                f"{iqm_interval([early]).value:.1%}",
-                f"{band.value:.1%} [{band.low:.1%}, {band.high:.1%}]",
+                _percent(iqm_interval([early]).value),
+                f"{_percent(band.value)} [{_percent(band.low)}, {_percent(band.high)}]",
                 f"{np.mean([r['feasible'] for r in own]):.0%}",
                 f"{np.mean([r['cpu_s'] for r in own]):.1f}",
             ]
         )
     heads = ("task", "who decides", "agents", "regret at 100", "final regret [95 % CI]", "feasible", "CPU s")
     return markdown_table(heads, rows, left=(0, 1))
+
+
+def _percent(regret: float) -> str:
+    return f"{regret:.1%}" if np.isfinite(regret) else "∞"
