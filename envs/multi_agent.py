@@ -178,7 +178,7 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
         InputError: Another division or order.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+    metadata: ClassVar[dict[str, Any]] = {
         "name": "accelgym_design_team_v0",
         "render_modes": [],
         "is_parallelizable": True,
@@ -254,7 +254,7 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
 
     def state(self) -> Floats:
         """Returns every choice so far, its action scaled to [0, 1], -1 while it is open; shape ``(choices,)``."""
-        return self.team.state(self._made)[0]
+        return np.asarray(self.team.state(self._made)[0])
 
     @property
     def movers(self) -> list[str]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError
-from accelgym.envs.audits import known_audit
+from accelgym.envs.audits import audit_and_keep, known_audit
 from accelgym.experiments.leaderboard.checking import submitted_task
 from accelgym.experiments.leaderboard.submission import Run, Submission
 from accelgym.experiments.report.summary import ALL_TASKS, TARGETS
@@ -33,7 +33,7 @@ class BoardTask:
     id: str
     title: str
     hardness: str
-    """Class of the task; ``not audited`` where it is not known."""
+    """Class of the task."""
     certificate: Certificate
     """What regrets are measured against."""
 
@@ -90,7 +90,7 @@ _Strata = dict[str, list[Run]]
 def build_board(submissions: Sequence[Submission]) -> Board:
     """Ranks the entrants of submissions that have been checked.
 
-    Tasks without a certificate, shipped or kept, are solved, which may take its time.
+    Tasks without a certificate or an audit, shipped or kept, are solved and audited, which may take its time.
 
     Raises:
         InputError: No submission, or an entrant that stands in two of the same title.
@@ -125,8 +125,7 @@ def _tasks(submissions: Sequence[Submission]) -> tuple[BoardTask, ...]:
                 continue
             built = submitted_task(task)
             words = [task.env.split("/")[-1], *(f"{key}={value}" for key, value in task.arguments.items())]
-            audit = known_audit(built)
-            hardness = "not audited" if audit is None else audit.hardness
+            hardness = (known_audit(built) or audit_and_keep(built)).hardness
             found[task.id] = BoardTask(task.id, " ".join(words), hardness, built.reference())
     return tuple(found.values())
 

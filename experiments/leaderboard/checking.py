@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError, MissingExtraError, shown
 from accelgym.costmodels.workloads import workload_names
@@ -50,7 +51,7 @@ def check_submission(submission: Submission) -> Check:
     Raises:
         MissingExtraError: A task needs a package that is not installed.
     """
-    reasons = []
+    reasons: list[str] = []
     if submission.accelgym != (here := package_version()):
         reasons.append(f"made with accelgym {submission.accelgym}, this is {here}: its results have to be made again")
     runs: dict[str, list[tuple[int, Run]]] = {}
@@ -90,7 +91,9 @@ def submitted_task(task: SubmittedTask) -> Task:
 
 def _differences(task: SubmittedTask, built: Task, runs: Sequence[tuple[int, Run]]) -> list[str]:
     """Returns in words what does not reproduce on one task."""
-    reasons, rows, claims = [], [], []
+    reasons: list[str] = []
+    rows: list[npt.NDArray[np.int64]] = []
+    claims: list[tuple[str, Point]] = []
     for number, run in runs:
         for point in run.points:
             where = f"runs.{number} ({run.agent}, seed {run.seed}, task {task.id}), evaluation {point.evaluations}"

@@ -22,8 +22,8 @@ _ABOUT = (
     "statements: designs can be checked, how they were found cannot."
 )
 _HEADS = (
-    "rank",
     "agent",
+    "rank",
     "regret at 100<br>evaluations",
     "at 1,000",
     "at 10,000",
@@ -90,7 +90,7 @@ def _table(rows: Sequence[BoardRow]) -> str:
 def _cells(row: BoardRow, best: float) -> str:
     interval = f"<span class='ci'>[{_regret(row.regret_low)}, {_regret(row.regret_high)}]</span>"
     name = f"{escape(row.agent)}<span class='ci'>{escape(row.submission)}</span>"
-    cells = [f"<td>{row.rank:.3g}</td><td class='name'>{name}</td>"]
+    cells = [f"<td class='name'>{name}</td><td>{row.rank:.3g}</td>"]
     cells += [f"<td>{_regret(value)}</td>" for value in (row.regret_100, row.regret_1000, row.regret_10000)]
     mark = " class='best'" if row.regret == best else ""
     cells.append(f"<td{mark} title='{row.regret!r}'>{_regret(row.regret)} {interval}</td>")

@@ -38,7 +38,7 @@ __all__ = [
     "write_submission",
 ]
 
-FORMAT = "accelgym leaderboard submission"
+FORMAT: Literal["accelgym leaderboard submission"] = "accelgym leaderboard submission"
 FORMAT_VERSION = 1
 """Files of another one are refused."""
 MARKS = tuple(step * 10**power for power in range(10) for step in (1, 2, 5))

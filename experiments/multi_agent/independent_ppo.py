@@ -71,7 +71,8 @@ class IndependentPPO:
     def search(self, budget: int) -> Found:
         """Builds and evaluates designs until the budget is spent."""
         scores: list[npt.NDArray[np.float64]] = []
-        best, least = None, np.inf
+        best: Ints | None = None
+        least = float("inf")
         spent = 0
         while spent < budget:
             lanes = min(self._lanes, budget - spent)
@@ -91,13 +92,14 @@ class IndependentPPO:
     @torch.no_grad()
     def _collect(self, lanes: int) -> tuple[Ints, Ints, list[_Row]]:
         """Plays one design in every lane."""
-        team, rows = self._team, []
+        team = self._team
+        rows: list[_Row] = []
         made = np.full((lanes, len(team.choices)), -1, dtype=np.int64)
         replaced = np.zeros(lanes, dtype=np.int64)
         for number, places in enumerate(team.steps):
             share = np.full((lanes, 1), number / len(team.steps), dtype=np.float32)
             seen = torch.as_tensor(np.concatenate((team.state(made), share), axis=1))
-            chosen = {}
+            chosen: dict[int, Ints] = {}
             for place in places:
                 mask = torch.as_tensor(team.mask(made, place))
                 logits, value = self._policies[team.choices[place].agent](seen, place, mask)
@@ -132,8 +134,9 @@ class IndependentPPO:
         ratio = (choice.log_prob(row.action) - row.log_probability).exp()  # type: ignore[no-untyped-call]
         gain = torch.minimum(ratio * advantage, ratio.clamp(1 - _CLIP, 1 + _CLIP) * advantage).mean()
         entropy = choice.entropy().mean() * _ENTROPY * left / len(self._team.choices)  # type: ignore[no-untyped-call]
-        error: torch.Tensor = 0.5 * (value - reward).square().mean()
-        return error - gain - entropy
+        error = 0.5 * (value - reward).square().mean()
+        loss: torch.Tensor = error - gain - entropy
+        return loss
 
 
 class _Policy(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -182,7 +182,7 @@ def _heat(panel: Axes, trace: Any) -> None:
                 panel.text(column, row, f"{value:.0%}", ha="center", va="center", fontsize=6)
 
 
-def _axis(panel: Axes, which: str, axis: Any) -> None:
+def _axis(panel: Axes, which: Literal["x", "y"], axis: Any) -> None:
     own = panel.xaxis if which == "x" else panel.yaxis
     logarithmic = axis.type == "log"
     if logarithmic:

@@ -328,3 +328,20 @@ def test_the_example_of_the_page_has_the_form_of_a_submission(tmp_path):
     [block] = re.findall(r"```json\n(.*?)```", page.read_text(), flags=re.DOTALL)
     (tmp_path / "example.json").write_text(block)
     assert read_submission(tmp_path / "example.json").runs[0].best_within(100) == 31e6
+
+
+def test_our_own_entries_reproduce_and_give_the_committed_tables(tmp_path):
+    room = Path(__file__).parents[2] / "experiments" / "leaderboard"
+    files = sorted((room / "submissions").glob("*.json"))
+    done = answer("leaderboard", "build", *files, "--out", tmp_path / "board")
+    assert done.returncode == 0, done.stderr
+    for name in ("leaderboard.csv", "runs.csv"):
+        tables = []
+        for path in (room / "standings" / name, tmp_path / "board" / name):
+            with path.open(newline="") as file:
+                tables.append(list(csv.reader(file)))
+        committed, built = tables
+        assert len(committed) == len(built) > 20
+        for old, new in zip(committed, built, strict=True):
+            for one, other in zip(old, new, strict=True):
+                assert one == other or float(one) == pytest.approx(float(other), rel=1e-9, abs=1e-9)
