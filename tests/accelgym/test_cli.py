@@ -52,7 +52,17 @@ def test_audit_prints_the_landscape():
 
 def test_envs_and_workloads_are_listed():
     ids = [row["id"] for row in json.loads(run("envs", "--json"))]
-    shipped = ("ResourceAssignment", "Mapping", "NetworkMapping", "CoDesign", "HwGen", "Datatype", "MultiAccelerator", "Task", "Family")
+    shipped = (
+        "ResourceAssignment",
+        "Mapping",
+        "NetworkMapping",
+        "CoDesign",
+        "HwGen",
+        "Datatype",
+        "MultiAccelerator",
+        "Task",
+        "Family",
+    )
     assert ids == [f"accelgym/{name}-v0" for name in shipped]
     assert "## Action space" in run("envs", "ResourceAssignment-v0")
     names = {row["name"] for row in json.loads(run("workloads", "--json"))}
