@@ -74,8 +74,8 @@ def search(
     past = record.replay() if record is not None else iter(())
     if not searcher.reproducible:
         # What it learnt from these batches lies where it shares it, and it would not propose them again.
-        for batch in past:
-            log.add(batch)
+        for made in past:
+            log.add(made)
     while log.evaluations < budget:
         batch = _step(evaluate or task.evaluate, searcher, budget - log.evaluations, past, watch)
         if batch is None:

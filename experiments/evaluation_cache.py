@@ -126,7 +126,7 @@ def _unpack(data: bytes) -> _Row:
 def _join(rows: list[_Row]) -> Outcome:
     columns = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     costs = {name[5:]: values for name, values in columns.items() if name.startswith("cost.")}
-    return Outcome(*(columns[name] for name in _FIELDS), costs)
+    return Outcome(columns["objective"], columns["feasible"], columns["violation"], columns["valid"], costs)
 
 
 def _seal(key: bytes, data: bytes) -> bytes:

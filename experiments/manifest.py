@@ -84,6 +84,11 @@ class Manifest:
         self.data["sessions"].append(self._session)
         write_sealed(self.path, self.data)
 
+    def keep(self) -> None:
+        """Writes the file where it is missing, without a session: one that was removed from a finished benchmark."""
+        if not self.path.exists():
+            write_sealed(self.path, self.data)
+
     def add_job(self, cpu_s: float) -> None:
         """Notes a job that is over, with its CPU seconds."""
         self._session["jobs"] += 1

@@ -124,6 +124,8 @@ def run_bench(
                     bench.run(ready)
                 finally:
                     manifest.close_session()
+        else:
+            manifest.keep()
     return BenchResult(out, len(jobs), len(jobs) - len(todo), tuple(bench.failures))
 
 

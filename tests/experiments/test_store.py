@@ -46,6 +46,15 @@ def stored(original, tmp_path):
     return tmp_path / "run", trajectory.parent
 
 
+def test_a_manifest_that_was_removed_from_a_finished_benchmark_is_written_again(stored):
+    out, folder = stored
+    (out / "manifest.json").unlink()
+    before = (folder / "trajectory.npz").stat().st_mtime_ns
+    assert bench(out).skipped == 1
+    assert (folder / "trajectory.npz").stat().st_mtime_ns == before
+    assert build_report(out).exists()
+
+
 @pytest.mark.parametrize("name", ["trajectory.npz", "best.json"])
 @pytest.mark.parametrize("fault", ["flip", "cut", "empty", "zeros", "delete"])
 def test_what_is_damaged_is_made_again_and_until_then_said(stored, name, fault):
