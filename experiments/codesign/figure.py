@@ -46,7 +46,7 @@ def pareto_figure(rows: Sequence[Evaluation], floor: float, teacher: float) -> F
             axes.scatter(*_points([best]), s=130, marker="o", **ring)
     axes.axhline(100 * floor, color="black", linestyle="--", linewidth=0.8, label=f"floor {floor:.0%}")
     axes.axhline(100 * teacher, color="grey", linestyle=":", linewidth=0.8, label=f"teacher {teacher:.1%}")
-    axes.set_xlabel("energy of one image, uJ (best mapping of every layer)")
+    axes.set_xlabel("energy of one image, uJ (best mapping found of every layer)")
     axes.set_ylabel("accuracy on validation images, %")
     axes.legend(fontsize=8, title="ringed: least energy at the floor", title_fontsize=8)
     return figure
