@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.experiments.codesign.study import MODES, Evaluation, chosen, front
@@ -42,7 +42,7 @@ def pareto_figure(rows: Sequence[Evaluation], floor: float, teacher: float) -> F
         axes.step(energies, accuracies, where="post", color=colour, linewidth=1)
         best = chosen(own, floor)
         if best is not None:
-            ring = {"facecolors": "none", "edgecolors": colour, "linewidths": 1.6}
+            ring: dict[str, Any] = {"facecolors": "none", "edgecolors": colour, "linewidths": 1.6}
             axes.scatter(*_points([best]), s=130, marker="o", **ring)
     axes.axhline(100 * floor, color="black", linestyle="--", linewidth=0.8, label=f"floor {floor:.0%}")
     axes.axhline(100 * teacher, color="grey", linestyle=":", linewidth=0.8, label=f"teacher {teacher:.1%}")
