@@ -32,7 +32,7 @@ def pareto_figure(rows: Sequence[Evaluation], floor: float, teacher: float) -> F
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("drawing", "matplotlib", "report") from error
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     for mode in MODES:
         own = [row for row in rows if row.mode == mode]
@@ -48,7 +48,9 @@ def pareto_figure(rows: Sequence[Evaluation], floor: float, teacher: float) -> F
     axes.axhline(100 * teacher, color="grey", linestyle=":", linewidth=0.8, label=f"teacher {teacher:.1%}")
     axes.set_xlabel("energy of one image, uJ (best mapping found of every layer)")
     axes.set_ylabel("accuracy on validation images, %")
-    axes.legend(fontsize=8, title="ringed: least energy at the floor", title_fontsize=8)
+    # Outside: candidates may lie anywhere.
+    words: dict[str, Any] = {"title": "ringed: least energy at the floor", "title_fontsize": 8}
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, **words)
     return figure
 
 
