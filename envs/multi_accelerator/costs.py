@@ -141,7 +141,7 @@ def option_costs(graph: LayerGraph, accelerators: Sequence[str], objective: Obje
     valid = np.stack([one.reason == int(Reason.OK) for one in found], axis=1)
     if wide_ends and not all(flows):
         narrow = [get_datatype(name).bits < _WIDE_BITS for name in accelerators]
-        valid[np.ix_(graph.ends, np.flatnonzero(narrow))] = False
+        valid[np.ix_(np.array(graph.ends), np.flatnonzero(narrow))] = False
     for layer, name in enumerate(graph.names):
         if not valid[layer].any():
             first = Reason(min(int(one.reason[layer].min()) for one in found))
@@ -190,7 +190,8 @@ class _Columns:
         if layers_last:
             columns, reason = [column.T for column in columns], reason.T
         model = costs.model, costs.version, costs.technology
-        return cls(*columns[:3], columns[3].max(axis=0), reason, tuple(sizes), model)
+        latency, energy, leaked, area = columns
+        return cls(latency, energy, leaked, area.max(axis=0), reason, tuple(sizes), model)
 
 
 def _dataflow_columns(name: str, layers: Sequence[Layer], objective: Objective) -> _Columns:

@@ -92,9 +92,9 @@ def draw_gantt(task: MultiAcceleratorTask, design: npt.NDArray[np.integer[Any]])
                 if length > _ROOM_FOR_TEXT * run.makespan[0] * scale:
                     text = f"{name.rsplit('/', 1)[-1][:14]}\n{batch + 1}"
                     axes.text(begin + length / 2, y, text, ha="center", va="center", fontsize=6)
-        for number, network in enumerate(networks):
-            if network:
-                axes.barh(0, 0, color=colormaps["tab10"](number % 10), label=network)
+        for number, label in enumerate(networks):
+            if label:
+                axes.barh(0, 0, color=colormaps["tab10"](number % 10), label=label)
         if len(networks) > 1:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=len(networks), fontsize=7, frameon=False)
         axes.set_title(

@@ -188,7 +188,7 @@ class MultiAcceleratorTask(ProvedTask):
         full[tuple(self.problem.chips.T)] = True
         found = [full]
         while found[-1].ndim:
-            found.append(found[-1].any(axis=-1))
+            found.append(np.asarray(found[-1].any(axis=-1)))
         return tuple(reversed(found))
 
     def masks(self, actions: Ints, position: int) -> Bools:

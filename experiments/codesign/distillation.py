@@ -55,7 +55,8 @@ def train_student(task: ImageTask, student: Student, training: Training, seed: i
     plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, training.rate, total_steps=steps, pct_start=0.2)
     model.train()
     for _ in range(training.epochs):
-        for part in torch.randperm(len(images), generator=generator).split(_BATCH):
+        order = torch.randperm(len(images), generator=generator)
+        for part in order.split(_BATCH):  # type: ignore[no-untyped-call]
             loss = distillation_loss(
                 model(images[part]), task.logits[part], labels[part], training.temperature, training.mixing
             )
@@ -67,6 +68,7 @@ def train_student(task: ImageTask, student: Student, training: Training, seed: i
     found = {}
     with torch.no_grad():
         for name in ("validation", "test"):
-            answers = torch.cat([model(x).argmax(1) for x in task.images[name].split(500)])
+            parts = task.images[name].split(500)  # type: ignore[no-untyped-call]
+            answers = torch.cat([model(x).argmax(1) for x in parts])
             found[name] = float((answers == task.labels[name]).double().mean())
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.experiments.codesign.study import MODES, Evaluation, chosen, front
@@ -32,7 +32,7 @@ def pareto_figure(rows: Sequence[Evaluation], floor: float, teacher: float) -> F
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("drawing", "matplotlib", "report") from error
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     for mode in MODES:
         own = [row for row in rows if row.mode == mode]
@@ -42,13 +42,15 @@ def pareto_figure(rows: Sequence[Evaluation], floor: float, teacher: float) -> F
         axes.step(energies, accuracies, where="post", color=colour, linewidth=1)
         best = chosen(own, floor)
         if best is not None:
-            ring = {"facecolors": "none", "edgecolors": colour, "linewidths": 1.6}
+            ring: dict[str, Any] = {"facecolors": "none", "edgecolors": colour, "linewidths": 1.6}
             axes.scatter(*_points([best]), s=130, marker="o", **ring)
     axes.axhline(100 * floor, color="black", linestyle="--", linewidth=0.8, label=f"floor {floor:.0%}")
     axes.axhline(100 * teacher, color="grey", linestyle=":", linewidth=0.8, label=f"teacher {teacher:.1%}")
     axes.set_xlabel("energy of one image, uJ (best mapping found of every layer)")
     axes.set_ylabel("accuracy on validation images, %")
-    axes.legend(fontsize=8, title="ringed: least energy at the floor", title_fontsize=8)
+    # Outside: candidates may lie anywhere.
+    words: dict[str, Any] = {"title": "ringed: least energy at the floor", "title_fontsize": 8}
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8, **words)
     return figure
 
 

@@ -99,7 +99,7 @@ def file_task(train: Sequence[Path], test: Sequence[Path], teacher: str, weights
 
 
 def _joined(paths: Sequence[Path]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    parts = []
+    parts: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]] = []
     for path in paths:
         inputs, labels = read_labelled(path)
         images = np.asarray(inputs, dtype=np.float32) / (255 if inputs.dtype == np.uint8 else 1)
@@ -129,7 +129,8 @@ def _task(name: str, drawn: dict[str, tuple[Any, Any]], teacher: Any, classes: i
 def _answers(teacher: Any, images: Tensor, name: str) -> Tensor:
     try:
         with torch.no_grad():
-            return torch.cat([teacher(part) for part in images.split(_BATCH)]).float()
+            parts = images.split(_BATCH)  # type: ignore[no-untyped-call]
+            return torch.cat([teacher(part) for part in parts]).float()
     except (RuntimeError, TypeError, ValueError, AssertionError) as error:
         first = str(error).strip().split("\n", 1)[0]
         raise InputError(

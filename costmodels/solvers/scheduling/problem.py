@@ -109,7 +109,7 @@ class SchedulingProblem:
     def urgency(self) -> Floats:
         """Upward rank of HEFT (Topcuoglu et al., 2002): the longest path to an end, durations averaged, ``(L,)``."""
         mean = np.where(self.allowed, self.ticks, 0).sum((1, 2)) / np.maximum(self.allowed.sum((1, 2)), 1)
-        return self.tails(mean) + mean
+        return np.asarray(self.tails(mean) + mean)
 
     def tails(self, duration: Floats) -> Floats:
         """Returns the longest path after each layer, ``(L,)``, for durations of shape ``(L,)``."""

@@ -94,7 +94,7 @@ def _run_highs(rows: _Rows, goal: Floats, lower: Floats, upper: Floats, whole: F
     program.a_matrix_.value_ = np.array(rows.value)
     kinds = highspy.HighsVarType
     program.integrality_ = [kinds.kInteger if flag else kinds.kContinuous for flag in whole]
-    solver: Any = highspy.Highs()
+    solver: Any = highspy.Highs()  # type: ignore[no-untyped-call]
     options = {"output_flag": False, "threads": 1, "mip_max_nodes": node_limit, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-6}
     for name, value in options.items():
         solver.setOptionValue(name, value)
@@ -206,7 +206,7 @@ class ChipProgram:
         rows, batches = _Rows(), problem.batches
 
         def start(layer: int, batch: int) -> int:
-            return layers * count + layer * batches + batch
+            return int(layers * count + layer * batches + batch)
 
         def duration(layer: int, sign: float) -> dict[int, float]:
             return {layer * count + k: sign * float(self.ticks[layer, k]) for k in range(count)}
@@ -241,11 +241,11 @@ class ChipProgram:
                     ends = {start(layer, end): 1.0} | duration(layer, 1.0)
                     rows.add(sum_of(ends, load(np.append(before, layer), k)))
                 if layers <= _BETWEEN:
-                    for then in after:
+                    for then in map(int, after):
                         between = np.flatnonzero(problem.before[layer] & problem.before[:, then])
-                        span = {start(int(then), end): 1.0, start(layer, 0): -1.0}
+                        span = {start(then, end): 1.0, start(layer, 0): -1.0}
                         inner = load(np.append(between, [layer, then]), k)
-                        rows.add(sum_of(span, duration(int(then), 1.0), inner))
+                        rows.add(sum_of(span, duration(then, 1.0), inner))
         for k in range(count):
             rows.add({last: 1.0} | load(np.arange(layers), k))
         longest = self.ticks.max(axis=1)
@@ -255,10 +255,10 @@ class ChipProgram:
                 slack = float(high[first, i] + longest[first] - low[then, j])
                 if slack <= 0:
                     continue  # Their windows keep them apart.
-                for k in np.flatnonzero(self.allowed[first] & self.allowed[then]):
+                for k in map(int, np.flatnonzero(self.allowed[first] & self.allowed[then])):
                     # start(then) >= start(first) + duration(first), if in this order and both on k.
                     terms = {start(then, j): 1.0, start(first, i): -1.0, order: -sign * slack}
-                    place = {first * count + int(k): -slack, then * count + int(k): -slack}
+                    place = {first * count + k: -slack, then * count + k: -slack}
                     least = -3.0 * slack if sign > 0 else -2.0 * slack
                     rows.add(sum_of(terms, place, duration(first, -1.0)), least)
         return rows

@@ -109,7 +109,8 @@ def heft(problem: SchedulingProblem, sizes: Ints, share: float = 0.0) -> tuple[I
     for layer in sorted(order, key=lambda i: -run.rank[i]):
         best: tuple[float, int, list[tuple[int, int]]] | None = None
         for accelerator in range(len(problem.accelerators)):
-            length, taken, own = int(run.ticks[layer, accelerator]), busy[accelerator], []
+            length, taken = int(run.ticks[layer, accelerator]), busy[accelerator]
+            own: list[tuple[int, int]] = []
             begin = 0
             for batch in range(problem.batches):
                 begin = _first_gap(sorted(taken + own), max(begin, run.ready_at(layer, batch)), length)
