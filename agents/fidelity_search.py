@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -91,7 +90,11 @@ def search_at_fidelities(
     """
     if not isinstance(task, MultiFidelityTask):
         raise InputError(f"task is a {type(task).__name__}, allowed: a MultiFidelityTask; for others there is search")
-    if isinstance(budget, bool) or not isinstance(budget, Real) or not 0 < float(budget) <= _MOST_ROWS:
+    if (
+        isinstance(budget, bool)
+        or not isinstance(budget, (int, float, np.number))
+        or not 0 < float(budget) <= _MOST_ROWS
+    ):
         raise InputError(f"budget is {shown(budget)}, allowed > 0 and <= {_MOST_ROWS}")
     seed, left = count(seed, "seed", 0), float(budget)
     searcher: Agent = make_agent(agent, task, seed=seed, **dict(options or {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy.typing as npt
@@ -74,16 +75,22 @@ class _SlotActorCritic:
     time: more than half of a training on small networks.
     """
 
-    pi_features_extractor: SlotFeatures
-    vf_features_extractor: SlotFeatures
-    action_net: nn.Module
-    value_net: nn.Module
+    # SB3's two policies type these differently.
+    pi_features_extractor: Any
+    vf_features_extractor: Any
+    action_net: Any
+    value_net: Any
+    parameters: Callable[[], Iterator[nn.Parameter]]
+    optimizer: Any
+    optimizer_class: Any
+    optimizer_kwargs: dict[str, Any]
 
-    def _put_heads(self, knobs: tuple[int, ...]) -> None:
-        """Replaces the linear heads; the policy starts uniform and the value at 0."""
+    def _put_heads(self, knobs: tuple[int, ...], rate: float) -> None:
+        """Replaces the linear heads and the optimiser; the policy starts uniform and the value at 0."""
         slots, features = self.pi_features_extractor.slots, self.pi_features_extractor.features_dim
         self.action_net = KnobHead(features, knobs, lambda size, outputs: SlotLinear(size, outputs, slots=slots))
         self.value_net = SlotLinear(features, 1, slots=slots)
+        self.optimizer = self.optimizer_class(self.parameters(), lr=rate, **self.optimizer_kwargs)
 
     def _log_probabilities(self, obs: torch.Tensor, masks: npt.NDArray[Any] | torch.Tensor | None) -> torch.Tensor:
         logits: torch.Tensor = self.action_net(self.pi_features_extractor(obs.float()))
@@ -123,7 +130,7 @@ def _draw(probabilities: torch.Tensor) -> torch.Tensor:
     return torch.searchsorted(summed, point, right=True)[:, 0]
 
 
-class SlotPolicy(_SlotActorCritic, ActorCriticPolicy):
+class SlotPolicy(_SlotActorCritic, ActorCriticPolicy):  # type: ignore[misc]
     """Policy of PPO and A2C: Stable-Baselines3's with a :class:`KnobHead`."""
 
     def __init__(self, *args: Any, knobs: tuple[int, ...], **kwargs: Any) -> None:
@@ -132,11 +139,10 @@ class SlotPolicy(_SlotActorCritic, ActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
-        self._put_heads(self._knobs)
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1.0), **self.optimizer_kwargs)
+        self._put_heads(self._knobs, lr_schedule(1.0))
 
 
-class MaskableSlotPolicy(_SlotActorCritic, MaskableActorCriticPolicy):
+class MaskableSlotPolicy(_SlotActorCritic, MaskableActorCriticPolicy):  # type: ignore[misc]
     """Policy of MaskablePPO: sb3-contrib's with a :class:`KnobHead`."""
 
     def __init__(self, *args: Any, knobs: tuple[int, ...], **kwargs: Any) -> None:
@@ -145,5 +151,4 @@ class MaskableSlotPolicy(_SlotActorCritic, MaskableActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
-        self._put_heads(self._knobs)
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1.0), **self.optimizer_kwargs)
+        self._put_heads(self._knobs, lr_schedule(1.0))

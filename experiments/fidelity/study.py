@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,8 +209,8 @@ def run_tools(cases: Sequence[Case]) -> list[ToolRow]:
         with tempfile.TemporaryDirectory(prefix="accelgym-fidelity-") as name:
             cache = ContentCache(Path(name))
             compile_runtime(cache)
-            cycles, rtl_s = _timed(lambda case=case, cache=cache: simulate(case.config, case.layer, cache))
-            report, synthesis_s = _timed(lambda case=case, cache=cache: synthesise(case.config, cache=cache))
+            cycles, rtl_s = _timed(partial(simulate, case.config, case.layer, cache))
+            report, synthesis_s = _timed(partial(synthesise, case.config, cache=cache))
         model = LEVELS["systolic"].evaluate(case.config, case.layer)
         rows.append(
             ToolRow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from accelgym.experiments.reproductions.claims import Claim, Reproduction, figur
 
 __all__ = ["reproduce"]
 
-_TASKS = {
+_TASKS: dict[str, dict[str, Any]] = {
     "ResNet-18, dla, IoT budget": {"workload": "confuciux/resnet18", "dataflow": "dla", "budget": 0.1},
     "ResNet-18, shi, IoTx budget": {"workload": "confuciux/resnet18", "dataflow": "shi", "budget": 0.05},
     "ResNet-18, best mappings, mix (greedy is not enough)": {

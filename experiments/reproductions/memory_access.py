@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple, fields
+from typing import Literal
 
 import numpy as np
 
@@ -27,7 +28,11 @@ _HEAD_PJ = {"os_untiled_2": 4868.74, "os_tiled_2": 2458.18}
 _REGISTERS_PJ = (5.33, 10.44, 21.58, 45.72, 97.71)
 _MULTIPLIER_PJ = (0.039, 0.146, 0.561, 2.200, 8.716, 34.69)
 _ENDS_PJ = (96.7, 115.0)
-_EXPONENTS = {("sram", "width", "read"): 1.15, ("sram", "width", "write"): 1.30, ("sram", "depth", "read"): 0.72}
+_EXPONENTS: dict[tuple[str, Literal["width", "depth"], str], float] = {
+    ("sram", "width", "read"): 1.15,
+    ("sram", "width", "write"): 1.30,
+    ("sram", "depth", "read"): 0.72,
+}
 """Of power laws through CACTI 7 runs, 45 nm, one bank."""
 
 
