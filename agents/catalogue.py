@@ -82,6 +82,10 @@ SHIPPED = {
         "accelgym.agents.confuciux:ConfuciuX",
         "REINFORCE, then a local genetic algorithm (MICRO 2020)",
     ),
+    "successive_halving": (
+        "accelgym.agents.successive_halving:SuccessiveHalving",
+        "many designs at a cheap fidelity, the best at a dearer one",
+    ),
     "uov": (
         "accelgym.agents.uov.agent:UOVAgent",
         "trained policy of unified ordinal vectors (AIrchitect v2), then local search",

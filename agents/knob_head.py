@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -16,13 +19,19 @@ class KnobHead(nn.Module):
     Args:
         features: Size of the input.
         knobs: Number of values of each knob, in the order of the flat option.
+        linear: Makes a layer of an input and an output size.
     """
 
-    def __init__(self, features: int, knobs: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        features: int,
+        knobs: tuple[int, ...],
+        linear: Callable[[int, int], nn.Module] = nn.Linear,
+    ) -> None:
         super().__init__()
         self.knobs = knobs
-        self.marginal = nn.Linear(features, sum(knobs))
-        self.joint = nn.Linear(features, int(torch.tensor(knobs).prod()))
+        self.marginal = linear(features, sum(knobs))
+        self.joint = linear(features, math.prod(knobs))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.joint(features).view(-1, *self.knobs)

@@ -66,6 +66,41 @@ def tasks() -> Iterator[tuple[str, dict[str, Any]]]:
         yield "Datatype", {"network": network, "hardware": "microscaling", "objective": "latency"}
     yield "Datatype", {"metric": "accuracy", "max_loss": 1.0}
     yield "Datatype", {"workload": "resnet18", "max_loss": 0.2}
+    yield from (("Joint", arguments) for arguments in _joint())
+    for objective in ("makespan", "energy", "edp"):
+        yield "MultiAccelerator", {} if objective == "makespan" else {"objective": objective}
+    yield "MultiAccelerator", {"workloads": ["alexnet"], "accelerators": ["dla", "eye", "shi"], "batches": 4}
+    for batches in (1, 2):
+        yield "MultiAccelerator", {"workloads": ["resnet18"], "batches": batches}
+    yield "MultiAccelerator", {"workloads": ["resnet18"], "batches": 4, "budget": 0.2}
+    for objective in ("makespan", "energy"):
+        types = {"accelerators": ["int4", "int8"], "objective": objective}
+        yield "MultiAccelerator", {"workloads": ["resnet18"], **types}
+    yield "MultiAccelerator", {"workloads": ["squeezenet1_1"]}
+    blocks = ["llama3_8b/prefill_block", "llama3_8b/decode_block"]
+    yield "MultiAccelerator", {"workloads": blocks, "tick_cycles": 100_000}
+    yield "MultiAccelerator", {"workloads": ["resnet18", "vgg16", "alexnet"], "batches": 1}
+    three = {"accelerators": ["dla", "eye", "shi"], "objective": "makespan"}
+    yield "MultiAccelerator", {"workloads": ["resnet18", "vgg16", "alexnet"], "batches": 1, **three}
+
+
+def _joint() -> Iterator[dict[str, Any]]:
+    """Yields the settings of docs/joint.md: CNNs, transformers, prefill and decode, under tight and loose limits."""
+    yield {}
+    yield {"max_loss": 0.01, "area_budget": 200_000}
+    yield {"objective": "energy", "max_loss": 0.01, "area_budget": 250_000}
+    yield {"objective": "latency", "max_loss": 0.1, "area_budget": 1_000_000}
+    yield {"network": "glyph_vit", "max_loss": 0.01, "area_budget": 250_000}
+    yield {"network": "glyph_vit", "max_loss": 0.1, "area_budget": 1_000_000}
+    yield {"network": "text_lm", "objective": "energy", "max_loss": 0.02, "area_budget": 300_000}
+    yield {"network": "text_lm", "max_loss": 0.2, "area_budget": 1_000_000}
+    yield {"workload": "gpt2/prefill_block?sequence=128", "max_loss": 0.04, "area_budget": 600_000}
+    yield {"workload": "gpt2/prefill_block", "objective": "latency", "max_loss": 0.11, "area_budget": 2_000_000}
+    yield {"workload": "gpt2/decode_block", "max_loss": 0.04, "area_budget": 400_000}
+    yield {"workload": "llama3_2_1b/decode_block", "objective": "latency", "max_loss": 0.06, "area_budget": 1_000_000}
+    yield {"workload": "bert_base?layers=2", "max_loss": 0.08, "area_budget": 1_000_000}
+    yield {"workload": "resnet18", "max_loss": 0.06, "area_budget": 1_000_000}
+    yield {"workload": "resnet18", "objective": "latency", "max_loss": 0.3, "area_budget": 2_000_000}
 
 
 def main() -> None:

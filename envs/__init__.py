@@ -13,9 +13,12 @@ from accelgym.envs.task import Outcome, Task
 if TYPE_CHECKING:
     from accelgym.envs.codesign import CoDesignEnv, CoDesignTask, CoDesignVectorEnv
     from accelgym.envs.datatype import DatatypeEnv, DatatypeTask, DatatypeVectorEnv
+    from accelgym.envs.external import ExternalSimulatorEnv, ExternalSimulatorTask, ExternalSimulatorVectorEnv
     from accelgym.envs.family import Family, FamilyEnv
     from accelgym.envs.hwgen import HwGenEnv, HwGenTask, HwGenVectorEnv
+    from accelgym.envs.joint import JointEnv, JointTask, JointVectorEnv
     from accelgym.envs.mapping import MappingEnv, MappingTask, MappingVectorEnv
+    from accelgym.envs.multi_accelerator import MultiAcceleratorEnv, MultiAcceleratorTask, MultiAcceleratorVectorEnv
     from accelgym.envs.network_mapping import NetworkMappingEnv, NetworkMappingTask, NetworkMappingVectorEnv
     from accelgym.envs.resource_assignment import (
         ResourceAssignmentEnv,
@@ -32,14 +35,23 @@ __all__ = [
     "DatatypeTask",
     "DatatypeVectorEnv",
     "Designs",
+    "ExternalSimulatorEnv",
+    "ExternalSimulatorTask",
+    "ExternalSimulatorVectorEnv",
     "Family",
     "FamilyEnv",
     "HwGenEnv",
     "HwGenTask",
     "HwGenVectorEnv",
+    "JointEnv",
+    "JointTask",
+    "JointVectorEnv",
     "MappingEnv",
     "MappingTask",
     "MappingVectorEnv",
+    "MultiAcceleratorEnv",
+    "MultiAcceleratorTask",
+    "MultiAcceleratorVectorEnv",
     "NetworkMappingEnv",
     "NetworkMappingTask",
     "NetworkMappingVectorEnv",
@@ -58,8 +70,11 @@ __all__ = [
 _ROOMS = {
     "CoDesign": "codesign",
     "Datatype": "datatype",
+    "ExternalSimulator": "external",
     "HwGen": "hwgen",
+    "Joint": "joint",
     "Mapping": "mapping",
+    "MultiAccelerator": "multi_accelerator",
     "NetworkMapping": "network_mapping",
     "ResourceAssignment": "resource_assignment",
 }

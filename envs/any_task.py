@@ -16,7 +16,7 @@ from accelgym.envs.registration import environment_of, make_task
 from accelgym.envs.sequential import LANE_OPTIONS, SequentialEnv, SequentialVectorEnv
 from accelgym.envs.task import Outcome, Task
 
-__all__ = ["AnyTaskEnv", "AnyTaskVectorEnv", "make_env", "make_vector_env"]
+__all__ = ["AnyTaskEnv", "AnyTaskVectorEnv", "design_reward", "make_env", "make_vector_env"]
 
 Obs = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -77,12 +77,7 @@ class AnyTaskVectorEnv(SequentialVectorEnv):
         return rewards, over
 
     def _reward(self, rows: Ints, outcome: Outcome) -> Floats:
-        bound = self.task.bound
-        good = self._feasible[rows]
-        regret = (np.where(good, outcome.objective, bound) - bound) / (abs(bound) or 1.0)
-        broken = np.where(outcome.feasible, 0.0, outcome.violation) + self._replaced[rows] / self._steps
-        # 1 / (1 + x) rather than x / (1 + x), which is not defined at infinity.
-        return np.where(good, 1.0 / (1.0 + np.maximum(regret, 0.0)), 1.0 / (1.0 + broken) - 1.0)
+        return design_reward(self.task, outcome, self._feasible[rows], self._replaced[rows] / self._steps)
 
     def _masks(self, lanes: Ints) -> Bools:
         mask = np.zeros((self.num_envs, self.task.num_actions), dtype=bool)
@@ -179,6 +174,22 @@ class AnyTaskEnv(SequentialEnv):
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 4}  # type: ignore[misc]
+
+
+def design_reward(task: Task, outcome: Outcome, feasible: Bools, replaced: Floats) -> Floats:
+    """Returns what complete designs earn, see :class:`AnyTaskEnv`; shape ``(designs,)``.
+
+    Args:
+        task: The task.
+        outcome: Of the designs.
+        feasible: Whether they count as feasible: those with replaced decisions do not, shape ``(designs,)``.
+        replaced: Share of the decisions that were replaced, shape ``(designs,)``.
+    """
+    bound = task.bound
+    regret = (np.where(feasible, outcome.objective, bound) - bound) / (abs(bound) or 1.0)
+    broken = np.where(outcome.feasible, 0.0, outcome.violation) + replaced
+    # 1 / (1 + x) rather than x / (1 + x), which is not defined at infinity.
+    return np.asarray(np.where(feasible, 1.0 / (1.0 + np.maximum(regret, 0.0)), 1.0 / (1.0 + broken) - 1.0))
 
 
 def make_env(task: str | Task, *, render_mode: str | None = None, **arguments: Any) -> gym.Env[Any, Any]:

@@ -16,6 +16,7 @@ from accelgym.envs.task import Task, tasks
 __all__ = [
     "ANY_TASK",
     "ENVIRONMENTS",
+    "EXTERNAL",
     "FAMILY",
     "EnvironmentEntry",
     "documented",
@@ -88,11 +89,36 @@ ENVIRONMENTS = (
         "accelgym.envs.datatype.task:DatatypeTask",
         "number formats of every layer under a limit on the accuracy lost, measured",
     ),
+    EnvironmentEntry(
+        "accelgym/MultiAccelerator-v0",
+        "accelgym.envs.multi_accelerator.env:MultiAcceleratorEnv",
+        "accelgym.envs.multi_accelerator.env:MultiAcceleratorVectorEnv",
+        "accelgym.envs.multi_accelerator.task:MultiAcceleratorTask",
+        "two or three accelerators on one chip: sizes, who runs each layer, and the schedule",
+    ),
+    EnvironmentEntry(
+        "accelgym/Joint-v0",
+        "accelgym.envs.joint.env:JointEnv",
+        "accelgym.envs.joint.env:JointVectorEnv",
+        "accelgym.envs.joint.task:JointTask",
+        "one machine for a network, with types and tiling by layer and activations on chip",
+    ),
 )
 
 
+EXTERNAL = EnvironmentEntry(
+    "accelgym/ExternalSimulator-v0",
+    "accelgym.envs.external.env:ExternalSimulatorEnv",
+    "accelgym.envs.external.env:ExternalSimulatorVectorEnv",
+    "accelgym.envs.external.task:ExternalSimulatorTask",
+    "a command-line simulator of your own: --set config=FILE.yaml",
+)
+"""Needs a file of the user's, so it has no default task that could be audited or solved beforehand."""
+
 ANY_TASK = "accelgym/Task-v0"
 """Id of the environment that takes any task by its name."""
+MULTI_FIDELITY = "multi_fidelity"
+"""Name of the task whose designs can be evaluated at several fidelities."""
 FAMILY = "accelgym/Family-v0"
 """Id of the environment whose episodes draw one of several tasks of a kind."""
 
@@ -105,16 +131,24 @@ _GENERIC = {
 
 def documented() -> dict[str, tuple[str, str]]:
     """Returns every environment with a page: the class whose docstring it is, and a summary."""
-    return {entry.id: (entry.entry_point, entry.summary) for entry in ENVIRONMENTS} | _GENERIC
+    return {entry.id: (entry.entry_point, entry.summary) for entry in (*ENVIRONMENTS, EXTERNAL)} | _GENERIC
+
+
+def _multi_fidelity(**arguments: Any) -> Task:
+    """HwGen designs from the roofline to their Verilog: `fidelities`, `prices`, and the arguments of HwGen-v0."""
+    built: Task = import_module("accelgym.envs.multi_fidelity").hwgen_at_fidelities(**arguments)
+    return built
 
 
 def register_all() -> None:
     """Registers every environment with Gymnasium; safe to call twice."""
-    for entry in ENVIRONMENTS:
+    for entry in (*ENVIRONMENTS, EXTERNAL):
         if entry.id not in gym.registry:
             gym.register(entry.id, entry_point=entry.entry_point, vector_entry_point=entry.vector_entry_point)
         if not tasks.is_registered(entry.id):
             tasks.register(entry.id, entry.build_task)
+    if MULTI_FIDELITY not in tasks:
+        tasks.register(MULTI_FIDELITY, _multi_fidelity)
     if ANY_TASK not in gym.registry:
         room = "accelgym.envs.any_task"
         gym.register(ANY_TASK, entry_point=f"{room}:make_env", vector_entry_point=f"{room}:make_vector_env")
@@ -142,7 +176,7 @@ def environment_of(name: str) -> EnvironmentEntry | None:
         InputError: No such task.
     """
     found = task_name(name)
-    return next((entry for entry in ENVIRONMENTS if entry.id == found), None)
+    return next((entry for entry in (*ENVIRONMENTS, EXTERNAL) if entry.id == found), None)
 
 
 def named_task(env_id: str, arguments: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -116,6 +116,24 @@ class Task(ABC):
         """Sizes of the choices that an action combines, the last varying fastest; their product is the action space."""
         return (self.num_actions,)
 
+    @property
+    def decision_parameters(self) -> tuple[tuple[int, ...], ...]:
+        """Parameters that each decision sets, by their place in the space.
+
+        By default as many neighbouring ones for every decision, in order. A decision that sets several combines their
+        values as :attr:`action_factors` does.
+
+        Raises:
+            NotImplementedError: Their numbers do not divide; such a task overrides this.
+        """
+        decisions, parameters = len(self.action_sizes), len(self.space)
+        if parameters % decisions:
+            raise NotImplementedError(
+                f"{parameters} parameters of {decisions} decisions: decision_parameters is needed"
+            )
+        width = parameters // decisions
+        return tuple(tuple(range(start, start + width)) for start in range(0, parameters, width))
+
     def actions(self, designs: Designs) -> npt.NDArray[np.int64]:
         """Returns the decisions that make the designs, shape ``(n, decisions)``; inverse of :meth:`designs`."""
         return self.space.check(designs)

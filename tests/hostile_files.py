@@ -12,6 +12,7 @@ import json
 import random
 import re
 import signal
+import sys
 import time
 import traceback
 import warnings
@@ -56,7 +57,10 @@ from accelgym.dse_dataset.columns import Column
 from accelgym.dse_dataset.recipes.catalogue import load_recipe_spec
 from accelgym.dse_dataset.shards import read_shard, write_shard
 from accelgym.envs import make_task
+from accelgym.envs.external.config import Configuration
 from accelgym.experiments import load_config as load_benchmark
+from accelgym.experiments.leaderboard import check_submission, read_submission
+from accelgym.experiments.leaderboard.submission import FORMAT, package_version
 from accelgym.experiments.manifest import load_manifest
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.layer_table import read_layers, read_rectify, read_types
@@ -138,6 +142,22 @@ BENCHMARK = (
     "- env: accelgym/ResourceAssignment-v0\n  arguments: {workload: confuciux/alexnet, budget: [0.1, 0.2]}\n"
     "agents: [random, {name: ga, label: g2, options: {population: 8}, budget: 10}]\n"
 )
+SIMULATOR = """
+name: tool
+version: "1"
+parameters: {rows: [2, 4], columns: {values: [a, b], ordered: false}}
+requires: [rows * 2 < 16]
+files: {run.cfg: "rows = ${rows * 2} ${columns}"}
+command: [tool, "${here}/x", run.cfg, "${rows}"]
+environment: {LEVEL: "${rows}"}
+outputs:
+  cycles: {json: a.b, file: out.json, least: 0.001, most: 5000000}
+  area: {regex: "area = ([0-9.]+)", take: last}
+objective: cycles * area / rows
+constraints: {area: 12.5}
+baseline: {rows: 4}
+timeout_s: 10
+"""
 RECIPE = "kind: dataflow\nname: small\nrows: 100\nseed: 3\n"
 VOYAGER = "model,layer,count,unit,input_shape,weight_shape,stride\nnet,one,1,matrix,8x8x4,3x3x4x8,1\n"
 RELEASED = "K,C,X,Y,R,S,df,ConfigID,rewards\n8,4,10,10,3,3,dla,40,999\n16,8,8,8,1,1,eye,12,77\n"
@@ -251,6 +271,39 @@ def _write_onnx(path: Path) -> None:
     onnx.save(helper.make_model(graph), str(path))
 
 
+def _write_submission(path: Path) -> None:
+    task, arguments = _task(), {"workload": "confuciux/alexnet", "constraint": "pes"}
+    names = [parameter.name for parameter in task.space.parameters]
+    about = {"id": task.id, "env": "ResourceAssignment-v0", "arguments": arguments, "parameters": names}
+    designs = task.sample_feasible(np.random.default_rng(0), 2)
+    values = sorted(zip(task.evaluate(designs).objective.tolist(), map(task.space.decode, designs), strict=True))[::-1]
+    points = [
+        {"evaluations": 3 + 4 * place, "objective": value, "design": list(design.values())}
+        for place, (value, design) in enumerate(values)
+    ]
+    run = {"task": task.id, "agent": "a", "seed": 0, "budget": 20, "evaluations": 9, "cpu_s": 0.5, "points": points}
+    head = {
+        "format": FORMAT,
+        "format_version": 1,
+        "accelgym": package_version(),
+        "name": "n",
+        "agents": {"a": {"x": 1}},
+    }
+    path.write_text(json.dumps(head | {"tasks": [about], "runs": [run]}, indent=1))
+
+
+def _submission(path: Path) -> Any:
+    found = read_submission(path)
+    return found if check_submission(found).passed else None
+
+
+def _reproduces(submission: Any) -> bool:
+    """Whether what was accepted is worth what it says."""
+    if submission is None:
+        return True
+    return all(0 < point.objective < np.inf for run in submission.runs for point in run.points)
+
+
 def _designs(path: Path) -> str:
     target = path.with_name("costs.csv")
     evaluate_designs(MaestroModel(), path, target)
@@ -278,6 +331,8 @@ READERS = [
     Reader("cells.lib", lambda path: path.write_bytes(DEFAULT_LIBRARY.read_bytes()), read_library),
     Reader("benchmark.yaml", _text(BENCHMARK), load_benchmark),
     Reader("recipe.yaml", _text(RECIPE), load_recipe_spec),
+    Reader("submission.json", _write_submission, _submission, _reproduces),
+    Reader("simulator.yaml", _text(SIMULATOR), lambda path: Configuration(path, Path(sys.executable)).space),
     Reader("settings.txt", _text(SETTINGS), lambda path: parse_settings(_readable(path).splitlines())),
     Reader(
         "trajectory.npz",

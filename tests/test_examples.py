@@ -51,7 +51,7 @@ for command in json.loads(sys.argv[1]):
 
 
 def test_there_is_one_example_of_each_kind_and_it_is_short():
-    assert [path.stem for path in MODULES] == ["agent", "cost_model", "task", "workload"]
+    assert [path.stem for path in MODULES] == ["agent", "cost_model", "datatype", "task", "workload"]
     for path in MODULES:
         assert len(path.read_text().splitlines()) <= 60, path
 
@@ -93,6 +93,7 @@ import json
 import gymnasium
 import accelgym
 from accelgym.agents import search
+from accelgym.costmodels.datatypes import get_datatype
 from accelgym.envs import make_task
 
 spec = {"workload": "ds_cnn", "kib": 12.0}
@@ -108,11 +109,13 @@ over = False
 while not over:  # two bits for every layer
     _, reward, over, _, info = env.step(int(env.unwrapped.action_masks().argmax()))
     _, rewards, *_ = lanes.step(lanes.unwrapped.action_masks().argmax(axis=1))
+codes = get_datatype("powers_of_two").encode([0.3, -0.8])
 other = make_task("ResourceAssignment-v0", workload="ds_cnn", model="roofline", budget=0.3)
 print(json.dumps({
     "optimum": task.reference().value, "best": {name: run.best for name, run in runs.items()},
     "evaluations": [run.evaluations for run in runs.values()], "feasible": info["feasible"], "reward": reward,
     "rewards": rewards.tolist(), "model": other.describe()["model"], "cycles": other.reference().value,
+    "rounded": get_datatype("powers_of_two").decode(codes).tolist(),
 }))
 """
 
@@ -129,3 +132,4 @@ def test_agents_search_the_task_and_gymnasium_makes_it(run):
     assert found["rewards"] == [found["reward"]] * 5
     assert found["model"] == ["roofline", "1", "horowitz-45nm"]
     assert found["cycles"] > 0
+    assert found["rounded"] == [0.25, -1.0]

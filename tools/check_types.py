@@ -17,21 +17,30 @@ ROOT = Path(__file__).resolve().parent.parent
 TREE = ROOT / "build" / "types"
 
 
-def build_tree() -> list[Path]:
-    """Links every module into ``build/types/accelgym`` and returns the linked files."""
-    shutil.rmtree(TREE, ignore_errors=True)
+def package_files() -> dict[str, list[Path]]:
+    """Returns the modules of every package, which ``pyproject.toml`` lists."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folders: dict[str, str] = config["package-dir"]
-    linked = []
+    found = {}
     for package in config["packages"]:
         prefix = max((p for p in folders if package == p or package.startswith(p + ".")), key=len)
         folder = ROOT / folders[prefix] / Path(*package[len(prefix) :].strip(".").split("."))
+        found[package] = sorted(folder.glob("*.py"))
+    return found
+
+
+def build_tree() -> list[Path]:
+    """Links every module into ``build/types/accelgym`` and returns the linked files."""
+    shutil.rmtree(TREE, ignore_errors=True)
+    linked = []
+    for package, files in package_files().items():
         target = TREE / Path(*package.split("."))
         target.mkdir(parents=True, exist_ok=True)
-        for module in sorted([*folder.glob("*.py"), *folder.glob("py.typed")]):
+        for module in files:
             (target / module.name).symlink_to(module)
-            if module.suffix == ".py":
-                linked.append(target / module.name)
+            linked.append(target / module.name)
+        for marker in files[0].parent.glob("py.typed"):
+            (target / marker.name).symlink_to(marker)
     return linked
 
 

@@ -1,6 +1,7 @@
 """Writes audits into the package, where every installation finds them.
 
 Run: ``python tools/store_audits.py results/hardness/audits.jsonl``, with what ``benchmarks/hardness.py`` has measured;
+``--add`` keeps what the package has of other tasks.
 ``python tools/write_env_pages.py`` then shows the classes of default arguments.
 """
 
@@ -13,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from accelgym.costmodels.files.json_file import read_sealed
 from accelgym.envs import make_task
 from accelgym.envs.audits import write_audits
 from accelgym.envs.certificates import ProvedTask
@@ -46,9 +48,12 @@ def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("audits", type=Path, nargs="+")
-    files = parser.parse_args().audits
+    parser.add_argument("--add", action="store_true", help="keep the audits of other tasks")
+    chosen = parser.parse_args()
+    files = chosen.audits
     rows = [json.loads(line) for path in files for line in path.read_text().splitlines()]
-    write_audits(TARGET, dict(map(entry, rows)))
+    kept = read_sealed(TARGET)["tasks"] if chosen.add else {}
+    write_audits(TARGET, kept | dict(map(entry, rows)))
     print(f"{len(rows)} audits in {TARGET}, {TARGET.stat().st_size:,} bytes")
 
 

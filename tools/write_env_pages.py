@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import runpy
 from importlib import import_module
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from accelgym.envs.audits import default_audit
 from accelgym.envs.registration import EnvironmentEntry, documented
 
 PAGES = tuple(EnvironmentEntry(name, cls, "", "", summary) for name, (cls, summary) in documented().items())
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "envs"
+ROOT = Path(__file__).resolve().parent.parent
+markdown = runpy.run_path(str(ROOT / "tools" / "docstrings.py"))["markdown"]
+FOLDER = ROOT / "docs" / "envs"
 
 
 def page(entry: EnvironmentEntry) -> str:
@@ -19,9 +22,7 @@ def page(entry: EnvironmentEntry) -> str:
     module, cls = entry.entry_point.split(":")
     text = inspect.getdoc(getattr(import_module(module), cls)) or ""
     summary, _, body = text.partition("\n\n")
-    body = re.sub(r":(?:class|meth|func):`~?([^`]*)`", r"`\1`", body)
-    body = re.sub(r"(?<!`)``(?!`)", "`", body)
-    return f"# {entry.id}\n\n{summary}\n\n{hardness(entry.id)}{body}\n"
+    return f"# {entry.id}\n\n{markdown(summary)}\n\n{hardness(entry.id)}{markdown(body)}\n"
 
 
 def hardness(env_id: str) -> str:

@@ -116,11 +116,12 @@ def _regrets(results: BenchResults) -> Table:
 
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a benchmark or a search.")],
+    paper: Annotated[bool, typer.Option("--paper", help="Also write report.md and figures/*.png.")] = False,
 ) -> None:
     """Writes report.html, summary.csv and summary.json from the results of a benchmark or a search."""
     from accelgym.experiments.report import build_report
 
-    out.print(f"wrote {build_report(folder)}")
+    out.print(f"wrote {build_report(folder, paper=paper)}")
 
 
 def export(

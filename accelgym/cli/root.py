@@ -17,6 +17,7 @@ from accelgym.cli import (
     evaluate,
     imports,
     label,
+    leaderboard,
     lottery,
     mapper,
     predict,
@@ -46,6 +47,7 @@ for module in (catalogue, evaluate, mapper, tasks, bench, lottery, label, predic
         app.command()(command)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(imports.app, name="import")
+app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(rtl.app, name="rtl")
 app.add_typer(technology.app, name="technology")
 app.add_typer(train.app, name="train")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy.typing as npt
 import torch
 from gymnasium import spaces
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
@@ -14,14 +16,14 @@ from torch import nn
 
 from accelgym.agents.knob_head import KnobHead
 
-__all__ = ["MaskableSlotPolicy", "SlotFeatures", "SlotPolicy"]
+__all__ = ["MaskableSlotPolicy", "SlotFeatures", "SlotLinear", "SlotPolicy"]
+
+_CLOSED = -1e8
+"""Logit of an action that is masked out, as in sb3-contrib."""
 
 
 class SlotFeatures(BaseFeaturesExtractor):
-    """One-hot slot next to a hidden layer over slot and observation, shape ``(rows, slots + 1 + width)``.
-
-    The one-hot part makes a linear head a table with one row per slot; the hidden part lets slots that look alike
-    learn from each other and the value follow the budget left.
+    """Slot next to a hidden layer over slot and observation, shape ``(rows, 1 + width)``.
 
     Args:
         observation_space: Of the environment.
@@ -31,18 +33,104 @@ class SlotFeatures(BaseFeaturesExtractor):
     """
 
     def __init__(self, observation_space: spaces.Box, *, slots: int, position: int, width: int) -> None:
-        super().__init__(observation_space, features_dim=slots + 1 + width)
+        super().__init__(observation_space, features_dim=1 + width)
         self.slots, self.position = slots, position
         self.mix = nn.Linear(observation_space.shape[0], width)
         self.embed = nn.Embedding(slots + 1, width)
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        slot = (observations[:, self.position] * self.slots).round().long()
-        hidden = torch.tanh(self.mix(observations) + self.embed(slot))
-        return torch.cat((nn.functional.one_hot(slot, self.slots + 1), hidden), dim=1)
+        slot = (observations[:, self.position] * self.slots).round()
+        hidden = torch.tanh(self.mix(observations) + self.embed(slot.long()))
+        return torch.cat((slot[:, None], hidden), dim=1)
 
 
-class SlotPolicy(ActorCriticPolicy):
+class SlotLinear(nn.Module):
+    """A row of a table for each slot plus a linear layer over the hidden units; starts at 0.
+
+    The table lets slots differ freely; the hidden part lets slots that look alike learn from each other and the value
+    follow the budget left. It equals a linear layer over the one-hot slot and the hidden units.
+
+    Args:
+        features: Size of the input of :class:`SlotFeatures`.
+        outputs: Size of the output.
+        slots: Decisions in a design.
+    """
+
+    def __init__(self, features: int, outputs: int, *, slots: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(slots + 1, outputs)
+        self.linear = nn.Linear(features - 1, outputs)
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        mixed: torch.Tensor = self.linear(features[:, 1:]) + self.table(features[:, 0].long())
+        return mixed
+
+
+class _SlotActorCritic:
+    """What both policies share: heads that know the slot, and each probability computed once.
+
+    Stable-Baselines3 normalises the logits when it makes a distribution, again when it masks it, and checks it each
+    time: more than half of a training on small networks.
+    """
+
+    # SB3's two policies type these differently.
+    pi_features_extractor: Any
+    vf_features_extractor: Any
+    action_net: Any
+    value_net: Any
+    parameters: Callable[[], Iterator[nn.Parameter]]
+    optimizer: Any
+    optimizer_class: Any
+    optimizer_kwargs: dict[str, Any]
+
+    def _put_heads(self, knobs: tuple[int, ...], rate: float) -> None:
+        """Replaces the linear heads and the optimiser; the policy starts uniform and the value at 0."""
+        slots, features = self.pi_features_extractor.slots, self.pi_features_extractor.features_dim
+        self.action_net = KnobHead(features, knobs, lambda size, outputs: SlotLinear(size, outputs, slots=slots))
+        self.value_net = SlotLinear(features, 1, slots=slots)
+        self.optimizer = self.optimizer_class(self.parameters(), lr=rate, **self.optimizer_kwargs)
+
+    def _log_probabilities(self, obs: torch.Tensor, masks: npt.NDArray[Any] | torch.Tensor | None) -> torch.Tensor:
+        logits: torch.Tensor = self.action_net(self.pi_features_extractor(obs.float()))
+        if masks is not None:
+            logits = logits.masked_fill(~torch.as_tensor(masks, dtype=torch.bool).view(logits.shape), _CLOSED)
+        return torch.log_softmax(logits, dim=1)
+
+    def forward(
+        self,
+        obs: torch.Tensor,
+        deterministic: bool = False,
+        action_masks: npt.NDArray[Any] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Returns actions, values and the logarithms of the probabilities of the actions."""
+        logs = self._log_probabilities(obs, action_masks)
+        actions = logs.argmax(dim=1) if deterministic else _draw(logs.exp())
+        values: torch.Tensor = self.value_net(self.vf_features_extractor(obs.float()))
+        return actions, values, logs.gather(1, actions[:, None])[:, 0]
+
+    def evaluate_actions(
+        self,
+        obs: torch.Tensor,
+        actions: torch.Tensor,
+        action_masks: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Returns values, logarithms of the probabilities of given actions, and entropies."""
+        logs = self._log_probabilities(obs, action_masks)
+        values: torch.Tensor = self.value_net(self.vf_features_extractor(obs.float()))
+        return values, logs.gather(1, actions.long().view(-1, 1))[:, 0], -(logs.exp() * logs).sum(dim=1)
+
+
+def _draw(probabilities: torch.Tensor) -> torch.Tensor:
+    """Draws an index of each row, never one of probability 0; one random number a row, unlike multinomial()."""
+    summed = probabilities.cumsum(dim=1)
+    total = summed[:, -1:]
+    point = torch.minimum(torch.rand(len(summed), 1) * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(summed, point, right=True)[:, 0]
+
+
+class SlotPolicy(_SlotActorCritic, ActorCriticPolicy):  # type: ignore[misc]
     """Policy of PPO and A2C: Stable-Baselines3's with a :class:`KnobHead`."""
 
     def __init__(self, *args: Any, knobs: tuple[int, ...], **kwargs: Any) -> None:
@@ -51,10 +139,10 @@ class SlotPolicy(ActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
-        _put_head(self, self._knobs, lr_schedule)
+        self._put_heads(self._knobs, lr_schedule(1.0))
 
 
-class MaskableSlotPolicy(MaskableActorCriticPolicy):
+class MaskableSlotPolicy(_SlotActorCritic, MaskableActorCriticPolicy):  # type: ignore[misc]
     """Policy of MaskablePPO: sb3-contrib's with a :class:`KnobHead`."""
 
     def __init__(self, *args: Any, knobs: tuple[int, ...], **kwargs: Any) -> None:
@@ -63,16 +151,4 @@ class MaskableSlotPolicy(MaskableActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)
-        _put_head(self, self._knobs, lr_schedule)
-
-
-def _put_head(
-    policy: ActorCriticPolicy | MaskableActorCriticPolicy, knobs: tuple[int, ...], lr_schedule: Schedule
-) -> None:
-    """Replaces the linear head; the policy starts uniform and the value at 0."""
-    policy.action_net = KnobHead(policy.mlp_extractor.latent_dim_pi, knobs)
-    for head in (policy.action_net, policy.value_net):
-        for parameter in head.parameters():
-            nn.init.zeros_(parameter)
-    options = {"lr": lr_schedule(1.0)} | policy.optimizer_kwargs
-    policy.optimizer = policy.optimizer_class(policy.parameters(), **options)
+        self._put_heads(self._knobs, lr_schedule(1.0))

@@ -20,7 +20,7 @@ from accelgym.costmodels.quantization import LayerQuantization
 from accelgym.envs.accuracy.network import TracedNetwork
 from accelgym.envs.accuracy.oracle import Accuracy, MeasuredOracle
 
-__all__ = ["CallableOracle", "load_function", "user_oracle"]
+__all__ = ["CallableOracle", "load_function", "load_network", "user_oracle"]
 
 _FEWEST = 2
 
@@ -50,9 +50,7 @@ def user_oracle(
     if len(targets) < _FEWEST:
         raise InputError(f"{len(targets)} examples, allowed: at least {_FEWEST}, half of them for calibration")
     aside = max(1, min(calibration, len(targets) // 2))
-    loaded = _load(module)
-    if weights is not None:
-        _fill(loaded, _read_weights(weights), weights, module)
+    loaded = _load_filled(module, weights)
     example = torch.from_numpy(np.array(inputs[:_FEWEST], dtype=_dtype(inputs)))
     network = TracedNetwork(loaded, (example,), module)
     try:
@@ -62,6 +60,27 @@ def user_oracle(
     except (RuntimeError, IndexError) as error:
         first = str(error).strip().split("\n", 1)[0]
         raise InputError(f"module {module!r} does not run on inputs of shape {inputs.shape[1:]}: {first}") from error
+
+
+def load_network(module: str, weights: Path | None) -> torch.nn.Module:
+    """Returns a user's network, ready to be called.
+
+    Args:
+        module: As for :func:`user_oracle`.
+        weights: Likewise.
+
+    Raises:
+        InputError: A module that cannot be loaded or made, or weights that do not fit it.
+    """
+    loaded = _load_filled(module, weights)
+    return loaded.module() if isinstance(loaded, torch.export.ExportedProgram) else loaded
+
+
+def _load_filled(module: str, weights: Path | None) -> torch.nn.Module | torch.export.ExportedProgram:
+    loaded = _load(module)
+    if weights is not None:
+        _fill(loaded, _read_weights(weights), weights, module)
+    return loaded
 
 
 def load_function(name: str) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.quantization import LayerQuantization
+from accelgym.costmodels.solvers import minimise_both
 from accelgym.costmodels.systolic.config import SystolicConfig, load_config
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
 from accelgym.costmodels.systolic.operand_types import OperandTypes
@@ -163,6 +164,18 @@ class DatatypeTask(TabulatedTask):
         value = float(self.evaluate(design).objective[0])  # The solver adds up in another order.
         bound = min(found.lower_bound, value)
         return replace(found, design=tuple(int(i) for i in design[0]), value=value, lower_bound=bound)
+
+    def front(self) -> tuple[Designs, Floats, Floats]:
+        """Returns all trade-offs between objective and loss on the table, whatever ``max_loss`` is: the exact front.
+
+        Returns:
+            Designs, shape ``(points, parameters)``; their objectives, ascending loss; their losses in the unit of
+            ``max_loss``.
+        """
+        table = self.table
+        found = minimise_both(table.cost, table.resource, table.allowed)
+        designs = self.designs(found.choices)
+        return designs, self.evaluate(designs).objective, found.second * self.unit
 
     # -- the formats of a design ---------------------------------------------------------------------------
 

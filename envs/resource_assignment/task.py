@@ -52,7 +52,7 @@ class ResourceAssignmentTask(TabulatedTask):
     the four assignments that give every layer the same corner of the knob ranges.
 
     Args:
-        workload: A workload object in place of the zoo's; its name enters the task's id.
+        workload_object: A workload in place of one of the zoo; its name enters the task's id.
         **arguments: Fields of :class:`ResourceAssignmentSpec`.
 
     Raises:

@@ -24,6 +24,7 @@ from accelgym.envs.datatype.losses import measured_networks, measured_table
 from accelgym.envs.datatype.measure import enumerate_measured, measure_design
 from accelgym.envs.datatype.options import HARDWARE
 from accelgym.envs.datatype.task import DatatypeTask
+from accelgym.experiments.datatypes.front import compare_front
 from accelgym.experiments.statistics import rank_correlation
 
 __all__ = ["TYPES", "run_study"]
@@ -101,6 +102,7 @@ def _measurements(oracles: _Oracles) -> Iterator[tuple[str, Callable[[], Record]
                 yield f"accuracy/{network}/{datatype}/{scheme}", partial(_accuracy, oracles, network, datatype, scheme)
         for hardware in HARDWARE:
             yield f"winner/{network}/{hardware}", partial(_winner, oracles, network, hardware)
+            yield f"front/{network}/{hardware}", partial(compare_front, network, hardware)
         yield f"proxies/{network}", partial(_proxies, oracles, network)
         for name in _EXACT:
             yield f"exact/{network}/{name}", partial(_deviation, network, name)

@@ -14,6 +14,7 @@ from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.systolic.model import SystolicDesigns, SystolicModel
 from accelgym.costmodels.workloads import Layer
 from accelgym.envs.accuracy.schemes import SCHEMES
+from accelgym.experiments.datatypes.front import BUDGETS
 from accelgym.experiments.datatypes.published import PUBLISHED, PUBLISHED_TYPES
 from accelgym.experiments.datatypes.study import TYPES, Record
 from accelgym.experiments.markdown import markdown_table
@@ -104,6 +105,7 @@ _HEADS = {
         *("network", "hardware", "limit", "table", "measured", "value", "float32", "within the limit"),
         "energy saved",
     ),
+    "front": ("network", "hardware", "points of the front", *(f"NSGA-II, {n:,} evaluations" for n in BUDGETS)),
     "proxies": ("network", "table", "Fisher", "SQNR", "assignments", "assignments a CPU-second"),
     "exact": ("network", "formats", "fast to bit-exact", "fast to float32", "same class"),
     "option": ("network", "option", "w4a8", "w4a8 without", "w4a4", "w4a4 without"),
@@ -114,6 +116,10 @@ _ROWS: dict[str, Callable[[Record], list[str]]] = {
         *(f"{r[key]:.2f}" for key in ("value", "float_value")),
         "yes" if r["meets_floor"] else "no",
         f"{r['energy_saved']:.1%}",
+    ],
+    "front": lambda r: [
+        str(r["points"]),
+        *(f"{np.mean(r[f'nsga2_{n}']):.1%} ({min(r[f'nsga2_{n}']):.1%})" for n in BUDGETS),
     ],
     "proxies": lambda r: [
         *(f"{r['rank_correlation'][key]:.3f}" for key in ("table", "fisher", "sqnr")),

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from accelgym.experiments.report.style import MUTED, Exhibit, finish, style_of
 from accelgym.experiments.results import TaskResults
 
-__all__ = ["design_exhibit"]
+__all__ = ["design_exhibit", "designs_exhibit"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,58 @@ class _Panel:
     percent: bool = False
 
 
-def design_exhibit(task: TaskResults) -> Exhibit | None:
+_MOST_PARAMETERS = 300
+"""Columns of the picture of all best designs."""
+
+
+def designs_exhibit(task: TaskResults, drawn: frozenset[int]) -> Exhibit | None:
+    """Draws the best design of every agent and the reference, value by value: a row each, a column per parameter.
+
+    Returns:
+        The figure; ``None`` with more parameters than a picture shows, or when nothing feasible was found.
+    """
+    parameters = task.record["parameters"]
+    designs = [] if task.record["reference_design"] is None else [("reference", task.record["reference_design"])]
+    for index, runs in enumerate(task.agents):
+        best = runs.best()
+        if index in drawn and best is not None:
+            regret = float(runs.final_regret[best])
+            designs.append((f"{runs.agent.label} ({regret:.2%})", runs.best_designs[best] or {}))
+    if not designs or designs[-1][0] == "reference" or len(parameters) > _MOST_PARAMETERS:
+        return None
+    shade = np.full((len(designs), len(parameters)), np.nan)
+    words = np.full(shade.shape, "", dtype=object)
+    for row, (_, design) in enumerate(designs):
+        for column, parameter in enumerate(parameters):
+            value, values = design["design"][parameter["name"]], parameter["values"]
+            shade[row, column] = values.index(value) / max(len(values) - 1, 1)
+            words[row, column] = f"{parameter['name']} = {value}"
+    heat = go.Heatmap(
+        z=shade,
+        x=[parameter["name"] for parameter in parameters],
+        y=[name for name, _ in designs],
+        customdata=words,
+        hovertemplate="%{y}: %{customdata}<extra></extra>",
+        colorscale="Cividis",
+        zmin=0,
+        zmax=1,
+        ygap=2,
+        colorbar={"title": "value", "tickvals": [0, 1], "ticktext": ["first", "last"], "thickness": 14},
+    )
+    figure = finish(go.Figure(heat), height=190 + 24 * len(designs), legend=False)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(showgrid=False, tickangle=-60, tickfont={"size": 9}, nticks=40)
+    figure.update_layout(margin={"b": 110, "l": 150})
+    return Exhibit(
+        "Best designs, value by value",
+        figure,
+        "A row per design: the reference, then the best one of each agent over all its seeds with its regret. A column "
+        "per parameter; the shade is the place of the chosen value among the parameter's values, the value itself "
+        "appears on hover. Rows that differ in shade and hardly in regret show how flat the landscape is there.",
+    )
+
+
+def design_exhibit(task: TaskResults, drawn: frozenset[int]) -> Exhibit | None:
     """Draws each agent's best design against the reference, per slot.
 
     Returns:
@@ -33,7 +84,7 @@ def design_exhibit(task: TaskResults) -> Exhibit | None:
         knobs, or no agent has found a feasible design.
     """
     knobs = _knobs(task)
-    found = [(index, runs.best()) for index, runs in enumerate(task.agents)]
+    found = [(index, runs.best()) for index, runs in enumerate(task.agents) if index in drawn]
     shown = [(index, best) for index, best in found if best is not None]
     reference = task.record["reference_design"]
     if not knobs or not shown or reference is None:

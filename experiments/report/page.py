@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from accelgym.experiments.report.design_figure import design_exhibit
-from accelgym.experiments.report.figures import cost_exhibit, ecdf_exhibit, improvement_exhibit, regret_exhibit
+from accelgym.experiments.report.exhibits import OVERALL
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
 from accelgym.experiments.report.tables import NOTHING, class_tags, facts_table, matrix_table, quantity, summary_table
@@ -37,12 +36,18 @@ _CLASSES = (
 )
 
 
-def render_page(results: BenchResults, rows: Sequence[SummaryRow]) -> str:
-    """Returns the report as a self-contained HTML page."""
+def render_page(results: BenchResults, rows: Sequence[SummaryRow], exhibits: Mapping[str, Exhibit]) -> str:
+    """Returns the report as a self-contained HTML page.
+
+    Args:
+        results: What was run.
+        rows: Its summary.
+        exhibits: The figures, see :func:`~accelgym.experiments.report.exhibits.all_exhibits`.
+    """
     title = escape(results.config.name)
-    body = [_glance(results, rows), _comparison(results)]
-    body += [_task(results, task, rows) for task in results.tasks]
-    body += [_failures(results), _manifest(results)]
+    body = [_glance(results, rows), _comparison(results, exhibits)]
+    body += [_task(results, task, rows, exhibits) for task in results.tasks]
+    body += [_failures(results), _manifest(results), _drawings(exhibits)]
     css = files("accelgym.experiments.report").joinpath("page.css").read_text()
     return (
         "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
@@ -99,14 +104,14 @@ def _glance(results: BenchResults, rows: Sequence[SummaryRow]) -> str:
     return "".join(parts)
 
 
-def _comparison(results: BenchResults) -> str:
+def _comparison(results: BenchResults, exhibits: Mapping[str, Exhibit]) -> str:
+    overall = [_exhibit(exhibit, name) for name, exhibit in exhibits.items() if name in OVERALL]
     if not any(agent.runs for task in results.tasks for agent in task.agents):
-        return _card("", "<p>No search has finished yet.</p>")
-    duels = improvement_exhibit(results)
-    return _exhibit(ecdf_exhibit(results), "ecdf") + (_exhibit(duels, "improvement") if duels else "")
+        overall.insert(0, _card("", "<p>No search has finished yet.</p>"))
+    return "".join(overall)
 
 
-def _task(results: BenchResults, task: TaskResults, rows: Sequence[SummaryRow]) -> str:
+def _task(results: BenchResults, task: TaskResults, rows: Sequence[SummaryRow], exhibits: Mapping[str, Exhibit]) -> str:
     own = str(task.record["id"])
     arguments = ", ".join(f"{key}={value}" for key, value in task.record["arguments"].items())
     mine = [row for row in rows if row.task_id == own]
@@ -116,13 +121,8 @@ def _task(results: BenchResults, task: TaskResults, rows: Sequence[SummaryRow]) 
     ]
     if len(results.tasks) > 1:
         parts.append(_card("Summary", summary_table(mine, _positions(results)), "Columns as in the first table."))
-    if any(agent.runs for agent in task.agents):
-        budget = results.config.budget
-        parts.append(_exhibit(regret_exhibit(task, budget), f"regret-{own}"))
-        parts.append(_exhibit(cost_exhibit(task, budget), f"cost-{own}"))
-        designs = design_exhibit(task)
-        if designs is not None:
-            parts.append(_exhibit(designs, f"design-{own}"))
+    parts += [_exhibit(exhibit, name) for name, exhibit in exhibits.items() if name.endswith(f"-{own}")]
+    parts.append(_best_nest(task))
     parts.append(f"<div class='pair'>{_reference(task)}{_audit(task, mine[0])}</div>")
     return "".join(parts)
 
@@ -185,14 +185,32 @@ def _manifest(results: BenchResults) -> str:
     return "".join(parts)
 
 
+def _best_nest(task: TaskResults) -> str:
+    """The best design as its task writes it out, where it does: a loop nest."""
+    found = [(float(runs.final_regret[best]), runs, best) for runs in task.agents if (best := runs.best()) is not None]
+    if not found:
+        return ""
+    regret, runs, best = min(found, key=lambda entry: entry[0])
+    lines = (runs.best_designs[best] or {}).get("loop_nest")
+    if not isinstance(lines, list):
+        return ""
+    note = f"Found by {runs.agent.label}, seed {runs.runs[best].seed}; regret {regret:.3%}."
+    return _card("The best design found", f"<pre>{escape(chr(10).join(map(str, lines)))}</pre>", note)
+
+
 def _exhibit(exhibit: Exhibit, identifier: str) -> str:
-    drawing = exhibit.figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        div_id=identifier,
-        config={"displaylogo": False, "responsive": True},
-    )
+    height = int(exhibit.figure.layout.height)
+    drawing = f"<div class='plot plotly-graph-div' id='{identifier}' style='height:{height}px'></div>"
     return _card(escape(exhibit.title), drawing, exhibit.caption)
+
+
+def _drawings(exhibits: Mapping[str, Exhibit]) -> str:
+    """The data of all figures, and the script that draws them."""
+    data = ",".join(f"{json.dumps(name)}:{exhibit.figure.to_json()}" for name, exhibit in exhibits.items())
+    # Within a script only this ends it.
+    safe = data.replace("</", "<\\/").replace("<!--", "<\\!--")
+    script = files("accelgym.experiments.report").joinpath("page.js").read_text()
+    return f"<script>const FIGURES = {{{safe}}};\n{script}</script>"
 
 
 def _card(title: str, content: str, note: str = "") -> str:

@@ -52,8 +52,11 @@ def test_audit_prints_the_landscape():
 
 def test_envs_and_workloads_are_listed():
     ids = [row["id"] for row in json.loads(run("envs", "--json"))]
-    shipped = ("ResourceAssignment", "Mapping", "NetworkMapping", "CoDesign", "HwGen", "Datatype", "Task", "Family")
-    assert ids == [f"accelgym/{name}-v0" for name in shipped]
+    shipped = (
+        "ResourceAssignment Mapping NetworkMapping CoDesign HwGen Datatype MultiAccelerator Joint ExternalSimulator"
+    )
+    assert ids == [*(f"accelgym/{name}-v0" for name in (*shipped.split(), "Task", "Family")), "multi_fidelity"]
+    assert "the arguments of HwGen-v0" in run("envs", "multi_fidelity")
     assert "## Action space" in run("envs", "ResourceAssignment-v0")
     names = {row["name"] for row in json.loads(run("workloads", "--json"))}
     assert {"resnet18", "confuciux/resnet18", "thistle/yolo9000"} <= names

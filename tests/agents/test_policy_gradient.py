@@ -6,7 +6,7 @@ import torch
 
 from accelgym.agents import make_agent, search
 from accelgym.agents.knob_head import KnobHead
-from accelgym.agents.policy_gradient.networks import SlotFeatures
+from accelgym.agents.policy_gradient.networks import SlotFeatures, SlotLinear, _draw
 from accelgym.agents.policy_gradient.rollouts import SlotBuffer
 from accelgym.agents.private_stream import PrivateStream
 from accelgym.costmodels.errors import InputError
@@ -110,7 +110,7 @@ def test_all_kinds_of_assignment_are_searched(arguments):
 
 
 def test_outcomes_of_another_task_are_refused(task):
-    agent = make_agent("ppo", task, seed=0)
+    agent = make_agent("maskable_ppo", task, seed=0)
     rows = agent.ask(100)
     other = ResourceAssignmentTask(workload_object=task.workload, budget=0.1, objective="energy")
     with pytest.raises(InputError, match="not those of its task"):
@@ -124,6 +124,34 @@ def test_outcomes_of_another_task_are_refused(task):
 def test_bad_options_are_named(task, name, option, value):
     with pytest.raises(InputError, match=f"'{option}'.* is {value}"):
         make_agent(name, task, seed=0, **{option: value})
+
+
+@pytest.mark.parametrize("name", ["ppo", "maskable_ppo"])
+def test_probabilities_are_those_of_the_libraries_distribution(task, name):
+    agent = make_agent(name, task, seed=0)
+    agent.tell(rows := agent.ask(64), task.evaluate(rows))
+    policy, lanes = agent._model.policy, task.vector_env(32)
+    observations = torch.as_tensor(lanes.reset(seed=0)[0])
+    masks = (lanes.action_masks(),) if name == "maskable_ppo" else ()
+    with torch.no_grad():
+        actions, _, logs = policy(observations, False, *masks)
+        values, again, entropy = policy.evaluate_actions(observations, actions, *masks)
+        expected = policy.get_distribution(observations, *masks)
+        torch.testing.assert_close(logs, expected.log_prob(actions))
+        torch.testing.assert_close(again, logs)
+        torch.testing.assert_close(entropy, expected.entropy())
+        torch.testing.assert_close(values, policy.predict_values(observations))
+        best, _, _ = policy(observations, True, *masks)
+    assert torch.equal(best, expected.distribution.probs.argmax(dim=1))
+    assert expected.distribution.probs.std() > 0
+
+
+def test_draws_follow_the_probabilities_and_never_take_a_closed_action():
+    chances = torch.tensor([[0.0, 0.2, 0.0, 0.5, 0.3, 0.0]]).repeat(20_000, 1)
+    with PrivateStream(0).active():
+        counts = torch.bincount(_draw(chances), minlength=6) / len(chances)
+    torch.testing.assert_close(counts, chances[0], atol=0.015, rtol=0.0)
+    assert torch.equal(counts == 0, chances[0] == 0)
 
 
 def test_logits_are_one_table_per_knob_and_one_of_all():
@@ -146,9 +174,23 @@ def test_the_features_tell_the_slots_apart(task):
     features = SlotFeatures(env.single_observation_space, slots=slots, position=POSITION, width=8)
     seen, (obs, _) = [], env.reset()
     for _ in range(slots):
-        seen.append(features(torch.from_numpy(obs))[0, : slots + 1])
+        seen.append(features(torch.from_numpy(obs))[0, 0])
         obs, *_ = env.step(np.zeros(2, dtype=np.int64))
-    assert torch.equal(torch.stack(seen), torch.eye(slots + 1)[:slots])
+    assert torch.equal(torch.stack(seen), torch.arange(slots, dtype=torch.float32))
+
+
+def test_a_table_beside_a_layer_is_a_layer_over_the_one_hot_slot():
+    layer = SlotLinear(6, 3, slots=4)
+    rng = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        assert not layer(torch.randn(2, 6, generator=rng).abs()).any()
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=rng))
+    slots, hidden = torch.tensor([0, 3, 4, 1]), torch.randn(4, 5, generator=rng)
+    dense = torch.cat((torch.nn.functional.one_hot(slots, 5), hidden), dim=1)
+    weights = torch.cat((layer.table.weight.T, layer.linear.weight), dim=1)
+    expected = dense @ weights.T + layer.linear.bias
+    torch.testing.assert_close(layer(torch.cat((slots[:, None], hidden), dim=1)), expected)
 
 
 def test_advantages_are_scaled_slot_by_slot(task):

@@ -121,6 +121,18 @@ def test_networks_without_weights_have_a_proxy_and_no_accuracy():
     assert noise["e2m1*e2m1/64"] > noise["e2m1*e4m3/64"] > noise["e4m3*e4m3/64"] > noise["e4m3*e4m3/16"] * 0.9
 
 
+def test_the_front_holds_the_optimum_of_every_limit():
+    designs, objective, loss = DatatypeTask(network="text_lm", slots="block").front()
+    assert (np.diff(loss) > 0).all()
+    assert (np.diff(objective) < 0).all()
+    for limit in (loss[0], 0.05, 0.2, loss[-1]):
+        task = DatatypeTask(network="text_lm", slots="block", max_loss=limit)
+        assert task.reference().value == pytest.approx(objective[loss <= limit * (1 + 1e-12)].min(), rel=1e-12)
+        found = task.evaluate(designs)
+        np.testing.assert_allclose(found.costs["table_loss"], loss, rtol=1e-12)
+        np.testing.assert_array_equal(found.feasible, loss <= limit * (1 + 1e-12))
+
+
 def test_blocks_share_their_formats():
     names = ("stem.0", "blocks.0.qkv", "blocks.0.fc", "blocks.1.qkv", "head")
     nests = tuple((Layer.gemm(name, M=2, K=4, C=4),) for name in names)

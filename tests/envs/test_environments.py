@@ -48,6 +48,16 @@ VARIANTS = {
         {"hardware": "microscaling", "objective": "traffic", "metric": "accuracy", "max_loss": 4.0},
         {"workload": "alexnet", "objective": "latency", "max_loss": 0.05},
     ],
+    "accelgym/MultiAccelerator-v0": [
+        {},
+        {"workloads": ("alexnet",), "accelerators": ("int4", "int8"), "objective": "energy", "batches": 3},
+        {"workloads": ("alexnet",), "accelerators": ("dla", "dla", "shi"), "objective": "edp", "batches": 1},
+    ],
+    "accelgym/Joint-v0": [
+        {"machines": "small"},
+        {"machines": "small", "objective": "latency", "order": "machine_last", "network": "text_lm", "max_loss": 0.1},
+        {"machines": "small", "workload": "gpt2/decode_block", "objective": "energy", "max_loss": 0.1},
+    ],
 }
 CASES = [(entry.id, arguments) for entry in ENVIRONMENTS for arguments in VARIANTS[entry.id]]
 each_case = pytest.mark.parametrize(("env_id", "arguments"), CASES, ids=str)

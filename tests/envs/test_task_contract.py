@@ -6,18 +6,23 @@ from types import SimpleNamespace
 import gymnasium as gym
 import numpy as np
 import pytest
+from fake_simulators import small_task
 from gymnasium.utils.env_checker import check_env
 from plugin_tasks import Bare, Valley
 
 from accelgym.costmodels.architecture import Architecture, Compute, StorageLevel
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.objective import Objective
+from accelgym.costmodels.solvers.scheduling import SchedulingProblem
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.envs import (
     CoDesignTask,
     DatatypeTask,
     HwGenTask,
+    JointTask,
     MappingTask,
+    MultiAcceleratorTask,
     NetworkMappingTask,
     ResourceAssignmentTask,
     make_task,
@@ -43,6 +48,19 @@ MACHINE = Architecture(
 PROBLEM = LoopNest.conv("layer", K=8, C=4, P=6, Q=1, R=3, S=1)
 SHORT = LoopNest.conv("layer", K=4, C=2, P=4, Q=1, R=3, S=1)
 NETWORK = Workload.chain("two", LAYERS)
+SCHEDULE = SchedulingProblem(
+    layers=("a", "b", "c", "d"),
+    accelerators=("x", "y"),
+    ticks=np.arange(16).reshape(4, 2, 2) % 7 + 1,
+    energy_pj=np.arange(16.0).reshape(4, 2, 2) % 5 + 1,
+    allowed=np.arange(16).reshape(4, 2, 2) % 6 > 0,
+    area_um2=np.array([[1.0, 2.0], [1.0, 3.0]]),
+    leakage_pj=np.array([[0.1, 0.2], [0.1, 0.3]]),
+    edges=((0, 1), (0, 2), (1, 3)),
+    batches=2,
+    area_limit_um2=4.0,
+    objective=Objective.LATENCY,
+)
 
 # A small task of every kind; a kind that is registered and not listed fails the suite.
 SMALL = {
@@ -71,6 +89,11 @@ SMALL = {
         hardware="microscaling",
         max_loss=0.0035,
     ),
+    "accelgym/MultiAccelerator-v0": lambda: MultiAcceleratorTask(problem=SCHEDULE, batches=2),
+    "accelgym/Joint-v0": lambda: JointTask(
+        workload_object=Workload.chain("two", LAYERS), machines="small", types=["int4/int8"], max_loss=0.02
+    ),
+    "accelgym/ExternalSimulator-v0": small_task,
     "valley": Valley,
     "bare": Bare,
 }

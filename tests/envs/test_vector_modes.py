@@ -21,6 +21,8 @@ ARGUMENTS = {
     "accelgym/NetworkMapping-v0": {"workload_object": SMALL},
     "accelgym/HwGen-v0": {"workload": "gpt2/decode_block"},
     "accelgym/Datatype-v0": {},
+    "accelgym/MultiAccelerator-v0": {"workloads": ("alexnet",)},
+    "accelgym/Joint-v0": {"machines": "small"},
     "accelgym/Task-v0": {"task": "accelgym/HwGen-v0", "workload": "gpt2/decode_block"},
 }
 each_env = pytest.mark.parametrize("env_id", ARGUMENTS)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from command_line import PROCESS
 
+import accelgym.dse_dataset
 from accelgym.agents import Trajectory
 
 KILLS = int(os.environ.get("ACCELGYM_KILLS", "25"))
@@ -47,6 +48,11 @@ def mappings(out: Path) -> dict[str, Any]:
     return {"layers": layers, "value": found["value"], **maps}
 
 
+def weights(out: Path) -> dict[str, Any]:
+    """Bytes of everything that was trained."""
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*.safetensors"))}
+
+
 @dataclass(frozen=True)
 class Command:
     """A command that goes on where it was killed."""
@@ -67,6 +73,13 @@ seeds: 2
 workers: 2
 """
 NETWORK = "Layer, M, N, K\none, 8, 8, 4\ntwo, 16, 8, 8\nthree, 4, 32, 8\nfour, 8, 8, 4\n"
+FAMILY = """task: accelgym/ResourceAssignment-v0
+common: {workload: confuciux/alexnet}
+train: [{budget: 0.1}, {budget: 0.3}]
+test: [{budget: 0.2}]
+"""
+SAMPLE = str(Path(accelgym.dse_dataset.__file__).parent / "samples" / "capped")
+UOV = ("--set", "width=16", "--set", "heads=2", "--set", "epochs=6", "--set", "encoder_blocks=1")
 SEARCH = ("--set", "workload=confuciux/mobilenet_v2", "--agent", "aco", "--budget", "1500", "--seed", "4")
 COMMANDS = [
     Command("bench", ("bench", "bench.yaml"), trajectories),
@@ -74,6 +87,8 @@ COMMANDS = [
     Command("bench on ray", ("bench", "bench.yaml", "--executor", "ray"), trajectories),
     Command("search", ("search", *SEARCH), trajectories),
     Command("label", ("label", "--preset", "airchitect-v2", "--rows", "100", "--set", "shard_rows=20"), labels),
+    Command("train uov", ("train", "uov", "--data", SAMPLE, *UOV), weights),
+    Command("train ppo", ("train", "ppo", "--family", "family.yaml", "--evaluations", "6000"), weights),
     Command("map", ("map", "net.csv", "--arch", "eyeriss_thistle", "--nodes", "4"), mappings),
 ]
 """A new command that can be resumed joins here."""
@@ -91,6 +106,7 @@ def start(command: Command, out: Path, cwd: Path) -> subprocess.Popen[str]:
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_a_killed_command_goes_on_as_if_nothing_had_happened(command, tmp_path, capsys):
     (tmp_path / "bench.yaml").write_text(BENCHMARK)
+    (tmp_path / "family.yaml").write_text(FAMILY)
     (tmp_path / "net.csv").write_text(NETWORK)
     begin = time.monotonic()
     process = start(command, tmp_path / "whole", tmp_path)

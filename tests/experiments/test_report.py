@@ -4,17 +4,25 @@ import csv
 import json
 import re
 import shutil
-import subprocess
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 
+import matplotlib.image
 import numpy as np
 import pytest
+from browser import visit
 from scipy.stats import trim_mean
 
 from accelgym.agents import Trajectory
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.experiments import build_report
+from accelgym.experiments.report import summarise
+from accelgym.experiments.report.exhibits import all_exhibits
+from accelgym.experiments.report.figures import drawn_agents
+from accelgym.experiments.report.tables import percent
+from accelgym.experiments.results import BenchResults
 
 
 class Page(HTMLParser):
@@ -96,7 +104,7 @@ def test_every_figure_explains_how_it_was_made(report):
     _, text, page, _ = report
     figures = [attrs["id"] for tag, attrs in page.tags if tag == "div" and "plotly-graph-div" in attrs.get("class", "")]
     kinds = [name.split("-")[0] for name in figures]
-    assert sorted(kinds) == sorted(["ecdf", "improvement"] + 2 * ["regret", "cost", "design"])
+    assert sorted(kinds) == sorted(["ecdf", "profile", "improvement"] + 2 * ["regret", "cost", "design", "designs"])
     for section in text.split("<section class='card'>")[1:]:
         if "plotly-graph-div" in section:
             assert re.search(r"<p class='how'>.{80,}</p>", section, re.S)
@@ -121,22 +129,104 @@ def test_a_folder_without_a_benchmark_is_refused(tmp_path):
 
 
 @pytest.mark.needs("Chromium")
-def test_a_browser_draws_every_figure(report, tmp_path):
+@pytest.mark.parametrize("width", [1300, 390])
+def test_a_browser_draws_every_figure_without_complaint_and_within_the_screen(report, tmp_path, width):
     out, _, page, _ = report
-    browser = next(path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
-    dom = subprocess.run(
-        [*command, "--virtual-time-budget=20000", (out / "report.html").as_uri()],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    ).stdout
+    seen = visit(out / "report.html", tmp_path / "browser", width=width)
+    assert seen["width"] == width
+    assert seen["complaints"] == []
     figures = [attrs["id"] for tag, attrs in page.tags if tag == "div" and "plotly-graph-div" in attrs.get("class", "")]
-    drawn = dict.fromkeys(figures, 0)
-    holder = None
-    for tag, attrs in Page(dom).tags:
-        holder = attrs["id"] if tag == "div" and attrs.get("id") in drawn else holder
-        if holder is not None and tag == "svg" and "main-svg" in (attrs.get("class") or ""):
-            drawn[holder] += 1
-    assert all(drawn.values()), drawn
+    assert seen["plots"] == dict.fromkeys(figures, 0)
+    assert seen["scroll"] <= seen["width"]
+
+
+def test_names_cannot_end_the_script(finished, small_config, tmp_path):
+    out, _ = finished
+    shutil.copytree(out, tmp_path / "copy")
+    manifest = read_sealed(tmp_path / "copy" / "manifest.json")
+    hostile = "</script><script>alert(1)</script><!--"
+    for task_id in manifest["tasks"]:
+        record = read_sealed(tmp_path / "copy" / "tasks" / f"{task_id}.json")
+        for parameter in record["parameters"]:
+            parameter["group"] = f"{hostile}{parameter['group']}"
+        write_sealed(tmp_path / "copy" / "tasks" / f"{task_id}.json", record)
+    text = build_report(tmp_path / "copy").read_text()
+    assert hostile not in text
+    assert text.count("</script>") == 2
+
+
+LOTTERY = {
+    "name": "n",
+    "agents": [
+        {"agent": "ga", "best_of": [-0.5, -0.8, -1.0], "measured": [-0.6, -0.5, -0.7, -1.0]},
+        {"agent": "random", "best_of": [-0.2], "measured": [-0.2]},
+    ],
+}
+
+
+def test_a_lottery_beside_the_results_is_drawn(finished, tmp_path):
+    out, _ = finished
+    results = BenchResults.load(out)
+    assert "lottery" not in all_exhibits(results, out)
+    (tmp_path / "lottery.json").write_text(json.dumps(LOTTERY))
+    figure = all_exhibits(results, tmp_path)["lottery"].figure
+    curve, default = figure.data  # random has nothing to tune.
+    np.testing.assert_allclose(curve.y, 10.0 ** np.array([-0.5, -0.8, -1.0]))
+    assert list(curve.x) == [1, 2, 3]
+    np.testing.assert_allclose(default.y, [10**-0.6])
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"agents": [{"agent": "ga", "best_of": "x", "measured": [1]}]}', "{"])
+def test_a_damaged_lottery_is_said(finished, tmp_path, text):
+    (tmp_path / "lottery.json").write_text(text)
+    with pytest.raises(InputError, match=r"lottery\.json"):
+        all_exhibits(BenchResults.load(finished[0]), tmp_path)
+
+
+def test_the_profile_is_the_share_of_runs(finished):
+    out, _ = finished
+    results = BenchResults.load(out)
+    lines = [trace for trace in all_exhibits(results, out)["profile"].figure.data if trace.fill is None]
+    for place, line in enumerate(lines):
+        finals = [task.agents[place].final_regret for task in results.tasks]
+        shares = [np.mean([(own <= x).mean() for own in finals]) for x in line.x]
+        np.testing.assert_allclose(line.y, shares)
+
+
+def test_figures_of_many_agents_show_the_best_and_tables_all(finished, tmp_path):
+    """Twenty agents are one agent's runs under other names, the later the worse."""
+    out, _ = finished
+    results = BenchResults.load(out)
+    tasks = []
+    for task in results.tasks:
+        base = task.agents[0]
+        many = []
+        for place in range(20):
+            entry = base.agent.model_copy(update={"label": f"agent-{place}"})
+            runs = tuple(replace(run, objective=run.objective * (1 + place / 10)) for run in base.runs)
+            many.append(replace(base, agent=entry, runs=runs))
+        tasks.append(replace(task, agents=tuple(reversed(many))))
+    labels = tuple(runs.agent for runs in tasks[0].agents)
+    crowd = replace(results, config=results.config.model_copy(update={"agents": labels}), tasks=tuple(tasks))
+    assert drawn_agents(crowd) == frozenset(range(4, 20))
+    for name, exhibit in all_exhibits(crowd, tmp_path).items():
+        assert "agent-19" not in exhibit.figure.to_json(), name
+        if not name.startswith("design"):
+            assert "Of 20 agents the 16 best" in exhibit.caption
+    assert len({row.agent for row in summarise(crowd)}) == 20
+
+
+def test_the_paper_holds_the_same_figures_and_numbers(report):
+    out, _, page, summary = report
+    build_report(out, paper=True)
+    text = (out / "report.md").read_text()
+    figures = [attrs["id"] for tag, attrs in page.tags if tag == "div" and "plotly-graph-div" in attrs.get("class", "")]
+    assert sorted(re.findall(r"\]\(figures/(.+?)\.png\)", text)) == sorted(figures)
+    for name in figures:
+        image = matplotlib.image.imread(out / "figures" / f"{name}.png")
+        assert image.shape[1] == 1200
+        assert np.ptp(image[..., :3]) > 0.5
+    for row in summary["rows"]:
+        assert percent(row["regret_iqm"]) in text
+        assert f"{percent(row['regret_best'])} | {percent(row['success_1pct'])}" in text
+    assert "the proved optimum" in text

@@ -1,0 +1,52 @@
+"""Cost against loss: the exact front of a table beside what NSGA-II finds with a number of evaluations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import moocore
+import numpy as np
+import numpy.typing as npt
+from pymoo.algorithms.moo.nsga2 import NSGA2
+from pymoo.optimize import minimize
+
+from accelgym.agents.adapters.pymoo import TaskProblem
+from accelgym.envs.datatype.task import DatatypeTask
+
+__all__ = ["BUDGETS", "compare_front"]
+
+BUDGETS = (1_000, 10_000)
+"""Evaluations of NSGA-II."""
+_SEEDS = 3
+_POPULATION = 100
+"""pymoo's default."""
+
+
+def compare_front(network: str, hardware: str) -> dict[str, Any]:
+    """Returns the size of the exact front and the share of its hypervolume that NSGA-II reaches.
+
+    Both axes are scaled to the range of the exact front; the reference point is its worst of each, so the hypervolume
+    counts what lies between the cheapest and the least lossy design.
+
+    Args:
+        network: A shipped network.
+        hardware: A name in ``HARDWARE``.
+    """
+    limited = DatatypeTask(network=network, hardware=hardware)
+    _, cost, loss = limited.front()
+    task = DatatypeTask(network=network, hardware=hardware, max_loss=float(loss.max()))
+    exact = np.stack((cost, loss), axis=1)
+    low, high = exact.min(axis=0), exact.max(axis=0)
+
+    def volume(points: npt.NDArray[np.float64]) -> float:
+        return float(moocore.hypervolume((points - low) / (high - low), ref=(1.0, 1.0)))
+
+    found: dict[str, Any] = {"points": len(exact)}
+    names = ["energy_pj", "table_loss"]
+    for budget in BUDGETS:
+        fronts = [
+            minimize(TaskProblem(task, objectives=names), NSGA2(pop_size=_POPULATION), ("n_eval", budget), seed=seed).F
+            for seed in range(_SEEDS)
+        ]
+        found[f"nsga2_{budget}"] = [volume(front) / volume(exact) for front in fronts]
+    return found

@@ -1,0 +1,97 @@
+"""``python -m accelgym.experiments.fidelity --out results/fidelity``: resumes part by part; writes table.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from accelgym.costmodels.errors import AccelGymError
+from accelgym.costmodels.files.json_file import read_sealed, write_sealed
+from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.experiments.fidelity.comparison import WORKLOADS, ComparedRow, compare, format_comparison
+from accelgym.experiments.fidelity.study import (
+    ANALYTIC,
+    SAMPLE,
+    LadderRow,
+    ToolRow,
+    grid_cases,
+    ladder,
+    measured_cases,
+    run_tools,
+)
+from accelgym.experiments.fidelity.table import format_ladder, format_rules, format_tools, ladder_csv
+
+_Row = TypeVar("_Row", LadderRow, ToolRow, ComparedRow)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Makes the parts that are not there yet, and writes table.md and ladder.csv."""
+    parser = argparse.ArgumentParser(prog="accelgym.experiments.fidelity", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=SAMPLE, help="dataset of preset synthesis")
+    parser.add_argument("--designs", type=int, default=40, help="accelerators drawn for the larger layer")
+    parser.add_argument("--seed", type=int, default=0, help="of these draws")
+    parser.add_argument("--tools", type=int, default=3, help="measured accelerators that are built again; 0: none")
+    parser.add_argument("--compare", type=int, metavar="SEEDS", help="compare agents instead, with so many seeds")
+    chosen = parser.parse_args(arguments)
+    if chosen.compare is not None and chosen.compare < 1:
+        parser.error(f"--compare is {chosen.compare}, allowed >= 1")
+    for name, least in (("designs", 2), ("seed", 0), ("tools", 0)):
+        if getattr(chosen, name) < least:
+            parser.error(f"--{name} is {getattr(chosen, name)}, allowed >= {least}")
+    try:
+        if chosen.compare is not None:
+            _compare(chosen.out, chosen.compare)
+            return
+        measured = measured_cases(chosen.data)
+        drawn = f"{chosen.designs} drawn accelerators, 64 filters of 3 x 3 on 64 x 14 x 14"
+        rows: list[LadderRow] = []
+        for level in ANALYTIC:
+            make = partial(ladder, f"{len(measured)} measured accelerators, a small product each", measured, [level])
+            rows += _part(chosen.out / f"measured-{level}.json", LadderRow, make)
+        for level in ANALYTIC:
+            path = chosen.out / f"drawn-{chosen.designs}-{chosen.seed}-{level}.json"
+            rows += _part(path, LadderRow, partial(_drawn, drawn, chosen, level))
+        table = f"{format_rules()}\n{format_ladder(rows)}"
+        if chosen.tools:
+            built: list[ToolRow] = []
+            for place, case in enumerate(measured[: chosen.tools]):
+                built += _part(chosen.out / f"built-{place}.json", ToolRow, partial(run_tools, [case]))
+            table += f"\n{format_tools(built)}"
+        write_whole(chosen.out / "ladder.csv", ladder_csv(rows))
+        write_whole(chosen.out / "table.md", table)
+    except AccelGymError as error:
+        parser.error(str(error))
+    sys.stdout.write(table)
+
+
+def _compare(out: Path, seeds: int) -> None:
+    """Writes comparison.md."""
+    rows: list[ComparedRow] = []
+    for workload in WORKLOADS:
+        path = out / f"compared-{workload.replace('/', '-')}-{seeds}.json"
+        rows += _part(path, ComparedRow, partial(compare, workload, range(seeds)))
+    table = format_comparison(rows)
+    write_whole(out / "comparison.md", table)
+    sys.stdout.write(table)
+
+
+def _drawn(name: str, chosen: argparse.Namespace, level: str) -> list[LadderRow]:
+    return ladder(name, grid_cases(chosen.designs, chosen.seed), [level])
+
+
+def _part(path: Path, kind: type[_Row], make: Callable[[], Sequence[_Row]]) -> list[_Row]:
+    """Returns the rows of a part: from its file, or made and written there."""
+    if not path.exists():
+        write_sealed(path, {"rows": [asdict(row) for row in make()]})
+    rows: list[dict[str, Any]] = read_sealed(path)["rows"]
+    return [kind(**row) for row in rows]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Measurements of the study, one record each, so that an interrupted study goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from accelgym.agents import search
+from accelgym.costmodels.files.records import RecordFile
+from accelgym.costmodels.workloads import load_workload
+from accelgym.envs.joint import JointTask
+from accelgym.envs.joint.fronts import exact_front, figures_of, hypervolume, objective_names
+from accelgym.experiments.joint.nsga2 import nsga2_designs
+
+__all__ = ["BUDGETS", "SETTINGS", "SMALL_FRONT", "Job", "jobs", "run_study", "small_front"]
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "CNN": {},
+    "transformer": {"network": "glyph_vit", "max_loss": 0.01, "area_budget": 250_000},
+    "language model": {"network": "text_lm", "objective": "energy", "max_loss": 0.02, "area_budget": 300_000},
+    "GPT-2 decode": {"workload": "gpt2/decode_block", "max_loss": 0.04, "area_budget": 400_000},
+}
+"""Arguments of ``accelgym/Joint-v0`` by a short name."""
+SMALL_FRONT: dict[str, Any] = {
+    "machines": "standard",
+    "types": ["int4/int8"],
+    "max_loss": 0.03,
+    "area_budget": 400_000,
+}
+"""Arguments of a task whose front is enumerated: both layers of the feed-forward part of GPT-2's block, one token."""
+BUDGETS = (100, 1000, 10_000)
+"""Evaluations at which regrets are taken."""
+_FAST, _LEARNED = ("random", "ga", "annealing"), ("ppo", "maskable_ppo")
+_FEED_FORWARD = ("up", "act", "down")
+_FRONT_BUDGETS = (200, 1000, 5000)
+_IDENTITY = b"accelgym study of the joint space 1"
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One measurement."""
+
+    kind: str
+    """``search`` or ``front``."""
+    setting: str
+    agent: str
+    budget: int
+    seed: int
+    order: str = "machine_first"
+
+
+def jobs(fast_seeds: int = 5, learned_seeds: int = 2, learned_budget: int = 1000) -> Iterator[Job]:
+    """Yields the measurements, the cheap ones first.
+
+    Args:
+        fast_seeds: Seeds of random search, GA and annealing, 10,000 evaluations each.
+        learned_seeds: Seeds of the policy gradients.
+        learned_budget: Their evaluations.
+    """
+    for seed in range(fast_seeds):
+        for setting in SETTINGS:
+            for agent in _FAST:
+                yield Job("search", setting, agent, BUDGETS[-1], seed)
+        for budget in _FRONT_BUDGETS:
+            yield Job("front", "small", "nsga2", budget, seed)
+            yield Job("front", "small", "random", budget, seed)
+    for seed in range(learned_seeds):
+        for setting in SETTINGS:
+            yield Job("search", setting, "maskable_ppo", learned_budget, seed)
+        for setting in SETTINGS:
+            yield Job("search", setting, "maskable_ppo", learned_budget, seed, "machine_last")
+        for setting in SETTINGS:
+            yield Job("search", setting, "ppo", learned_budget, seed)
+
+
+def run_study(
+    out: Path, planned: Iterator[Job], progress: Callable[[str], None], cpu_limit_s: float = float("inf")
+) -> list[Record]:
+    """Makes the measurements that are not in the journal of a folder yet, and returns all of the journal.
+
+    Args:
+        out: The folder.
+        planned: The measurements.
+        progress: Called with each measurement and its CPU seconds.
+        cpu_limit_s: No measurement begins after so many CPU seconds, those of earlier calls included.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    journal = RecordFile(out / "study.journal", _IDENTITY)
+    records: list[Record] = [json.loads(line) for line in journal.replay()]
+    done = {json.dumps(record["job"], sort_keys=True) for record in records}
+    spent = sum(record["cpu_s"] for record in records)
+    for job in planned:
+        if json.dumps(asdict(job), sort_keys=True) in done:
+            continue
+        if spent >= cpu_limit_s:
+            break
+        measure = _search if job.kind == "search" else _front
+        task = _task(job)
+        task.reference()
+        start = time.process_time()
+        found = measure(task, job)
+        record = {"job": asdict(job), **found, "cpu_s": time.process_time() - start}
+        journal.append(json.dumps(record).encode())
+        records.append(record)
+        spent += record["cpu_s"]
+        progress(f"{job.setting}, {job.agent}, {job.budget:,}, seed {job.seed}, {job.order}: {record['cpu_s']:.1f} s")
+    return records
+
+
+def _task(job: Job) -> JointTask:
+    if job.kind == "front":
+        return small_front()
+    return _made(json.dumps(SETTINGS[job.setting] | {"order": job.order}))
+
+
+@cache
+def small_front() -> JointTask:
+    """Returns the task of :data:`SMALL_FRONT`."""
+    block = load_workload("gpt2/decode_block")
+    part = block.select([layer.name for layer in block.layers if layer.name in _FEED_FORWARD], name="feed-forward")
+    return JointTask(workload_object=part, **SMALL_FRONT)
+
+
+@cache
+def _made(arguments: str) -> JointTask:
+    return JointTask(**json.loads(arguments))
+
+
+def _search(task: JointTask, job: Job) -> Record:
+    """Regrets at the budgets that the search reaches."""
+    found = search(task, job.agent, budget=job.budget, seed=job.seed)
+    best = found.best_so_far
+    regrets = {
+        str(budget): float(task.reference().regret(float(best[min(budget, len(best)) - 1])))
+        for budget in BUDGETS
+        if budget <= job.budget
+    }
+    return {"regret": regrets}
+
+
+def _front(task: JointTask, job: Job) -> Record:
+    """Share of the exact front's hypervolume that a set of evaluated designs covers."""
+    _, front = _exact(task)
+    if job.agent == "random":
+        designs = task.sample_feasible(np.random.default_rng(job.seed), job.budget)
+    else:
+        designs = nsga2_designs(task, objective_names(task), job.budget, job.seed)
+    return {"hypervolume": hypervolume(figures_of(task, designs), front), "points": len(front)}
+
+
+@cache
+def _exact(task: JointTask) -> Any:
+    return exact_front(task)

@@ -1,0 +1,1 @@
+"""Whether a team of independent learners finds better designs than a single one."""

@@ -1,0 +1,1 @@
+"""Published results tried again: one command and one page each."""
