@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import time
@@ -11,10 +10,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 from accelgym.costmodels.errors import AccelGymError, InputError, warn_input
-from accelgym.costmodels.executors import Event, Executor, InlineExecutor, ProcessExecutor
+from accelgym.costmodels.executors import Event, Executor, make_executor
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.dse_dataset.card import write_card
@@ -30,8 +28,6 @@ __all__ = ["RUN_LOG", "LabelProgress", "LabelResult", "label_dataset"]
 RUN_LOG = "run.jsonl"
 """A line for every call that labelled: times, host and CPU seconds, which no other file holds."""
 _PLAN = "recipe.json"
-
-ExecutorName = Literal["process", "inline"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,8 @@ def label_dataset(
     spec: RecipeSpec,
     out: Path | str,
     *,
-    executor: ExecutorName = "process",
+    executor: str = "process",
+    address: str | None = None,
     workers: int | None = None,
     progress: Callable[[LabelProgress], None] | None = None,
 ) -> LabelResult:
@@ -74,8 +71,10 @@ def label_dataset(
     Args:
         spec: The dataset.
         out: Its folder; the same call goes on with what is there.
-        executor: ``"process"`` labels in other processes side by side, ``"inline"`` in this one.
-        workers: Processes; at most two by default.
+        executor: ``"process"`` labels in other processes side by side, ``"inline"`` in this one, ``"ray"`` on a Ray
+            cluster whose machines share ``out``.
+        address: Of a running Ray cluster; without one it is started on this machine.
+        workers: Shards at a time; at most two by default, and every CPU of a running cluster.
         progress: Called when rows are labelled.
 
     Raises:
@@ -85,6 +84,14 @@ def label_dataset(
     """
     arrow()
     out = Path(out)
+    pool = make_executor(
+        executor,
+        LABEL_JOB,
+        workers=workers,
+        address=address,
+        log=out / WORK / "workers.log",
+        progress=lambda event: run.take(event),
+    )
     recipe = build_recipe(spec)
     described = describe(recipe)
     shards = plan_shards(recipe.splits, spec.shard_rows)
@@ -96,24 +103,13 @@ def label_dataset(
         run = _Run(out, spec, shards, progress)
         start = time.time()
         try:
-            with _executor(executor, workers, out, len(shards), run.take) as pool:
-                run.work(pool)
+            with pool as ready:
+                run.work(ready)
         finally:
             with suppress(OSError):  # On a full disk the other message is the one that counts.
                 _log(out, start, run)
         _finish(out, recipe, described, shards, [run.digests[s.path] for s in shards])
     return LabelResult(out, sum(recipe.splits.values()), run.made, run.cpu_s)
-
-
-def _executor(
-    name: ExecutorName, workers: int | None, out: Path, shards: int, progress: Callable[[Event], None]
-) -> Executor:
-    if name == "inline":
-        return InlineExecutor(LABEL_JOB, progress)
-    if name != "process":
-        raise InputError(f"executor is {name!r}, allowed: process, inline")
-    size = min(workers or min(2, os.cpu_count() or 1), max(shards, 1))
-    return ProcessExecutor(LABEL_JOB, size, out / WORK / "workers.log")
 
 
 def _claim(out: Path, mark: str, described: dict[str, object]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from accelgym.costmodels.errors import DamagedFileError, InputError, shown, unknown_name, warn_input
-from accelgym.costmodels.executors import Event, Executor, InlineExecutor, ProcessExecutor, RayExecutor
+from accelgym.costmodels.errors import DamagedFileError, warn_input
+from accelgym.costmodels.executors import Event, Executor, make_executor
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.plain import count, plain
@@ -23,9 +22,6 @@ from accelgym.experiments.store import ERROR, load_run
 from accelgym.experiments.worker import SEARCH_JOB
 
 __all__ = ["BenchProgress", "BenchResult", "JobFailure", "run_bench"]
-
-
-_EXECUTORS = ("process", "inline", "ray")
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,15 @@ def run_bench(
     if not isinstance(config, BenchConfig):
         config, source = load_config(config)
     wanted = config.workers if workers is None else count(workers, "workers", 1)
-    pool = _executor(executor, address, wanted, out)
+    # An address where nobody answers is told before anything is proved or planned.
+    pool = make_executor(
+        executor,
+        SEARCH_JOB,
+        workers=wanted,
+        address=address,
+        log=out / "workers.log",
+        progress=lambda event: bench.take(event),
+    )
     planned = plan_tasks(config, source)
     jobs = plan_jobs(config, planned, source)
     with folder_lock(out):
@@ -118,7 +122,7 @@ def run_bench(
         _write_tasks(out, planned, audit=audit)
         bench = _Bench(out, jobs, todo, planned, manifest, progress, None if cache is None else Path(cache))
         if todo:
-            with pool or InlineExecutor(SEARCH_JOB, bench.take) as ready:
+            with pool as ready:
                 manifest.open_session(ready.size)
                 try:
                     bench.run(ready)
@@ -127,26 +131,6 @@ def run_bench(
         else:
             manifest.keep()
     return BenchResult(out, len(jobs), len(jobs) - len(todo), tuple(bench.failures))
-
-
-def _executor(name: str, address: str | None, workers: int | None, out: Path) -> Executor | None:
-    """Returns an executor that has not started; ``None`` stands for this process.
-
-    Raises:
-        InputError: Unknown executor, an address for one that has none, or one where nobody answers.
-        MissingExtraError: Ray is not installed.
-    """
-    if name not in _EXECUTORS:
-        raise unknown_name("executor", name, _EXECUTORS)
-    if name == "ray":
-        # On a cluster of others' machines every CPU may work; on this one, as many as for processes.
-        local = min(2, os.cpu_count() or 1) if address is None else None
-        return RayExecutor(SEARCH_JOB, workers or local, address)
-    if address is not None:
-        raise InputError(f"address {shown(address)}: allowed with executor 'ray' alone, not {name!r}")
-    if name == "inline":
-        return None
-    return ProcessExecutor(SEARCH_JOB, workers or min(2, os.cpu_count() or 1), out / "workers.log")
 
 
 def _pending(out: Path, jobs: Sequence[Job], planned: Sequence[PlannedTask]) -> list[Job]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from accelgym.cli.bench import AddressOption, ExecutorOption
 from accelgym.cli.console import out, progress_bar
 from accelgym.cli.settings import parse_settings
 from accelgym.costmodels.errors import InputError
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from accelgym.dse_dataset.runner import LabelProgress
 
 __all__ = ["COMMANDS"]
-
-
-class ExecutorChoice(StrEnum):
-    """Where shards are labelled."""
-
-    PROCESS = "process"
-    INLINE = "inline"
 
 
 def label(
@@ -37,8 +30,9 @@ def label(
     ] = None,
     agent: Annotated[str | None, typer.Option(help="Who labels tasks that are not enumerated.")] = None,
     budget: Annotated[int | None, typer.Option(help="Evaluations that the agent may make a row.")] = None,
-    executor: Annotated[ExecutorChoice, typer.Option(help="Other processes, or this one.")] = ExecutorChoice.PROCESS,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; at most two by default.")] = None,
+    executor: ExecutorOption = "process",
+    address: AddressOption = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Shards at a time; at most two by default.")] = None,
 ) -> None:
     """Labels designs: the proved best of every row's space, as Parquet."""
     from accelgym.dse_dataset.recipes.catalogue import kind_of, load_recipe_spec, preset_spec
@@ -75,7 +69,7 @@ def label(
             note = f"{rate:,.0f} rows/s, {state.shards_done} of {state.shards_total} shards"
             bar.update(task, completed=state.rows_done, total=state.rows_total, note=note)
 
-        result = label_dataset(spec, out_dir, executor=executor.value, workers=workers, progress=show)
+        result = label_dataset(spec, out_dir, executor=executor, address=address, workers=workers, progress=show)
     out.print(f"{result.rows} rows are in {out_dir}, {result.made} of them labelled now in {result.cpu_s:.1f} CPU-s")
 
 

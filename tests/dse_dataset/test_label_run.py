@@ -73,6 +73,28 @@ def test_twenty_random_kills_change_no_byte(dataset, tmp_path):
     assert digests(out) == digests(dataset)
 
 
+@pytest.mark.slow
+def test_two_workers_of_a_ray_cluster_write_the_same_bytes(dataset, tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("HOME", str(tmp_path))  # Where Ray keeps its token.
+    out = tmp_path / "on-ray"
+    assert label_dataset(small_spec(), out, executor="ray", workers=2).made > 0
+    assert digests(out) == digests(dataset)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"executor": "dask"}, "executor 'dask'"),
+        ({"executor": "process", "address": "auto"}, "allowed with executor 'ray' alone, not 'process'"),
+    ],
+)
+def test_an_executor_that_is_none_leaves_no_folder(tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        label_dataset(small_spec(), tmp_path / "out", **arguments)
+    assert not (tmp_path / "out").exists()
+
+
 def test_nothing_is_labelled_twice(dataset, tmp_path):
     out = tmp_path / "again"
     shutil.copytree(dataset, out)
