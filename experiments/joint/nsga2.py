@@ -6,9 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from accelgym.agents.adapters.pymoo import FeasibleSampling, TaskProblem, TaskRepair
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.envs.joint import JointTask
 from accelgym.envs.space import Designs
+
+try:
+    from pymoo.algorithms.moo.nsga2 import NSGA2
+    from pymoo.operators.crossover.sbx import SBX
+    from pymoo.operators.mutation.pm import PM
+    from pymoo.operators.repair.rounding import RoundingRepair
+    from pymoo.optimize import minimize
+except ImportError as error:
+    raise MissingExtraError("NSGA-II", "pymoo", "bo") from error
 
 __all__ = ["nsga2_designs"]
 
@@ -27,16 +37,6 @@ def nsga2_designs(task: JointTask, objectives: Sequence[str], budget: int, seed:
     Raises:
         MissingExtraError: pymoo is not installed.
     """
-    try:
-        from pymoo.algorithms.moo.nsga2 import NSGA2
-        from pymoo.operators.crossover.sbx import SBX
-        from pymoo.operators.mutation.pm import PM
-        from pymoo.operators.repair.rounding import RoundingRepair
-        from pymoo.optimize import minimize
-    except ImportError as error:
-        raise MissingExtraError("NSGA-II", "pymoo", "bo") from error
-    from accelgym.agents.adapters.pymoo import FeasibleSampling, TaskProblem, TaskRepair
-
     problem = TaskProblem(task, seed=seed, objectives=objectives)
     algorithm = NSGA2(
         pop_size=min(_POPULATION, budget),

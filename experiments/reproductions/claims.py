@@ -88,7 +88,7 @@ class Reproduction:
         parts = [
             f"# {self.title}",
             f"Source: {self.source}",
-            f"```\nOMP_NUM_THREADS=1 python -m accelgym.experiments.reproductions {self.name} --out "
+            f"```bash\nOMP_NUM_THREADS=1 python -m accelgym.experiments.reproductions {self.name} --out "
             f"results/{self.name}\n```",
             f"**Figures agreed / tried: {agreed} / {tried}.** `claims.csv` has all of them.",
             self._table(),

@@ -66,7 +66,7 @@ def reproduce() -> Reproduction:
     nest = "\n".join(task.report(np.array(found.design))["loop_nest"])
     notes = f"""## Question 1
 
-```
+```text
 {format_accesses(lines)}
 ```
 
@@ -74,7 +74,7 @@ def reproduce() -> Reproduction:
 
 The best mapping of all ({found.method}, gap {found.gap:.1%}) takes {found.value:.2f} pJ on Timeloop's main branch:
 
-```
+```text
 {nest}
 ```"""
     return Reproduction(

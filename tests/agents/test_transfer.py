@@ -65,7 +65,7 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(trained, family, tmp_p
 def test_a_policy_acts_on_deeper_networks_and_its_designs_fit(folder):
     task = deeper()
     policy = TransferPolicy.load(folder)
-    with pytest.warns(InputWarning, match=r"feature .* trained on"):
+    with pytest.warns(InputWarning, match=r"trained on: feature 2 is"):
         player = policy.player(task)
     rollout = player.play(policy.network, 8, np.random.default_rng(0))
     outcome = task.evaluate(task.designs(rollout.decided))

@@ -62,7 +62,12 @@ def made(scores, tuning_seeds=1, train=(True, False)):
 def test_drawn_settings_are_options_that_the_agent_takes(name):
     space = hyperparameters_of(name)
     if not space:
-        assert name in ("pretrained_ppo", "nearest", "uov")  # Trained elsewhere.
+        assert name in (
+            "pretrained_ppo",
+            "nearest",
+            "uov",
+            "successive_halving",
+        )  # Trained elsewhere, or for fidelities.
         return
     env = "Mapping-v0" if name in ("gamma", "random_pruned", "mapping_gradient", "thistle") else "ResourceAssignment-v0"
     task = make_task(env) if env == "Mapping-v0" else make_task(env, workload="confuciux/mobilenet_v2")
