@@ -94,12 +94,8 @@ class ExternalSimulatorEnv(SequentialEnv):
 
     ``render_mode`` is ``ansi``.
 
-    ```python
-    import accelgym, gymnasium
-
-    gymnasium.register_envs(accelgym)
-    env = gymnasium.make("accelgym/ExternalSimulator-v0", config="scalesim.yaml")
-    ```
+    ``gymnasium.make("accelgym/ExternalSimulator-v0", config="scalesim.yaml")``; ``examples/external/scalesim.yaml`` is
+    one such file.
 
     ## Info
     The same keys at reset and at every step: ``feasible``, ``position``, ``design`` (choice per parameter, -1 where
