@@ -31,6 +31,7 @@ def lottery_figure(agents: Sequence[AgentLottery]) -> Figure:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
     except ImportError as error:
         raise MissingExtraError("a picture", "matplotlib", "report") from error
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -50,6 +51,12 @@ def lottery_figure(agents: Sequence[AgentLottery]) -> Figure:
     left.set_title("Expected best of k (dotted: default)")
     right.set(xscale="log", yscale="log", xlabel="regret on training tasks", ylabel="regret on held-out tasks")
     right.set_title("Every setting (diamond: default, star: tuned)")
+    for axis in (left.yaxis, right.xaxis, right.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FuncFormatter(lambda regret, _: f"{100 * regret:.3g} %"))
+        axis.set_minor_formatter(NullFormatter())
+    left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.xaxis.set_major_formatter(FuncFormatter(lambda settings, _: f"{settings:g}"))
     for axes in (left, right):
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
