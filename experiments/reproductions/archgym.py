@@ -65,7 +65,8 @@ def reproduce() -> Reproduction:
 
 {markdown_table(["task", "evaluations", *(f"`{agent}`" for agent in _SETTINGS)], lines, left=(0,))}
 
-"Alike" and "decide" are taken as 10 % of the objective, which the paper does not quantify. This is a small lottery, beside [the suite's own](../lottery.md).
+"Alike" and "decide" are taken as 10 % of the objective, which the paper does not quantify. This is a small lottery,
+beside [the suite's own](../lottery.md).
 What a proxy learns from one agent's data and from several agents', and how far it is off, stands in
 [proxy.md](../proxy.md): on measured accelerators 14 % of root mean square error for gradient boosting and 0.2 % for the
 closed form of the area."""
