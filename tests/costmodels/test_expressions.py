@@ -28,7 +28,8 @@ def formulas(draw, depth=0):
         return lambda xp, columns: columns[name]
     if kind == "constant":
         value = draw(VALUES)
-        return lambda xp, columns: np.float64(value) if xp is np else value
+        # Of NumPy: ~ of one of Python's truth values is a number.
+        return lambda xp, columns: np.float64(value)
     one, other = draw(formulas(depth + 1)), draw(formulas(depth + 1))
     if kind == "one":
         name = draw(st.sampled_from(["floor", "ceil"]))
