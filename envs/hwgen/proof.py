@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.workloads.equal_layers import EqualLayers
@@ -16,7 +16,7 @@ from accelgym.hwgen.synthesis.flow import synthesise
 from accelgym.hwgen.toolchain import ToolError
 from accelgym.hwgen.verification import verify
 
-__all__ = ["STAGES", "HardwareRecord", "probe_layers", "prove"]
+__all__ = ["STAGES", "HardwareRecord", "StagedRecord", "probe_layers", "prove"]
 
 STAGES = ("generates", "lints", "bit_exact", "cycles_exact", "meets_clock", "within_area")
 """What a record states, in the order in which it counts."""
@@ -26,8 +26,33 @@ _GROUPS = 2
 
 
 @dataclass(frozen=True)
-class HardwareRecord:
+class StagedRecord:
+    """A record that says of every stage whether a design passed it."""
+
+    stages: ClassVar[tuple[str, ...]]
+    """Names of its fields, in the order in which they count."""
+
+    @property
+    def level(self) -> int:
+        """Stages passed before the first that was not, 0 to their number."""
+        passed = [getattr(self, stage) for stage in self.stages]
+        return passed.index(False) if False in passed else len(passed)
+
+    @property
+    def share(self) -> float:
+        """The level as a share of all stages."""
+        return self.level / len(self.stages)
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the record as JSON data."""
+        return {"level": self.level, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class HardwareRecord(StagedRecord):
     """The stages a design passed and what was measured on the way."""
+
+    stages: ClassVar[tuple[str, ...]] = STAGES
 
     generates: bool
     lints: bool
@@ -42,21 +67,6 @@ class HardwareRecord:
     synthesis: dict[str, Any]
     failure: str = ""
     """The words of the tool that failed."""
-
-    @property
-    def level(self) -> int:
-        """Stages passed before the first that was not, 0..6."""
-        passed = [getattr(self, stage) for stage in STAGES]
-        return passed.index(False) if False in passed else len(passed)
-
-    @property
-    def share(self) -> float:
-        """The level as a share of all stages."""
-        return self.level / len(STAGES)
-
-    def as_json(self) -> dict[str, Any]:
-        """Returns the record as JSON data."""
-        return {"level": self.level, **asdict(self)}
 
 
 def probe_layers(layers: Sequence[Layer], config: SystolicConfig) -> list[Layer]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.systolic.area import AreaTerms, estimate
+from accelgym.envs.pictures import as_image, empty_figure
 
 if TYPE_CHECKING:
     from accelgym.envs.hwgen.task import HwGenTask
@@ -48,14 +48,7 @@ def draw_design(task: HwGenTask, design: npt.NDArray[np.integer[Any]]) -> npt.ND
     Returns:
         RGB image, shape ``(height, width, 3)``, uint8.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "matplotlib", "report") from error
-
-    figure = Figure(figsize=(7, 3), layout="constrained")
-    canvas: Any = FigureCanvasAgg(figure)
+    figure = empty_figure(7, 3)
     axes = figure.subplots()
     if (design >= 0).all():
         found = estimate(AreaTerms.of([task.config(design.astype(np.int64))]))
@@ -64,5 +57,4 @@ def draw_design(task: HwGenTask, design: npt.NDArray[np.integer[Any]]) -> npt.ND
     axes.set_xlabel("NAND2 equivalents")
     axes.legend(loc="lower right")
     axes.set_title(task.workload.name)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return as_image(figure)

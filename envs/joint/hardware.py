@@ -7,8 +7,8 @@ it for. A design therefore has up to four accelerators, which differ in the widt
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.operand_types import OperandTypes
 from accelgym.costmodels.systolic.scheduler import Tiling
 from accelgym.costmodels.workloads.layer import Layer
+from accelgym.envs.hwgen.proof import StagedRecord
 from accelgym.envs.joint.network import PAIRS
 from accelgym.envs.joint.tables import tilings_of
 from accelgym.envs.joint.task import JointTask
@@ -49,8 +50,10 @@ class Run:
 
 
 @dataclass(frozen=True)
-class JointRecord:
+class JointRecord(StagedRecord):
     """The stages a design passed, and its cycles."""
+
+    stages: ClassVar[tuple[str, ...]] = STAGES
 
     lints: bool
     bit_exact: bool
@@ -67,21 +70,6 @@ class JointRecord:
     """Of the design."""
     failure: str = ""
     """The words of the tool that failed."""
-
-    @property
-    def level(self) -> int:
-        """Stages passed before the first that was not, 0..3."""
-        passed = [getattr(self, stage) for stage in STAGES]
-        return passed.index(False) if False in passed else len(passed)
-
-    @property
-    def share(self) -> float:
-        """The level as a share of all stages."""
-        return self.level / len(STAGES)
-
-    def as_json(self) -> dict[str, Any]:
-        """Returns the record as JSON data."""
-        return {"level": self.level, **asdict(self)}
 
 
 def planned_runs(task: JointTask, design: Designs) -> list[Run]:

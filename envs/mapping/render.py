@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.costs import Costs
-from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.loopnest import Mappings
 from accelgym.costmodels.loopnest.nest_text import format_nest
+from accelgym.envs.pictures import as_image, empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,15 +55,9 @@ def mapping_figure(task: MappingTask, choices: Ints) -> Figure:
         task: The task.
         choices: Choice per decision, -1 where open; what is open is drawn outermost.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "matplotlib", "report") from error
     mappings, costs = _evaluate(task, choices)
     architecture = mappings.architecture
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(11, 4)
     words, energy, roof = figure.subplots(1, 3)
     _draw_words(task, costs, words)
     names = [*architecture.level_names, architecture.compute.name]
@@ -79,9 +73,7 @@ def mapping_figure(task: MappingTask, choices: Ints) -> Figure:
 
 def draw_mapping(task: MappingTask, choices: Ints) -> npt.NDArray[np.uint8]:
     """Returns :func:`mapping_figure` as an RGB image, shape ``(height, width, 3)``, uint8."""
-    canvas: Any = mapping_figure(task, choices).canvas
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return as_image(mapping_figure(task, choices))
 
 
 def _draw_words(task: MappingTask, costs: Costs, axes: Any) -> None:

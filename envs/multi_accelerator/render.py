@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import MissingExtraError
+from accelgym.envs.pictures import as_image, empty_figure
 
 if TYPE_CHECKING:
     from accelgym.envs.multi_accelerator.task import MultiAcceleratorTask
@@ -61,14 +62,11 @@ def draw_gantt(task: MultiAcceleratorTask, design: npt.NDArray[np.integer[Any]])
     """
     try:
         from matplotlib import colormaps
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("drawing", "matplotlib", "report") from error
 
     problem = task.problem
-    figure = Figure(figsize=(10, 1.2 + 0.9 * len(problem.accelerators)), layout="constrained")
-    canvas: Any = FigureCanvasAgg(figure)
+    figure = empty_figure(10, 1.2 + 0.9 * len(problem.accelerators))
     axes = figure.subplots()
     names = task.space.parameters[len(problem.accelerators)].values
     labels = list(names)
@@ -105,5 +103,4 @@ def draw_gantt(task: MultiAcceleratorTask, design: npt.NDArray[np.integer[Any]])
     axes.set_yticks(range(len(labels)), labels, fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("million cycles; numbers are batches")
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return as_image(figure)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.errors import MissingExtraError
+from accelgym.envs.pictures import as_image, empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,16 +69,10 @@ def format_assignment(task: ResourceAssignmentTask, options: npt.NDArray[np.inte
 
 def assignment_figure(task: ResourceAssignmentTask, options: npt.NDArray[np.integer[Any]]) -> Figure:
     """Draws PEs and buffer per slot over the running budget (extra ``report``)."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "matplotlib", "report") from error
     table = task.table
     rows = assignment_rows(task, options)
     x = np.arange(len(rows))
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(9, 5)
     pes, buffers, budget = figure.subplots(3, 1, sharex=True)
     pes.bar(x, [row["num_pes"] for row in rows], color="tab:blue")
     pes.set_ylabel("PEs")
@@ -99,10 +93,7 @@ def assignment_figure(task: ResourceAssignmentTask, options: npt.NDArray[np.inte
 
 def draw_assignment(task: ResourceAssignmentTask, options: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
     """Returns the figure as an RGB image, shape ``(height, width, 3)``, uint8."""
-    figure = assignment_figure(task, options)
-    canvas: Any = figure.canvas
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return as_image(assignment_figure(task, options))
 
 
 def _bar(share: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import moocore
 import numpy as np
 import numpy.typing as npt
 from pymoo.algorithms.moo.nsga2 import NSGA2
@@ -12,6 +11,7 @@ from pymoo.optimize import minimize
 
 from accelgym.agents.adapters.pymoo import TaskProblem
 from accelgym.envs.datatype.task import DatatypeTask
+from accelgym.experiments.hypervolume import hypervolume
 
 __all__ = ["BUDGETS", "compare_front"]
 
@@ -39,7 +39,7 @@ def compare_front(network: str, hardware: str) -> dict[str, Any]:
     low, high = exact.min(axis=0), exact.max(axis=0)
 
     def volume(points: npt.NDArray[np.float64]) -> float:
-        return float(moocore.hypervolume((points - low) / (high - low), ref=(1.0, 1.0)))
+        return hypervolume((points - low) / (high - low), (1.0, 1.0))
 
     found: dict[str, Any] = {"points": len(exact)}
     names = ["energy_pj", "table_loss"]
