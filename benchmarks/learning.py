@@ -10,7 +10,6 @@ by the mean over 100 episodes. A policy that honours masks is compared with rand
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from stable_baselines3 import DQN, PPO
 
 import accelgym
 from accelgym.envs.registration import ENVIRONMENTS
+from accelgym.experiments.study_log import StudyLog
 
 STEPS = {"PPO": 61_440, "DQN": 10_240, "MaskablePPO": 10_240}
 """Of training. 10,240 are five updates of PPO, 29 episodes of ``NetworkMapping-v0`` and 1,024 of ``HwGen-v0``."""
@@ -124,16 +124,11 @@ def main() -> None:
     chosen = parser.parse_args()
     gym.register_envs(accelgym)
     torch.set_num_threads(1)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    path = chosen.out / "runs.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {(row["env"], row["agent"], row["seed"]) for row in rows}
-    for job in plan():
-        if chosen.only in job[0] and job not in done:
-            rows.append(measure(*job))
-            with path.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-            (chosen.out / "table.md").write_text(table(rows))
+    log = StudyLog(chosen.out / "runs.jsonl", ("env", "agent", "seed"))
+    for env, agent, seed in plan():
+        if chosen.only in env and not log.find(env=env, agent=agent, seed=seed):
+            log.add(measure(env, agent, seed))
+            (chosen.out / "table.md").write_text(table(log.rows))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ that ship with the package are scored as they are; peers and ablations are train
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +31,7 @@ from accelgym.agents.uov.torch_operations import TorchOperations
 from accelgym.agents.uov.training import train
 from accelgym.dse_dataset.recipes.catalogue import preset_spec
 from accelgym.dse_dataset.runner import label_dataset
+from accelgym.experiments.study_log import StudyLog
 
 SHARE = 0.1
 """Of the training rows, for peers and ablations."""
@@ -198,20 +198,15 @@ def main() -> None:
     parser.add_argument("studies", nargs="*", choices=[*every, []], default=every)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    given.out.mkdir(parents=True, exist_ok=True)
-    log = given.out / "runs.jsonl"
-    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    done = [{k: row[k] for k in ("study", "split", "predictor", "top", "seed")} for row in rows]
+    log = StudyLog(given.out / "runs.jsonl", ("study", "split", "predictor", "top", "seed"))
     for key, make in plan(given.out, given.released, given.studies):
-        if key in done:
+        if log.find(**key):
             continue
         start = time.process_time()
         row = key | make()
-        rows.append(row | {"cpu_s": round(time.process_time() - start, 1)})
-        with log.open("a") as file:
-            file.write(json.dumps(rows[-1]) + "\n")
-        (given.out / "table.md").write_text(table(rows))
-        print(rows[-1], flush=True)
+        row = log.add(row | {"cpu_s": round(time.process_time() - start, 1)})
+        (given.out / "table.md").write_text(table(log.rows))
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 from accelgym.costmodels.errors import DamagedFileError, InputError, shown, warn_input
 from accelgym.costmodels.files.json_file import read_json, read_sealed, write_sealed
 from accelgym.costmodels.files.plain import plain
+from accelgym.costmodels.files.same_run import require_same_run
 from accelgym.experiments.config import BenchConfig
 from accelgym.experiments.plan import PlannedTask
 
@@ -63,10 +64,12 @@ class Manifest:
         expected: dict[str, Any] = {"schema": SCHEMA} | plain(identity)
         refuse_old_results(out)
         self.data = load_manifest(out) if self.path.exists() else expected | {"sessions": []}
-        if another := self._another(expected):
+        try:
+            self._require_same(out, expected)
+        except InputError:
             # A command that was mended before it left an evaluation may have its folder.
             if _holds_results(out):
-                raise InputError(f"{out}: {another}; choose another folder, or remove this one")
+                raise
             self.data = expected | {"sessions": []}
 
     def open_session(self, workers: int) -> None:
@@ -100,18 +103,13 @@ class Manifest:
         self._session["end"] = _now()
         write_sealed(self.path, self.data)
 
-    def _another(self, expected: dict[str, Any]) -> str:
-        stored, given = self.data["config"], expected["config"]
-        for key in given:
-            if stored.get(key) != given[key]:
-                was, now = _difference(stored.get(key), given[key])
-                return f"holds another benchmark: {key} was {was} and is now {now}"
+    def _require_same(self, out: Path, expected: dict[str, Any]) -> None:
+        require_same_run(out, "benchmark", self.data["config"], expected["config"])
         if set(self.data["tasks"]) != set(expected["tasks"]):
-            return (
-                f"its tasks were {', '.join(self.data['tasks'])} and are now {', '.join(expected['tasks'])}: a "
-                "workload or cost model has changed since"
+            raise InputError(
+                f"{out}: its tasks were {', '.join(self.data['tasks'])} and are now {', '.join(expected['tasks'])}: a "
+                "workload or cost model has changed since; choose another folder, or remove this one"
             )
-        return ""
 
 
 def load_manifest(out: Path) -> dict[str, Any]:
@@ -183,16 +181,6 @@ def _software_changes(old: dict[str, Any], new: dict[str, Any]) -> str:
     ]
     names = [name for name in dict.fromkeys([*flat[0], *flat[1]]) if flat[0].get(name) != flat[1].get(name)]
     return ", ".join(f"{name} {flat[0].get(name) or 'none'} -> {flat[1].get(name) or 'none'}" for name in names)
-
-
-def _difference(stored: Any, given: Any) -> tuple[str, str]:
-    """Returns two values in words, narrowed to the first entry in which they differ."""
-    if isinstance(stored, list) and isinstance(given, list) and len(stored) == len(given):
-        stored, given = next((pair for pair in zip(stored, given, strict=True) if pair[0] != pair[1]), (stored, given))
-    if isinstance(stored, dict) and isinstance(given, dict):
-        keys = [key for key in dict.fromkeys([*stored, *given]) if stored.get(key) != given.get(key)]
-        stored, given = ({key: part[key] for key in keys if key in part} for part in (stored, given))
-    return shown(stored), shown(given)
 
 
 def run_environment() -> dict[str, Any]:

@@ -18,6 +18,7 @@ from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.plain import plain
+from accelgym.costmodels.files.same_run import require_same_run
 from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.envs.family import SPLITS, Family
@@ -116,13 +117,7 @@ def _open(out: Path, identity: dict[str, Any]) -> _Manifest:
         data = read_sealed(path)
         if data.get("schema") != _SCHEMA or "training" not in data:
             raise InputError(f"{path}: is no manifest of a training of schema {_SCHEMA}; choose another folder")
-        stored = data["training"]
-        for key, value in identity.items():
-            if stored.get(key) != value:
-                raise InputError(
-                    f"{out}: holds another training: {key} was {shown(stored.get(key))} and is now {shown(value)}; "
-                    "choose another folder, or remove this one"
-                )
+        require_same_run(out, "training", data["training"], identity)
     manifest = _Manifest(path, data)
     manifest.save(0)
     return manifest

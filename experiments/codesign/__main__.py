@@ -7,7 +7,6 @@ up to ResNet-32 and with a floor of 85 %.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -58,8 +57,6 @@ def main(arguments: list[str] | None = None) -> None:
         rows = run_study(chosen.out, task, settings, progress=_show)
         table = format_table(rows, settings.floor)
         write_whole(chosen.out / "table.md", table)
-        lines = [json.dumps(row.to_json()) for row in rows]
-        write_whole(chosen.out / "evaluations.jsonl", "\n".join(lines) + "\n")
         pareto_figure(rows, settings.floor, task.teacher_accuracy["validation"]).savefig(
             chosen.out / "pareto.png", dpi=130
         )
