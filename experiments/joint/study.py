@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from accelgym.agents import search
+from accelgym.agents.adapters.nsga2 import nsga2_front
 from accelgym.costmodels.workloads import load_workload
 from accelgym.envs.joint import JointTask
-from accelgym.envs.joint.fronts import exact_front, figures_of, hypervolume, objective_names
-from accelgym.experiments.joint.nsga2 import nsga2_designs
+from accelgym.envs.joint.fronts import exact_front, figures_of, objective_names
+from accelgym.envs.pareto import relative_hypervolume
 from accelgym.experiments.study_log import Row, StudyLog
 
 __all__ = ["BUDGETS", "SETTINGS", "SMALL_FRONT", "Job", "jobs", "run_study", "small_front"]
@@ -143,8 +144,8 @@ def _front(task: JointTask, job: Job) -> Row:
     if job.agent == "random":
         designs = task.sample_feasible(np.random.default_rng(job.seed), job.budget)
     else:
-        designs = nsga2_designs(task, objective_names(task), job.budget, job.seed)
-    return {"hypervolume": hypervolume(figures_of(task, designs), front), "points": len(front)}
+        designs, _ = nsga2_front(task, objective_names(task), job.budget, job.seed)
+    return {"hypervolume": relative_hypervolume(figures_of(task, designs), front), "points": len(front)}
 
 
 @cache
