@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from accelgym.costmodels.errors import MissingExtraError
+from accelgym.costmodels.files.pictures import empty_figure
 from accelgym.experiments.codesign.study import MODES, Evaluation, chosen, front
 
 if TYPE_CHECKING:
@@ -28,11 +28,7 @@ def pareto_figure(rows: Sequence[Evaluation], floor: float, teacher: float) -> F
     Raises:
         MissingExtraError: matplotlib is not installed (extra ``report``).
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "matplotlib", "report") from error
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure = empty_figure(9, 4.5)
     axes = figure.subplots()
     for mode in MODES:
         own = [row for row in rows if row.mode == mode]
