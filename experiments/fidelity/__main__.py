@@ -9,10 +9,10 @@ from pathlib import Path
 
 from accelgym.costmodels.errors import AccelGymError
 from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.dse_dataset.load import load_dataset
 from accelgym.experiments.fidelity.comparison import WORKLOADS, ComparedRow, compare, format_comparison
 from accelgym.experiments.fidelity.study import (
     ANALYTIC,
-    SAMPLE,
     LadderRow,
     ToolRow,
     grid_cases,
@@ -21,6 +21,7 @@ from accelgym.experiments.fidelity.study import (
     run_tools,
 )
 from accelgym.experiments.fidelity.table import format_ladder, format_rules, format_tools, ladder_csv
+from accelgym.experiments.measured_hardware import SAMPLE
 from accelgym.experiments.study_log import StudyLog
 
 
@@ -45,7 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
             return
         measured = measured_cases(chosen.data)
         drawn = f"{chosen.designs} drawn accelerators, 64 filters of 3 x 3 on 64 x 14 x 14"
-        log = StudyLog(chosen.out / "ladder.jsonl", ("part",))
+        plan = {"data": load_dataset(chosen.data).manifest["content_sha256"]}
+        log = StudyLog(chosen.out / "ladder.jsonl", ("part",), plan)
         rows: list[LadderRow] = []
         for level in ANALYTIC:
             make = partial(ladder, f"{len(measured)} measured accelerators, a small product each", measured, [level])

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from accelgym.costmodels.errors import AccelGymError
 from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.dse_dataset.load import load_dataset
+from accelgym.experiments.measured_hardware import SAMPLE
 from accelgym.experiments.proxy.diversity import DiversityRow, diversity_study
 from accelgym.experiments.proxy.few_shot import FewShotRow, few_shot_study
-from accelgym.experiments.proxy.measured import SAMPLE, MeasuredRow, measured_study
+from accelgym.experiments.proxy.measured import MeasuredRow, measured_study
 from accelgym.experiments.proxy.table import format_diversity, format_few_shot, format_measured
 from accelgym.experiments.study_log import StudyLog
 
@@ -26,7 +28,8 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.seeds < 1:
         parser.error(f"--seeds is {chosen.seeds}, allowed >= 1")
     try:
-        log = StudyLog(chosen.out / "errors.jsonl", ("part",))
+        plan = {"data": load_dataset(chosen.data).manifest["content_sha256"]}
+        log = StudyLog(chosen.out / "errors.jsonl", ("part",), plan)
         measured = log.part("measured", MeasuredRow, lambda: measured_study(chosen.data))
         adapted: list[FewShotRow] = []
         diverse: list[DiversityRow] = []
