@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.envs import audit, make_task
+from accelgym.experiments.markdown import markdown_table
 from accelgym.experiments.study_log import StudyLog
 
 _RULES = ("constant", "random", "greedy", "climb")
@@ -122,17 +123,14 @@ def main() -> None:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| environment | arguments | class | gap | constant | random | greedy (evaluations) | climb | flags |",
-        "|---|---|---|---:|---:|---:|---:|---:|---|",
-    ]
+    heads = "environment, arguments, class, gap, constant, random, greedy (evaluations), climb, flags"
+    lines = []
     for row in rows:
         arguments = ", ".join(f"{key}={value}" for key, value in row["arguments"].items()) or "default"
         regrets = ["-" if row[f"{rule}_regret"] is None else f"{row[f'{rule}_regret']:.1%}" for rule in _RULES]
         regrets[2] += f" ({row['greedy_evaluations']:,})" if row["greedy_regret"] is not None else ""
-        cells = [row["env"], arguments, row["hardness"], f"{row['gap']:.2%}", *regrets, ", ".join(row["flags"])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([row["env"], arguments, row["hardness"], f"{row['gap']:.2%}", *regrets, ", ".join(row["flags"])])
+    return markdown_table(heads.split(", "), lines, left=(0, 1, 2, 8)) + "\n"
 
 
 if __name__ == "__main__":

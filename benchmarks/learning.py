@@ -23,6 +23,7 @@ from stable_baselines3 import DQN, PPO
 
 import accelgym
 from accelgym.envs.registration import ENVIRONMENTS
+from accelgym.experiments.markdown import markdown_table
 from accelgym.experiments.study_log import StudyLog
 
 STEPS = {"PPO": 61_440, "DQN": 10_240, "MaskablePPO": 10_240}
@@ -100,7 +101,7 @@ def plan() -> Iterator[tuple[str, str, int]]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Returns returns and shares of feasible designs as Markdown: mean, and the range over seeds."""
-    lines = [f"| environment | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
+    lines = []
     for name in dict.fromkeys(row["env"] for row in rows):
         cells = [name.removeprefix("accelgym/")]
         for agent in COLUMNS:
@@ -112,8 +113,8 @@ def table(rows: list[dict[str, Any]]) -> str:
             spread = f" [{min(returns):.2f}, {max(returns):.2f}]" if len(returns) > 1 else ""
             share = np.mean([row["feasible"] for row in found])
             cells.append(f"{np.mean(returns):.2f}{spread}, {share:.0%}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append(cells)
+    return markdown_table(["environment", *COLUMNS], lines) + "\n"
 
 
 def main() -> None:
