@@ -6,13 +6,14 @@ python benchmarks/hardness.py --out results/hardness    # resumes; writes audits
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from accelgym.envs import audit, make_task
+from accelgym.experiments.markdown import markdown_table
+from accelgym.experiments.study_log import StudyLog
 
 _RULES = ("constant", "random", "greedy", "climb")
 
@@ -109,36 +110,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default="", help="environments whose name contains this")
     chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    path = chosen.out / "audits.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {json.dumps([row["env"], row["arguments"]]) for row in rows}
+    log = StudyLog(chosen.out / "audits.jsonl", ("env", "arguments"))
     for env, arguments in tasks():
-        if chosen.only not in env or json.dumps([env, arguments]) in done:
+        if chosen.only not in env or log.find(env=env, arguments=arguments):
             continue
         start = time.process_time()
         found = audit(make_task(f"accelgym/{env}-v0", **arguments))
-        row = {"env": env, "arguments": arguments, **found.to_json(), "cpu_s": round(time.process_time() - start, 1)}
-        rows.append(row)
-        with path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    order = {json.dumps([env, arguments]): i for i, (env, arguments) in enumerate(tasks())}
-    rows.sort(key=lambda row: order.get(json.dumps([row["env"], row["arguments"]]), len(order)))
-    (chosen.out / "table.md").write_text(_table(rows))
+        seconds = round(time.process_time() - start, 1)
+        log.add({"env": env, "arguments": arguments, **found.to_json(), "cpu_s": seconds})
+    found = [log.find(env=env, arguments=arguments) for env, arguments in tasks()]
+    (chosen.out / "table.md").write_text(_table([row for row in found if row]))
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        "| environment | arguments | class | gap | constant | random | greedy (evaluations) | climb | flags |",
-        "|---|---|---|---:|---:|---:|---:|---:|---|",
-    ]
+    heads = "environment, arguments, class, gap, constant, random, greedy (evaluations), climb, flags"
+    lines = []
     for row in rows:
         arguments = ", ".join(f"{key}={value}" for key, value in row["arguments"].items()) or "default"
         regrets = ["-" if row[f"{rule}_regret"] is None else f"{row[f'{rule}_regret']:.1%}" for rule in _RULES]
         regrets[2] += f" ({row['greedy_evaluations']:,})" if row["greedy_regret"] is not None else ""
-        cells = [row["env"], arguments, row["hardness"], f"{row['gap']:.2%}", *regrets, ", ".join(row["flags"])]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([row["env"], arguments, row["hardness"], f"{row['gap']:.2%}", *regrets, ", ".join(row["flags"])])
+    return markdown_table(heads.split(", "), lines, left=(0, 1, 2, 8)) + "\n"
 
 
 if __name__ == "__main__":

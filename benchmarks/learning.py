@@ -10,7 +10,6 @@ by the mean over 100 episodes. A policy that honours masks is compared with rand
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,8 @@ from stable_baselines3 import DQN, PPO
 
 import accelgym
 from accelgym.envs.registration import ENVIRONMENTS
+from accelgym.experiments.markdown import markdown_table
+from accelgym.experiments.study_log import StudyLog
 
 STEPS = {"PPO": 61_440, "DQN": 10_240, "MaskablePPO": 10_240}
 """Of training. 10,240 are five updates of PPO, 29 episodes of ``NetworkMapping-v0`` and 1,024 of ``HwGen-v0``."""
@@ -100,7 +101,7 @@ def plan() -> Iterator[tuple[str, str, int]]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Returns returns and shares of feasible designs as Markdown: mean, and the range over seeds."""
-    lines = [f"| environment | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
+    lines = []
     for name in dict.fromkeys(row["env"] for row in rows):
         cells = [name.removeprefix("accelgym/")]
         for agent in COLUMNS:
@@ -112,8 +113,8 @@ def table(rows: list[dict[str, Any]]) -> str:
             spread = f" [{min(returns):.2f}, {max(returns):.2f}]" if len(returns) > 1 else ""
             share = np.mean([row["feasible"] for row in found])
             cells.append(f"{np.mean(returns):.2f}{spread}, {share:.0%}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append(cells)
+    return markdown_table(["environment", *COLUMNS], lines) + "\n"
 
 
 def main() -> None:
@@ -124,16 +125,11 @@ def main() -> None:
     chosen = parser.parse_args()
     gym.register_envs(accelgym)
     torch.set_num_threads(1)
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    path = chosen.out / "runs.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {(row["env"], row["agent"], row["seed"]) for row in rows}
-    for job in plan():
-        if chosen.only in job[0] and job not in done:
-            rows.append(measure(*job))
-            with path.open("a") as file:
-                file.write(json.dumps(rows[-1]) + "\n")
-            (chosen.out / "table.md").write_text(table(rows))
+    log = StudyLog(chosen.out / "runs.jsonl", ("env", "agent", "seed"))
+    for env, agent, seed in plan():
+        if chosen.only in env and not log.find(env=env, agent=agent, seed=seed):
+            log.add(measure(env, agent, seed))
+            (chosen.out / "table.md").write_text(table(log.rows))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ that ship with the package are scored as they are; peers and ablations are train
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +31,8 @@ from accelgym.agents.uov.torch_operations import TorchOperations
 from accelgym.agents.uov.training import train
 from accelgym.dse_dataset.recipes.catalogue import preset_spec
 from accelgym.dse_dataset.runner import label_dataset
+from accelgym.experiments.markdown import markdown_table
+from accelgym.experiments.study_log import StudyLog
 
 SHARE = 0.1
 """Of the training rows, for peers and ablations."""
@@ -164,7 +165,7 @@ def plan(out: Path, released: Path | None, studies: list[str]) -> Iterator[Run]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Returns the scores as Markdown, a table for each study and split: means over seeds, and their ranges."""
-    head = "| predictor | best of | names an optimum | a bucket off | geomean ratio | 99 % | worst | infeasible |"
+    heads = "predictor, best of, names an optimum, a bucket off, geomean ratio, 99 %, worst, infeasible"
     groups: dict[tuple[str, str], dict[tuple[str, int], list[dict[str, Any]]]] = {}
     for row in rows:
         found = groups.setdefault((row["study"], row["split"]), {})
@@ -176,7 +177,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             lines.append(f"Batch {split}: rows a CPU-second with {rates}\n")
             continue
         count = next(iter(predictors.values()))[0]["rows"]
-        lines += [f"### {study}: {split}, {count:,} rows\n", head, f"|---|{'---:|' * 7}"]
+        body = []
         for (name, top), found in predictors.items():
             cells = [name, str(top)]
             for column in SCORES:
@@ -184,8 +185,8 @@ def table(rows: list[dict[str, Any]]) -> str:
                 share = column in ("optimal", "within_bucket", "infeasible")
                 shown = [f"{v:.2%}" if share else f"{v:.4f}" for v in (np.mean(values), min(values), max(values))]
                 cells.append(shown[0] if len(found) == 1 else f"{shown[0]} [{shown[1]}, {shown[2]}]")
-            lines.append(f"| {' | '.join(cells)} |")
-        lines.append("")
+            body.append(cells)
+        lines += [f"### {study}: {split}, {count:,} rows\n", markdown_table(heads.split(", "), body), ""]
     return "\n".join(lines) + "\n"
 
 
@@ -198,20 +199,15 @@ def main() -> None:
     parser.add_argument("studies", nargs="*", choices=[*every, []], default=every)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    given.out.mkdir(parents=True, exist_ok=True)
-    log = given.out / "runs.jsonl"
-    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    done = [{k: row[k] for k in ("study", "split", "predictor", "top", "seed")} for row in rows]
+    log = StudyLog(given.out / "runs.jsonl", ("study", "split", "predictor", "top", "seed"))
     for key, make in plan(given.out, given.released, given.studies):
-        if key in done:
+        if log.find(**key):
             continue
         start = time.process_time()
         row = key | make()
-        rows.append(row | {"cpu_s": round(time.process_time() - start, 1)})
-        with log.open("a") as file:
-            file.write(json.dumps(rows[-1]) + "\n")
-        (given.out / "table.md").write_text(table(rows))
-        print(rows[-1], flush=True)
+        row = log.add(row | {"cpu_s": round(time.process_time() - start, 1)})
+        (given.out / "table.md").write_text(table(log.rows))
+        print(row, flush=True)
 
 
 if __name__ == "__main__":

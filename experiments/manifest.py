@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from accelgym.costmodels.errors import DamagedFileError, InputError, shown, warn_input
-from accelgym.costmodels.files.json_file import read_json, read_sealed, write_sealed
+from accelgym.costmodels.files.json_file import read_json, read_sealed
 from accelgym.costmodels.files.plain import plain
+from accelgym.costmodels.files.same_run import require_same_run
 from accelgym.experiments.config import BenchConfig
 from accelgym.experiments.plan import PlannedTask
+from accelgym.experiments.sessions import Sessions, software_changes
 
-__all__ = ["SCHEMA", "Manifest", "load_manifest", "refuse_old_results", "run_environment", "software_changes"]
+__all__ = ["SCHEMA", "Manifest", "load_manifest", "refuse_old_results"]
 
 _NAME = "manifest.json"
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """Ids name folders and parts of the report's page."""
-
-_PACKAGES = (
-    "accelgym",
-    "numpy",
-    "gymnasium",
-    "scipy",
-    "torch",
-    "stable-baselines3",
-    "sb3-contrib",
-    "optuna",
-    "cmaes",
-    "pymoo",
-    "plotly",
-)
-
-
 SCHEMA = 2
 """Version of the layout of a run folder and of the files in it; another one is never mixed with this."""
 
@@ -63,55 +42,33 @@ class Manifest:
         expected: dict[str, Any] = {"schema": SCHEMA} | plain(identity)
         refuse_old_results(out)
         self.data = load_manifest(out) if self.path.exists() else expected | {"sessions": []}
-        if another := self._another(expected):
+        try:
+            self._require_same(out, expected)
+        except InputError:
             # A command that was mended before it left an evaluation may have its folder.
             if _holds_results(out):
-                raise InputError(f"{out}: {another}; choose another folder, or remove this one")
+                raise
             self.data = expected | {"sessions": []}
+        self.sessions = Sessions(self.path, self.data)
 
     def open_session(self, workers: int) -> None:
         """Notes the start of a process that runs jobs; software other than the last session's is said."""
-        here = run_environment()
-        if self.data["sessions"] and (words := _software_changes(self.data["sessions"][-1], here)):
+        self.sessions.open(jobs=0, workers=workers)
+        for words in software_changes(self.data["sessions"][-2:]):
             warn_input(f"{self.path.parent}: goes on with other software than before: {words}")
-        self._session: dict[str, Any] = {
-            "start": _now(),
-            "end": None,
-            "jobs": 0,
-            "cpu_s": 0.0,
-            "workers": workers,
-        } | here
-        self.data["sessions"].append(self._session)
-        write_sealed(self.path, self.data)
 
     def keep(self) -> None:
         """Writes the file where it is missing, without a session: one that was removed from a finished benchmark."""
         if not self.path.exists():
-            write_sealed(self.path, self.data)
+            self.sessions.save()
 
-    def add_job(self, cpu_s: float) -> None:
-        """Notes a job that is over, with its CPU seconds."""
-        self._session["jobs"] += 1
-        self._session["cpu_s"] += cpu_s
-        write_sealed(self.path, self.data)
-
-    def close_session(self) -> None:
-        """Notes the end; a session without one was killed."""
-        self._session["end"] = _now()
-        write_sealed(self.path, self.data)
-
-    def _another(self, expected: dict[str, Any]) -> str:
-        stored, given = self.data["config"], expected["config"]
-        for key in given:
-            if stored.get(key) != given[key]:
-                was, now = _difference(stored.get(key), given[key])
-                return f"holds another benchmark: {key} was {was} and is now {now}"
+    def _require_same(self, out: Path, expected: dict[str, Any]) -> None:
+        require_same_run(out, "benchmark", self.data["config"], expected["config"])
         if set(self.data["tasks"]) != set(expected["tasks"]):
-            return (
-                f"its tasks were {', '.join(self.data['tasks'])} and are now {', '.join(expected['tasks'])}: a "
-                "workload or cost model has changed since"
+            raise InputError(
+                f"{out}: its tasks were {', '.join(self.data['tasks'])} and are now {', '.join(expected['tasks'])}: a "
+                "workload or cost model has changed since; choose another folder, or remove this one"
             )
-        return ""
 
 
 def load_manifest(out: Path) -> dict[str, Any]:
@@ -150,12 +107,6 @@ def refuse_old_results(out: Path) -> None:
             raise InputError(_of_schema(out, "an older version of accelgym", "none"))
 
 
-def software_changes(sessions: Sequence[dict[str, Any]]) -> list[str]:
-    """Returns in words what differs between the software of each session and that of the one before."""
-    found = (_software_changes(old, new) for old, new in pairwise(sessions))
-    return [words for words in found if words]
-
-
 def _check(data: dict[str, Any], path: Path) -> None:
     for key, kind in (("config", dict), ("tasks", dict), ("sessions", list)):
         if not isinstance(data.get(key), kind):
@@ -174,70 +125,3 @@ def _of_schema(out: Path, version: str, schema: str) -> str:
 
 def _holds_results(out: Path) -> bool:
     return any(next(out.glob(f"runs/*/*/*/{name}"), None) for name in ("trajectory.npz", "journal"))
-
-
-def _software_changes(old: dict[str, Any], new: dict[str, Any]) -> str:
-    flat = [
-        {"python": session.get("python"), "commit": session.get("commit"), **session.get("packages", {})}
-        for session in (old, new)
-    ]
-    names = [name for name in dict.fromkeys([*flat[0], *flat[1]]) if flat[0].get(name) != flat[1].get(name)]
-    return ", ".join(f"{name} {flat[0].get(name) or 'none'} -> {flat[1].get(name) or 'none'}" for name in names)
-
-
-def _difference(stored: Any, given: Any) -> tuple[str, str]:
-    """Returns two values in words, narrowed to the first entry in which they differ."""
-    if isinstance(stored, list) and isinstance(given, list) and len(stored) == len(given):
-        stored, given = next((pair for pair in zip(stored, given, strict=True) if pair[0] != pair[1]), (stored, given))
-    if isinstance(stored, dict) and isinstance(given, dict):
-        keys = [key for key in dict.fromkeys([*stored, *given]) if stored.get(key) != given.get(key)]
-        stored, given = ({key: part[key] for key in keys if key in part} for part in (stored, given))
-    return shown(stored), shown(given)
-
-
-def run_environment() -> dict[str, Any]:
-    """Returns what a result may depend on besides its seed: interpreter, machine, commit and packages."""
-    return {
-        "python": sys.version.split()[0],
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "commit": _commit(),
-        "packages": _packages(),
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _packages() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _commit() -> str | None:
-    """The commit of the package's checkout, with a mark when files differ from it; ``None`` outside of one."""
-    here = Path(__file__).resolve().parent
-    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain", "--untracked-files=no"])
-    try:
-        head, changes = (
-            subprocess.run(c, cwd=here, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-            for c in commands
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return f"{head}+changes" if changes else head
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "unknown")

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ from accelgym.agents.transfer import PolicyTrainer, TrainingOptions
 from accelgym.agents.transfer.policy import WEIGHTS
 from accelgym.agents.transfer.trainer import UpdateReport
 from accelgym.costmodels.errors import InputError, shown
-from accelgym.costmodels.files.json_file import read_sealed, write_sealed
+from accelgym.costmodels.files.json_file import read_sealed
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.plain import plain
+from accelgym.costmodels.files.same_run import require_same_run
 from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.envs.family import SPLITS, Family
-from accelgym.experiments.manifest import run_environment
+from accelgym.experiments.sessions import Sessions
 
 __all__ = ["TrainingProgress", "train_policies"]
 
@@ -86,46 +86,34 @@ def train_policies(
     )
     with folder_lock(out):
         manifest = _open(out, identity)
+        sessions = Sessions(out / _MANIFEST, manifest)
+        sessions.open(updates=0)
         writer = event_writer(out) if tensorboard else None
         # Trainings take different numbers of designs where members are fewer than an update plays: ask them.
         for number, seed in enumerate(seeds):
-            _train(family, out / f"seed-{seed}", options, (number, len(seeds), seed), manifest, writer, progress)
+            _train(
+                family, out / f"seed-{seed}", options, (number, len(seeds), seed), identity, sessions, writer, progress
+            )
+        sessions.close()
         if writer is not None:
             writer.close()
-    return manifest.data
-
-
-class _Manifest:
-    def __init__(self, path: Path, data: dict[str, Any]) -> None:
-        self.path, self.data = path, data
-        self._start = time.process_time()
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        self.session = {"start": now, "cpu_s": 0.0, "updates": 0, **run_environment()}
-        data["sessions"].append(self.session)
-
-    def save(self, updates: int) -> None:
-        self.session["updates"] += updates
-        self.session["cpu_s"] = round(time.process_time() - self._start, 2)
-        write_sealed(self.path, self.data)
-
-
-def _open(out: Path, identity: dict[str, Any]) -> _Manifest:
-    path = out / _MANIFEST
-    data: dict[str, Any] = {"schema": _SCHEMA, "training": identity, "sessions": []}
-    if path.exists():
-        data = read_sealed(path)
-        if data.get("schema") != _SCHEMA or "training" not in data:
-            raise InputError(f"{path}: is no manifest of a training of schema {_SCHEMA}; choose another folder")
-        stored = data["training"]
-        for key, value in identity.items():
-            if stored.get(key) != value:
-                raise InputError(
-                    f"{out}: holds another training: {key} was {shown(stored.get(key))} and is now {shown(value)}; "
-                    "choose another folder, or remove this one"
-                )
-    manifest = _Manifest(path, data)
-    manifest.save(0)
     return manifest
+
+
+def _open(out: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """Returns the manifest of the folder's training, or a new one.
+
+    Raises:
+        InputError: It is of another training.
+    """
+    path = out / _MANIFEST
+    if not path.exists():
+        return {"schema": _SCHEMA, "training": identity, "sessions": []}
+    data = read_sealed(path)
+    if data.get("schema") != _SCHEMA or "training" not in data:
+        raise InputError(f"{path}: is no manifest of a training of schema {_SCHEMA}; choose another folder")
+    require_same_run(out, "training", data["training"], identity)
+    return data
 
 
 def _train(
@@ -133,15 +121,17 @@ def _train(
     folder: Path,
     options: TrainingOptions,
     place: tuple[int, int, int],
-    manifest: _Manifest,
+    training: dict[str, Any],
+    sessions: Sessions,
     writer: Any,
     progress: Callable[[TrainingProgress], None] | None,
 ) -> None:
     number, seeds, seed = place
+    begin = time.process_time()
     if (folder / WEIGHTS).exists():
         return
     trainer = PolicyTrainer(family, options, seed)
-    about = {"training": manifest.data["training"], "seed": seed}
+    about = {"training": training, "seed": seed}
     lines: list[str] = []
     if (folder / _STATE).exists():
         trainer.load_state(folder / _STATE, about)
@@ -161,9 +151,15 @@ def _train(
             # The log before the state: a kill between the two leaves lines that are cut off when it is read.
             write_whole(folder / _LOG, "\n".join(lines) + "\n")
             trainer.save_state(folder / _STATE, about)
-            manifest.save(since)
-            since = 0
+            since, begin = 0, _note(sessions, since, begin)
     write_whole(folder / _LOG, "\n".join(lines) + "\n")
     trainer.policy.save(folder, about | {"evaluations": trainer.evaluations})
-    manifest.save(since)
+    _note(sessions, since, begin)
     (folder / _STATE).unlink(missing_ok=True)
+
+
+def _note(sessions: Sessions, updates: int, begin: float) -> float:
+    """Adds updates and the CPU seconds since ``begin``; returns where the next ones begin."""
+    now = time.process_time()
+    sessions.add(now - begin, updates=updates)
+    return now

@@ -19,7 +19,7 @@ from accelgym.dse_dataset.input_encoding import input_names
 from accelgym.dse_dataset.load import LabelledDataset, load_dataset
 from accelgym.dse_dataset.recipes.catalogue import build_recipe, spec_from
 from accelgym.envs.registration import make_task
-from accelgym.experiments.manifest import run_environment
+from accelgym.experiments.sessions import run_environment
 
 __all__ = ["train_proxy"]
 

@@ -16,8 +16,9 @@ from accelgym.costmodels.errors import DamagedFileError, InputError, warn_input
 from accelgym.costmodels.files.json_file import read_sealed
 from accelgym.envs.hardness import Audit
 from accelgym.experiments.config import AgentEntry, BenchConfig
-from accelgym.experiments.manifest import load_manifest, software_changes
+from accelgym.experiments.manifest import load_manifest
 from accelgym.experiments.plan import Job
+from accelgym.experiments.sessions import software_changes
 from accelgym.experiments.store import ERROR, load_run
 
 __all__ = ["AgentRuns", "BenchResults", "TaskResults"]

@@ -127,7 +127,7 @@ def run_bench(
                 try:
                     bench.run(ready)
                 finally:
-                    manifest.close_session()
+                    manifest.sessions.close()
         else:
             manifest.keep()
     return BenchResult(out, len(jobs), len(jobs) - len(todo), tuple(bench.failures))
@@ -212,7 +212,7 @@ class _Bench:
         else:
             self._over += 1
             self._evaluations[event.key] = job.budget
-            self._manifest.add_job(event.cpu_s)
+            self._manifest.sessions.add(event.cpu_s, jobs=1)
             if event.kind == "failed":
                 self._fail(job, event)
                 note += f" failed: {event.error}"

@@ -167,87 +167,112 @@ def _weight_loops(grid: Grid, tile_words: int, beats: int) -> list[_Loop]:
     ]
 
 
+@dataclass(frozen=True)
+class _Window:
+    """What a weight-stationary tile reads of an image."""
+
+    height: int
+    """Rows in the buffer."""
+    width: int
+    step_y: int
+    """Rows of the image from one in the buffer to the next."""
+    step_x: int
+    read_y: int
+    """Rows of the buffer from one output to the next."""
+    read_x: int
+
+    @classmethod
+    def of(cls, layer: Layer, tile: Tiling) -> _Window:
+        """Returns the window of a tile."""
+        (sy, sx), (dy, dx) = layer.stride, layer.dilation
+        # One filter tap needs no halo: the loader steps from used pixel to used pixel.
+        halo_y, halo_x = tile.r1 > 1, tile.s1 > 1
+        return cls(
+            height=(tile.p1 - 1) * sy + (tile.r1 - 1) * dy + 1 if halo_y else tile.p1,
+            width=(tile.q1 - 1) * sx + (tile.s1 - 1) * dx + 1 if halo_x else tile.q1,
+            step_y=1 if halo_y else sy,
+            step_x=1 if halo_x else sx,
+            read_y=sy if halo_y else 1,
+            read_x=sx if halo_x else 1,
+        )
+
+
 def _weight_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict[str, list[int]]:
-    t = grid.tile
-    in_beats, w_beats, out_beats = config.input_beats, config.weight_beats, config.output_beats
+    t, window = grid.tile, _Window.of(layer, grid.tile)
+    passes = t.k1 * t.c1 * t.r1 * t.s1
+    values = _image_loader(config, layer, grid, window)
+    words = passes * (config.rows + config.scale_words)
+    _nest(values, "weight", _weight_loops(grid, words, config.weight_beats), ["weight_address_increment"])
+    values |= _tap_passes(layer, grid, window)
+    values["holds"] = _holds(grid, passes)
+    _nest(values, "output", _image_drain(config, layer, grid), ["output_address_increment"])
+    return values
+
+
+def _image_loader(config: SystolicConfig, layer: Layer, grid: Grid, window: _Window) -> dict[str, list[int]]:
+    """Inputs lie in memory as (group, image, block of channels, row, column)."""
+    t, beats = grid.tile, config.input_beats
     (sy, sx), (dy, dx) = layer.stride, layer.dilation
-    # One filter tap needs no halo: the loader steps from used pixel to used pixel.
-    halo_y, halo_x = t.r1 > 1, t.s1 > 1
-    tile_height = (t.p1 - 1) * sy + (t.r1 - 1) * dy + 1 if halo_y else t.p1
-    tile_width = (t.q1 - 1) * sx + (t.s1 - 1) * dx + 1 if halo_x else t.q1
-    step_y, step_x = (1 if halo_y else sy), (1 if halo_x else sx)
     height, width = layer.input_height, layer.input_width
     # Strides of the input in memory, in beats: column, row, channel block, image, group.
-    mx = in_beats
+    mx = beats
     my = width * mx
     mc = height * my
     mn = grid.c * t.c1 * mc
     mg = layer.N * mn
-    values: dict[str, list[int]] = {}
 
     def spatial(trips: int, y: int, x: int) -> _Loop:
         return _Loop(trips, (y * my + x * mx, y, x))
 
-    reduction = [
-        spatial(grid.s, 0, t.s1 * dx),
-        spatial(grid.r, t.r1 * dy, 0),
-        _Loop(grid.c, (t.c1 * mc, 0, 0)),
-    ]
-    pixels = [
-        spatial(grid.q, 0, t.q1 * sx),
-        spatial(grid.p, t.p1 * sy, 0),
-        _Loop(grid.n, (mn, 0, 0)),
-    ]
+    reduction = [spatial(grid.s, 0, t.s1 * dx), spatial(grid.r, t.r1 * dy, 0), _Loop(grid.c, (t.c1 * mc, 0, 0))]
+    pixels = [spatial(grid.q, 0, t.q1 * sx), spatial(grid.p, t.p1 * sy, 0), _Loop(grid.n, (mn, 0, 0))]
     reloads = grid.k if grid.reductions > 1 or t.pixels_inner else 1
     tiles = _order(grid, reduction, _Loop(reloads, (0, 0, 0)), pixels, _Loop(grid.groups, (mg, 0, 0)))
     inside = [
-        _Loop(in_beats, (1, 0, 0)),
-        spatial(tile_width, 0, step_x),
-        spatial(tile_height, step_y, 0),
+        _Loop(beats, (1, 0, 0)),
+        spatial(window.width, 0, window.step_x),
+        spatial(window.height, window.step_y, 0),
         _Loop(t.c1, (mc, 0, 0)),
     ]
+    values: dict[str, list[int]] = {}
     _nest(values, "input", inside + tiles, ["input_address_increment", "input_y_increment", "input_x_increment"])
     y0, x0 = -layer.padding[0], -layer.padding[1]
     values["input_image"] = [width, x0, height, y0]
     values["input_base"] = [y0 * my + x0 * mx]
+    return values
 
-    passes = t.k1 * t.c1 * t.r1 * t.s1
-    _nest(
-        values,
-        "weight",
-        _weight_loops(grid, passes * (config.rows + config.scale_words), w_beats),
-        ["weight_address_increment"],
-    )
 
-    # Array: pixels of a tile, then taps, channel blocks and output blocks.
-    read_y, read_x = (sy if halo_y else 1), (sx if halo_x else 1)
-    plane = tile_height * tile_width
+def _tap_passes(layer: Layer, grid: Grid, window: _Window) -> dict[str, list[int]]:
+    """The array takes the pixels of a tile, then taps, channel blocks and output blocks."""
+    t, (dy, dx) = grid.tile, layer.dilation
     array = [
-        _Loop(t.q1, (read_x, 1)),
-        _Loop(t.p1, (read_y * tile_width, t.q1)),
+        _Loop(t.q1, (window.read_x, 1)),
+        _Loop(t.p1, (window.read_y * window.width, t.q1)),
         _Loop(t.s1, (dx, 0)),
-        _Loop(t.r1, (dy * tile_width, 0)),
-        _Loop(t.c1, (plane, 0)),
+        _Loop(t.r1, (dy * window.width, 0)),
+        _Loop(t.c1, (window.height * window.width, 0)),
         _Loop(t.k1, (0, t.p1 * t.q1)),
     ]
+    values: dict[str, list[int]] = {}
     _nest(values, "pass", array, ["input_read_address_increment", "result_address_increment"])
     values["weight_read_address_increment"] = [0] * len(array)
     values["result_last_index"] = values["pass_last_index"]
     values["result_address_increment"] = [*values["result_address_increment"], 0]
     values["reduce_mask"] = [0, 0, 1, 1, 1, 0]
-    values["holds"] = _holds(grid, passes)
+    return values
 
-    # Outputs lie in memory as (group, block of channels, image, row, column).
-    ox = out_beats
+
+def _image_drain(config: SystolicConfig, layer: Layer, grid: Grid) -> list[_Loop]:
+    """Outputs lie in memory as (group, block of channels, image, row, column)."""
+    t, beats = grid.tile, config.output_beats
+    ox = beats
     oy = grid.q * t.q1 * ox
     on = grid.p * t.p1 * oy
     ok = layer.N * on
     og = grid.k * t.k1 * ok
-    inside = [_Loop(out_beats, (1,)), _Loop(t.q1, (ox,)), _Loop(t.p1, (oy,)), _Loop(t.k1, (ok,))]
+    inside = [_Loop(beats, (1,)), _Loop(t.q1, (ox,)), _Loop(t.p1, (oy,)), _Loop(t.k1, (ok,))]
     pixels = [_Loop(grid.q, (t.q1 * ox,)), _Loop(grid.p, (t.p1 * oy,)), _Loop(grid.n, (on,))]
-    tiles = _order(grid, [], _Loop(grid.k, (t.k1 * ok,)), pixels, _Loop(grid.groups, (og,)))
-    _nest(values, "output", inside + tiles, ["output_address_increment"])
-    return values
+    return inside + _order(grid, [], _Loop(grid.k, (t.k1 * ok,)), pixels, _Loop(grid.groups, (og,)))
 
 
 def _output_stationary(config: SystolicConfig, layer: Layer, grid: Grid) -> dict[str, list[int]]:

@@ -7,7 +7,8 @@ from dataclasses import fields
 from itertools import takewhile
 from pathlib import Path
 
-from accelgym.costmodels.errors import InputError, MissingExtraError
+from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.pictures import empty_figure, save_figure
 from accelgym.costmodels.systolic.columns import Hardware, LayerColumns
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.systolic.operand_types import OperandTypes
@@ -50,13 +51,7 @@ def draw_timeline(
     """
     if path.suffix not in FORMATS:
         raise InputError(f"picture {str(path)!r}: allowed suffixes are {', '.join(FORMATS)}")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "matplotlib", "report") from error
-    figure = Figure(figsize=(11, 0.4 + _ROW_HEIGHT * len(layers)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(11, 0.4 + _ROW_HEIGHT * len(layers))
     found = {}
     plots = figure.subplots(len(layers), 1, squeeze=False)[:, 0]
     for axes, layer, wanted in zip(plots, layers, types or [OperandTypes()] * len(layers), strict=True):
@@ -79,8 +74,7 @@ def draw_timeline(
         share = layer.macs / (chosen.cycles * config.rows * config.columns)
         axes.set_title(f"{layer.name}: {chosen.cycles:,} cycles, array used {share:.1%}", loc="left", fontsize=10)
     axes.set_xlabel("cycle (tiles alternate in shade)")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    save_figure(figure, path, dpi=130)
     return found
 
 

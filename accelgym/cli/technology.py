@@ -30,8 +30,9 @@ def plot(
 ) -> None:
     """Draws energy over width and depth of SRAM, register file, DRAM and integer MAC, and fits exponents."""
     from accelgym.costmodels.components import technology
+    from accelgym.costmodels.files.pictures import save_figure
     from accelgym.experiments.memory_access import component_sweeps
-    from accelgym.experiments.memory_access.figure import save_figure, scaling_figure
+    from accelgym.experiments.memory_access.figure import scaling_figure
 
     prices = technology(name)
     sweeps = component_sweeps(prices)

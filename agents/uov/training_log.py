@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from accelgym.agents.event_writer import event_writer
-from accelgym.costmodels.errors import InputError, MissingExtraError
+from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.files.json_file import read_json, write_json
+from accelgym.costmodels.files.same_run import require_same_run
 
 __all__ = ["TrainingLog"]
 
@@ -34,11 +35,7 @@ class TrainingLog:
         self._data: dict[str, Any] = {"identity": identity, "versions": _versions(), "cpu_s": 0.0}
         if self._path.exists():
             found = read_json(self._path)
-            if found["identity"] != identity:
-                keys = [key for key in identity if found["identity"].get(key) != identity[key]]
-                raise InputError(
-                    f"{out}: holds another training ({', '.join(keys)} differ); choose another folder, or remove it"
-                )
+            require_same_run(out, "training", found["identity"], identity)
             self._data = found | {"versions": _versions()}
         write_json(self._path, self._data)
         try:

@@ -13,11 +13,11 @@ from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.mapspace import Candidates, MapSpace
+from accelgym.costmodels.mapspace.construction import Construction
 from accelgym.costmodels.solvers.mapping import MachineTable, Solution
 from accelgym.costmodels.timeloop import timeloop_document
 from accelgym.envs.codesign.spec import CoDesignSpec
 from accelgym.envs.mapping.bounds import cost_floor
-from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.spec import read_problem
 from accelgym.envs.mapping.task import MappingTask
 from accelgym.envs.space import Designs

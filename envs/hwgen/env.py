@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from accelgym.costmodels.errors import unknown_name
 from accelgym.envs.hwgen import proof
+from accelgym.envs.hwgen.built_designs import BuiltDesigns
 from accelgym.envs.hwgen.observation import Observer
 from accelgym.envs.hwgen.proof import HardwareRecord
 from accelgym.envs.hwgen.render import draw_design, format_design
@@ -27,8 +26,6 @@ Infos = dict[str, Any]
 
 VERIFY = ("never", "best", "always")
 """Which finished designs are built: none, those better than all of their lane before, or every feasible one."""
-
-_UNVERIFIED = -1
 
 
 class HwGenVectorEnv(SequentialVectorEnv):
@@ -53,16 +50,13 @@ class HwGenVectorEnv(SequentialVectorEnv):
         **arguments: Any,
     ) -> None:
         self.check_arguments(num_envs, task, render_mode, arguments)
-        if verify not in VERIFY:
-            raise unknown_name("verify", verify, VERIFY)
+        self._built = BuiltDesigns(verify, VERIFY, num_envs)
         self.task = task or HwGenTask(**arguments)
-        self.verify = verify
         self._nvec = self.task.space.nvec
         self._prefixes = self.task.prefixes
         self._observer = Observer(self.task)
         self.progress_column = self._observer.parameters
         self.set_spaces(self._observer.size, spaces.Discrete(int(self._nvec.max())))
-        self._best = np.full(num_envs, np.inf)
         self._position = np.zeros(num_envs, dtype=np.int64)
         self._design = np.full((num_envs, len(self._nvec)), -1, dtype=np.int64)
         self._feasible = np.ones(num_envs, dtype=bool)
@@ -70,8 +64,6 @@ class HwGenVectorEnv(SequentialVectorEnv):
         self._objective = np.full(num_envs, np.inf)
         self._area = np.full(num_envs, np.inf)
         self._path = np.full(num_envs, np.inf)
-        self._level = np.full(num_envs, _UNVERIFIED, dtype=np.int64)
-        self._record = np.full(num_envs, "", dtype=object)
 
     def _advance(self, lanes: Ints, actions: Ints) -> tuple[Floats, Bools]:
         position, rewards = self._position[lanes], np.zeros(self.num_envs)
@@ -126,14 +118,9 @@ class HwGenVectorEnv(SequentialVectorEnv):
         cycles = self.task.objective(self._design[winners])
         self._objective[winners] = cycles
         rewards[winners] = self.task.reference().value / cycles
-        improves = cycles < self._best[winners]
-        self._best[winners] = np.minimum(cycles, self._best[winners])
-        if self.verify == "never":
-            return
-        for lane in winners[improves] if self.verify == "best" else winners:
+        for lane in winners[self._built.choose(winners, cycles)]:
             record = self._prove(self._design[lane])
-            self._record[lane] = json.dumps(record.as_json())
-            self._level[lane] = record.level
+            self._built.note(lane, record)
             self._area[lane], self._path[lane] = record.area_nand2, record.critical_path_ps
             rewards[lane] *= record.share
 
@@ -148,8 +135,7 @@ class HwGenVectorEnv(SequentialVectorEnv):
         self._replaced = np.where(lanes, 0, self._replaced)
         for column in (self._objective, self._area, self._path):
             column[lanes] = np.inf
-        self._level[lanes] = _UNVERIFIED
-        self._record[lanes] = ""
+        self._built.clear(lanes)
 
     def _observe(self) -> Obs:
         obs = np.empty((self.num_envs, self._observer.size), dtype=np.float32)
@@ -165,11 +151,8 @@ class HwGenVectorEnv(SequentialVectorEnv):
             "feasible": self._feasible,
             "position": self._position,
             "design": self._design,
-            "level": self._level,
         }
-        if self.verify != "never":  # Texts are no tensors, which clients make of infos.
-            columns["record"] = self._record
-        return {key: column.copy() for key, column in columns.items()}
+        return {key: column.copy() for key, column in columns.items()} | self._built.columns()
 
 
 class HwGenEnv(SequentialEnv):

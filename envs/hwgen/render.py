@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.costmodels.files.pictures import as_image, empty_figure
 from accelgym.costmodels.systolic.area import AreaTerms, estimate
-from accelgym.envs.pictures import as_image, empty_figure
 
 if TYPE_CHECKING:
     from accelgym.envs.hwgen.task import HwGenTask

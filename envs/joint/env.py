@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from accelgym.costmodels.errors import unknown_name
 from accelgym.envs.any_task import AnyTaskVectorEnv
+from accelgym.envs.hwgen.built_designs import BuiltDesigns
 from accelgym.envs.joint import hardware
 from accelgym.envs.joint.observation import Observer
 from accelgym.envs.joint.task import JointTask
@@ -27,7 +26,6 @@ Infos = dict[str, Any]
 
 VERIFY = ("never", "best")
 """Which finished designs are built: none, or those better than all of their lane before."""
-_UNVERIFIED = -1
 
 
 class JointVectorEnv(AnyTaskVectorEnv):
@@ -51,39 +49,26 @@ class JointVectorEnv(AnyTaskVectorEnv):
     ) -> None:
         options = {key: arguments.pop(key) for key in LANE_OPTIONS if key in arguments}
         self.check_arguments(num_envs, task, render_mode, arguments)
-        if verify not in VERIFY:
-            raise unknown_name("verify", verify, VERIFY)
+        self._built = BuiltDesigns(verify, VERIFY, num_envs)
         chosen = task or JointTask(**arguments)
-        self.verify = verify
-        self._best = np.full(num_envs, np.inf)
-        self._level = np.full(num_envs, _UNVERIFIED, dtype=np.int64)
-        self._record = np.full(num_envs, "", dtype=object)
         super().__init__(num_envs, task=chosen, render_mode=render_mode, **options)
         self._observer = Observer(chosen)
         self.set_spaces(self._steps + 1 + self._observer.width, spaces.Discrete(chosen.num_actions))
 
     def _reward(self, rows: Ints, outcome: Outcome) -> Floats:
         rewards = super()._reward(rows, outcome)
-        found = self._objective[rows]
-        improves = found < self._best[rows]
-        self._best[rows] = np.minimum(found, self._best[rows])
-        if self.verify == "never":
-            return rewards
-        for at in np.flatnonzero(improves):
-            lane = rows[at]
-            record = hardware.prove(self.task, self.task.designs(self._actions[lane][None])[0])
-            self._record[lane], self._level[lane] = json.dumps(record.as_json()), record.level
+        for at in self._built.choose(rows, self._objective[rows]):
+            record = hardware.prove(self.task, self.task.designs(self._actions[rows[at]][None])[0])
+            self._built.note(rows[at], record)
             rewards[at] *= record.share
         return rewards
 
     def _begin(self, lanes: Bools) -> None:
         super()._begin(lanes)
-        self._level[lanes] = _UNVERIFIED
-        self._record[lanes] = ""
+        self._built.clear(lanes)
 
     def _values(self) -> Infos:
-        columns = super()._values() | {"level": self._level.copy()}
-        return columns if self.verify == "never" else columns | {"record": self._record.copy()}
+        return super()._values() | self._built.columns()
 
     def _observe(self) -> Obs:
         begin = self._steps + 1

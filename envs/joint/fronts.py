@@ -1,26 +1,24 @@
-"""Several objectives at once: latency, energy, area and loss of designs, exact Pareto fronts, and hypervolume."""
+"""Several objectives at once: latency, energy, area and loss of designs, and exact Pareto fronts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.errors import InputError, MissingExtraError, unknown_name
+from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.envs.joint.task import JointTask
+from accelgym.envs.pareto import nondominated
 from accelgym.envs.space import Designs
 
-__all__ = ["MOST_ENUMERATED", "exact_front", "figures_of", "hypervolume", "objective_names", "reference_point"]
+__all__ = ["MOST_ENUMERATED", "exact_front", "figures_of", "objective_names"]
 
 Floats = npt.NDArray[np.float64]
 
 MOST_ENUMERATED = 5_000_000
 """Designs that are all evaluated, at most."""
 _BLOCK = 2**16
-_BEYOND = 1.1
-"""How far the reference point of a hypervolume lies behind the worst of a front, per objective."""
 
 
 def objective_names(task: JointTask) -> tuple[str, ...]:
@@ -77,39 +75,6 @@ def exact_front(task: JointTask, objectives: Sequence[str] | None = None) -> tup
         designs = np.concatenate((designs, block))
         points = np.concatenate((points, figures_of(task, block, objectives)))
         points, first = np.unique(points, axis=0, return_index=True)
-        keep = _moocore().is_nondominated(points)
+        keep = nondominated(points)
         designs, points = designs[first][keep], points[keep]
     return designs, points
-
-
-def reference_point(front: Floats) -> Floats:
-    """Returns the corner from which the hypervolume of sets is measured that are compared with a front."""
-    return np.asarray(front.min(axis=0) + _BEYOND * np.maximum(front.max(axis=0) - front.min(axis=0), 1e-9))
-
-
-def hypervolume(points: Floats, front: Floats) -> float:
-    """Returns the hypervolume of a set relative to that of a front: 1 where it covers all of it.
-
-    Args:
-        points: Objectives, shape ``(n, objectives)``; rows that are not finite do not count.
-        front: Objectives of the exact front.
-
-    Raises:
-        MissingExtraError: moocore is not installed.
-    """
-    low, corner = front.min(axis=0), reference_point(front)
-
-    def volume(rows: Floats) -> float:
-        scaled = (rows[np.isfinite(rows).all(axis=1)] - low) / (corner - low)
-        scaled = scaled[(scaled < 1).all(axis=1)]
-        return float(_moocore().hypervolume(scaled, ref=np.ones(front.shape[1]))) if len(scaled) else 0.0
-
-    return volume(np.asarray(points, dtype=np.float64)) / volume(front)
-
-
-def _moocore() -> Any:
-    try:
-        import moocore
-    except ImportError as error:
-        raise MissingExtraError("fronts of several objectives", "moocore", "bo") from error
-    return moocore

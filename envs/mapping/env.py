@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from accelgym.envs.mapping.construction import Construction
+from accelgym.costmodels.mapspace.construction import Construction
 from accelgym.envs.mapping.observation import Observer
 from accelgym.envs.mapping.render import draw_mapping, format_mapping
 from accelgym.envs.mapping.task import MappingTask

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.mapspace import FactorPlacement, LoopChoice, MapSpace, MemorySize, TensorBypass
-from accelgym.envs.mapping.construction import Construction
+from accelgym.costmodels.mapspace.construction import Construction
 
 __all__ = ["Observer"]
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.costs import Costs
+from accelgym.costmodels.files.pictures import as_image, empty_figure
 from accelgym.costmodels.loopnest import Mappings
 from accelgym.costmodels.loopnest.nest_text import format_nest
-from accelgym.envs.pictures import as_image, empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,10 +19,11 @@ from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.nest_text import format_nest
 from accelgym.costmodels.loopnest.rows import result_row
 from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace, MemorySize, TensorBypass
+from accelgym.costmodels.mapspace.construction import Construction
 from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping import PROOF_VERSION, RELAXATIONS, MachineTable, Solution, solve
 from accelgym.costmodels.solvers.mapping.enumeration import enumerate_all
-from accelgym.costmodels.solvers.mapping.local_search import descend, recombine
+from accelgym.costmodels.solvers.mapping.local_search import best_of_descents
 from accelgym.costmodels.timeloop import (
     describe_convention,
     names_files,
@@ -33,7 +34,6 @@ from accelgym.costmodels.timeloop import (
 )
 from accelgym.envs.certificates import ProvedTask
 from accelgym.envs.mapping.bounds import Floor, cost_floor
-from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.parameters import design_space
 from accelgym.envs.mapping.spec import MappingSpec, read_architecture, read_problem
 from accelgym.envs.space import Designs, Space
@@ -339,9 +339,7 @@ class MappingTask(ProvedTask):
         Returns:
             The best candidate and its objective.
         """
-        drawn = self.sample_feasible(rng, starts)
-        elite = [descend(self.evaluator, self.candidate(x), rng) for x in drawn]
-        return recombine(self.evaluator, elite, rng, rounds=rounds)
+        return best_of_descents(self.evaluator, self.sample_feasible(rng, starts), rng, rounds=rounds)
 
     def candidate(self, design: npt.NDArray[np.int64]) -> Candidates:
         """Returns a design, shape ``(parameters,)``, as the solvers take it, with the first order everywhere."""

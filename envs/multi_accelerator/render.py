@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import MissingExtraError
-from accelgym.envs.pictures import as_image, empty_figure
+from accelgym.costmodels.files.pictures import as_image, empty_figure
 
 if TYPE_CHECKING:
     from accelgym.envs.multi_accelerator.task import MultiAcceleratorTask

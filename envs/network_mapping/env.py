@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from accelgym.envs.mapping.construction import Construction
+from accelgym.costmodels.mapspace.construction import Construction
 from accelgym.envs.network_mapping.observation import NetworkObserver
 from accelgym.envs.network_mapping.render import draw_layer, format_network
 from accelgym.envs.network_mapping.task import NetworkMappingTask

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.envs.mapping.construction import Construction
+from accelgym.costmodels.mapspace.construction import Construction
 from accelgym.envs.mapping.observation import Observer
 from accelgym.envs.network_mapping.task import NetworkMappingTask
 

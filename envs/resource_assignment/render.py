@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.envs.pictures import as_image, empty_figure
+from accelgym.costmodels.files.pictures import as_image, empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,11 +7,11 @@ up to ResNet-32 and with a floor of 85 %.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from accelgym.costmodels.errors import AccelGymError
+from accelgym.costmodels.files.pictures import save_figure
 from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.experiments.codesign.figure import format_table, pareto_figure
 from accelgym.experiments.codesign.images import file_task, glyph_task
@@ -58,11 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
         rows = run_study(chosen.out, task, settings, progress=_show)
         table = format_table(rows, settings.floor)
         write_whole(chosen.out / "table.md", table)
-        lines = [json.dumps(row.to_json()) for row in rows]
-        write_whole(chosen.out / "evaluations.jsonl", "\n".join(lines) + "\n")
-        pareto_figure(rows, settings.floor, task.teacher_accuracy["validation"]).savefig(
-            chosen.out / "pareto.png", dpi=130
-        )
+        figure = pareto_figure(rows, settings.floor, task.teacher_accuracy["validation"])
+        save_figure(figure, chosen.out / "pareto.png", dpi=130)
     except AccelGymError as error:
         parser.error(str(error))
     sys.stdout.write(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,6 @@ import yaml
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.components.technologies import technology
-from accelgym.costmodels.files.records import RecordFile
 from accelgym.costmodels.files.timeloop_yaml.document import parse_document
 from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.costmodels.timeloop import presets
@@ -21,6 +19,7 @@ from accelgym.costmodels.timeloop.reader import read_timeloop_data
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.experiments.codesign.space import Machine
 from accelgym.experiments.mapper import map_layer
+from accelgym.experiments.study_log import StudyLog
 
 __all__ = ["LayerEnergies", "eyeriss"]
 
@@ -46,19 +45,14 @@ class LayerEnergies:
     """Energies of layers on machines, found once each by ``accelgym.map_layer`` and kept.
 
     Args:
-        folder: ``problems/`` receives a Timeloop problem for each distinct layer, ``energies.records`` the results.
+        folder: ``problems/`` receives a Timeloop problem for each distinct layer, ``energies.jsonl`` the results.
         nodes: Most programs that a proof solves; the mapping found hardly depends on it, the gap does.
     """
 
     def __init__(self, folder: Path, nodes: int) -> None:
         self.folder, self.nodes = folder / "problems", nodes
         self.folder.mkdir(parents=True, exist_ok=True)
-        identity = json.dumps({"mapper": "eyeriss energy 1", "nodes": nodes}).encode()
-        self._file = RecordFile(folder / "energies.records", identity)
-        self._known: dict[tuple[str, str], tuple[float, float]] = {}
-        for record in self._file.replay():
-            row = json.loads(record)
-            self._known[row["problem"], row["machine"]] = row["energy_pj"], row["gap"]
+        self._log = StudyLog(folder / "energies.jsonl", ("problem", "machine", "nodes"))
 
     def of_network(self, workload: Workload, machine: Machine) -> tuple[float, float]:
         """Returns the energy of all layers in pJ, and its largest relative gap to the certified bounds."""
@@ -69,16 +63,15 @@ class LayerEnergies:
     def of_layer(self, layer: Layer, machine: Machine) -> tuple[float, float]:
         """Returns the energy of a layer in pJ and the gap of its proof."""
         problem = replace(LoopNest.from_layer(layer), name=_shape_name(layer))
-        key = problem.name, machine.name
-        if key not in self._known:
+        key = {"problem": problem.name, "machine": machine.name, "nodes": self.nodes}
+        row = self._log.find(**key)
+        if row is None:
             path = self.folder / f"{problem.name}.yaml"
             if not path.exists():
                 write_whole(path, yaml.safe_dump({"problem": problem_section(problem)}, sort_keys=False))
             found = map_layer(path, eyeriss(machine), "energy", nodes=self.nodes)
-            row = {"problem": key[0], "machine": key[1], "energy_pj": found.energy_pj, "gap": found.gap}
-            self._file.append(json.dumps(row).encode())
-            self._known[key] = found.energy_pj, found.gap
-        return self._known[key]
+            row = self._log.add({**key, "energy_pj": found.energy_pj, "gap": found.gap})
+        return row["energy_pj"], row["gap"]
 
 
 def _shape_name(layer: Layer) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from accelgym.costmodels.errors import MissingExtraError
+from accelgym.costmodels.files.pictures import empty_figure
 from accelgym.experiments.codesign.study import MODES, Evaluation, chosen, front
+from accelgym.experiments.markdown import markdown_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,11 +29,7 @@ def pareto_figure(rows: Sequence[Evaluation], floor: float, teacher: float) -> F
     Raises:
         MissingExtraError: matplotlib is not installed (extra ``report``).
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "matplotlib", "report") from error
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure = empty_figure(9, 4.5)
     axes = figure.subplots()
     for mode in MODES:
         own = [row for row in rows if row.mode == mode]
@@ -66,12 +63,12 @@ def format_table(rows: Sequence[Evaluation], floor: float) -> str:
         floor: Least accuracy of a choice.
     """
     heads = "search, evaluations, at the floor, blocks, channels, T, a, rate, epochs, machine, uJ, validation, test"
-    lines = [f"| {heads.replace(', ', ' | ')} |", f"|{'---|' * (heads.count(',') + 1)}"]
+    lines: list[list[str]] = []
     for mode in MODES:
         own = [row for row in rows if row.mode == mode]
         good, best = [row for row in own if row.accuracy >= floor], chosen(own, floor)
         if best is None:
-            lines.append(f"| {_WORDS[mode]} | {len(own)} | 0 | none reaches {floor:.0%} {'| ' * 9}|")
+            lines.append([_WORDS[mode], str(len(own)), "0", f"none reaches {floor:.0%}", *[""] * 9])
             continue
         student, training = best.candidate.student, best.candidate.training
         cells = [
@@ -81,5 +78,5 @@ def format_table(rows: Sequence[Evaluation], floor: float) -> str:
             *(best.candidate.machine.name, f"{best.energy_pj / 1e6:.2f}"),
             *(f"{share:.1%}" for share in (best.accuracy, best.test_accuracy)),
         ]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines) + "\n"
+        lines.append(list(map(str, cells)))
+    return markdown_table(heads.split(", "), lines, left=(0, 3, 4, 9)) + "\n"

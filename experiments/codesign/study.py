@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,6 @@ import numpy as np
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.lock import folder_lock
-from accelgym.costmodels.files.records import RecordFile
 from accelgym.experiments.codesign.distillation import train_student
 from accelgym.experiments.codesign.energy import LayerEnergies
 from accelgym.experiments.codesign.images import ImageTask
@@ -29,6 +27,7 @@ from accelgym.experiments.codesign.space import (
     random_candidate,
 )
 from accelgym.experiments.codesign.students import student_workload
+from accelgym.experiments.study_log import StudyLog
 
 __all__ = ["MODES", "Evaluation", "StudySettings", "chosen", "front", "run_study"]
 
@@ -103,7 +102,7 @@ def run_study(
     above the floor by accuracy and energy, all while there are none.
 
     Args:
-        out: Folder: ``evaluations.records``, ``energies.records`` and ``problems/``.
+        out: Folder: ``evaluations.jsonl``, ``energies.jsonl`` and ``problems/``.
         task: Images and teacher.
         settings: The searches.
         progress: Called after every evaluation.
@@ -113,14 +112,14 @@ def run_study(
     """
     out.mkdir(parents=True, exist_ok=True)
     with folder_lock(out):
-        identity = {
+        plan = {
             "study": "codesign 1",
             "images": [task.name, {key: len(x) for key, x in task.images.items()}],
             "teacher": task.teacher_accuracy,
             "settings": {key: value for key, value in asdict(settings).items() if key != "evaluations"},
         }
-        journal = RecordFile(out / "evaluations.records", json.dumps(identity, sort_keys=True).encode())
-        rows = [Evaluation.from_json(json.loads(record)) for record in journal.replay()]
+        log = StudyLog(out / "evaluations.jsonl", ("mode", "candidate"), plan)
+        rows = [Evaluation.from_json(row) for row in log.rows]
         energies = LayerEnergies(out, settings.nodes)
         for turn in range(settings.evaluations):
             # The searches take turns, so that a study that is cut short has something of each.
@@ -130,7 +129,7 @@ def run_study(
                     continue
                 candidate = _propose(own, settings, mode, np.random.default_rng([settings.seed, place, len(own)]))
                 row = _evaluate(candidate, mode, rows, task, settings, energies)
-                journal.append(json.dumps(row.to_json()).encode())
+                log.add(row.to_json())
                 rows.append(row)
                 if progress is not None:
                     progress(row)

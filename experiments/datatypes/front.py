@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from pymoo.algorithms.moo.nsga2 import NSGA2
-from pymoo.optimize import minimize
 
-from accelgym.agents.adapters.pymoo import TaskProblem
+from accelgym.agents.adapters.nsga2 import nsga2_front
 from accelgym.envs.datatype.task import DatatypeTask
-from accelgym.experiments.hypervolume import hypervolume
+from accelgym.envs.pareto import relative_hypervolume
 
 __all__ = ["BUDGETS", "compare_front"]
 
@@ -36,17 +33,11 @@ def compare_front(network: str, hardware: str) -> dict[str, Any]:
     _, cost, loss = limited.front()
     task = DatatypeTask(network=network, hardware=hardware, max_loss=float(loss.max()))
     exact = np.stack((cost, loss), axis=1)
-    low, high = exact.min(axis=0), exact.max(axis=0)
-
-    def volume(points: npt.NDArray[np.float64]) -> float:
-        return hypervolume((points - low) / (high - low), (1.0, 1.0))
-
     found: dict[str, Any] = {"points": len(exact)}
     names = ["energy_pj", "table_loss"]
     for budget in BUDGETS:
         fronts = [
-            minimize(TaskProblem(task, objectives=names), NSGA2(pop_size=_POPULATION), ("n_eval", budget), seed=seed).F
-            for seed in range(_SEEDS)
+            nsga2_front(task, names, budget, seed, population=_POPULATION, repair=False)[1] for seed in range(_SEEDS)
         ]
-        found[f"nsga2_{budget}"] = [volume(front) / volume(exact) for front in fronts]
+        found[f"nsga2_{budget}"] = [relative_hypervolume(front, exact, beyond=1.0) for front in fronts]
     return found

@@ -1,8 +1,7 @@
-"""Measurements of the study, one record each, so that an interrupted study goes on where it was."""
+"""Measurements of the study of number formats."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from accelgym.costmodels.files.records import RecordFile
 from accelgym.costmodels.quantization import LayerQuantization
 from accelgym.costmodels.systolic.config import make_config
 from accelgym.envs.accuracy.oracle import MeasuredOracle
@@ -26,6 +24,7 @@ from accelgym.envs.datatype.options import HARDWARE
 from accelgym.envs.datatype.task import DatatypeTask
 from accelgym.experiments.datatypes.front import compare_front
 from accelgym.experiments.statistics import rank_correlation
+from accelgym.experiments.study_log import Row, StudyLog
 
 __all__ = ["TYPES", "run_study"]
 
@@ -36,7 +35,6 @@ TYPES = (
 )
 """The 16 types, one for all weights and activations of a network."""
 
-_IDENTITY = b"accelgym study of number formats 1"
 _EXAMPLES = {"images": 1000, "text": 100}
 _EXACT_EXAMPLES = {"images": 32, "text": 4}
 _EXACT: dict[str, tuple[dict[str, Any], LayerQuantization]] = {
@@ -49,35 +47,28 @@ _RANDOM_ASSIGNMENTS = 24
 _ENUMERATED_EXAMPLES = 200
 _ENUMERATED_OPTIONS = ("int4*int8", "int6*int8", "int8*int8")
 
-Record = dict[str, Any]
 
-
-def run_study(out: Path, progress: Callable[[str], None]) -> list[Record]:
-    """Makes the measurements that are not in the journal of a folder yet.
+def run_study(out: Path, progress: Callable[[str], None]) -> list[Row]:
+    """Makes the measurements that are not in a folder yet.
 
     Args:
-        out: The folder.
+        out: The folder; ``measurements.jsonl`` receives them.
         progress: Called with the name of each measurement and its CPU seconds.
 
     Returns:
-        All records.
+        All of them.
 
     Raises:
-        InputError: The journal is of something else.
+        DamagedFileError: The file is of something else.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    journal = RecordFile(out / "records", _IDENTITY)
-    records: list[Record] = [json.loads(line) for line in journal.replay()]
-    done = {record["name"] for record in records}
+    log = StudyLog(out / "measurements.jsonl", ("name",))
     for name, measure in _measurements(_Oracles()):
-        if name in done:
+        if log.find(name=name):
             continue
         start = time.process_time()
-        record = {"name": name, **measure(), "cpu_seconds": time.process_time() - start}
-        journal.append(json.dumps(record).encode())
-        records.append(record)
-        progress(f"{name}: {record['cpu_seconds']:.1f} CPU-s")
-    return records
+        row = log.add({"name": name, **measure(), "cpu_seconds": time.process_time() - start})
+        progress(f"{name}: {row['cpu_seconds']:.1f} CPU-s")
+    return log.rows
 
 
 class _Oracles:
@@ -94,7 +85,7 @@ class _Oracles:
         return self._oracle
 
 
-def _measurements(oracles: _Oracles) -> Iterator[tuple[str, Callable[[], Record]]]:
+def _measurements(oracles: _Oracles) -> Iterator[tuple[str, Callable[[], Row]]]:
     networks = [name for name in REFERENCE_MODELS if name in measured_networks()]
     for network in networks:
         for datatype in ("fp32", *TYPES):
@@ -119,7 +110,7 @@ def _schemes(datatype: str) -> tuple[str, ...]:
     return SCHEMES[:2] if datatype.startswith("posit") else SCHEMES
 
 
-def _accuracy(oracles: _Oracles, network: str, datatype: str, scheme: str) -> Record:
+def _accuracy(oracles: _Oracles, network: str, datatype: str, scheme: str) -> Row:
     oracle = oracles.get(network)
     found = oracle.accuracy(dict.fromkeys(oracle.layer_names, uniform(datatype, scheme)))
     return {
@@ -131,11 +122,11 @@ def _accuracy(oracles: _Oracles, network: str, datatype: str, scheme: str) -> Re
     }
 
 
-def _option(network: str, option: str) -> Record:
+def _option(network: str, option: str) -> Row:
     """Reconstruction and smoothing, where they matter most: four bits."""
     settings: dict[str, Any] = {"reconstruction": True} if option == "reconstruction" else {"smoothing": 0.5}
     examples = _EXAMPLES[REFERENCE_MODELS[network].data]
-    found: Record = {}
+    found: Row = {}
     ways: tuple[tuple[str, dict[str, Any]], ...] = (("plain_", {}), ("", settings))
     for prefix, chosen in ways:
         oracle = reference_oracle(network, examples, keep=False, **chosen)
@@ -144,7 +135,7 @@ def _option(network: str, option: str) -> Record:
     return found
 
 
-def _winner(oracles: _Oracles, network: str, hardware: str) -> Record:
+def _winner(oracles: _Oracles, network: str, hardware: str) -> Row:
     oracle = oracles.get(network)
     task = DatatypeTask(network=network, hardware=hardware)
     best = np.array(task.reference().design)
@@ -163,7 +154,7 @@ def _winner(oracles: _Oracles, network: str, hardware: str) -> Record:
     }
 
 
-def _proxies(oracles: _Oracles, network: str) -> Record:
+def _proxies(oracles: _Oracles, network: str) -> Row:
     """Random assignments of the table's formats, measured and guessed."""
     oracle = oracles.get(network)
     table, rng = measured_table(network), np.random.default_rng(0)
@@ -188,7 +179,7 @@ def _proxies(oracles: _Oracles, network: str) -> Record:
     return {"rank_correlation": found, "assignments": len(truth), "assignments_per_second": len(truth) / seconds}
 
 
-def _deviation(network: str, name: str) -> Record:
+def _deviation(network: str, name: str) -> Row:
     settings, formats = _EXACT[name]
     config = make_config(rows=16, columns=16, **settings)
     model = REFERENCE_MODELS[network]
@@ -209,7 +200,7 @@ def _deviation(network: str, name: str) -> Record:
     }
 
 
-def _enumeration(network: str) -> Record:
+def _enumeration(network: str) -> Row:
     """All assignments of three types to the weights of a network's blocks, measured."""
     table = measured_table(network)
     columns = [[o.name for o in table.options].index(name) for name in _ENUMERATED_OPTIONS]

@@ -16,16 +16,17 @@ from accelgym.costmodels.workloads import Layer
 from accelgym.envs.accuracy.schemes import SCHEMES
 from accelgym.experiments.datatypes.front import BUDGETS
 from accelgym.experiments.datatypes.published import PUBLISHED, PUBLISHED_TYPES
-from accelgym.experiments.datatypes.study import TYPES, Record
+from accelgym.experiments.datatypes.study import TYPES
 from accelgym.experiments.markdown import markdown_table
 from accelgym.experiments.statistics import rank_correlation
+from accelgym.experiments.study_log import Row
 
 __all__ = ["format_study"]
 
 _GEMM = Layer.gemm("gemm", M=256, K=256, C=256)
 
 
-def format_study(records: Sequence[Record]) -> str:
+def format_study(records: Sequence[Row]) -> str:
     """Returns all tables that the records suffice for."""
     by_name = {record["name"]: record for record in records}
     networks = sorted({name.split("/")[1] for name in by_name if name.startswith("accuracy/")})
@@ -33,7 +34,7 @@ def format_study(records: Sequence[Record]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _accuracies(by_name: dict[str, Record], networks: Sequence[str]) -> str:
+def _accuracies(by_name: dict[str, Row], networks: Sequence[str]) -> str:
     head = ["type", "bits"]
     for network in networks:
         head += [f"{network} {scheme}" for scheme in SCHEMES]
@@ -61,14 +62,14 @@ def _hardware(datatype: str) -> tuple[str, str]:
     return f"{kind.element_area:.0f}", f"{float(costs.breakdown['energy_array_pj'][0, 0]) / _GEMM.macs:.3f}"
 
 
-def _loss(by_name: dict[str, Record], network: str, datatype: str, scheme: str) -> float:
+def _loss(by_name: dict[str, Row], network: str, datatype: str, scheme: str) -> float:
     """Cross-entropy that a type costs."""
     scheme = "tensor" if datatype in ("bf16", "fp16") else scheme
     found = by_name[f"accuracy/{network}/{datatype}/{scheme}"]
     return float(found["cross_entropy"] - by_name[f"accuracy/{network}/fp32/tensor"]["cross_entropy"])
 
 
-def _order(by_name: dict[str, Record], networks: Sequence[str]) -> str:
+def _order(by_name: dict[str, Row], networks: Sequence[str]) -> str:
     """The published order of five types beside ours."""
     published = np.array(list(PUBLISHED.values()))
     theirs = (published[:, :1] - published[:, 1:]).mean(axis=0)
@@ -88,7 +89,7 @@ def _order(by_name: dict[str, Record], networks: Sequence[str]) -> str:
     return f"{table}\n\nRank correlation of the two orders (means, five types): {correlation:.2f}."
 
 
-def _single(by_name: dict[str, Record], networks: Sequence[str]) -> str:
+def _single(by_name: dict[str, Row], networks: Sequence[str]) -> str:
     """Everything else, a table each."""
     found = [(name.split("/"), record) for name, record in by_name.items()]
     rows: dict[str, list[list[str]]] = {kind: [] for kind in _HEADS}
@@ -110,7 +111,7 @@ _HEADS = {
     "exact": ("network", "formats", "fast to bit-exact", "fast to float32", "same class"),
     "option": ("network", "option", "w4a8", "w4a8 without", "w4a4", "w4a4 without"),
 }
-_ROWS: dict[str, Callable[[Record], list[str]]] = {
+_ROWS: dict[str, Callable[[Row], list[str]]] = {
     "winner": lambda r: [
         *(f"{r[key]:.4f}" for key in ("limit", "table_loss", "measured_loss")),
         *(f"{r[key]:.2f}" for key in ("value", "float_value")),

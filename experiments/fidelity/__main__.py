@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 from accelgym.costmodels.errors import AccelGymError
-from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.dse_dataset.load import load_dataset
 from accelgym.experiments.fidelity.comparison import WORKLOADS, ComparedRow, compare, format_comparison
 from accelgym.experiments.fidelity.study import (
     ANALYTIC,
-    SAMPLE,
     LadderRow,
     ToolRow,
     grid_cases,
@@ -25,8 +21,8 @@ from accelgym.experiments.fidelity.study import (
     run_tools,
 )
 from accelgym.experiments.fidelity.table import format_ladder, format_rules, format_tools, ladder_csv
-
-_Row = TypeVar("_Row", LadderRow, ToolRow, ComparedRow)
+from accelgym.experiments.measured_hardware import SAMPLE
+from accelgym.experiments.study_log import StudyLog
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -50,18 +46,20 @@ def main(arguments: list[str] | None = None) -> None:
             return
         measured = measured_cases(chosen.data)
         drawn = f"{chosen.designs} drawn accelerators, 64 filters of 3 x 3 on 64 x 14 x 14"
+        plan = {"data": load_dataset(chosen.data).manifest["content_sha256"]}
+        log = StudyLog(chosen.out / "ladder.jsonl", ("part",), plan)
         rows: list[LadderRow] = []
         for level in ANALYTIC:
             make = partial(ladder, f"{len(measured)} measured accelerators, a small product each", measured, [level])
-            rows += _part(chosen.out / f"measured-{level}.json", LadderRow, make)
+            rows += log.part(f"measured-{level}", LadderRow, make)
         for level in ANALYTIC:
-            path = chosen.out / f"drawn-{chosen.designs}-{chosen.seed}-{level}.json"
-            rows += _part(path, LadderRow, partial(_drawn, drawn, chosen, level))
+            name = f"drawn-{chosen.designs}-{chosen.seed}-{level}"
+            rows += log.part(name, LadderRow, partial(_drawn, drawn, chosen, level))
         table = f"{format_rules()}\n{format_ladder(rows)}"
         if chosen.tools:
             built: list[ToolRow] = []
             for place, case in enumerate(measured[: chosen.tools]):
-                built += _part(chosen.out / f"built-{place}.json", ToolRow, partial(run_tools, [case]))
+                built += log.part(f"built-{place}", ToolRow, partial(run_tools, [case]))
             table += f"\n{format_tools(built)}"
         write_whole(chosen.out / "ladder.csv", ladder_csv(rows))
         write_whole(chosen.out / "table.md", table)
@@ -72,10 +70,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _compare(out: Path, seeds: int) -> None:
     """Writes comparison.md."""
+    log = StudyLog(out / "comparison.jsonl", ("part",))
     rows: list[ComparedRow] = []
     for workload in WORKLOADS:
-        path = out / f"compared-{workload.replace('/', '-')}-{seeds}.json"
-        rows += _part(path, ComparedRow, partial(compare, workload, range(seeds)))
+        rows += log.part(f"{workload}-{seeds}", ComparedRow, partial(compare, workload, range(seeds)))
     table = format_comparison(rows)
     write_whole(out / "comparison.md", table)
     sys.stdout.write(table)
@@ -83,14 +81,6 @@ def _compare(out: Path, seeds: int) -> None:
 
 def _drawn(name: str, chosen: argparse.Namespace, level: str) -> list[LadderRow]:
     return ladder(name, grid_cases(chosen.designs, chosen.seed), [level])
-
-
-def _part(path: Path, kind: type[_Row], make: Callable[[], Sequence[_Row]]) -> list[_Row]:
-    """Returns the rows of a part: from its file, or made and written there."""
-    if not path.exists():
-        write_sealed(path, {"rows": [asdict(row) for row in make()]})
-    rows: list[dict[str, Any]] = read_sealed(path)["rows"]
-    return [kind(**row) for row in rows]
 
 
 if __name__ == "__main__":

@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import accelgym.dse_dataset
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.systolic.config import SystolicConfig, make_config
 from accelgym.costmodels.systolic.format_kinds import FORMATS
 from accelgym.costmodels.systolic.scheduler import NoTilingError, schedule
 from accelgym.costmodels.workloads import Layer
-from accelgym.dse_dataset.load import load_dataset
 from accelgym.envs.hwgen.decoding import Decoder
 from accelgym.envs.hwgen.spec import PARAMETER_VALUES
 from accelgym.envs.multi_fidelity.levels import LEVELS, simulate
+from accelgym.experiments.measured_hardware import SAMPLE, load_measured
 from accelgym.experiments.statistics import rank_correlation
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.simulator import compile_runtime
@@ -32,7 +31,6 @@ from accelgym.hwgen.synthesis.flow import synthesise
 __all__ = [
     "ANALYTIC",
     "LAYER",
-    "SAMPLE",
     "Case",
     "LadderRow",
     "ToolRow",
@@ -42,7 +40,6 @@ __all__ = [
     "run_tools",
 ]
 
-SAMPLE = Path(accelgym.dse_dataset.__path__[0]) / "samples" / "synthesis"
 ANALYTIC = tuple(name for name in LEVELS if name not in ("rtl", "synthesis"))
 """Levels that run no tool."""
 LAYER = Layer.conv("conv3x3", K=64, C=64, H=14, R=3, padding=1)
@@ -102,22 +99,16 @@ def measured_cases(folder: Path = SAMPLE) -> list[Case]:
     Raises:
         InputError: Another dataset.
     """
-    data = load_dataset(folder)
-    names = [column.name for column in data.columns]
-    for name in ("rtl_cycles", "area_nand2", "energy_pj", *PARAMETER_VALUES):
-        if name not in names:
-            raise InputError(f"{folder}: has no column {name!r}; allowed: datasets of preset 'synthesis'")
+    _, arrays = load_measured(folder, ("rtl_cycles", "area_nand2", "energy_pj", *PARAMETER_VALUES))
+    columns = {name: column.tolist() for name, column in arrays.items()}
     cases = []
-    for split, rows in data.splits.items():
-        if not rows:
-            continue
-        part: dict[str, Any] = {name: np.asarray(column).tolist() for name, column in data.arrays(split).items()}
-        for place in range(len(part["row"])):
-            row = {name: column[place] for name, column in part.items()}
-            values = {name: row[name] for name in PARAMETER_VALUES if name != "formats"}
-            config = make_config(**values, **FORMATS[row["formats"]])
-            layer = Layer.conv("probe", K=row["K"], C=row["C"], H=row["P"], W=1)
-            cases.append(Case(config, layer, row["rtl_cycles"], row["area_nand2"], row["energy_pj"]))
+    for values in zip(*columns.values(), strict=True):
+        row = dict(zip(columns, values, strict=True))
+        config = make_config(
+            **{name: row[name] for name in PARAMETER_VALUES if name != "formats"}, **FORMATS[row["formats"]]
+        )
+        layer = Layer.conv("probe", K=row["K"], C=row["C"], H=row["P"], W=1)
+        cases.append(Case(config, layer, row["rtl_cycles"], row["area_nand2"], row["energy_pj"]))
     return cases
 
 

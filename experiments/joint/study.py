@@ -1,4 +1,4 @@
-"""Measurements of the study, one record each, so that an interrupted study goes on where it was."""
+"""Measurements of the study of the joint space."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from accelgym.agents import search
-from accelgym.costmodels.files.records import RecordFile
+from accelgym.agents.adapters.nsga2 import nsga2_front
 from accelgym.costmodels.workloads import load_workload
 from accelgym.envs.joint import JointTask
-from accelgym.envs.joint.fronts import exact_front, figures_of, hypervolume, objective_names
-from accelgym.experiments.joint.nsga2 import nsga2_designs
+from accelgym.envs.joint.fronts import exact_front, figures_of, objective_names
+from accelgym.envs.pareto import relative_hypervolume
+from accelgym.experiments.study_log import Row, StudyLog
 
 __all__ = ["BUDGETS", "SETTINGS", "SMALL_FRONT", "Job", "jobs", "run_study", "small_front"]
 
@@ -40,9 +41,6 @@ BUDGETS = (100, 1000, 10_000)
 _FAST, _LEARNED = ("random", "ga", "annealing"), ("ppo", "maskable_ppo")
 _FEED_FORWARD = ("up", "act", "down")
 _FRONT_BUDGETS = (200, 1000, 5000)
-_IDENTITY = b"accelgym study of the joint space 1"
-
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -84,36 +82,29 @@ def jobs(fast_seeds: int = 5, learned_seeds: int = 2, learned_budget: int = 1000
 
 def run_study(
     out: Path, planned: Iterator[Job], progress: Callable[[str], None], cpu_limit_s: float = float("inf")
-) -> list[Record]:
-    """Makes the measurements that are not in the journal of a folder yet, and returns all of the journal.
+) -> list[Row]:
+    """Makes the measurements that are not in a folder yet, and returns all of them.
 
     Args:
-        out: The folder.
+        out: The folder; ``measurements.jsonl`` receives them.
         planned: The measurements.
         progress: Called with each measurement and its CPU seconds.
         cpu_limit_s: No measurement begins after so many CPU seconds, those of earlier calls included.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    journal = RecordFile(out / "study.journal", _IDENTITY)
-    records: list[Record] = [json.loads(line) for line in journal.replay()]
-    done = {json.dumps(record["job"], sort_keys=True) for record in records}
-    spent = sum(record["cpu_s"] for record in records)
+    log = StudyLog(out / "measurements.jsonl", ("job",))
     for job in planned:
-        if json.dumps(asdict(job), sort_keys=True) in done:
+        if log.find(job=asdict(job)):
             continue
-        if spent >= cpu_limit_s:
+        if sum(row["cpu_s"] for row in log.rows) >= cpu_limit_s:
             break
         measure = _search if job.kind == "search" else _front
         task = _task(job)
         task.reference()
         start = time.process_time()
         found = measure(task, job)
-        record = {"job": asdict(job), **found, "cpu_s": time.process_time() - start}
-        journal.append(json.dumps(record).encode())
-        records.append(record)
-        spent += record["cpu_s"]
-        progress(f"{job.setting}, {job.agent}, {job.budget:,}, seed {job.seed}, {job.order}: {record['cpu_s']:.1f} s")
-    return records
+        row = log.add({"job": asdict(job), **found, "cpu_s": time.process_time() - start})
+        progress(f"{job.setting}, {job.agent}, {job.budget:,}, seed {job.seed}, {job.order}: {row['cpu_s']:.1f} s")
+    return log.rows
 
 
 def _task(job: Job) -> JointTask:
@@ -135,7 +126,7 @@ def _made(arguments: str) -> JointTask:
     return JointTask(**json.loads(arguments))
 
 
-def _search(task: JointTask, job: Job) -> Record:
+def _search(task: JointTask, job: Job) -> Row:
     """Regrets at the budgets that the search reaches."""
     found = search(task, job.agent, budget=job.budget, seed=job.seed)
     best = found.best_so_far
@@ -147,14 +138,14 @@ def _search(task: JointTask, job: Job) -> Record:
     return {"regret": regrets}
 
 
-def _front(task: JointTask, job: Job) -> Record:
+def _front(task: JointTask, job: Job) -> Row:
     """Share of the exact front's hypervolume that a set of evaluated designs covers."""
     _, front = _exact(task)
     if job.agent == "random":
         designs = task.sample_feasible(np.random.default_rng(job.seed), job.budget)
     else:
-        designs = nsga2_designs(task, objective_names(task), job.budget, job.seed)
-    return {"hypervolume": hypervolume(figures_of(task, designs), front), "points": len(front)}
+        designs, _ = nsga2_front(task, objective_names(task), job.budget, job.seed)
+    return {"hypervolume": relative_hypervolume(figures_of(task, designs), front), "points": len(front)}
 
 
 @cache

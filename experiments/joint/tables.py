@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from accelgym.experiments.joint.study import BUDGETS, SETTINGS
 from accelgym.experiments.markdown import markdown_table
+from accelgym.experiments.study_log import Row
 
 __all__ = ["format_study"]
 
-Record = dict[str, Any]
 
-
-def format_study(records: Sequence[Record]) -> str:
+def format_study(records: Sequence[Row]) -> str:
     """Returns regret by evaluations, and hypervolumes; medians over the seeds, with their number."""
     searches = [record for record in records if record["job"]["kind"] == "search"]
     rows = []

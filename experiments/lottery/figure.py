@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelgym.costmodels.errors import MissingExtraError
+from accelgym.costmodels.files.pictures import empty_figure
 from accelgym.experiments.lottery.analysis import AgentLottery
 
 if TYPE_CHECKING:
@@ -28,14 +28,9 @@ def lottery_figure(agents: Sequence[AgentLottery]) -> Figure:
     Raises:
         MissingExtraError: matplotlib is not installed (extra ``report``).
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-    except ImportError as error:
-        raise MissingExtraError("a picture", "matplotlib", "report") from error
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(10, 4)
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     left, right = figure.subplots(1, 2)
     for place, agent in enumerate(a for a in agents if len(a.settings) > 1):
         colour = _COLOURS[place % len(_COLOURS)]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from accelgym.costmodels.errors import MissingExtraError
-from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.costmodels.files.pictures import save_figure
 from accelgym.experiments.lottery.analysis import analyse
 from accelgym.experiments.lottery.config import LotteryConfig, load_lottery
 from accelgym.experiments.lottery.figure import lottery_figure
@@ -61,8 +60,6 @@ def run_lottery(
     agents = analyse(config, BenchResults.load(out))
     files = write_lottery(config, agents, out)
     with suppress(MissingExtraError):
-        picture = BytesIO()
-        lottery_figure(agents).savefig(picture, format="png", dpi=150, metadata={"Software": None})
-        write_whole(out / "lottery.png", picture.getvalue())
+        save_figure(lottery_figure(agents), out / "lottery.png", dpi=150)
         files.append(out / "lottery.png")
     return LotteryResult(result, tuple(files))

@@ -9,12 +9,12 @@ from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
 from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.mapper import LayerMapping, Settings, optimal_mapping
+from accelgym.costmodels.mapper.descents import descend_from
 from accelgym.costmodels.mapper.inputs import own_names
 from accelgym.costmodels.mapper.metrics import DEFAULT
 from accelgym.costmodels.timeloop import names_files, read_architecture_files, read_timeloop_problem
 from accelgym.costmodels.timeloop.presets import preset
 from accelgym.costmodels.workloads import Layer
-from accelgym.experiments.mapper.descents import descend_from
 
 __all__ = ["map_layer"]
 

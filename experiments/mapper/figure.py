@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.errors import InputError, MissingExtraError
+from accelgym.costmodels.files.pictures import empty_figure, save_figure
 
 __all__ = ["save_picture"]
 
@@ -27,28 +27,18 @@ def save_picture(summary: Mapping[str, Any], path: Path) -> None:
         MissingExtraError: matplotlib is not installed (extra ``report``).
         InputError: The file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("a picture", "matplotlib", "report") from error
     layers = [layer for layer in summary["layers"] if "error" not in layer]
     if not layers:
         return
     width = min(30.0, max(7.0, 2.5 + 0.28 * len(layers)))
-    figure = Figure(figsize=(width, 7.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(width, 7.5)
     above, below = figure.subplots(2, 1, sharex=True)
     colours = _palette(layers)
     _draw_energy(above, layers, colours)
     _draw_cycles(below, layers, colours)
     metrics = ", then ".join(summary["metrics"])
     figure.suptitle(f"{summary['workload']} on {summary['architecture']}: least {metrics}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error})") from error
+    save_figure(figure, path)
 
 
 def _palette(layers: Sequence[Mapping[str, Any]]) -> dict[str, str]:

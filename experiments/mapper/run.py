@@ -6,21 +6,20 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import AccelGymError, DamagedFileError, InputError, MissingExtraError, warn_input
 from accelgym.costmodels.executors import Executor, InlineExecutor, ProcessExecutor
-from accelgym.costmodels.files.json_file import read_sealed, write_json, write_sealed
+from accelgym.costmodels.files.json_file import read_sealed, write_json
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.mapper import MapInputs, Settings
 from accelgym.costmodels.mapper.plain_data import machine_to_plain, problem_to_plain
-from accelgym.experiments.manifest import run_environment
 from accelgym.experiments.mapper.summary import layer_entry, network_totals, write_table
 from accelgym.experiments.mapper.worker import ERROR, MAP_JOB, identity, load_layer, order_hash
+from accelgym.experiments.sessions import Sessions
 
 __all__ = ["MapProgress", "MapResult", "run_map"]
 
@@ -171,23 +170,21 @@ class _Run:
         skipped = len(self.orders) - len(todo)
         if todo:
             count = 1 if kind == "inline" else min(workers or os.cpu_count() or 1, len(todo))
-            session = {"start": _now(), "end": None, "workers": count, "layers": 0, "cpu_s": 0.0} | run_environment()
-            self.manifest["sessions"].append(session)
-            self._save()
+            sessions = Sessions(self.out / _MANIFEST, self.manifest)
+            sessions.open(workers=count, layers=0)
             log = self.out / _LOG
             pool: Executor = InlineExecutor(MAP_JOB) if kind == "inline" else ProcessExecutor(MAP_JOB, count, log)
             try:
                 with pool:
-                    self._loop(pool, todo, session)
+                    self._loop(pool, todo, sessions)
             finally:
-                session["end"] = _now()
-                self._save()
+                sessions.close()
                 with suppress(OSError):
                     if log.exists() and not log.stat().st_size:
                         log.unlink()
         return skipped
 
-    def _loop(self, pool: Executor, todo: dict[LoopNest, dict[str, Any]], session: dict[str, Any]) -> None:
+    def _loop(self, pool: Executor, todo: dict[LoopNest, dict[str, Any]], sessions: Sessions) -> None:
         # Layers with much to do first, so that all cores end together.
         waiting = sorted(todo, key=lambda problem: -problem.macs)
         by_key = {identity(order): problem for problem, order in todo.items()}
@@ -212,14 +209,9 @@ class _Run:
                         Path(todo[problem]["folder"]) / ERROR,
                         {"error": event.error, "traceback": event.traceback},
                     )
-            session["layers"] += 1
-            session["cpu_s"] += event.cpu_s
-            self._save()
+            sessions.add(event.cpu_s, layers=1)
             if self.progress is not None:
                 self.progress(MapProgress(done, len(self.orders), note))
-
-    def _save(self) -> None:
-        write_sealed(self.out / _MANIFEST, self.manifest)
 
     def summary(self) -> dict[str, Any]:
         """Returns totals and layers.
@@ -263,7 +255,3 @@ def _file_name(name: str) -> str:
     """A name that every file system takes."""
     kept = "".join(x if x.isascii() and (x.isalnum() or x in "-_.") else "_" for x in name)
     return kept[:80].strip(".") or "layer"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

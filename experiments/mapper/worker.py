@@ -14,9 +14,9 @@ from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.mapper import Settings, optimal_mapping
+from accelgym.costmodels.mapper.descents import descend_from
 from accelgym.costmodels.mapper.plain_data import machine_from_plain, problem_from_plain
 from accelgym.costmodels.solvers.mapping import PROOF_VERSION
-from accelgym.experiments.mapper.descents import descend_from
 from accelgym.experiments.mapper.outputs import write_layer
 
 __all__ = ["ERROR", "MAP_JOB", "identity", "load_layer", "map_job", "order_hash"]

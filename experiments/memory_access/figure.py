@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from accelgym.costmodels.errors import InputError, MissingExtraError
+from accelgym.costmodels.files.pictures import empty_figure
 from accelgym.experiments.memory_access.scaling import Sweep
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["save_figure", "scaling_figure"]
+__all__ = ["scaling_figure"]
 
 _COLOURS = {"sram": "#0072B2", "regfile": "#D55E00", "dram": "#009E73", "intmac": "#7F4FA8"}
 
@@ -25,17 +24,11 @@ def scaling_figure(sweeps: Sequence[Sweep], title: str) -> Figure:
     Raises:
         MissingExtraError: matplotlib is not installed (extra ``report``).
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "matplotlib", "report") from error
     panels: dict[tuple[str, str], list[Sweep]] = {}
     for sweep in sweeps:
         panels.setdefault((sweep.along, sweep.fixed or sweep.component), []).append(sweep)
     rows = (len(panels) + 1) // 2
-    figure = Figure(figsize=(11, 4 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(11, 4 * rows)
     grid = np.ravel(figure.subplots(rows, 2, squeeze=False))
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
@@ -43,19 +36,6 @@ def scaling_figure(sweeps: Sequence[Sweep], title: str) -> Figure:
         _draw_panel(axes, shown)
     figure.suptitle(title)
     return figure
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure as PNG, making its folder.
-
-    Raises:
-        InputError: The file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error})") from error
 
 
 def _draw_panel(axes: Any, sweeps: Sequence[Sweep]) -> None:

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from accelgym.agents import search
-from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.csv_table import TableWriter
-from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.plain import count
 from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.envs.audits import known_audit
@@ -22,6 +20,7 @@ from accelgym.envs.task import Task
 from accelgym.experiments.markdown import markdown_table
 from accelgym.experiments.multi_agent.independent_ppo import IndependentPPO
 from accelgym.experiments.statistics import iqm_interval
+from accelgym.experiments.study_log import Row, StudyLog
 
 __all__ = ["SEARCHERS", "TASKS", "format_table", "run_study", "write_csv"]
 
@@ -45,14 +44,12 @@ SEARCHERS: dict[str, tuple[str, str] | None] = {
 }
 """Division and order of each team; ``None`` draws feasible designs."""
 
-Record = dict[str, Any]
 
-
-def run_study(out: Path, *, seeds: int = 5, budget: int = 1000) -> list[Record]:
+def run_study(out: Path, *, seeds: int = 5, budget: int = 1000) -> list[Row]:
     """Runs every search that is not in the folder yet.
 
     Args:
-        out: Folder of the results, one file per search.
+        out: Folder of the results; ``runs.jsonl`` receives a line per search.
         seeds: Seeds, from 0.
         budget: Evaluations of each search.
 
@@ -61,21 +58,17 @@ def run_study(out: Path, *, seeds: int = 5, budget: int = 1000) -> list[Record]:
     """
     seeds, budget = count(seeds, "seeds", 1, 1000), count(budget, "budget", 1, 10**6)
     built = {name: make_task(env, **arguments) for name, (env, arguments) in TASKS.items()}
-    records = []
-    for seed in range(seeds):
-        for name, task in built.items():
-            for searcher in SEARCHERS:
-                path = out / f"{name}-{searcher.replace(' ', '_').replace(',', '')}-{seed}.json"
-                if not path.exists():
-                    write_sealed(path, _run(name, task, searcher, seed, budget))
-                record = read_sealed(path)
-                if record["budget"] != budget or record["task_id"] != task.id:
-                    raise InputError(f"{path}: a search of another budget or task; choose another folder")
-                records.append(record)
-    return records
+    plan = {"budget": budget, "tasks": {name: task.id for name, task in built.items()}}
+    log = StudyLog(out / "runs.jsonl", ("task", "searcher", "seed"), plan)
+    return [
+        log.find(task=name, searcher=searcher, seed=seed) or log.add(_run(name, task, searcher, seed, budget))
+        for seed in range(seeds)
+        for name, task in built.items()
+        for searcher in SEARCHERS
+    ]
 
 
-def _run(name: str, task: Task, searcher: str, seed: int, budget: int) -> Record:
+def _run(name: str, task: Task, searcher: str, seed: int, budget: int) -> Row:
     division = SEARCHERS[searcher]
     certificate = task.reference()
     start = time.process_time()
@@ -105,7 +98,7 @@ def _run(name: str, task: Task, searcher: str, seed: int, budget: int) -> Record
     }
 
 
-def write_csv(records: Sequence[Record], path: Path) -> None:
+def write_csv(records: Sequence[Row], path: Path) -> None:
     """Writes a line per search."""
     with whole_file(path) as file:
         writer = TableWriter(file)
@@ -114,15 +107,12 @@ def write_csv(records: Sequence[Record], path: Path) -> None:
             writer.row(list(record.values()))
 
 
-def format_table(records: Sequence[Record]) -> str:
+def format_table(records: Sequence[Row]) -> str:
     """Returns the interquartile means over the seeds as a table in Markdown."""
     rows = []
     for name, searcher in dict.fromkeys((r["task"], r["searcher"]) for r in records):
         own = [r for r in records if (r["task"], r["searcher"]) == (name, searcher)]
-        # What is not finite is null in a file.
-        early, final = (
-            np.array([np.inf if r[key] is None else r[key] for r in own]) for key in ("regret_100", "regret")
-        )
+        early, final = (np.array([r[key] for r in own]) for key in ("regret_100", "regret"))
         band = iqm_interval([final])
         rows.append(
             [

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 from accelgym.costmodels.errors import AccelGymError
-from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.dse_dataset.load import load_dataset
+from accelgym.experiments.measured_hardware import SAMPLE
 from accelgym.experiments.proxy.diversity import DiversityRow, diversity_study
 from accelgym.experiments.proxy.few_shot import FewShotRow, few_shot_study
-from accelgym.experiments.proxy.measured import SAMPLE, MeasuredRow, measured_study
+from accelgym.experiments.proxy.measured import MeasuredRow, measured_study
 from accelgym.experiments.proxy.table import format_diversity, format_few_shot, format_measured
-
-_Row = TypeVar("_Row", DiversityRow, MeasuredRow, FewShotRow)
+from accelgym.experiments.study_log import StudyLog
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,31 +27,20 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     if chosen.seeds < 1:
         parser.error(f"--seeds is {chosen.seeds}, allowed >= 1")
-    seeds = range(chosen.seeds)
     try:
-        measured = _part(chosen.out / "measured.json", MeasuredRow, lambda: measured_study(chosen.data))
-        adapted = _parts(chosen.out, "few-shot", FewShotRow, few_shot_study, seeds)
-        diverse = _parts(chosen.out, "diversity", DiversityRow, diversity_study, seeds)
+        plan = {"data": load_dataset(chosen.data).manifest["content_sha256"]}
+        log = StudyLog(chosen.out / "errors.jsonl", ("part",), plan)
+        measured = log.part("measured", MeasuredRow, lambda: measured_study(chosen.data))
+        adapted: list[FewShotRow] = []
+        diverse: list[DiversityRow] = []
+        for seed in range(chosen.seeds):
+            adapted += log.part(f"few-shot-{seed}", FewShotRow, partial(few_shot_study, seed))
+            diverse += log.part(f"diversity-{seed}", DiversityRow, partial(diversity_study, seed))
         table = "\n".join((format_diversity(diverse), format_measured(measured), format_few_shot(adapted)))
         write_whole(chosen.out / "table.md", table)
     except AccelGymError as error:
         parser.error(str(error))
     sys.stdout.write(table)
-
-
-def _parts(out: Path, name: str, kind: type[_Row], make: Callable[[int], Sequence[_Row]], seeds: range) -> list[_Row]:
-    found: list[_Row] = []
-    for seed in seeds:
-        found += _part(out / f"{name}-{seed}.json", kind, partial(make, seed))
-    return found
-
-
-def _part(path: Path, kind: type[_Row], make: Callable[[], Sequence[_Row]]) -> list[_Row]:
-    """Returns the rows of a part: from its file, or made and written there."""
-    if not path.exists():
-        write_sealed(path, {"rows": [asdict(row) for row in make()]})
-    rows: list[dict[str, Any]] = read_sealed(path)["rows"]
-    return [kind(**row) for row in rows]
 
 
 if __name__ == "__main__":

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-import accelgym.dse_dataset
 from accelgym.agents.proxy import log_errors
 from accelgym.costmodels.errors import InputError
 from accelgym.dse_dataset.input_encoding import InputEncoder, input_names
-from accelgym.dse_dataset.load import load_dataset
+from accelgym.experiments.measured_hardware import SAMPLE, load_measured
 from accelgym.experiments.proxy.learners import LEARNERS
 from accelgym.experiments.statistics import rank_correlation
 
-__all__ = ["SAMPLE", "MeasuredRow", "measured_study"]
+__all__ = ["MeasuredRow", "measured_study"]
 
-SAMPLE = Path(accelgym.dse_dataset.__path__[0]) / "samples" / "synthesis"
 _TARGETS = {
     "area_nand2": "estimated_area_nand2",
     "critical_path_ps": "estimated_path_ps",
@@ -50,13 +46,7 @@ def measured_study(folder: Path = SAMPLE, seed: int = 0) -> list[MeasuredRow]:
     Raises:
         InputError: Another dataset, or fewer rows than folds.
     """
-    data = load_dataset(folder)
-    names = [column.name for column in data.columns]
-    for name in _TARGETS:
-        if name not in names:
-            raise InputError(f"{folder}: has no column {name!r}; allowed: datasets of preset 'synthesis'")
-    parts = [data.arrays(split) for split, rows in data.splits.items() if rows]
-    arrays: dict[str, npt.NDArray[Any]] = {name: np.concatenate([part[name] for part in parts]) for name in names}
+    data, arrays = load_measured(folder, list(_TARGETS))
     count = len(arrays["row"])
     if count < _FOLDS:
         raise InputError(f"{folder}: has {count} rows, allowed >= {_FOLDS}")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from accelgym.costmodels.errors import MissingExtraError
-from accelgym.costmodels.files.whole_file import whole_binary_file, write_whole
+from accelgym.costmodels.files.pictures import empty_figure, save_figure
+from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.experiments.markdown import markdown_table
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
@@ -37,16 +37,10 @@ def write_paper(results: BenchResults, rows: Sequence[SummaryRow], exhibits: Map
     Raises:
         MissingExtraError: Matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("figures as PNG", "matplotlib", "report") from error
-    (out / "figures").mkdir(parents=True, exist_ok=True)
     for name, exhibit in exhibits.items():
-        figure = Figure(figsize=(_WIDTH, exhibit.figure.layout.height / 100), layout="constrained")
+        figure = empty_figure(_WIDTH, exhibit.figure.layout.height / 100)
         _draw(figure, exhibit.figure)
-        with whole_binary_file(out / "figures" / f"{name}.png") as file:
-            figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
+        save_figure(figure, out / "figures" / f"{name}.png", dpi=_DPI)
     path = out / "report.md"
     write_whole(path, _markdown(results, rows, exhibits))
     return path

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.pictures import save_figure
 from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.costmodels.timeloop.presets import preset
-from accelgym.experiments.memory_access.figure import save_figure
 from accelgym.experiments.thistle.codesign import study
 from accelgym.experiments.thistle.figure import layers_figure, study_figure
 from accelgym.experiments.thistle.proofs import LAYERS, Proof, prove, prove_problem

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from accelgym.costmodels.errors import MissingExtraError
+from accelgym.costmodels.files.pictures import empty_figure
 from accelgym.experiments.mapping_agents import MAPPER_PJ_PER_MAC
 from accelgym.experiments.thistle.codesign import Study
 from accelgym.experiments.thistle.proofs import Proof
@@ -59,13 +59,7 @@ def study_figure(studies: Sequence[Study]) -> Figure:
 
 
 def _panels(count: int) -> tuple[Figure, Any]:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("drawing", "matplotlib", "report") from error
-    figure = Figure(figsize=(12, 3.6 * count), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = empty_figure(12, 3.6 * count)
     return figure, figure.subplots(count, 1, squeeze=False)[:, 0]
 
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from accelgym.agents import search
 from accelgym.agents.retrieval import SolvedDecisions
 from accelgym.agents.transfer import TrainingOptions
-from accelgym.costmodels.errors import DamagedFileError, InputError, InputWarning
-from accelgym.costmodels.files.json_file import read_sealed, write_sealed
+from accelgym.costmodels.errors import InputWarning
 from accelgym.costmodels.files.plain import plain
-from accelgym.costmodels.files.text import read_text
 from accelgym.envs.family_file import load_family
 from accelgym.experiments.policy_training import TrainingProgress, train_policies
 from accelgym.experiments.solved_tasks import solved_by_proof
+from accelgym.experiments.study_log import StudyLog
 
 __all__ = ["AGENTS", "FAMILY", "TransferRun", "run_study"]
 
@@ -26,7 +26,7 @@ FAMILY = Path(__file__).with_name("family.yaml")
 """The shipped family."""
 AGENTS = ("pretrained_ppo", "nearest", "maskable_ppo", "greedy", "ga")
 """With knowledge of other tasks first, then those that begin with nothing."""
-_RUNS, _PLAN, _SOLVED, _TRAINING = "runs.jsonl", "study.json", "solved.npz", "training"
+_SOLVED, _TRAINING = "solved.npz", "training"
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,12 @@ def run_study(
     members = load_family(family)
     held_out = members.members("test")
     options = options or TrainingOptions()
-    plan = plain({"tasks": [t.id for t in members.tasks], "lengths": list(evaluations), "training": asdict(options)})
-    _keep_plan(out / _PLAN, plan)
+    plan = {"tasks": [t.id for t in members.tasks], "lengths": list(evaluations), "training": asdict(options)}
+    log = StudyLog(out / "runs.jsonl", ("member", "agent", "evaluations", "seed"), plan)
     train_policies(members, out / _TRAINING, seeds=range(seeds), options=options, progress=progress)
     if not (out / _SOLVED).exists():
         SolvedDecisions.of(solved_by_proof(members)).save(out / _SOLVED)
     known = {members.specs[i].get("workload") for i in members.members("train")}
-    done = {_key(run): run for run in _read(out / _RUNS)}
     runs = []
     for seed in range(seeds):
         for member in held_out:
@@ -88,8 +87,8 @@ def run_study(
                     # Policy gradients from nothing have no use for a handful of designs.
                     if agent == "maskable_ppo" and length < max(evaluations):
                         continue
-                    run = done.get((member, agent, length, seed))
-                    if run is None:
+                    row = log.find(member=member, agent=agent, evaluations=length, seed=seed)
+                    if row is None:
                         given = _options(agent, out, seed)
                         with warnings.catch_warnings():
                             # That held-out networks lie outside what was seen is the point.
@@ -106,10 +105,11 @@ def run_study(
                             regret=float(members.reference(member).regret(found.best)),
                             cpu_s=round(float(found.agent_cpu_s[-1] + found.evaluation_cpu_s[-1]), 3),
                         )
-                        _append(out / _RUNS, run)
+                        row = log.add(plain(asdict(run)))
                         if progress is not None:
                             progress(run)
-                    runs.append(run)
+                    # What is not finite is null in a file.
+                    runs.append(TransferRun(**row | {"regret": np.inf if row["regret"] is None else row["regret"]}))
     return runs
 
 
@@ -117,37 +117,3 @@ def _options(agent: str, out: Path, seed: int) -> dict[str, Any]:
     if agent == "pretrained_ppo":
         return {"policy": str(out / _TRAINING / f"seed-{seed}")}
     return {"solved": str(out / _SOLVED)} if agent == "nearest" else {}
-
-
-def _keep_plan(path: Path, plan: dict[str, Any]) -> None:
-    if path.exists() and read_sealed(path) != plan:
-        raise InputError(f"{path.parent}: holds another study; choose another folder, or remove this one")
-    write_sealed(path, plan)
-
-
-def _key(run: TransferRun) -> tuple[int, str, int, int]:
-    return run.member, run.agent, run.evaluations, run.seed
-
-
-def _append(path: Path, run: TransferRun) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(plain(asdict(run))) + "\n")
-
-
-def _read(path: Path) -> Iterator[TransferRun]:
-    """Yields the searches of a file; a last line that a kill has cut off does not count, and goes."""
-    if not path.exists():
-        return
-    text = read_text(path)
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        path.write_text(whole, encoding="utf-8")
-    names = {field.name for field in fields(TransferRun)}
-    for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            row = json.loads(line)
-            if set(row) != names:
-                raise ValueError(f"keys {sorted(row)}")
-        except ValueError as error:
-            raise DamagedFileError(f"{path}:{number}: no search of this study ({error})") from error
-        yield TransferRun(**row | {"regret": float("inf") if row["regret"] is None else row["regret"]})

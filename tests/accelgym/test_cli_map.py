@@ -2,12 +2,11 @@
 
 import csv
 import json
-import sys
 
 import pytest
+from command_line import answer
 
 import accelgym
-from accelgym.cli.root import main
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.timeloop import read_timeloop
@@ -53,16 +52,9 @@ MAPPER = "mapper: {optimization_metrics: [delay, energy]}\n"
 CSV = "Layer, M, N, K,\nfirst, 4, 6, 8,\nbig, 6, 6, 6,\nagain, 4, 6, 8,\n"
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["accelgym", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return ended.value.code or 0, output.out, output.err
-
-    return call
+def run(*arguments):
+    found = answer(*arguments)
+    return found.returncode, found.stdout, found.stderr
 
 
 def put(folder, name, text):
@@ -72,7 +64,7 @@ def put(folder, name, text):
 
 @pytest.mark.parametrize("problem", [PROBLEM, LONG_NAMES], ids=["letters", "words"])
 @pytest.mark.parametrize("machine", [NODES, TREE], ids=["v0.4", "v0.3"])
-def test_the_files_are_read_back_with_equal_counts(tmp_path, run, problem, machine):
+def test_the_files_are_read_back_with_equal_counts(tmp_path, problem, machine):
     files = [put(tmp_path, "p.yaml", problem), put(tmp_path, "a.yaml", machine)]
     out = tmp_path / "out"
     code, text, _ = run("map", *files, put(tmp_path, "m.yaml", MAPPER), "--out", out, "--json")
@@ -98,7 +90,7 @@ def test_the_files_are_read_back_with_equal_counts(tmp_path, run, problem, machi
     assert run("import", "timeloop", *files, out / "timeloop-mapper.map.yaml", "--compare", stats)[0] == 1
 
 
-def test_python_does_the_same(tmp_path, run):
+def test_python_does_the_same(tmp_path):
     files = [put(tmp_path, "p.yaml", PROBLEM), put(tmp_path, "a.yaml", NODES)]
     code, text, _ = run("map", *files, "--objective", "energy", "--out", tmp_path / "out", "--json")
     assert code == 0
@@ -114,7 +106,7 @@ def test_python_does_the_same(tmp_path, run):
         accelgym.map(layer, "tpu")
 
 
-def test_a_network_gives_a_mapping_a_layer_and_equal_layers_are_searched_once(tmp_path, run):
+def test_a_network_gives_a_mapping_a_layer_and_equal_layers_are_searched_once(tmp_path):
     files = [put(tmp_path, "net.csv", CSV), put(tmp_path, "a.yaml", NODES)]
     out = tmp_path / "out"
     code, text, _ = run("map", *files, "--objective", "edp", "--out", out, "--json")
@@ -145,7 +137,7 @@ def test_a_network_gives_a_mapping_a_layer_and_equal_layers_are_searched_once(tm
     assert "3 of 3 layers proven to 0.1 %, 2 distinct, 2 from before" in text
 
 
-def test_a_layer_that_nothing_fits_is_named_and_the_others_are_answered(tmp_path, run):
+def test_a_layer_that_nothing_fits_is_named_and_the_others_are_answered(tmp_path):
     # The inputs, weights and outputs of one column take 8 + 8 + 1 words in the first layer, 6 + 6 + 1 in the second.
     limits = "constraints: {targets: [{target: Rf, type: temporal, factors: L=0}]}\n"
     files = [put(tmp_path, "net.csv", CSV), put(tmp_path, "a.yaml", NODES), put(tmp_path, "c.yaml", limits)]
@@ -169,7 +161,7 @@ def test_a_layer_that_nothing_fits_is_named_and_the_others_are_answered(tmp_path
     assert "1 of 3 layers proven" in text
 
 
-def test_a_memory_that_is_too_small_is_named(tmp_path, run):
+def test_a_memory_that_is_too_small_is_named(tmp_path):
     small = put(tmp_path, "a.yaml", NODES.replace("depth: 16", "depth: 2"))
     code, text, error = run("map", put(tmp_path, "p.yaml", PROBLEM), small, "--no-bypass", "--out", tmp_path / "out")
     assert (code, text) == (2, "")
@@ -177,7 +169,7 @@ def test_a_memory_that_is_too_small_is_named(tmp_path, run):
     assert "the smallest tiles at 'Rf' (A, B, Z) take 3 words, 1 more than the 2 that it holds" in error
 
 
-def test_another_run_does_not_overwrite_this_one(tmp_path, run):
+def test_another_run_does_not_overwrite_this_one(tmp_path):
     files = [put(tmp_path, "p.yaml", PROBLEM), put(tmp_path, "a.yaml", NODES)]
     assert run("map", *files, "--objective", "energy", "--out", tmp_path / "out")[0] == 0
     code, _, error = run("map", *files, "--objective", "delay", "--out", tmp_path / "out")

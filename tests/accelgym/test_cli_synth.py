@@ -1,23 +1,18 @@
 """``accelgym rtl synth`` with bad input: exit code 2 and one line that says what is wrong."""
 
-import sys
 from importlib import metadata
 
 import pytest
+from command_line import answer
 
-from accelgym.cli import main
 from accelgym.hwgen.synthesis.yosys import yosys_version
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv("ACCELGYM_CACHE", str(tmp_path / "cache"))
-
+def run(tmp_path):
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["accelgym", "rtl", "synth", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        return stopped.value.code, capsys.readouterr().err
+        found = answer("rtl", "synth", *arguments, ACCELGYM_CACHE=str(tmp_path / "cache"))
+        return found.returncode, found.stderr
 
     return call
 

@@ -1,11 +1,9 @@
 """Timeloop files on the command line: warnings, templates, machines in several files."""
 
 import json
-import sys
 
 import pytest
-
-from accelgym.cli.root import main
+from command_line import answer
 
 PROBLEM = "problem:\n  shape: gemm_ABZ\n  M: 6\n  N: 4\n  K: 10\n"
 NODES = """
@@ -24,16 +22,9 @@ mapping:
 """
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["accelgym", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        output = capsys.readouterr()
-        return ended.value.code, output.out, output.err
-
-    return call
+def run(*arguments):
+    found = answer(*arguments)
+    return found.returncode, found.stdout, found.stderr
 
 
 def put(folder, name, text):
@@ -41,7 +32,7 @@ def put(folder, name, text):
     return folder / name
 
 
-def test_warnings_are_lines_on_standard_error(tmp_path, run):
+def test_warnings_are_lines_on_standard_error(tmp_path):
     put(tmp_path, "p.yaml", PROBLEM)
     put(tmp_path, "m.yaml", MAPPING)
     put(tmp_path, "a.yaml", NODES)
@@ -60,7 +51,7 @@ def test_warnings_are_lines_on_standard_error(tmp_path, run):
     assert "architecture.Rf.depth: cannot evaluate 'ceil(1e308*10)'" in err
 
 
-def test_variables_of_a_template(tmp_path, run):
+def test_variables_of_a_template(tmp_path):
     pytest.importorskip("jinja2")
     put(tmp_path, "small.yaml", PROBLEM + NODES + MAPPING)
     top = put(
@@ -87,7 +78,7 @@ def oracle(workload, machine):
     return ["oracle", "--env", "accelgym/Mapping-v0", *pairs, "--json"]
 
 
-def test_a_machine_in_files_uses_the_names_of_the_problem(tmp_path, run):
+def test_a_machine_in_files_uses_the_names_of_the_problem(tmp_path):
     pytest.importorskip("jinja2")
     problem = put(tmp_path, "p.yaml", PROBLEM)
     held = NODES.replace("spatial: {meshX: 3}", "spatial: {meshX: 3}, constraints: {spatial: {factors: [N=1, K1]}}")

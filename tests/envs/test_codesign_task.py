@@ -15,9 +15,9 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains
 from accelgym.costmodels.mapspace import MapSpace, MemorySize
+from accelgym.costmodels.mapspace.construction import Construction
 from accelgym.costmodels.timeloop import read_timeloop
 from accelgym.envs import CoDesignEnv, CoDesignTask
-from accelgym.envs.mapping.construction import Construction
 
 GEMM = LoopNest.gemm("gemm", I=4, J=2, L=2)
 CONV1D = LoopNest.conv1d("conv1d", M=2, P=4, R=3)

@@ -15,11 +15,11 @@ from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains, sample_valid_mappings
 from accelgym.costmodels.mapspace import FactorPlacement, MapSpace
+from accelgym.costmodels.mapspace.construction import Construction
 from accelgym.costmodels.mapspace.index_factorization import prime_factors
 from accelgym.costmodels.timeloop import read_timeloop, write_timeloop
 from accelgym.costmodels.timeloop.presets import preset, preset_names
 from accelgym.envs.mapping import MappingTask
-from accelgym.envs.mapping.construction import Construction
 from accelgym.envs.mapping.parameters import design_space
 from accelgym.envs.mapping.spec import pad_bounds
 

@@ -20,12 +20,12 @@ from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
 from accelgym.costmodels.loopnest.sampler import divisor_chains, sample_mappings
+from accelgym.costmodels.mapspace.construction import Construction
 from accelgym.costmodels.mapspace.dominant_orders import dominant_orders
 from accelgym.costmodels.timeloop import read_timeloop
 from accelgym.costmodels.timeloop.presets import preset, preset_names
 from accelgym.envs import MappingEnv, MappingTask, MappingVectorEnv, audit
 from accelgym.envs.mapping.bounds import cost_floor
-from accelgym.envs.mapping.construction import Construction
 
 GEMM = LoopNest.gemm("gemm", I=4, J=2, L=4)
 CONV1D = LoopNest.conv1d("conv1d", M=2, P=4, R=3)

@@ -20,7 +20,7 @@ def test_an_interrupted_study_goes_on_where_it_was(tmp_path, monkeypatch):
     messages = []
     run_study(tmp_path, messages.append)
     assert made == [0, 1, 2, 3]
-    journal = tmp_path / "records"
+    journal = tmp_path / "measurements.jsonl"
     journal.write_bytes(journal.read_bytes()[:-5])  # Killed while it wrote.
     records = run_study(tmp_path, messages.append)
     assert made == [0, 1, 2, 3, 3]

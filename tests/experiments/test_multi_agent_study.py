@@ -49,7 +49,7 @@ def test_the_study_resumes_and_its_table_follows_from_its_runs(tmp_path, monkeyp
     ]
     monkeypatch.setattr(study, "_run", None)
     assert study.run_study(tmp_path, seeds=2, budget=30) == records
-    with pytest.raises(InputError, match="another budget"):
+    with pytest.raises(InputError, match="another study: budget was 30 and is now 31"):
         study.run_study(tmp_path, seeds=2, budget=31)
     with pytest.raises(InputError, match="seeds is 0"):
         study.run_study(tmp_path, seeds=0)

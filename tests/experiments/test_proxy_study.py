@@ -13,12 +13,13 @@ pytest.importorskip("pyarrow", reason="extra data")
 from accelgym.agents.proxy import FitOptions, Proxy, log_errors
 from accelgym.costmodels.errors import InputError
 from accelgym.dse_dataset.load import load_dataset
+from accelgym.experiments.measured_hardware import SAMPLE
 from accelgym.experiments.proxy import diversity, few_shot, measured
 from accelgym.experiments.proxy.table import format_diversity, format_few_shot, format_measured
 from accelgym.experiments.proxy_training import train_proxy
 from accelgym.experiments.statistics import rank_correlation
 
-SAMPLES = measured.SAMPLE.parent
+SAMPLES = SAMPLE.parent
 QUICK = FitOptions(width=16, steps=200)
 
 

@@ -68,7 +68,7 @@ def test_another_study_and_other_lines_are_refused(study):
     path = out / "runs.jsonl"
     whole = path.read_text()
     path.write_text('{"member": 1}\n' + whole)
-    with pytest.raises(DamagedFileError, match=r"runs.jsonl:1: no search of this study"):
+    with pytest.raises(DamagedFileError, match=r"runs.jsonl:1: no row of this study"):
         run()
     path.write_text(whole)
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.files.text import read_text
 from accelgym.costmodels.files.timeloop_yaml.templates import is_template
 from accelgym.costmodels.files.yaml_source import Key, read_yaml
 
@@ -23,8 +24,8 @@ def located(path: Path, message: str, section: str) -> str:
         section: The key where it does not.
     """
     try:
-        marks = {} if is_template(path.read_text(encoding="utf-8-sig")) else read_yaml(path).marks
-    except (InputError, OSError, UnicodeDecodeError):
+        marks = {} if is_template(read_text(path)) else read_yaml(path).marks
+    except InputError:
         marks = {}
     if not marks:
         return f"{path}: {message}"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from accelgym.costmodels.mapspace import CandidateEvaluator, Candidates, MapSpace
 from accelgym.costmodels.mapspace.dominant_orders import dominant_orders, promising_orders
 
-__all__ = ["climb", "descend", "recombine"]
+__all__ = ["best_of_descents", "climb", "descend", "recombine"]
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -52,6 +52,26 @@ def climb(evaluator: CandidateEvaluator, start: Candidates) -> tuple[Candidates,
     while walker.move_one():
         pass
     return walker.current, walker.value
+
+
+def best_of_descents(
+    evaluator: CandidateEvaluator, starts: Ints, rng: np.random.Generator, *, rounds: int = 0
+) -> tuple[Candidates, float]:
+    """Descends from several mappings, then from recombinations of what that found.
+
+    Args:
+        evaluator: Evaluates candidates of the map space.
+        starts: Designs of the map space, shape ``(n, decisions)``; their orders do not matter.
+        rng: Source of the choices.
+        rounds: Recombinations.
+
+    Returns:
+        The best candidate and its objective.
+    """
+    found = evaluator.mapspace.to_candidates(starts)
+    firsts = evaluator.mapspace.candidates(found.factors, found.keep)
+    elite = [descend(evaluator, firsts.take(slice(i, i + 1)), rng) for i in range(len(firsts))]
+    return recombine(evaluator, elite, rng, rounds=rounds)
 
 
 def recombine(

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import softposit
 from apytypes import APyFixedArray, APyFloatArray
-from gfloat import decode_float, formats
+from gfloat import decode_float
+from other_datatypes import OF_GFLOAT, OF_ML_DTYPES
 
 from accelgym.costmodels.datatypes import (
     CodebookFormat,
@@ -61,16 +62,11 @@ def test_every_value_is_a_whole_number_of_quanta_and_the_quantum_is_the_largest_
 @pytest.mark.parametrize(
     ("name", "theirs"),
     [
-        ("e4m3", ml_dtypes.float8_e4m3),
-        ("e4m3fn", ml_dtypes.float8_e4m3fn),
-        ("e5m2", ml_dtypes.float8_e5m2),
-        ("e3m4", ml_dtypes.float8_e3m4),
+        *OF_ML_DTYPES,
         ("e2m3", ml_dtypes.float6_e2m3fn),
         ("e3m2", ml_dtypes.float6_e3m2fn),
         ("e2m1", ml_dtypes.float4_e2m1fn),
         ("e8m0", ml_dtypes.float8_e8m0fnu),
-        ("bf16", ml_dtypes.bfloat16),
-        ("fp16", np.float16),
     ],
 )
 def test_all_codes_decode_as_in_ml_dtypes(name, theirs):
@@ -98,18 +94,7 @@ def test_a_registered_fnuz_format_decodes_as_in_ml_dtypes(exponent_bits, mantiss
     np.testing.assert_array_equal(datatype.encode(datatype.values), expected)
 
 
-@pytest.mark.parametrize(
-    ("name", "theirs"),
-    [
-        ("e4m3fn", formats.format_info_ocp_e4m3),
-        ("e5m2", formats.format_info_ocp_e5m2),
-        ("e2m3", formats.format_info_ocp_e2m3),
-        ("e3m2", formats.format_info_ocp_e3m2),
-        ("e2m1", formats.format_info_ocp_e2m1),
-        ("e8m0", formats.format_info_ocp_e8m0),
-        ("int8q6", formats.format_info_ocp_int8),
-    ],
-)
+@pytest.mark.parametrize(("name", "theirs"), OF_GFLOAT)
 def test_all_codes_decode_as_in_gfloat(name, theirs):
     datatype = get_datatype(name)
     codes = np.arange(1 << datatype.bits)

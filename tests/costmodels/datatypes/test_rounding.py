@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import softposit
 from apytypes import APyFixed, APyFloatArray, OverflowMode, QuantizationMode
-from gfloat import RoundMode, formats, round_float
+from gfloat import RoundMode, round_float
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from other_datatypes import OF_GFLOAT, OF_ML_DTYPES
 
 from accelgym.costmodels.datatypes import datatypes, get_datatype, register_codebook, register_float
 from accelgym.costmodels.datatypes.exact import STOCHASTIC_BITS, Exact, Fields, Rounding, Special, rounds_up
@@ -98,17 +99,7 @@ def test_ties_and_near_ties_of_wide_floats(name):
     agree(datatype, np.concatenate([ties, np.nextafter(ties, np.inf), np.nextafter(ties, -np.inf)]))
 
 
-@pytest.mark.parametrize(
-    ("name", "theirs"),
-    [
-        ("e4m3", ml_dtypes.float8_e4m3),
-        ("e4m3fn", ml_dtypes.float8_e4m3fn),
-        ("e5m2", ml_dtypes.float8_e5m2),
-        ("e3m4", ml_dtypes.float8_e3m4),
-        ("bf16", ml_dtypes.bfloat16),
-        ("fp16", np.float16),
-    ],
-)
+@pytest.mark.parametrize(("name", "theirs"), OF_ML_DTYPES)
 def test_floats_round_as_in_ml_dtypes(name, theirs, probes):
     datatype = get_datatype(name)
     # ml_dtypes rounds float64 twice, so the numbers are float32.
@@ -136,18 +127,7 @@ def test_fp32_rounds_as_numpy():
 
 
 @pytest.mark.parametrize("saturate", [True, False])
-@pytest.mark.parametrize(
-    ("name", "theirs"),
-    [
-        ("e4m3fn", formats.format_info_ocp_e4m3),
-        ("e5m2", formats.format_info_ocp_e5m2),
-        ("e2m3", formats.format_info_ocp_e2m3),
-        ("e3m2", formats.format_info_ocp_e3m2),
-        ("e2m1", formats.format_info_ocp_e2m1),
-        ("e8m0", formats.format_info_ocp_e8m0),
-        ("int8q6", formats.format_info_ocp_int8),
-    ],
-)
+@pytest.mark.parametrize(("name", "theirs"), OF_GFLOAT)
 @pytest.mark.parametrize(
     ("rounding", "their_rounding"), [("nearest_even", RoundMode.TiesToEven), ("toward_zero", RoundMode.TowardZero)]
 )

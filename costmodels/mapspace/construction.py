@@ -11,18 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.mapspace import (
-    KEPT,
-    FactorPlacement,
-    LoopChoice,
-    MapSpace,
-    MemorySize,
-    TensorBypass,
-    fits_capacity,
-    held_words,
-)
-from accelgym.costmodels.mapspace.capacity import capacities, fanouts
-from accelgym.envs.space import Designs
+from accelgym.costmodels.mapspace.capacity import capacities, fanouts, fits_capacity, held_words
+from accelgym.costmodels.mapspace.constraints import KEPT
+from accelgym.costmodels.mapspace.decisions import FactorPlacement, LoopChoice, MemorySize, TensorBypass
+from accelgym.costmodels.mapspace.space import MapSpace
 
 __all__ = ["Construction"]
 
@@ -193,7 +185,7 @@ class Construction:
                     available[np.arange(len(rows)), self.actions[rows, k]] = False
         return available
 
-    def sample(self, rng: np.random.Generator) -> Designs:
+    def sample(self, rng: np.random.Generator) -> Ints:
         """Fills all lanes with random actions among those that fit; returns designs."""
         everyone = np.arange(self.lanes)
         self.begin(everyone)
@@ -202,7 +194,7 @@ class Construction:
             self.choose(everyone, at, _draw(mask, rng))
         return self.mapspace.designs(self.actions)
 
-    def repair(self, designs: Designs) -> Designs:
+    def repair(self, designs: Ints) -> Ints:
         """Follows designs, one per lane, and takes the nearest action that fits wherever theirs does not."""
         wanted = self.mapspace.actions(designs)
         everyone = np.arange(self.lanes)
