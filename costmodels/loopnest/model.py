@@ -164,14 +164,14 @@ class LoopnestModel:
         factors = _columns(xp, mappings.factors)
         residuals = None if mappings.residuals is None else _columns(xp, mappings.residuals)
         ranks = _columns(xp, mappings.ranks)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             totals = self._kernel()(factors, ranks, mappings.keep, residuals, detail=True)
-        reason = xp.where(self._bad(xp, mappings), float(Reason.BAD_VALUE), totals.reason)
-        # Counts are whole numbers except for windows with residuals, which are averages.
-        table = tabulate(self.problem, self.architecture, totals, reason)
-        if mappings.residuals is not None:
-            table = {name: xp.round(values) if dtype_of(name) == "int64" else values for name, values in table.items()}
-        return {name: _cast(xp, values, dtype_of(name)) for name, values in table.items()}
+            reason = xp.where(self._bad(xp, mappings), float(Reason.BAD_VALUE), totals.reason)
+            table = tabulate(self.problem, self.architecture, totals, reason)
+            # Counts are whole numbers except for windows with residuals, which are averages.
+            if mappings.residuals is not None:
+                table = {name: xp.round(a) if dtype_of(name) == "int64" else a for name, a in table.items()}
+            return {name: _cast(xp, values, dtype_of(name)) for name, values in table.items()}
 
     def _bad(self, xp: Any, mappings: Mappings) -> Array:
         """Rows whose factors are below 1 or whose ranks are no permutation."""
@@ -191,10 +191,11 @@ class LoopnestModel:
         reason = table.pop("reason")
         with np.errstate(divide="ignore", invalid="ignore"):
             power = energy / latency * self.clock_ghz
+            area = latency * 0.0 + self.architecture.area_um2
         return Costs(
             latency_cycles=latency,
             energy_pj=energy,
-            area_um2=latency * 0.0 + self.architecture.area_um2,
+            area_um2=area,
             power_mw=power,
             valid=reason == 0,
             reason=reason,
