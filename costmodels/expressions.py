@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from accelgym.costmodels.arrays import Array
 
@@ -93,6 +94,9 @@ class Recorder:
         self._known: dict[tuple[Any, ...], Expression] = {}
         self.assumed: set[int] = set()
         """Indices of the masks that hold for every design that the recording is used on."""
+        self.exceptions: list[Any] = []
+        """Masks of the designs that the recording does not hold for."""
+        self.tables: list[npt.NDArray[np.float64]] = []
 
     def input(self, name: str) -> Expression:
         """Returns the expression of a column that is given."""
@@ -122,6 +126,17 @@ class Recorder:
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         """``numpy.where``."""
         return self.apply("where", condition, a, b)
+
+    def sqrt(self, x: Any) -> Any:
+        """``numpy.sqrt``."""
+        return self.apply("sqrt", x)
+
+    def lookup(self, table: npt.NDArray[np.float64], index: Any) -> Any:
+        """The numbers of a table at whole indices, which the caller keeps within it."""
+        number = next((i for i, known in enumerate(self.tables) if known is table), len(self.tables))
+        if number == len(self.tables):
+            self.tables.append(table)
+        return self._expression("lookup", (np.float64(number), index))
 
     def apply(self, name: str, *given: Any) -> Any:
         """Returns the expression of a NumPy function of expressions and constants, or its value if it has one."""
@@ -191,11 +206,13 @@ class Program:
 
     Attributes:
         length: Array operations.
+        tables: What ``lookup`` numbers.
     """
 
     def __init__(self, outputs: Sequence[Any]) -> None:
         order = _ordered(outputs)
         self.length = len(order)
+        self.tables = order[0].recorder.tables if order else []
         last = {arg.index: i for i, e in enumerate(order) for arg in e.args if isinstance(arg, Expression)}
         kept = {e.index for e in outputs if isinstance(e, Expression)}
         self._inputs: dict[str, int] = {}
@@ -266,8 +283,9 @@ class Program:
         placed = {} if xp is np else {"device": next(iter(columns.values())).device}
         for register, value in self._constants:
             registers[register] = value if xp is np else xp.asarray(value, **placed)
-        names = {s.function for s in self._steps}
+        names = {s.function for s in self._steps} - {"lookup"}
         functions: dict[str, Callable[..., Array]] = {name: getattr(xp, name) for name in names}
+        functions["lookup"] = lambda number, index: self.tables[int(number)].take(index.astype(np.intp), mode="clip")
         if xp is not np and "equal" in names:
             functions["equal"] = xp.eq  # torch's own ``equal`` is one answer for all elements
         for step in self._steps:

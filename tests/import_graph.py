@@ -16,7 +16,7 @@ ORDER = ["costmodels", "hwgen", "envs", "dse_dataset", "agents", "experiments", 
 
 FLOORS = (
     ("errors", "arrays"),
-    ("files", "objective", "certificate", "costs", "registry", "expressions"),
+    ("files", "objective", "certificate", "costs", "registry", "expressions", "lines"),
     ("datatypes", "workloads", "components", "executors", "kernels"),
     ("architecture", "quantization"),
     ("maestro", "loopnest", "systolic"),

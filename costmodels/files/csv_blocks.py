@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -38,13 +39,19 @@ RowBlock = list[tuple[int, dict[str, str]]]
 class PlainBlock:
     """Lines without quotes, with a cell for every column."""
 
-    lines: list[str]
+    text: str
+    """The lines, each ended by a newline."""
     first_line: int
     header: tuple[str, ...]
     data: npt.NDArray[np.uint8]
     starts: npt.NDArray[np.intp]
     """Offsets of the cells in ``data``, shape ``(rows, columns)``."""
     ends: npt.NDArray[np.intp]
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines without their ends."""
+        return self.text.split("\n")[:-1]
 
     def integers(self, column: str) -> npt.NDArray[np.int64] | None:
         """Returns a column of digits; ``None`` if a cell is empty, holds anything else or more than 15 of them."""
@@ -76,7 +83,9 @@ class PlainBlock:
 
     def begins_with(self, characters: Sequence[str]) -> bool:
         """Whether any cell begins with one of some characters."""
-        return bool(np.isin(self.data[self.starts], [ord(character) for character in characters]).any())
+        looked_for = np.zeros(256, dtype=np.bool_)
+        looked_for[[ord(character) for character in characters]] = True
+        return bool(looked_for[self.data[self.starts]].any())
 
     def rows(self) -> RowBlock:
         """Returns the block as the ``csv`` module reads it."""
@@ -114,7 +123,7 @@ def _blocks(path: Path, file: TextIO, columns: Sequence[str]) -> Iterator[tuple[
         text += next_line(file)
         block = _plain(text, tuple(header), line + 1) if distinct else None
         if block is not None:
-            line += len(block.lines)
+            line += len(block.starts)
             is_empty = False
             yield header, block
             continue
@@ -162,4 +171,4 @@ def _plain(text: str, header: tuple[str, ...], first_line: int) -> PlainBlock | 
     separators = data[ends].reshape(grid)
     if not bool((separators[:, -1] == ord("\n")).all() and (separators[:, :-1] == ord(",")).all()):
         return None
-    return PlainBlock(text.split("\n")[:-1], first_line, header, data, starts.reshape(grid), ends.reshape(grid))
+    return PlainBlock(text, first_line, header, data, starts.reshape(grid), ends.reshape(grid))

@@ -14,12 +14,13 @@ from accelgym.costmodels.arrays import Array, array_namespace, to_numpy
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError, unknown_name
 from accelgym.costmodels.loopnest.columns import Columns
-from accelgym.costmodels.loopnest.kernel import Kernel, Totals
+from accelgym.costmodels.loopnest.kernel import Kernel
 from accelgym.costmodels.loopnest.mappings import Mappings
 from accelgym.costmodels.loopnest.movement import price_movement
-from accelgym.costmodels.loopnest.recorded import BLOCK, RecordedKernel
+from accelgym.costmodels.loopnest.recorded import RecordedKernel
 from accelgym.costmodels.loopnest.steps import Engine
-from accelgym.costmodels.loopnest.terms import COUNTERS, TermTable
+from accelgym.costmodels.loopnest.table import dtype_of, tabulate
+from accelgym.costmodels.loopnest.terms import TermTable
 from accelgym.costmodels.loopnest.validity import reasons, tiles
 from accelgym.costmodels.loopnest.walk import walk
 
@@ -27,7 +28,6 @@ __all__ = ["COUNTINGS", "ENGINES", "Counting", "LoopnestModel"]
 
 Counting = Literal["closed", "walk", "sampled"]
 COUNTINGS: tuple[Counting, ...] = ("closed", "walk", "sampled")
-_WHOLE = (*COUNTERS, "tile_words", "instances", "utilized_pes", "bound_by")
 ENGINES: tuple[Engine, ...] = ("head", "v3.0.3")
 
 
@@ -119,14 +119,13 @@ class LoopnestModel:
         if self.counting != "closed":
             return self._walk(mappings)
         n = len(mappings)
-        recorded = self._machine.wants(mappings)
-        if recorded:
-            block = BLOCK
+        if self._machine.wants(mappings):
+            return self._assemble(self._machine.run(mappings))
         if array_namespace(mappings.factors) is not np or n <= block:
-            return self._assemble(self._block(mappings, recorded=recorded))
+            return self._assemble(self._block(mappings))
         columns: dict[str, Any] = {}
         for start in range(0, n, block):
-            part = self._block(mappings[start : start + block], recorded=recorded)
+            part = self._block(mappings[start : start + block])
             for name, values in part.items():
                 if name not in columns:
                     columns[name] = np.empty(n, dtype=values.dtype)
@@ -160,20 +159,19 @@ class LoopnestModel:
     def _machine(self) -> RecordedKernel:
         return RecordedKernel(self._kernel())
 
-    def _block(self, mappings: Mappings, *, recorded: bool) -> dict[str, Array]:
+    def _block(self, mappings: Mappings) -> dict[str, Array]:
         xp = array_namespace(mappings.factors)
-        if recorded:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                totals, bad = self._machine.run(mappings)
-                reason = np.where(bad, float(Reason.BAD_VALUE), totals.reason)
-                return self._table(totals, reason, whole_already=True)
         factors = _columns(xp, mappings.factors)
         residuals = None if mappings.residuals is None else _columns(xp, mappings.residuals)
         ranks = _columns(xp, mappings.ranks)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             totals = self._kernel()(factors, ranks, mappings.keep, residuals, detail=True)
-        reason = xp.where(self._bad(xp, mappings), float(Reason.BAD_VALUE), totals.reason)
-        return self._table(totals, reason, whole_already=mappings.residuals is None)
+            reason = xp.where(self._bad(xp, mappings), float(Reason.BAD_VALUE), totals.reason)
+            table = tabulate(self.problem, self.architecture, totals, reason)
+            # Counts are whole numbers except for windows with residuals, which are averages.
+            if mappings.residuals is not None:
+                table = {name: xp.round(a) if dtype_of(name) == "int64" else a for name, a in table.items()}
+            return {name: _cast(xp, values, dtype_of(name)) for name, values in table.items()}
 
     def _bad(self, xp: Any, mappings: Mappings) -> Array:
         """Rows whose factors are below 1 or whose ranks are no permutation."""
@@ -188,58 +186,16 @@ class LoopnestModel:
             good = good & within.all(1).all(0)
         return ~good
 
-    def _table(self, totals: Totals, reason: Array, *, whole_already: bool) -> dict[str, Array]:
-        """Names the columns of a block; everything here becomes the breakdown.
-
-        Counts are whole numbers except for windows with residuals, which are averages.
-        """
-        problem, architecture = self.problem, self.architecture
-        xp = array_namespace(reason)
-
-        zero = totals.cycles * 0.0
-
-        def whole(values: Array) -> Array:
-            values = zero + values if isinstance(values, float) else values
-            values = values if whole_already else xp.round(values)
-            return values.astype(np.int64) if xp is np else values.to(xp.int64)
-
-        table: dict[str, Array] = {
-            "latency_cycles": totals.cycles,
-            "energy_pj": totals.energy_pj,
-            "reason": reason.astype(np.int8) if xp is np else reason.to(xp.int8),
-        }
-        for (v, t), words in totals.tiles.items():
-            table[f"{architecture.levels[v].name}.{problem.tensors[t].name}.tile_words"] = whole(words)
-        for (v, t, counter), count in totals.counters.items():
-            table[f"{architecture.levels[v].name}.{problem.tensors[t].name}.{counter}"] = whole(count)
-        for (v, t), served in totals.multicast.items():
-            table[f"{architecture.levels[v].name}.{problem.tensors[t].name}.multicast"] = zero + served
-        bound = xp.where(totals.cycles == totals.cycles, len(architecture.levels), 0)
-        for v in reversed(range(len(architecture.levels))):
-            name = architecture.levels[v].name
-            table[f"{name}.energy_pj"] = totals.level_energy[v]
-            table[f"{name}.cycles"] = totals.level_cycles[v]
-            table[f"{name}.instances"] = whole(totals.utilized[v])
-            limits = (totals.level_cycles[v] == totals.cycles) & (totals.compute_cycles < totals.cycles)
-            bound = xp.where(limits, v, bound)
-        table["compute_cycles"] = totals.compute_cycles
-        table["utilized_pes"] = whole(totals.utilized[-1])
-        table["bound_by"] = bound
-        macs = self.problem.macs
-        table[f"{architecture.compute.name}.energy_pj"] = zero + macs * architecture.compute.mac_pj
-        table["leakage_pj"] = zero + totals.leakage_pj
-        table["utilisation"] = macs / (totals.cycles * architecture.num_multipliers)
-        return table
-
     def _assemble(self, table: dict[str, Array]) -> Costs:
         latency, energy = table.pop("latency_cycles"), table.pop("energy_pj")
         reason = table.pop("reason")
         with np.errstate(divide="ignore", invalid="ignore"):
             power = energy / latency * self.clock_ghz
+            area = latency * 0.0 + self.architecture.area_um2
         return Costs(
             latency_cycles=latency,
             energy_pj=energy,
-            area_um2=latency * 0.0 + self.architecture.area_um2,
+            area_um2=area,
             power_mw=power,
             valid=reason == 0,
             reason=reason,
@@ -271,8 +227,7 @@ class LoopnestModel:
             cycles = math.prod(x.bound for x in mappings.loops(int(row)) if x.kind == "temporal")
             for name, value in price_movement(problem, architecture, movement, cycles).items():
                 if name not in table:
-                    whole = name.rsplit(".", 1)[-1] in _WHOLE
-                    table[name] = np.zeros(n, dtype=np.int64 if whole else np.float64)
+                    table[name] = np.zeros(n, dtype=dtype_of(name))
                 table[name][row] = value
         return self._assemble(table)
 
@@ -290,6 +245,10 @@ def _columns(xp: Any, array: Array) -> Array:
     if xp is np:
         return np.ascontiguousarray(array, dtype=np.float64)
     return array.to(xp.float64).contiguous()
+
+
+def _cast(xp: Any, array: Array, dtype: str) -> Array:
+    return array.astype(dtype, copy=False) if xp is np else array.to(getattr(xp, dtype))
 
 
 def _as_numpy(mappings: Mappings) -> Mappings:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
-from typing import Any
+from functools import cached_property, lru_cache, partial, reduce
+from operator import or_
 
 import numpy as np
 
 from accelgym.costmodels.arrays import Array
 from accelgym.costmodels.costs import Reason
 from accelgym.costmodels.expressions import Program, Recorder
-from accelgym.costmodels.kernels import BLOCK, Kernel
+from accelgym.costmodels.kernels import Kernel
 from accelgym.costmodels.maestro import closed_form, general_rules, hardware
 from accelgym.costmodels.maestro.columns import EXACT_LIMIT, Batch, LayerColumns, input_faults, positions
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.faults import Faults
 
-__all__ = ["Compiled", "LazyBreakdown", "blockwise", "cleared", "counts_of"]
+__all__ = ["BLOCK", "Compiled", "LazyBreakdown", "blockwise", "cleared", "counts_of"]
 
 Evaluate = Callable[..., dict[str, Array]]
 """Takes designs of one dataflow, their depthwise mask and, by name, ``faults``; returns columns by name."""
+
+BLOCK = 4096
+"""Designs that NumPy takes at a time: their columns stay in the cache."""
 
 INT32_MAX = 2.0**31 - 1.0
 """MAESTRO counts iterations in ``int``."""
@@ -71,12 +74,11 @@ def blockwise(
     step = BLOCK if xp is np else max(batch.rows, 1)
     with np.errstate(all="ignore"):
         for flow, rows in batch.groups():
+            if isinstance(evaluate, Compiled) and (done := evaluate.write(batch, rows, flow, columns)) is not None:
+                rows = done
             for start in range(0, batch.rows if rows is None else len(rows), step):
                 block = slice(start, start + step) if rows is None else rows[start : start + step]
-                if isinstance(evaluate, Compiled):
-                    found = evaluate.block(batch, block, flow)
-                else:
-                    found = evaluate(*batch.problem(block, flow))
+                found = evaluate(*batch.problem(block, flow))
                 for name, column in columns.items():
                     column[block] = found[name].to(column.dtype) if placed else found[name]
     return {name: column.reshape(batch.shape) for name, column in columns.items()}
@@ -93,47 +95,44 @@ def cleared(p: LayerColumns, columns: dict[str, Array]) -> dict[str, Array]:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A function of designs of one dataflow, evaluated by machine code where that is worth it.
-
-    Its columns are those of the function, masks as 0 and 1.
-    """
+    """A function of designs of one dataflow, evaluated by machine code where that is worth it."""
 
     evaluate: Evaluate
+    """Equal ones share machine code."""
     faults: Faults
 
     def __call__(self, p: LayerColumns, depthwise: Array) -> dict[str, Array]:
-        """Evaluates some designs."""
-        rows = p.K.shape[0] if p.xp is np and p.K.ndim == 1 and p.flow >= 0.0 else 0
-        if 0 < rows <= BLOCK:
-            wide = p.bw is None or bool((closed_form.transfer_bound(p) <= p.bw).all())
-            kernel = self.kernel(p.flow, p.bw is not None, wide)
-            if kernel.wants(rows):
-                given = {name: getattr(p, name) for name in (*general_rules.DIMENSIONS, "bw")}
-                return kernel.run(given | {"depthwise": depthwise}, rows)
+        """Evaluates some designs in array code."""
         return self.evaluate(p, depthwise, faults=self.faults)
 
-    def block(self, batch: Batch, rows: Any, flow: float) -> dict[str, Array]:
-        """Evaluates some rows of a batch, which machine code takes as they are."""
-        if batch.xp is np and flow >= 0.0:
-            count = len(rows) if isinstance(rows, np.ndarray) else len(range(*rows.indices(batch.rows)))
-            bw = batch.raw.get("noc_bw")
-            wide = bw is None or (bw.ndim == 0 and batch.widest_transfer <= float(bw))
-            kernel = self.kernel(flow, bw is not None, wide)
-            if kernel.wants(count):
-                given = {_INPUTS.get(name, name): batch.some(name, rows) for name in batch.raw if name != "dataflow"}
-                return kernel.run(given, count)
-        return self.evaluate(*batch.problem(rows, flow), faults=self.faults)
+    def write(self, batch: Batch, rows: Array | None, flow: float, columns: dict[str, Array]) -> Array | None:
+        """Has machine code write the columns of some rows of a batch, ``None`` for all of them.
 
-    def kernel(self, flow: float, has_bw: bool, wide: bool) -> Kernel:
-        """Returns the program for a dataflow; ``wide`` if the NoC never limits."""
-        return _kernel(self.evaluate, Dataflow(int(flow)), self.faults, has_bw, wide)
+        Returns:
+            Rows that are left for array code; ``None`` if nothing was written.
+        """
+        if batch.xp is not np or flow < 0.0:
+            return None
+        bw = batch.raw.get("noc_bw")
+        wide = bw is None or (bw.ndim == 0 and batch.widest_transfer <= float(bw))
+        kernel = _kernel(self.evaluate, Dataflow(int(flow)), self.faults, bw is not None, wide)
+        count = batch.rows if rows is None else len(rows)
+        if not kernel.wants(count):
+            return None
+        given = {_INPUTS.get(name, name): column for name, column in batch.raw.items()}
+        left = np.zeros(batch.rows if _LEFT in kernel.names else 0, dtype=np.bool_)
+        kernel.bind(given, columns | ({_LEFT: left} if len(left) else {})).run(0, count, rows)
+        return left.nonzero()[0]
 
 
 _INPUTS = {"num_pes": "P", "buffer_level": "k", "noc_bw": "bw"}
+_LEFT = "left to array code"
 
 
-@cache
+@lru_cache(maxsize=64)
 def _kernel(evaluate: Evaluate, dataflow: Dataflow, faults: Faults, has_bw: bool, wide: bool) -> Kernel:
+    """Returns the program for a dataflow; ``wide`` if the NoC never limits."""
+
     def record() -> tuple[tuple[str, ...], Program]:
         recorder = Recorder()
         columns = {name: recorder.input(name) for name in general_rules.DIMENSIONS}
@@ -142,6 +141,8 @@ def _kernel(evaluate: Evaluate, dataflow: Dataflow, faults: Faults, has_bw: bool
         if bw is not None and wide:
             recorder.assumed.add((closed_form.transfer_bound(p) <= bw).index)
         found = evaluate(p, recorder.input("depthwise") != 0.0, faults=faults)
+        if recorder.exceptions:
+            found[_LEFT] = reduce(or_, recorder.exceptions)
         return tuple(found), Program(list(found.values()))
 
     return Kernel(record)

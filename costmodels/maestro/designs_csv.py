@@ -15,7 +15,9 @@ from accelgym.costmodels.costs import CostModel, Costs, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.csv_blocks import PlainBlock, RowBlock, read_blocks
 from accelgym.costmodels.files.csv_table import FORMULA, TableWriter, integer
+from accelgym.costmodels.files.number_text import append_cells
 from accelgym.costmodels.files.whole_file import whole_file
+from accelgym.costmodels.kernels import is_available
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 
 __all__ = ["evaluate_file", "write_costs"]
@@ -27,6 +29,9 @@ _FLOWS = ("dla", "eye", "shi", "dpt")
 """The last one for DSCONV only."""
 _LARGEST = 2**53
 """Larger integers are read as this one; cost models mark it as an overflow."""
+
+_WORTH_COMPILING = 200_000
+"""Rows of a file after which writing its text in machine code saves more time than compiling takes."""
 
 _FIGURES = {
     "runtime_cycles": "latency_cycles",
@@ -71,7 +76,7 @@ def evaluate_file(model: CostModel[ResourceDesigns], source: Path, target: Path)
             whole = isinstance(block, PlainBlock) and len(_kept(header, figures)) == len(header)
             if isinstance(block, PlainBlock) and whole and not block.begins_with(FORMULA):
                 # Lines without quotes are what a writer would make of their cells.
-                file.write("\r\n".join(map(",".join, zip(block.lines, *_cells(costs), strict=True))) + "\r\n")
+                file.write(_appended(block, costs, compiled=total >= _WORTH_COMPILING and is_available()))
             else:
                 _write_rows(TableWriter(file), block.rows() if isinstance(block, PlainBlock) else block, costs)
             total += costs.valid.size
@@ -168,6 +173,21 @@ def _write_rows(writer: TableWriter, rows: RowBlock, costs: Costs) -> None:
         writer.row([*(row[name] for name in kept), *cells])
 
 
+def _appended(block: PlainBlock, costs: Costs, *, compiled: bool) -> str:
+    """Returns lines with the cells of their costs."""
+    figures, valid = list(_figures(costs).values()), to_numpy(costs.valid)
+    plain = all(column.dtype in (np.int64, np.float64) for column in figures)
+    if not compiled or not plain or not all(np.isfinite(column).all() for column in figures):
+        return "\r\n".join(map(",".join, zip(block.lines, *_cells(costs), strict=True))) + "\r\n"
+    codes, which = np.unique(2 * to_numpy(costs.reason).astype(np.int64) + valid, return_inverse=True)
+    ends = [f"{code % 2},{_reason(code // 2)}".encode() for code in codes.tolist()]
+    return append_cells(block.data, block.starts[:, 0], block.ends[:, -1], figures, valid, ends, which).decode()
+
+
+def _reason(code: int) -> str:
+    return "" if code == Reason.OK else Reason(code).name.lower()
+
+
 def _kept(header: Iterable[str], figures: Mapping[str, Any]) -> list[str]:
     """Columns of the designs that no column of the costs takes the place of, each once."""
     return [name for name in dict.fromkeys(header) if name not in (*figures, "valid", "reason")]
@@ -180,7 +200,7 @@ def _cells(costs: Costs) -> list[list[str]]:
     for i in np.flatnonzero(~valid).tolist():
         for column in found:
             column[i] = ""
-    reasons = {int(code): "" if code == Reason.OK else Reason(int(code)).name.lower() for code in np.unique(reason)}
+    reasons = {code: _reason(code) for code in np.unique(reason).tolist()}
     why = [reasons[code] for code in reason.tolist()]
     return [*found, ["1" if one else "0" for one in valid.tolist()], why]
 

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from accelgym.costmodels.arrays import Array, array_namespace
 from accelgym.costmodels.costs import Costs
 from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.expressions import Recorder
 from accelgym.costmodels.maestro.batch import Compiled, LazyBreakdown, blockwise, cleared, counts_of
 from accelgym.costmodels.maestro.columns import Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
-from accelgym.costmodels.maestro.faults import FIXED
+from accelgym.costmodels.maestro.faults import FIXED, Faults
 from accelgym.costmodels.maestro.technology import FREEPDK45, PhysicalTechnology
 
 __all__ = ["PhysicalModel", "costs_of"]
@@ -81,7 +82,7 @@ class PhysicalModel:
         bound) and ``dram_cycles``, the parts of the energy (``mac_pj``, ``l1_pj``, ``l2_pj``, ``noc_pj``,
         ``dram_pj``, ``leakage_pj``) and of the area (``mac_um2``, ``l1_um2``, ``l2_um2``, ``noc_um2``).
         """
-        batch, evaluate = Batch.of(designs, self.noc_bw), partial(costs_of, model=self)
+        batch, evaluate = Batch.of(designs, self.noc_bw), Compiled(_Evaluate(self), FIXED)
         return Costs(
             **blockwise(batch, evaluate, _COLUMNS),
             model=self.name,
@@ -99,7 +100,6 @@ _COLUMNS = {
     "valid": "bool",
     "reason": "int8",
 }
-_COUNT = Compiled(counts_of, FIXED)
 _COUNTS = ("macs", "l1_bytes", "l2_bytes", "input_l2_reads", "filter_l2_reads", "output_l2_writes", "dram_bytes")
 _DETAILS = {
     **dict.fromkeys((*_COUNTS, "array_cycles", "dram_cycles"), "int64"),
@@ -109,9 +109,19 @@ _DETAILS = {
 }
 
 
-def costs_of(p: LayerColumns, depthwise: Array, *, model: PhysicalModel) -> dict[str, Array]:
+@dataclass(frozen=True)
+class _Evaluate:
+    """The function that is compiled: equal for equal models."""
+
+    model: PhysicalModel
+
+    def __call__(self, p: LayerColumns, depthwise: Array, *, faults: Faults) -> dict[str, Array]:
+        return costs_of(p, depthwise, model=self.model, faults=faults)
+
+
+def costs_of(p: LayerColumns, depthwise: Array, *, model: PhysicalModel, faults: Faults = FIXED) -> dict[str, Array]:
     """All figures of some rows of one dataflow."""
-    tech, found = model.tech, _COUNT(p, depthwise)
+    tech, found = model.tech, counts_of(p, depthwise, faults)
     found["array_cycles"] = found["latency_cycles"]
     inputs, filters, outputs = _tensors(p)
     found["dram_bytes"] = inputs + filters + outputs
@@ -173,7 +183,13 @@ def _sram_pj(tech: PhysicalTechnology, size: Array, reads: Array, writes: Array)
 
 def _power_law(coefficient: float, exponent: float, size: Array) -> Array:
     """``coefficient * size**exponent``; sizes of double buffers are even and mostly small, so NumPy looks them up."""
-    if array_namespace(size) is not np:
+    xp = array_namespace(size)
+    if isinstance(xp, Recorder):
+        row = size * 0.5
+        xp.exceptions.append(~((xp.floor(row) == row) & (row >= 0.0) & (row < float(_TABULATED))))
+        table = _even_powers(coefficient, exponent)
+        return xp.lookup(table, xp.minimum(xp.maximum(row, 0.0), float(_TABULATED - 1)))
+    if xp is not np:
         return coefficient * size**exponent
     half = np.asarray(size * 0.5)
     index = half.astype(np.intp)

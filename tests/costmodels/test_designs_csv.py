@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files import csv_blocks
 from accelgym.costmodels.files.csv_blocks import PlainBlock, read_blocks
-from accelgym.costmodels.maestro import MaestroModel
+from accelgym.costmodels.maestro import MaestroModel, designs_csv
 from accelgym.costmodels.maestro.designs_csv import evaluate_file
+from accelgym.costmodels.maestro.physical import PhysicalModel
 
 HEADER = "layer_type,K,C,Y,X,R,S,dataflow,num_pes,buffer_level"
 ROW = "CONV,8,6,12,10,3,3,dla,4,2"
@@ -150,3 +151,18 @@ def test_cells_that_a_spreadsheet_would_run_follow_an_apostrophe(quotes, tmp_pat
     text = outcome(tmp_path, "\n".join([f"=note,{HEADER}", *rows]) + "\n").decode()
     found = list(csv.reader(text.splitlines()))
     assert [row[0] for row in found] == ["'=note", "'=1+2", "'@x", "-3.5", "plain"]
+
+
+def test_machine_code_writes_the_same_bytes(tmp_path, monkeypatch):
+    pytest.importorskip("numba", reason="the extra 'fast' is not installed")
+    monkeypatch.setattr(csv_blocks, "_CHARACTERS", 300)
+    rows = [
+        f"CONV,{k},6,12,{10 + k},3,3,{flow},4,2,na\u00efve {k}" for k in range(40) for flow in ("dla", "eye", "shi")
+    ]
+    rows += ["CONV,8,6,2,10,3,3,dla,4,2,", "CONV,900719925474099,900719925474099,12,10,3,3,dla,4,2,="]
+    text = "\n".join([HEADER + ",note", *rows])
+    for model in (MaestroModel(), PhysicalModel()):
+        plain = outcome(tmp_path, text, model)
+        with monkeypatch.context() as patch:
+            patch.setattr(designs_csv, "_WORTH_COMPILING", 0)
+            assert outcome(tmp_path, text, model) == plain

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from accelgym.costmodels import kernels
 from accelgym.costmodels.expressions import Expression, Program, Recorder
 from accelgym.costmodels.kernels import Kernel
-from accelgym.costmodels.maestro import MaestroModel, batch
+from accelgym.costmodels.lines import LINE
+from accelgym.costmodels.maestro import MaestroModel, batch, physical
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.maestro.physical import PhysicalModel
 
@@ -113,13 +114,65 @@ def test_a_kernel_is_its_program(compiled_at_once):
     outputs = [recorder.where(a > b, ratio, recorder.minimum(a, b)), (a >= b) & ~(a == b), np.float64(3.0), b]
     kernel = Kernel(lambda: (names, Program(outputs)))
     rng = np.random.default_rng(0)
-    for rows in (1, 7, kernels.BLOCK):
-        columns = {"a": rng.integers(1, 99, rows), "b": np.array(7.0)}
+    for rows, dtype in ((1, np.int64), (7, np.uint8), (LINE, np.float64), (1000, np.int32), (1000, np.float32)):
+        columns = {"a": rng.integers(1, 99, rows).astype(dtype), "b": np.array(7.0)}
         assert kernel.wants(rows)
-        found = kernel.run(columns, rows)
         expected = Program(outputs).run(np, {name: np.asarray(c, dtype=float) for name, c in columns.items()})
-        for name, column in zip(names, expected, strict=True):
-            np.testing.assert_array_equal(found[name], np.broadcast_to(column, rows), err_msg=name)
+        some = np.flatnonzero(rng.random(rows) < 0.5)
+        for chosen in (None, some, some[::-1]):
+            found = {name: np.full(rows, 9.0) for name in names} | {"mask": np.full(rows, True)}
+            kernel.bind(columns, found).run(0, rows if chosen is None else len(chosen), chosen)
+            for name, column in zip(names, expected, strict=True):
+                wanted = np.full(rows, found[name].dtype.type(9))
+                wanted[slice(None) if chosen is None else chosen] = np.broadcast_to(column, rows)[
+                    slice(None) if chosen is None else chosen
+                ]
+                np.testing.assert_array_equal(found[name], wanted, err_msg=name)
+
+
+def test_a_kernel_starts_where_it_is_told(compiled_at_once):
+    recorder = Recorder()
+    doubled = Program([recorder.input("a") * 2.0])
+    kernel = Kernel(lambda: (("doubled",), doubled))
+    a, found = np.arange(900), np.full(900, -1, dtype=np.int64)
+    kernel.bind({"a": a}, {"doubled": found}).run(100, 700)
+    np.testing.assert_array_equal(found, np.where((a >= 100) & (a < 800), 2 * a, -1))
+
+
+def test_lookups_read_their_table(compiled_at_once):
+    recorder = Recorder()
+    a = recorder.input("a")
+    tables = [np.arange(5.0) ** 2, np.arange(50.0) + 0.5]
+    outputs = [recorder.lookup(tables[0], recorder.minimum(a, 4.0)), recorder.lookup(tables[1], a)]
+    kernel = Kernel(lambda: (("few", "many"), Program(outputs)))
+    given = {"a": np.arange(50) % 7}
+    found = {name: np.empty(50) for name in ("few", "many")}
+    kernel.bind(given, found).run(0, 50)
+    for name, column in zip(found, Program(outputs).run(np, given), strict=True):
+        np.testing.assert_array_equal(found[name], column)
+    np.testing.assert_array_equal(found["few"], np.minimum(given["a"], 4) ** 2)
+
+
+@pytest.fixture
+def few_tabulated(monkeypatch):
+    """Only memories below 512 bytes are in the table of energies."""
+    physical._even_powers.cache_clear()
+    monkeypatch.setattr(physical, "_TABULATED", 256)
+    yield
+    physical._even_powers.cache_clear()
+    batch._kernel.cache_clear()
+
+
+def test_physical_memories_beyond_the_tabulated_sizes(random_designs, compiled_at_once, few_tabulated, monkeypatch):
+    designs = random_designs(np.random.default_rng(6), 400, Dataflow.SHI)
+    compiled = PhysicalModel().evaluate(designs)
+    found = {name: compiled.breakdown[name] for name in compiled.breakdown}
+    monkeypatch.setattr(kernels, "WORTH_COMPILING", float("inf"))
+    plain = PhysicalModel().evaluate(designs)
+    assert 0 < (found["l2_bytes"] >= 512).sum() < 400
+    np.testing.assert_array_equal(compiled.energy_pj, plain.energy_pj)
+    for name, column in found.items():
+        np.testing.assert_array_equal(column, plain.breakdown[name], err_msg=name)
 
 
 @pytest.mark.parametrize("model", [MaestroModel(), MaestroModel(noc_bw=8, compat=False), PhysicalModel()], ids=str)

@@ -7,8 +7,8 @@ import pytest
 
 from accelgym.costmodels.costs import CostModel, Reason
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.kernels import BLOCK
 from accelgym.costmodels.maestro import FIXED, MAESTRO_FAULTS, Faults, MaestroModel, closed_form, general_rules
+from accelgym.costmodels.maestro.batch import BLOCK
 from accelgym.costmodels.maestro.columns import Batch
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.models import cost_models
