@@ -92,7 +92,7 @@ class _Attention:
         seen = (weights @ keys).reshape(-1, len(self.gives))
         found = seen @ self.gives
         found += self.gives_bias
-        return found.reshape(len(keys), -1, keys.shape[2])
+        return np.asarray(found.reshape(len(keys), -1, keys.shape[2]), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ class NumpyNetwork:
         weight, bias = self._scores[knob]
         found = x.reshape(-1, self.size.width) @ weight
         found += bias
-        return found.reshape(*x.shape[:2], -1)
+        return np.asarray(found.reshape(*x.shape[:2], -1), dtype=np.float32)
 
     def _pair(self, name: str) -> tuple[FloatArray, FloatArray]:
         p: Mapping[str, Any] = self.parameters
@@ -227,7 +227,7 @@ class NumpyNetwork:
         np.maximum(hidden, 0.0, out=hidden)
         found = hidden @ down
         found += down_bias
-        return found.reshape(*x.shape[:-1], -1)
+        return np.asarray(found.reshape(*x.shape[:-1], -1), dtype=np.float32)
 
     def _forward(self, name: str, x: FloatArray) -> None:
         x += self._layers(name, x)
