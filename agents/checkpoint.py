@@ -16,7 +16,7 @@ from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.files.text import read_bytes
 from accelgym.costmodels.files.whole_file import write_whole
 
-__all__ = ["read_checkpoint", "write_checkpoint"]
+__all__ = ["checkpoint_kind", "read_checkpoint", "write_checkpoint"]
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -53,9 +53,7 @@ def read_checkpoint(path: Path, kind: str, schema: int) -> tuple[dict[str, Any],
     library = _safetensors()
     data = read_bytes(path)
     try:
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        note = json.loads(header["__metadata__"][_KEY])
-        found, version, about, digest = (note[key] for key in ("kind", "schema", "about", "sha256"))
+        found, version, about, digest = (_note(data)[key] for key in ("kind", "schema", "about", "sha256"))
         arrays: Tensors = library.load(data)
     except Exception as error:  # safetensors raises an exception of its own for every fault
         raise DamagedFileError(f"{path}: no checkpoint of accelgym ({type(error).__name__}: {error})") from error
@@ -66,6 +64,23 @@ def read_checkpoint(path: Path, kind: str, schema: int) -> tuple[dict[str, Any],
     if digest != _digest(arrays):
         raise DamagedFileError(f"{path}: damaged or changed by hand: its weights have another checksum")
     return dict(about), arrays
+
+
+def checkpoint_kind(path: Path) -> str | None:
+    """Returns what the weights of a file are of, ``None`` where it is no checkpoint.
+
+    Raises:
+        InputError: The file is missing.
+    """
+    try:
+        return str(_note(read_bytes(path))["kind"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _note(data: bytes) -> Any:
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    return json.loads(header["__metadata__"][_KEY])
 
 
 def _digest(arrays: Mapping[str, npt.NDArray[Any]]) -> str:

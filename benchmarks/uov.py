@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from uov_accelerators import accelerator_peers, joined, score_accelerators
 from uov_peers import PEERS
 
 from accelgym.agents.uov.checkpoint import load_shipped
-from accelgym.agents.uov.operations import NumpyOperations
 from accelgym.agents.uov.policy import Policy
 from accelgym.agents.uov.problem import Examples, Problem, load_problem
 from accelgym.agents.uov.scores import score_designs
@@ -37,6 +37,8 @@ from accelgym.experiments.study_log import StudyLog
 SHARE = 0.1
 """Of the training rows, for peers and ablations."""
 SEEDS = (0, 1, 2)
+ACCELERATORS = 60
+"""Rows of the preset ``accelerators``."""
 SCORED = 5_000
 """Rows of a split that are scored at most."""
 ABLATION = {"epochs": 3, "batch": 128, "rate": 5e-3, "encoder_blocks": 1, "decoder_blocks": 1, "width": 48}
@@ -86,12 +88,33 @@ def compare(study: str, policy: Policy | None, problem: Problem, splits: dict[st
                 yield key, lambda e=examples, t=top, p=peer: scores(e, p(small, e, 0)[:, :t])
 
 
-def trained(problem: Problem, examples: Examples, seed: int, **changes: Any) -> dict[str, Any]:
-    """Returns the scores of a policy trained here."""
+def policy_of(problem: Problem, seed: int, **changes: Any) -> Policy:
+    """Returns a policy trained here."""
     given = default_settings(problem.schema.name) | ABLATION | changes | {"seed": seed}
     with TemporaryDirectory() as folder:
-        policy = train(problem, TrainingSettings.parse(given), Path(folder) / "run")
-    return scores(examples, proposals(policy, problem, examples, 1))
+        return train(problem, TrainingSettings.parse(given), Path(folder) / "run")
+
+
+def trained(problem: Problem, examples: Examples, seed: int, **changes: Any) -> dict[str, Any]:
+    """Returns the scores of a policy trained here."""
+    return scores(examples, proposals(policy_of(problem, seed, **changes), problem, examples, 1))
+
+
+def accelerators(problem: Problem) -> Iterator[Run]:
+    """Labels alone, ten knobs of which two have no order; few rows, as each takes seconds to label."""
+    rows = joined(problem, "validation", "test")
+
+    def of(policy: Policy, top: int) -> npt.NDArray[np.int64]:
+        return policy.propose(rows.arrays, top=top).designs
+
+    for seed in SEEDS[:2]:
+        policy = policy_of(problem, seed, epochs=100, batch=16)
+        for top in (1, 5):
+            key = {"study": "accelerators", "split": "test", "predictor": "UOV policy", "top": top, "seed": seed}
+            yield key, lambda p=policy, t=top: score_accelerators(problem, rows, of(p, t))
+    for (name, top), designs in accelerator_peers(problem, rows).items():
+        key = {"study": "accelerators", "split": "test", "predictor": name, "top": top, "seed": 0}
+        yield key, lambda d=designs: score_accelerators(problem, rows, d)
 
 
 def ablations(problem: Problem) -> Iterator[Run]:
@@ -113,8 +136,8 @@ def ablations(problem: Problem) -> Iterator[Run]:
 
 
 def speed(policy: Policy, examples: Examples) -> Iterator[Run]:
-    """Rows a CPU-second on one thread, the best of five."""
-    for name, operations in (("NumPy", NumpyOperations()), ("torch", TorchOperations())):
+    """Rows a CPU-second on one thread, the best of twenty."""
+    for name, operations in (("NumPy", None), ("torch", TorchOperations())):
         for batch in (1, 128, 4096):
             key = {"study": "speed", "split": str(batch), "predictor": name, "top": 1, "seed": 0}
 
@@ -122,7 +145,7 @@ def speed(policy: Policy, examples: Examples) -> Iterator[Run]:
                 arrays = {n: v[:rows] for n, v in examples.arrays.items()}
                 repeat, best = max(1, 512 // rows), float("inf")
                 with torch.no_grad():
-                    for _ in range(6):
+                    for _ in range(20):
                         start = time.process_time()
                         for _ in range(repeat):
                             policy.propose(arrays, operations=ops)
@@ -153,6 +176,8 @@ def plan(out: Path, released: Path | None, studies: list[str]) -> Iterator[Run]:
                 "LLM layers": llm,
             }
             yield from compare("capped", load_shipped("capped"), problem, splits)
+    if "accelerators" in studies:
+        yield from accelerators(dataset(out, "accelerators", rows=ACCELERATORS, held_out=[]))
     if "dataflow" in studies:
         problem = dataset(out, "dataflow", rows=500)
         splits = {"test": problem.splits["test"], "held-out networks": problem.splits["heldout"]}
@@ -195,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--released", type=Path)
-    every = ["released", "capped", "ablation", "dataflow"]
+    every = ["released", "capped", "ablation", "dataflow", "accelerators"]
     parser.add_argument("studies", nargs="*", choices=[*every, []], default=every)
     given = parser.parse_args()
     torch.set_num_threads(1)

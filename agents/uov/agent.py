@@ -29,9 +29,9 @@ class UOVAgent(Agent):
 
     1. *One shot.* The policy proposes a design for each layer under 32 caps and predicts what each is worth; an
        allocation picks one a layer within the budget. The design is evaluated: one evaluation.
-    2. *Re-ranking.* Allocations by varied predictions, ``top`` in all, are evaluated: an evaluation each.
-    3. *Correction.* What the layers really cost takes the place of predictions, and the allocation is made again,
-       until that proposes nothing new.
+    2. *Correction.* What the layers really cost takes the place of predictions, and the allocation is made again, an
+       evaluation each, until that proposes nothing new.
+    3. *Re-ranking.* If these were fewer than ``top``, allocations by varied predictions are evaluated up to that.
     4. *Local search* from the best design, unless ``local`` is false: moves of single layers and transfers between
        two; a better design stays.
 
@@ -44,7 +44,7 @@ class UOVAgent(Agent):
         task: The task to search.
         seed: Seed of the variations and of the local search.
         weights: Name of shipped weights, or a file of them.
-        top: Designs proposed before anything is learnt from evaluations; 1 is one-shot.
+        top: Least number of designs before the local search; 1 is one-shot.
         local: Whether to go on with local search.
         batch: Designs per step of it.
     """
@@ -64,17 +64,20 @@ class UOVAgent(Agent):
         self._best: Designs | None = None
         self._best_score = np.inf
         self._seen: set[bytes] = set()
-        self._asked = 0
+        self._attempts = 0
 
     def ask(self, count: int) -> Designs:
-        if self._asked == 0:
-            return self._noted(self._plan.candidates(self.rng, min(self.top, count)))
-        again = self._plan.candidates(self.rng, 1)
-        if self.top > 1 and again[0].tobytes() not in self._seen:
-            return self._noted(again)
+        planned = self._plan.best()
+        if not self._seen or (self.top > 1 and self._new(planned)):
+            return self._noted(planned)
+        while self._attempts < 2 * self.top and len(self._seen) < self.top:
+            self._attempts += 1
+            varied = self._plan.varied(self.rng)
+            if self._new(varied):
+                return self._noted(varied)
         if not self.local:
-            return self._noted(again[:0])
-        start = again if self._best is None else self._best
+            return planned[:0]
+        start = planned if self._best is None else self._best
         rows = np.repeat(start, min(count, self.batch), axis=0)
         return self._noted(self._mover.move_within_budget(rows, self.rng))
 
@@ -84,8 +87,10 @@ class UOVAgent(Agent):
         if outcome.score[place] < self._best_score:
             self._best, self._best_score = designs[place : place + 1].copy(), float(outcome.score[place])
 
+    def _new(self, designs: Designs) -> bool:
+        return designs[0].tobytes() not in self._seen
+
     def _noted(self, designs: Designs) -> Designs:
-        self._asked += len(designs)
         self._seen |= {row.tobytes() for row in designs}
         return designs
 
@@ -138,7 +143,7 @@ def predict_network(
     policy = load_shipped("capped") if weights is None else load_policy(weights)
     task = ResourceAssignmentTask(**{**_CAPPED_TASK, **given, "workload": workload, "budget": budget})
     spec, plan = task.spec, NetworkPlan.of(policy, task)
-    design = plan.candidates(np.random.default_rng(0), 1)
+    design = plan.best()
     predicted = plan.predicted(design[0])
     outcome = task.evaluate(design)
     names = tuple(knob.name for knob in task.knobs)

@@ -6,14 +6,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from accelgym.agents.checkpoint import checkpoint_kind
 from accelgym.agents.uov.capped import CAP_FIGURES, CappedLayers
-from accelgym.agents.uov.checkpoint import load_policy, load_shipped
+from accelgym.agents.uov.checkpoint import LEGACY, load_policy, load_shipped
 from accelgym.agents.uov.policy import Policy
+from accelgym.agents.uov.schema import Arrays, Schema
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
 from accelgym.costmodels.files.csv_table import TableWriter
 from accelgym.costmodels.files.whole_file import whole_file
@@ -61,7 +63,8 @@ def answer_file(
         space: One of :data:`SPACES`.
         source: CSV with the columns of the space.
         target: CSV to write.
-        weights: File of weights; the shipped ones by default.
+        weights: File of weights; the shipped ones by default. Those of the faithful mode answer 1,000 rows at a
+            time, in order, with a warning that an answer depends on the others.
         illegal: ``skip`` leaves the two cells of a row empty whose kernel is larger than its input, with a warning.
 
     Raises:
@@ -85,18 +88,23 @@ def answer_file(
         warn_input(f"{refusal(source, bad)}; left without an answer")
     if not legal.any():
         raise InputError(f"{source}: no legal row")
-    policy = load_shipped(space) if weights is None else load_policy(weights)
     kept = np.flatnonzero(legal)
-    if further:
-        designs = _capped(policy, source, rows, kept)
+    names = np.array([flow.name.lower() for flow in Dataflow])
+    arrays = {**rows.layers.take(kept).columns(), "dataflow": names[rows.dataflow[kept]]}
+    if weights is not None and checkpoint_kind(weights) == LEGACY:
+        if further:
+            raise InputError(f"{weights}: a legacy policy takes neither objective nor cap; --space airchitect-v2 does")
+        schema, designs = _legacy(weights, source, arrays, rows.lines[kept])
     else:
-        layers = rows.layers.take(kept)
-        names = np.array([flow.name.lower() for flow in Dataflow])
-        arrays: dict[str, npt.NDArray[Any]] = {**layers.columns(), "dataflow": names[rows.dataflow[kept]]}
-        _fits(policy, weights or Path(space), [name for name in arrays if name != "depthwise"])
-        policy.schema.checked(arrays, str(source), rows.lines[kept], _RELEASED_NAMES)
-        designs = policy.propose(arrays).designs[:, 0]
-    values = {k.name: [k.values[i] for i in column] for k, column in zip(policy.schema.knobs, designs.T, strict=True)}
+        policy = load_shipped(space) if weights is None else load_policy(weights)
+        schema = policy.schema
+        if further:
+            designs = _capped(policy, source, rows, kept)
+        else:
+            _fits(schema, weights or Path(space), [name for name in arrays if name != "depthwise"])
+            schema.checked(arrays, str(source), rows.lines[kept], _RELEASED_NAMES)
+            designs = policy.propose(arrays).designs[:, 0]
+    values = {k.name: [k.values[i] for i in column] for k, column in zip(schema.knobs, designs.T, strict=True)}
     answers = zip(*(values[name] for name in ADDED), strict=True)
     cells = dict(zip(kept.tolist(), answers, strict=True))
     with whole_file(target) as file:
@@ -107,9 +115,27 @@ def answer_file(
     return Answered(len(kept), bad)
 
 
-def _fits(policy: Policy, weights: Path, inputs: Sequence[str]) -> None:
-    known = [entry.name for entry in policy.schema.inputs]
-    knobs = [knob.name for knob in policy.schema.knobs]
+def _legacy(
+    weights: Path, source: Path, arrays: Arrays, lines: npt.NDArray[np.int64]
+) -> tuple[Schema, npt.NDArray[np.int64]]:
+    # Imports torch.
+    from accelgym.agents.uov.legacy_network import legacy_indices
+    from accelgym.agents.uov.legacy_policy import BATCH, load_legacy
+
+    policy = load_legacy(weights)
+    _fits(policy.schema, weights, [name for name in arrays if name != "depthwise"])
+    indices = legacy_indices(arrays, str(source), lines, _RELEASED_NAMES)
+    if policy.depends_on_batch:
+        warn_input(
+            f"{weights}: a legacy policy, which attends over the batch: answers depend on the other rows, of which "
+            f"{BATCH} are answered at once, in order"
+        )
+    return policy.schema, policy.propose(indices)
+
+
+def _fits(schema: Schema, weights: Path, inputs: Sequence[str]) -> None:
+    known = [entry.name for entry in schema.inputs]
+    knobs = [knob.name for knob in schema.knobs]
     if sorted(known) != sorted(inputs):
         raise InputError(f"{weights}: a policy of another schema: its inputs are {', '.join(known)}")
     if sorted(knobs) != sorted(ADDED):
@@ -119,7 +145,7 @@ def _fits(policy: Policy, weights: Path, inputs: Sequence[str]) -> None:
 def _capped(policy: Policy, source: Path, rows: LayerRows, kept: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     inputs = [entry.name for entry in policy.schema.inputs]
     needed = [*(n for n in rows.layers.columns()), "dataflow", "objective", "cap", "cap_fraction", "cap_value"]
-    _fits(policy, source if policy is None else Path(policy.schema.name), needed)
+    _fits(policy.schema, Path(policy.schema.name), needed)
     assert sorted(inputs) == sorted(needed)
     objective = _choices(source, rows, kept, "objective", _OBJECTIVES)
     cap = _choices(source, rows, kept, "cap", ("none", *CAP_FIGURES))

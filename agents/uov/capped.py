@@ -85,6 +85,17 @@ class CappedLayers:
         high = np.where(np.isfinite(flat), flat, -np.inf).max(axis=1).reshape(shape)
         return np.asarray(low + fraction * (high - low))
 
+    def fractions(self, place: IntArray, designs: IntArray) -> FloatArray:
+        """Returns the narrowest caps that leave some designs, as fractions of :meth:`limits`, shape ``(rows,)``.
+
+        Args:
+            place: Layer of each row.
+            designs: Value indices of a feasible design for each, shape ``(rows, knobs)``.
+        """
+        low, high = (self.limits(np.full(len(self.used), end))[place] for end in (0.0, 1.0))
+        used = self.used[(place, *designs.T)]
+        return np.asarray(np.where(high > low, (used - low) / np.where(high > low, high - low, 1.0), 1.0))
+
     def questions(self, objective: str, place: IntArray, fraction: FloatArray) -> tuple[Arrays, BoolArray]:
         """Returns inputs and the designs within the cap, shapes ``(rows,)`` and ``(rows, *sizes)``.
 

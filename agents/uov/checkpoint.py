@@ -10,10 +10,12 @@ from accelgym.agents.uov.policy import Policy
 from accelgym.agents.uov.schema import Schema
 from accelgym.costmodels.errors import InputError
 
-__all__ = ["POLICY", "SCHEMA", "SHIPPED", "load_policy", "load_shipped", "save_policy", "shipped_names"]
+__all__ = ["LEGACY", "POLICY", "SCHEMA", "SHIPPED", "load_policy", "load_shipped", "save_policy", "shipped_names"]
 
 POLICY = "a UOV policy"
 """The kind of these weights, in their files."""
+LEGACY = "a legacy policy of AIrchitect v2"
+"""The kind of weights of the faithful mode, see :mod:`accelgym.agents.uov.legacy_policy`."""
 SCHEMA = 1
 """Version of the layout of this kind's files."""
 SHIPPED = Path(__file__).with_name("weights")

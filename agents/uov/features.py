@@ -16,8 +16,14 @@ __all__ = ["Tokeniser"]
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
 
 _TINY = 1e-3
+_KERNELS = {"Y": "R", "X": "S"}
+_FEW = 32
+"""Rows up to which looking for equal ones costs more than it saves."""
+_DENSE = 32
+"""Largest integer for each row up to which a table finds equal ones faster than sorting."""
 _TILED = ("K", "C", "Y", "X")
 """Extents that knobs tile or spread."""
 _LEAST_SHARE = 2.0**-8
@@ -83,16 +89,43 @@ class Tokeniser:
             arrays: Inputs by name, shape ``(rows,)`` each.
             feasible: Which designs the cap leaves, shape ``(rows, *sizes)``; needed if the schema is capped.
         """
-        rows = len(arrays[self.schema.inputs[0].name])
-        found = np.zeros((rows, *self.shape), dtype=np.float32)
-        for place, entry in enumerate(self.schema.inputs):
-            found[:, place, : self.widths[place]] = self._token(entry, arrays)
+        tokens = self.distinct(arrays, feasible)
+        found = np.zeros((len(tokens[0][1]), *self.shape), dtype=np.float32)
+        for place, (features, which) in enumerate(tokens):
+            found[:, place, : self.widths[place]] = features[which]
+        return found
+
+    def distinct(self, arrays: Arrays, feasible: BoolArray | None = None) -> list[tuple[FloatArray, IntArray]]:
+        """Returns the features of each token for inputs that differ, and which of them each row has.
+
+        A batch of layers has few distinct inputs, and tokens of a cap as many as rows.
+
+        Args:
+            arrays: As of a call.
+            feasible: Likewise.
+
+        Returns:
+            For each token shapes ``(distinct, features)`` and ``(rows,)``.
+        """
+        found = []
+        for entry in self.schema.inputs:
+            if entry.kind == "category":
+                texts = arrays[entry.name].astype(str)
+                given = np.stack([texts == value for value in entry.values], axis=1)
+                none = len(entry.values)  # A value that is none of them has the last row, all 0.
+                which = np.where(given.any(axis=1), given.argmax(axis=1), none)
+                found.append((np.eye(none + 1, none, dtype=np.float32), which))
+                continue
+            known = {name: arrays[name] for name in (entry.name, _KERNELS.get(entry.name, "")) if name in arrays}
+            rows, which = _distinct(list(known.values()))
+            features = self._token(entry, {name: values[rows] for name, values in known.items()})
+            found.append((features.astype(np.float32), which))
         if self.schema.capped:
             assert feasible is not None
-            place = len(self.schema.inputs)
-            found[:, place, : self.widths[place]] = _shares(feasible)
-            if place + 1 < len(self.widths):
-                found[:, place + 1, : self.widths[place + 1]] = self._rounds(arrays, feasible)
+            each = np.arange(len(feasible))
+            found.append((_shares(feasible), each))
+            if len(self.widths) > len(found):
+                found.append((self._rounds(arrays, feasible), each))
         return found
 
     def _rounds(self, arrays: Arrays, feasible: BoolArray) -> FloatArray:
@@ -113,9 +146,6 @@ class Tokeniser:
 
     def _token(self, entry: Input, arrays: Arrays) -> npt.NDArray[Any]:
         values = arrays[entry.name]
-        if entry.kind == "category":
-            texts = values.astype(str)
-            return np.stack([texts == value for value in entry.values], axis=1)
         if entry.kind == "number":
             numbers = values.astype(np.float64)
             finite = np.isfinite(numbers)
@@ -132,10 +162,26 @@ def _numeric(knob: Knob) -> bool:
     return knob.ordered and all(isinstance(v, int | float) and not isinstance(v, bool) for v in knob.values)
 
 
+def _distinct(columns: list[npt.NDArray[Any]]) -> tuple[IntArray, IntArray]:
+    """Returns a row for each distinct one, and which of them each row is."""
+    if len(columns[0]) <= _FEW:
+        each = np.arange(len(columns[0]))
+        return each, each
+    key = columns[0]
+    for column in columns[1:]:
+        key = key.astype(np.int64) * (int(column.max()) + 1) + column
+    if key.dtype.kind not in "iu" or key.min() < 0 or key.max() >= _DENSE * len(key):
+        _, first, which = np.unique(key, return_index=True, return_inverse=True)
+        return first, which
+    place = np.full(int(key.max()) + 1, -1)
+    place[key] = np.arange(len(key))
+    return place[place >= 0], (np.cumsum(place >= 0) - 1)[key]
+
+
 def _tiled(arrays: Arrays, name: str) -> FloatArray:
     """An extent as it is tiled: rows and columns of the outputs in place of those of the input, at least 1."""
     size = arrays[name].astype(np.float32)
-    kernel = {"Y": "R", "X": "S"}.get(name, "")
+    kernel = _KERNELS.get(name, "")
     if kernel in arrays:
         size = size - arrays[kernel].astype(np.float32) + 1.0
     return np.maximum(size, 1.0)

@@ -5,7 +5,7 @@ else is asked. Only what attention compares is normalised: along the residual st
 and ratios, whose sums are what costs are made of, and normalising them costs accuracy (with norms everywhere a policy
 of AIrchitect's layers names an optimum in 80 % of the rows, without in 95 %, after the same steps).
 
-The code is a pure function of arrays: torch trains it, NumPy answers with it.
+The code is a pure function of tensors, which torch trains; :mod:`~accelgym.agents.uov.inference` answers with NumPy.
 """
 
 from __future__ import annotations
@@ -105,7 +105,6 @@ def initial_parameters(
 
 
 def _linear(p: Parameters, name: str, x: Any) -> Any:
-    # One product of two matrices; NumPy would multiply a stack of small ones.
     flat = x.reshape(-1, x.shape[-1]) @ p[f"{name}.weight"]
     flat += p[f"{name}.bias"]
     return flat.reshape(*x.shape[:-1], flat.shape[-1])

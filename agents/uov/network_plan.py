@@ -25,26 +25,42 @@ IntArray = npt.NDArray[np.int64]
 
 _FRACTIONS = 32
 """Caps that each layer is asked about: cubes of evenly spaced numbers, as the caps of the training are."""
-_DOUBT = 0.02
+_DOUBT = 0.1
 """Standard deviation of the factors, as logarithms, by which predicted costs are varied for further candidates: the
 error of the predictor."""
+_HAIR = 1e-9
+"""By which a cap lies above the design that it is to leave."""
 
 
 @dataclass
 class NetworkPlan:
     """What a policy thinks of a task: for each layer some options, their predicted costs and exact resources.
 
+    Costs fall in steps as a cap widens, and a predictor rounds the steps off. An allocation picks what looks cheap for
+    what it takes: proposals just below a step, whose cost is underestimated most. Hence a proposal's cost is predicted
+    under the narrowest cap that leaves it, and the first allocation, which nothing has corrected yet, is by the
+    geometric mean of that and what the next narrower cap was predicted to cost.
+
     Attributes:
         task: The task.
         options: Flat option of each proposal, shape ``(slots, proposals)``.
         cost: Predicted objective of the slot, or the exact one once it has been told; likewise.
-        resource: What the option takes of the budget.
+        cautious: Predicted objectives for the first allocation; likewise.
+        resource: What the option takes of the budget; likewise.
+        layer: Which slots run the same layer, shape ``(slots,)``.
+        repeat: How often, likewise.
     """
 
     task: ResourceAssignmentTask
     options: IntArray
     cost: FloatArray
+    cautious: FloatArray
     resource: FloatArray
+    layer: IntArray
+    repeat: IntArray
+
+    def __post_init__(self) -> None:
+        self._known = np.zeros(self.cost.shape, dtype=bool)
 
     @classmethod
     def of(cls, policy: Policy, task: Task) -> NetworkPlan:
@@ -65,34 +81,27 @@ class NetworkPlan:
         arrays, feasible = known.questions(objective, place, np.tile(fractions, len(first)))
         policy.schema.checked(arrays, f"workload {checked.workload.name!r}")
         designs = policy.propose(arrays, feasible).designs[:, 0]
-        cost = np.exp(policy.log_best(arrays, feasible)).reshape(-1, _FRACTIONS)
+        # A wider cap never costs more; where the predictor says so it errs.
+        asked = np.minimum.accumulate(policy.log_best(arrays, feasible).reshape(-1, _FRACTIONS), axis=1)
+        narrower = np.concatenate([asked[:, :1], asked[:, :-1]], axis=1)
+        own = np.minimum(known.fractions(place, designs) * (1.0 + _HAIR) + _HAIR, 1.0)
+        log_cost = policy.log_best(*known.questions(objective, place, own)).reshape(-1, _FRACTIONS)
         place_of = [[knob.name for knob in policy.schema.knobs].index(knob.name) for knob in checked.knobs]
         options = checked.actions(np.tile(designs[:, place_of], (1, len(checked.slot_names))))[:, 0]
         options = options.reshape(-1, _FRACTIONS)
-        # A wider cap never costs more; where the predictor says so it errs.
-        cost = np.minimum.accumulate(cost, axis=1)[slot_of] * repeat[:, None]
+        cost, cautious = (np.exp(x)[slot_of] * repeat[:, None] for x in (log_cost, 0.5 * (log_cost + narrower)))
         options = options[slot_of]
         resource = np.take_along_axis(checked.table.resource, options, axis=1)
-        return cls(checked, options, cost, resource)
+        return cls(checked, options, cost, cautious, resource, slot_of, repeat)
 
-    def candidates(self, rng: np.random.Generator, count: int) -> Designs:
-        """Returns allocations, the one by the predictions first, then by varied ones; shape ``(n, parameters)``.
+    def best(self) -> Designs:
+        """Returns the allocation by what is known, the cautious one at first; shape ``(1, parameters)``."""
+        return self._allocate(self.cost if self._known.any() else self.cautious)
 
-        Args:
-            rng: Of the variations.
-            count: Most of them; fewer where variations lead to the same.
-        """
-        found: list[IntArray] = []
-        seen: set[bytes] = set()
-        for attempt in range(4 * count):
-            doubt = np.exp(_DOUBT * rng.standard_normal(self.cost.shape)) if attempt else 1.0
-            choice = self._allocate(self.cost * doubt)
-            if choice.tobytes() not in seen:
-                seen.add(choice.tobytes())
-                found.append(choice)
-            if len(found) == count:
-                break
-        return self.task.designs(np.stack(found))
+    def varied(self, rng: np.random.Generator) -> Designs:
+        """Returns an allocation by varied predictions, shape ``(1, parameters)``."""
+        doubt = np.exp(_DOUBT * rng.standard_normal(self.cost.shape))
+        return self._allocate(np.where(self._known, self.cost, self.cost * doubt))
 
     def predicted(self, design: Designs) -> float:
         """Returns the objective of a proposed design by the costs known or predicted, shape ``(parameters,)``."""
@@ -101,19 +110,23 @@ class NetworkPlan:
         return float(cost.max() if self.task.spec.aggregate == "max" else cost.sum())
 
     def tell(self, designs: Designs, outcome: Outcome) -> None:
-        """Puts exact costs in place of predicted ones."""
+        """Puts exact costs in place of predicted ones, in all slots that run the same layer."""
         options = self.task.actions(designs)
         for row, costs in zip(options, np.asarray(outcome.costs["slot_cost"]), strict=True):
-            for slot in range(len(row)):
-                self.cost[slot, self.options[slot] == row[slot]] = costs[slot]
+            for slot, (option, cost) in enumerate(zip(row, costs / self.repeat, strict=True)):
+                told = (self.layer == self.layer[slot])[:, None] & (self.options == option)
+                self.cost = np.where(told, cost * self.repeat[:, None], self.cost)
+                self._known |= told
 
-    def _allocate(self, cost: FloatArray) -> IntArray:
+    def _allocate(self, cost: FloatArray) -> Designs:
         spec, table = self.task.spec, self.task.table
         allowed = np.isfinite(self.resource)
         choice = allocate_greedily(cost, self.resource, table.limit, allowed, aggregate_max=spec.aggregate == "max")
         if choice is None:  # The budget is so tight that the least proposals do not fit: the cheapest options do.
-            return np.asarray(np.where(table.allowed, table.resource, np.inf).argmin(axis=1))
-        return np.asarray(self.options[np.arange(len(choice)), choice])
+            chosen = np.where(table.allowed, table.resource, np.inf).argmin(axis=1)
+        else:
+            chosen = self.options[np.arange(len(choice)), choice]
+        return self.task.designs(chosen[None])
 
 
 def _fitting(policy: Policy, task: Task) -> ResourceAssignmentTask:

@@ -1,4 +1,4 @@
-"""The few operations of a transformer that NumPy and torch word differently."""
+"""The few operations that the network leaves to others, so that it can be read without torch; and its threads."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from typing import Any, Protocol
 
-import numpy as np
-
-__all__ = ["NumpyOperations", "Operations", "one_thread"]
+__all__ = ["Operations", "one_thread"]
 
 
 def one_thread() -> AbstractContextManager[Any]:
@@ -48,26 +46,3 @@ class Operations(Protocol):
 
     def concatenate(self, parts: Sequence[Any]) -> Any:
         """Joins along the second axis."""
-
-
-class NumpyOperations:
-    """On NumPy arrays: predicting needs no torch, whose import takes longer than the answer."""
-
-    def layer_norm(self, x: Any, weight: Any, bias: Any) -> Any:
-        centred = x - x.mean(axis=-1, keepdims=True)
-        variance = np.square(centred).mean(axis=-1, keepdims=True)
-        return centred / np.sqrt(variance + 1e-5) * weight + bias
-
-    def attention(self, query: Any, key: Any, value: Any) -> Any:
-        scores = query @ key.swapaxes(-1, -2) * (query.shape[-1] ** -0.5)
-        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        return scores / scores.sum(axis=-1, keepdims=True) @ value
-
-    def relu(self, x: Any) -> Any:
-        return np.maximum(x, 0.0, out=x)
-
-    def broadcast(self, x: Any, shape: tuple[int, ...]) -> Any:
-        return np.broadcast_to(x, shape)
-
-    def concatenate(self, parts: Sequence[Any]) -> Any:
-        return np.concatenate(parts, axis=1)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from accelgym.agents.uov import network
 from accelgym.agents.uov.features import Tokeniser
+from accelgym.agents.uov.inference import NumpyNetwork
 from accelgym.agents.uov.network import NetworkSize
-from accelgym.agents.uov.operations import NumpyOperations, Operations, one_thread
+from accelgym.agents.uov.operations import Operations, one_thread
 from accelgym.agents.uov.ordinal import LevelCode, level_code
 from accelgym.agents.uov.schema import Arrays, Schema
 
@@ -23,9 +24,13 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
-_BLOCK = 512
+_BLOCK = 128
 """Rows that are answered at once, so that what lies between two layers stays in the cache."""
+_TABLE = 4096
+"""Rows whose inputs are looked through at once for those that are equal."""
 _NEVER = -1e30
+
+_Logits = Callable[[Sequence[IntArray], int], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,6 @@ class Policy:
             for knob in self.schema.knobs
         )
 
-    @cached_property
-    def _level_tables(self) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-        return [(code.table.T.astype(np.float32), code.offset.astype(np.float32)) for code in self.codes]
-
     def scaled(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Returns features inside the range of the training, centred and scaled."""
         p = self.parameters
@@ -100,41 +101,56 @@ class Policy:
             feasible: Which designs may be chosen, shape ``(rows, *sizes)``; all by default.
             top: Designs a row.
             beam: Prefixes kept, ``top`` by default; 1 takes the most likely value of each knob in turn.
-            operations: NumPy's by default.
+            operations: Torch's, in place of the NumPy network.
         """
-        rows = len(arrays[self.schema.inputs[0].name])
+        found = [(np.zeros((0, top, len(self.schema.knobs)), dtype=np.int64), np.zeros((0, top), dtype=np.float32))]
         with one_thread():
-            parts = [
-                self._propose(
-                    {name: values[i : i + _BLOCK] for name, values in arrays.items()},
-                    None if feasible is None else feasible[i : i + _BLOCK],
-                    top,
-                    max(top, beam or top),
-                    operations or NumpyOperations(),
-                )
-                for i in range(0, rows, _BLOCK)
-            ] or [(np.zeros((0, top, len(self.schema.knobs)), dtype=np.int64), np.zeros((0, top), dtype=np.float32))]
-        return Proposals(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+            for rows, logits in self._read(arrays, feasible, operations):
+                left = None if feasible is None else feasible[rows]
+                found.append(self._search(rows.stop - rows.start, logits, left, top, max(top, beam or top)))
+        return Proposals(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
     def log_best(self, arrays: Arrays, feasible: BoolArray | None = None) -> FloatArray:
         """Predicts the natural logarithm of the best objective of each row, shape ``(rows,)``."""
-        ops = NumpyOperations()
         with one_thread():
-            encoded = self._encoded(arrays, feasible, ops)
-            found = network.predict_log_best(ops, self.parameters, encoded).astype(np.float64)
+            parts = [self._numpy.log_best(encoded) for _, encoded in self._encoded(arrays, feasible)]
+        found = np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
         return np.asarray(found * self.parameters["best.deviation"] + self.parameters["best.mean"])
 
-    def _encoded(self, arrays: Arrays, feasible: BoolArray | None, ops: Operations) -> Any:
-        features: Any = self.scaled(self.tokeniser(arrays, feasible if self.schema.capped else None))
-        parameters: Any = self._on(ops)
-        if not isinstance(ops, NumpyOperations):
-            import torch
+    @cached_property
+    def _numpy(self) -> NumpyNetwork:
+        return NumpyNetwork(self.parameters, self.size, self.codes, self.tokeniser.widths)
 
-            features = torch.from_numpy(features)
-        return network.encode(ops, parameters, self.size, features)
+    def _encoded(self, arrays: Arrays, feasible: BoolArray | None) -> Iterator[tuple[slice, npt.NDArray[np.float32]]]:
+        """Yields rows and their encoded tokens."""
+        for many in _slices(0, len(arrays[self.schema.inputs[0].name]), _TABLE):
+            left = feasible[many] if feasible is not None and self.schema.capped else None
+            tokens = self.tokeniser.distinct({name: values[many] for name, values in arrays.items()}, left)
+            table = self._numpy.table(tokens)
+            for rows in _slices(many.start, many.stop, _BLOCK):
+                yield rows, self._numpy.encode(table, slice(rows.start - many.start, rows.stop - many.start))
 
-    def _on(self, ops: Operations) -> Mapping[str, Any]:
-        return self.parameters if isinstance(ops, NumpyOperations) else self._tensors
+    def _read(
+        self, arrays: Arrays, feasible: BoolArray | None, ops: Operations | None
+    ) -> Iterator[tuple[slice, _Logits]]:
+        """Yields rows and what scores the levels of a knob, given those before, as :meth:`NumpyNetwork.logits`."""
+        if ops is None:
+            for rows, encoded in self._encoded(arrays, feasible):
+                yield rows, partial(self._numpy.logits, encoded)
+            return
+        import torch
+
+        features = torch.from_numpy(self.scaled(self.tokeniser(arrays, feasible if self.schema.capped else None)))
+        for rows in _slices(0, len(features), _BLOCK):
+            memory = network.remember(
+                self._tensors, self.size, network.encode(ops, self._tensors, self.size, features[rows])
+            )
+            yield rows, partial(self._torch_logits, ops, memory)
+
+    def _torch_logits(self, ops: Operations, memory: Any, chosen: Sequence[IntArray], knob: int) -> Any:
+        outputs = network.decode(ops, self._tensors, self.size, memory, chosen, [knob])[0]
+        code = self.codes[knob]
+        return np.asarray(outputs) @ code.table.T.astype(np.float32) + code.offset.astype(np.float32)
 
     @cached_property
     def _tensors(self) -> dict[str, Any]:
@@ -142,19 +158,14 @@ class Policy:
 
         return {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in self.parameters.items()}
 
-    def _propose(
-        self, arrays: Arrays, feasible: BoolArray | None, top: int, beam: int, ops: Operations
+    def _search(
+        self, rows: int, score_levels: _Logits, feasible: BoolArray | None, top: int, beam: int
     ) -> tuple[IntArray, npt.NDArray[np.float32]]:
-        parameters = self._on(ops)
-        memory = network.remember(parameters, self.size, self._encoded(arrays, feasible, ops))
-        rows, knobs = len(arrays[self.schema.inputs[0].name]), len(self.schema.knobs)
         each = np.arange(rows)[:, None]
         chosen: list[IntArray] = []
         score = np.zeros((rows, 1), dtype=np.float32)
-        for knob in range(knobs):
-            outputs = network.decode(ops, parameters, self.size, memory, chosen, [knob])[0]
-            table, offset = self._level_tables[knob]
-            logits = np.asarray(outputs) @ table + offset
+        for knob in range(len(self.schema.knobs)):
+            logits = score_levels(chosen, knob)
             if feasible is not None:
                 mask = feasible[(each, *chosen)] if chosen else feasible[:, None]
                 logits = np.where(mask.any(axis=tuple(range(3, mask.ndim))), logits, _NEVER)
@@ -175,3 +186,7 @@ class Policy:
             designs = np.concatenate([designs, np.repeat(designs[:, :1], short, axis=1)], axis=1)
             score = np.concatenate([score, np.full((rows, short), _NEVER, dtype=np.float32)], axis=1)
         return designs[:, :top], score[:, :top]
+
+
+def _slices(start: int, stop: int, size: int) -> Iterator[slice]:
+    return (slice(i, min(i + size, stop)) for i in range(start, stop, size))

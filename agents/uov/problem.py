@@ -18,7 +18,16 @@ from accelgym.dse_dataset.load import LabelledDataset, load_dataset, numpy_view
 from accelgym.dse_dataset.recipes.base import Recipe
 from accelgym.dse_dataset.recipes.catalogue import build_recipe, spec_from
 
-__all__ = ["Examples", "Problem", "load_problem", "released_problem"]
+__all__ = [
+    "Examples",
+    "Problem",
+    "load_problem",
+    "released_examples",
+    "released_inputs",
+    "released_problem",
+    "released_schema",
+    "released_split",
+]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -160,28 +169,40 @@ def log_regret(objectives: npt.NDArray[np.float64]) -> npt.NDArray[np.float16]:
 def released_problem(path: Path) -> Problem:
     """Reads AIrchitect v2's file of convolutions with the split of its own code.
 
-    All rows in file order are split by scikit-learn's ``train_test_split(train_size=0.95, random_state=0)``; rows that
-    are no layers are left out afterwards. 2,000 rows of the training split make the validation split.
+    2,000 rows of the training split make the validation split.
 
     Raises:
         InputError: See :func:`~accelgym.dse_dataset.airchitect_csv.read_released`.
+        MissingExtraError: scikit-learn is not installed.
+    """
+    rows = read_released(path)
+    found = released_split(rows)
+    held = min(_VALIDATION_ROWS, len(found["train"]) // 10)
+    found["validation"], found["train"] = found["train"][:held], found["train"][held:]
+    examples = released_examples(rows)
+    splits = {name: examples.take(found[name]) for name in ("train", "validation", "test")}
+    count = len(rows.lines) + len(rows.illegal)
+    return Problem(released_schema(splits["train"].arrays), splits, {"rows": count, "file": path.name})
+
+
+def released_split(rows: ReleasedRows) -> dict[str, IntArray]:
+    """Returns the positions of ``train`` and ``test`` among the rows, in the order in which they are drawn.
+
+    All rows in file order are split by scikit-learn's ``train_test_split(train_size=0.95, random_state=0)``; rows that
+    are no layers are left out afterwards.
+
+    Raises:
         MissingExtraError: scikit-learn is not installed.
     """
     try:
         from sklearn.model_selection import train_test_split
     except ImportError as error:
         raise MissingExtraError("the split of the released file", "scikit-learn", "data") from error
-    rows = read_released(path)
     every = np.sort(np.concatenate([rows.lines, np.array(rows.illegal, dtype=np.int64)]))
     train, test = train_test_split(every, train_size=_TRAIN_SHARE, random_state=0)
     place = {int(line): at for at, line in enumerate(rows.lines)}
     parts = {"train": train, "test": test}
-    found = {name: np.array([place[x] for x in part.tolist() if x in place]) for name, part in parts.items()}
-    held = min(_VALIDATION_ROWS, len(found["train"]) // 10)
-    found["validation"], found["train"] = found["train"][:held], found["train"][held:]
-    examples = _released_examples(rows)
-    splits = {name: examples.take(found[name]) for name in ("train", "validation", "test")}
-    return Problem(released_schema(splits["train"].arrays), splits, {"rows": len(every), "file": path.name})
+    return {n: np.array([place[x] for x in part.tolist() if x in place], dtype=np.int64) for n, part in parts.items()}
 
 
 def released_schema(arrays: Arrays) -> Schema:
@@ -194,16 +215,21 @@ def released_schema(arrays: Arrays) -> Schema:
     )
 
 
-def _released_examples(rows: ReleasedRows) -> Examples:
+def released_examples(rows: ReleasedRows) -> Examples:
+    """Returns rows with the landscape of each."""
     regret = np.empty((len(rows.layers), PES * LEVELS), dtype=np.float16)
     best = np.empty(len(rows.layers))
     for block, cycles in released_landscapes(rows):
         regret[block], best[block] = log_regret(cycles), cycles.min(axis=1)
-    names = np.array([flow.name.lower() for flow in Dataflow])
-    inputs = {n: a for n, a in rows.layers.columns().items() if n != "depthwise"}
     return Examples(
-        {**inputs, "dataflow": names[rows.dataflow]},
+        released_inputs(rows),
         np.stack([rows.buffer_level - 1, rows.num_pes - 1], axis=1),
         np.log(best),
         np.ascontiguousarray(regret.reshape(-1, PES, LEVELS).swapaxes(1, 2)),
     )
+
+
+def released_inputs(rows: ReleasedRows) -> dict[str, npt.NDArray[Any]]:
+    """Returns what a policy is asked, shape ``(rows,)`` each."""
+    names = np.array([flow.name.lower() for flow in Dataflow])
+    return {n: a for n, a in rows.layers.columns().items() if n != "depthwise"} | {"dataflow": names[rows.dataflow]}

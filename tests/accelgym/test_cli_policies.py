@@ -212,6 +212,8 @@ def test_training_from_the_command_line(tmp_path):
         (["--data", SAMPLES / "capped", "--set", "buckets=0"], "buckets"),
         (["--data", SAMPLES / "capped", "--share", "0"], "--share is 0"),
         (["--data", SAMPLES / "capped", "--stage", "2"], "train stage 1 first"),
+        (["--data", SAMPLES / "capped", "--legacy"], "--legacy learns AIrchitect v2's released file"),
+        (["--data", GOLDEN, "--legacy", "--set", "width=3"], "setting of --legacy 'width'"),
     ],
 )
 def test_what_cannot_be_trained_is_said(tmp_path, arguments, message):
@@ -219,3 +221,32 @@ def test_what_cannot_be_trained_is_said(tmp_path, arguments, message):
     done = answer("train", "uov", *arguments, "--out", tmp_path / "run")
     assert done.returncode == 2
     assert message in " ".join(done.stderr.split())
+
+
+def test_the_faithful_mode_from_training_to_answers(tmp_path):
+    """Answers say that they depend on the other rows."""
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    small = ["--set", "batch=32", "--set", "contrastive_epochs=1", "--set", "epochs=1"]
+    done = answer("train", "uov", "--legacy", "--data", GOLDEN, "--out", tmp_path / "run", *small)
+    assert done.returncode == 0, done.stderr
+    assert "answers depend on the rows that are asked at once" in " ".join(done.stdout.split())
+    weights = tmp_path / "run" / "policy.safetensors"
+    done, rows = predict(tmp_path, ROWS, HEADER, "--weights", weights)
+    assert done.returncode == 0
+    assert "a legacy policy, which attends over the batch: answers depend on the other rows" in (
+        " ".join(done.stderr.split())
+    )
+    assert all(1 <= int(row["num_pes"]) <= 64 and 1 <= int(row["buffer_level"]) <= 12 for row in rows)
+    done, _ = predict(tmp_path, [*ROWS, "1024,64,16,16,3,3,dla"], HEADER, "--weights", weights)
+    assert done.returncode == 2
+    assert "line 5: K is 1024, allowed: 2..513" in " ".join(done.stderr.split())
+    write(tmp_path / "in.csv", [f"{ROWS[0]},edp,area,0.1"], f"{HEADER},objective,cap,cap_fraction")
+    given = ["--in", tmp_path / "in.csv", "--out", tmp_path / "capped.csv", "--weights", weights]
+    for arguments, message in (
+        (["--space", "capped", *given], "a legacy policy takes neither objective nor cap"),
+        (["--workload", "resnet50", "--weights", weights], "allowed: of 'a UOV policy'"),
+    ):
+        done = answer("predict", *arguments)
+        assert done.returncode == 2
+        assert message in " ".join(done.stderr.split())

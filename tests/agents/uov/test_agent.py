@@ -9,6 +9,7 @@ from accelgym.agents import make_agent, search
 from accelgym.agents.uov.agent import predict_network
 from accelgym.agents.uov.capped import CappedLayers
 from accelgym.agents.uov.checkpoint import SHIPPED, load_shipped, shipped_names
+from accelgym.agents.uov.network_plan import NetworkPlan
 from accelgym.costmodels.errors import InputError, InputWarning
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.dse_dataset.layers import network_layers
@@ -55,6 +56,33 @@ def test_more_evaluations_are_at_least_as_good():
     one, five, fifty = (search(here, "uov", budget=n, seed=0).best for n in (1, 5, 50))
     assert one >= five >= fifty
     assert here.reference().regret(fifty) < 0.02
+
+
+def test_a_product_under_a_power_budget_is_no_guess():
+    """Its steps are steepest: proposals just below one look best, and cost twice what was predicted (42 % before)."""
+    here = task(workload="resnet50", dataflow="shi", objective="edp", constraint="power")
+    one, five = (here.reference().regret(search(here, "uov", budget=n, seed=0).best) for n in (1, 5))
+    assert five <= one < 0.1
+
+
+def test_what_a_layer_costs_is_known_wherever_it_runs():
+    here = task(workload="resnet50")
+    plan = NetworkPlan.of(load_shipped("capped"), here)
+    design = plan.best()
+    plan.tell(design, here.evaluate(design))
+    chosen = here.actions(design)[0]
+    exact = np.take_along_axis(here.table.cost, plan.options, axis=1)
+    for slot in range(len(chosen)):
+        same = np.flatnonzero(plan.layer == plan.layer[slot])
+        rows, columns = np.nonzero(plan.options[same] == chosen[slot])
+        np.testing.assert_allclose(plan.cost[same[rows], columns], exact[same[rows], columns], rtol=1e-12)
+    assert len(np.unique(plan.layer)) < len(chosen)
+
+
+def test_an_agent_goes_on_after_its_corrections():
+    found = search(task(), "uov", budget=30, seed=0, options={"local": False, "top": 12})
+    assert 12 <= found.evaluations < 30
+    assert len(np.unique(found.designs, axis=0)) == found.evaluations
 
 
 def test_one_shot_ends_after_one_shot():

@@ -1,9 +1,13 @@
 """The network answers row by row, the same from NumPy and torch, and within what is feasible."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from accelgym.agents.uov.features import Tokeniser
+from accelgym.agents.uov.features import Tokeniser, _distinct
 from accelgym.agents.uov.schema import Input, Knob, Schema
 from accelgym.agents.uov.torch_operations import TorchOperations
 from accelgym.agents.uov.training import initial_policy
@@ -46,6 +50,46 @@ def test_numpy_and_torch_say_the_same(policy, capped):
     other = policy.propose(arrays, feasible, top=8, operations=TorchOperations())
     np.testing.assert_allclose(one.log_probability, other.log_probability, rtol=1e-3, atol=1e-3)
     assert (one.designs[:, 0] == other.designs[:, 0]).all(axis=1).mean() > 0.99
+
+
+@pytest.mark.parametrize("times", [1.0, 40.0], ids=["as drawn", "attention beyond what exp takes"])
+def test_products_formed_once_are_the_network(capped, settings, times):
+    """With several blocks of either kind, against torch, which follows the definition."""
+    deep = settings.model_copy(update={"heads": 4, "encoder_blocks": 2, "decoder_blocks": 2})
+    policy = initial_policy(capped, deep)
+    rng = np.random.default_rng(0)
+    drawn = {name: a + 0.3 * rng.standard_normal(a.shape).astype(np.float32) for name, a in policy.parameters.items()}
+    scales = {name: drawn[name] * times for name in drawn if name.endswith(("qkv.weight", ".q.weight"))}
+    kept = {name: a for name, a in policy.parameters.items() if name.startswith("features.")}
+    policy = replace(policy, parameters=drawn | scales | kept)
+    arrays, feasible = asked(capped.splits["train"], slice(0, 50))
+    chosen = [np.arange(50)[:, None] % 12]
+    for before, knob in (([], 0), (chosen, 1)):
+        found = [next(policy._read(arrays, feasible, ops))[1](before, knob) for ops in (None, TorchOperations())]
+        np.testing.assert_allclose(found[0], found[1], atol=1e-5 * np.abs(found[1]).max() * times)
+
+
+def test_equal_inputs_are_worked_out_once(policy, capped):
+    arrays, feasible = asked(capped.splits["train"], slice(None))
+    tokens = policy.tokeniser.distinct(arrays, feasible)
+    dense = policy.tokeniser(arrays, feasible)
+    for place, (features, which) in enumerate(tokens):
+        np.testing.assert_array_equal(features[which], dense[:, place, : features.shape[1]])
+    alone = np.concatenate([policy.tokeniser(*asked(capped.splits["train"], slice(i, i + 1))) for i in range(40)])
+    np.testing.assert_array_equal(alone, dense[:40])
+    assert len(tokens[0][0]) == len(np.unique(arrays[policy.schema.inputs[0].name]))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 2**31 - 1), st.integers(1, 9)), min_size=33, max_size=80),
+    st.sampled_from([3, 50, 2**31]),
+)
+def test_rows_that_are_equal_share_a_token(pairs, modulus):
+    columns = [np.array([a % modulus for a, _ in pairs]), np.array([b for _, b in pairs])]
+    first, which = _distinct(columns)
+    for column in columns:
+        np.testing.assert_array_equal(column[first][which], column)
+    assert len(first) == len({(int(a), int(b)) for a, b in zip(*columns, strict=True)})
 
 
 def test_proposals_are_feasible_distinct_and_sorted(policy, capped):
