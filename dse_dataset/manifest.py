@@ -39,14 +39,19 @@ def version_of() -> str:
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """Returns what a recipe makes, as plain data without rows."""
+    """Returns what a recipe makes on this machine, as plain data without rows.
+
+    Raises:
+        AccelGymError: A program that makes labels is not installed.
+    """
+    tools = recipe.tools()
     described: dict[str, Any] = plain(
         {
             "schema": SCHEMA,
             "name": recipe.spec.name,
             "title": recipe.title,
             "recipe": recipe.spec.model_dump(mode="json"),
-            "facts": {"accelgym": version_of(), **recipe.facts()},
+            "facts": {"accelgym": version_of(), **recipe.facts(), **({"tools": tools} if tools else {})},
             "splits": recipe.splits,
             "columns": column_data(recipe.columns),
         }

@@ -80,7 +80,7 @@ def label_dataset(
     Raises:
         InputError: A folder that holds another dataset or that another process uses, or a space that is too large.
         AccelGymError: Rows could not be labelled or written; says what is complete and how to go on.
-        MissingExtraError: pyarrow is not installed.
+        MissingExtraError: pyarrow, or a tool that makes the labels, is not installed; nothing was made then.
     """
     arrow()
     out = Path(out)
@@ -100,7 +100,7 @@ def label_dataset(
         (out / WORK).mkdir(exist_ok=True)
         _sweep(out)
         (out / MANIFEST).unlink(missing_ok=True)
-        run = _Run(out, spec, shards, progress)
+        run = _Run(out, spec, identity(described), shards, progress)
         start = time.time()
         try:
             with pool as ready:
@@ -167,6 +167,7 @@ class _Run:
         self,
         out: Path,
         spec: RecipeSpec,
+        mark: str,
         shards: Sequence[Shard],
         progress: Callable[[LabelProgress], None] | None,
     ) -> None:
@@ -174,9 +175,11 @@ class _Run:
         self.made = 0
         self.cpu_s = 0.0
         self._out = out
-        self._spec = spec.model_dump(mode="json")
+        self._order = {"out": str(out), "recipe": spec.model_dump(mode="json"), "identity": mark}
         self._shards = {s.path: s for s in shards}
         self._rows = dict.fromkeys(self._shards, 0)
+        self._rows_done = 0
+        self._rows_total = sum(s.rows for s in shards)
         self._progress = progress
         self._failure: Event | None = None
 
@@ -190,8 +193,7 @@ class _Run:
         while (pending and self._failure is None) or pool.running:
             while pending and self._failure is None and pool.has_room:
                 shard = pending.pop(0)
-                order = {"out": str(self._out), "recipe": self._spec, "shard": asdict(shard)}
-                pool.start(shard.path, order)
+                pool.start(shard.path, {**self._order, "shard": asdict(shard)})
             self.take(pool.next_event())
         if self._failure is not None:
             path = str(self._out / self._failure.key)
@@ -205,18 +207,21 @@ class _Run:
         """Takes note of news of a shard."""
         shard = self._shards[event.key]
         if event.kind == "progress":
-            self._rows[event.key] = event.data["rows"]
+            self._count(event.key, event.data["rows"])
         else:
             self.cpu_s += event.cpu_s
             if event.kind == "failed":
                 self._failure = self._failure or event
             else:
-                self._rows[event.key] = shard.rows
+                self._count(event.key, shard.rows)
                 self.digests[event.key] = event.data["content_sha256"]
                 self.made += event.data["made"]
                 if event.data["damaged"]:
                     warn_input(f"{event.data['damaged']}; it was made again")
         if self._progress is not None:
-            total = sum(s.rows for s in self._shards.values())
-            done = sum(self._rows.values())
-            self._progress(LabelProgress(done, total, len(self.digests), len(self._shards)))
+            done = LabelProgress(self._rows_done, self._rows_total, len(self.digests), len(self._shards))
+            self._progress(done)
+
+    def _count(self, path: str, rows: int) -> None:
+        self._rows_done += rows - self._rows[path]
+        self._rows[path] = rows

@@ -10,13 +10,14 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from accelgym.costmodels.errors import AccelGymError
 from accelgym.costmodels.systolic.area import area_table
 from accelgym.costmodels.workloads import Layer, Workload, load_workload
 from accelgym.dse_dataset.columns import ROW, Column
 from accelgym.dse_dataset.recipes.layer_rows import CHOICE, LayerRecipe, LayerSpec
 from accelgym.dse_dataset.recipes.resource import LAYER_COLUMNS
 from accelgym.dse_dataset.streams import RowStreams
-from accelgym.envs.hwgen.proof import prove
+from accelgym.envs.hwgen.proof import proof_tools, prove
 from accelgym.envs.hwgen.spec import PARAMETER_VALUES
 from accelgym.envs.hwgen.task import HwGenTask
 from accelgym.envs.space import Designs, Parameter
@@ -108,6 +109,9 @@ class AcceleratorRecipe(LayerRecipe):
             "label": "enumeration with bounds by array; fewest cycles, then fewest PEs, then least area",
         }
 
+    def tools(self) -> str:
+        return proof_tools() if self.spec.prove_winners else ""
+
     def build(self, layer: Layer, streams: RowStreams) -> tuple[HwGenTask, str]:
         spec = self.spec
 
@@ -158,9 +162,16 @@ class AcceleratorRecipe(LayerRecipe):
         return np.asarray(tied[np.lexsort((area, sides[0] * sides[1]))[0]])
 
     def _proof(self, task: HwGenTask, best: Designs) -> dict[str, Any]:
+        """Returns the proof columns.
+
+        Raises:
+            AccelGymError: A tool failed: a full disk, say, which is nothing to label a design with.
+        """
         config = task.config(best)
         layers = [layer for layer, _ in task.layers]
         record = prove(config, layers, task.spec.area_budget)
+        if record.failure:
+            raise AccelGymError(f"the winner could not be proved: {record.failure}")
         runs = record.verification.get("layers", [])
         text = json.dumps([record.verification, record.synthesis], sort_keys=True)
         return {

@@ -130,6 +130,16 @@ class Recipe(ABC):
         """Returns what the labels rest on: cost model, version, technology, size of the space."""
         ...
 
+    def tools(self) -> str:
+        """Returns the versions of the programs that are called to make the labels; empty where there are none.
+
+        They are part of what a dataset is: its rows are not mixed with those of other versions.
+
+        Raises:
+            AccelGymError: One is not installed; says what installs it.
+        """
+        return ""
+
     def extra_files(self, out: Path) -> list[Path]:
         """Writes what stands beside the shards, once they are complete, and returns the files; none by default."""
         return []
