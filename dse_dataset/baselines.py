@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError, MissingExtraError
 from accelgym.dse_dataset.input_encoding import InputEncoder, input_names
-from accelgym.dse_dataset.load import LabelledDataset, load_dataset, numpy_view
+from accelgym.dse_dataset.load import load_dataset
 from accelgym.dse_dataset.recipes.base import Recipe
 from accelgym.dse_dataset.recipes.catalogue import build_recipe, spec_from
 
@@ -76,7 +76,7 @@ def score_dataset(folder: Path | str, split: str = "test") -> DatasetScore:
     if data.manifest["recipe"] is None:
         raise InputError(f"{folder}: was pooled from searches; there is no label to predict")
     recipe = build_recipe(spec_from(data.manifest["recipe"]))
-    parts = [_arrays(data, name) for name in ("train", split)]
+    parts = [data.arrays(name, most_rows=_MOST_ROWS) for name in ("train", split)]
     encoder = InputEncoder.of(parts[0], input_names(recipe.columns))
     features = [encoder.encode(part, warn=False) for part in parts]
     ties = float(np.median(parts[1]["tied_designs"])) if "tied_designs" in parts[1] else None
@@ -85,11 +85,6 @@ def score_dataset(folder: Path | str, split: str = "test") -> DatasetScore:
         scores = score(recipe, parts, features)
     size = sum(shard["bytes"] for shard in data.manifest["shards"])
     return DatasetScore(data.manifest["name"], sum(data.splits.values()), size, split, ties, tuple(scores))
-
-
-def _arrays(data: LabelledDataset, split: str) -> dict[str, npt.NDArray[Any]]:
-    table = data.table(split).slice(0, _MOST_ROWS).combine_chunks()
-    return {name: numpy_view(table, name) for name in table.column_names}
 
 
 def _learners() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -38,11 +38,13 @@ class AcceleratorSpec(LayerSpec):
     """Limits and what is built."""
 
     kind: Literal["accelerator"] = "accelerator"
-    area_budgets: tuple[float, ...] = Field(
+    area_budgets: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(150e3, 200e3, 300e3, 500e3, 800e3, 1.5e6), min_length=1, strict=False
     )
     """NAND2 equivalents, drawn per row."""
-    bandwidths_bits: tuple[int, ...] = Field(default=(96, 128, 192, 256, 384), min_length=1, strict=False)
+    bandwidths_bits: tuple[Annotated[int, Field(ge=96)], ...] = Field(
+        default=(96, 128, 192, 256, 384), min_length=1, strict=False
+    )
     """Limit of the three port widths together, drawn per row."""
     min_sqnr_db: tuple[float, ...] = Field(default=(15.0, 25.0, 35.0), min_length=1, strict=False)
     """Least signal over quantisation noise of products, drawn per row."""
@@ -108,6 +110,11 @@ class AcceleratorRecipe(LayerRecipe):
             "area_table": hashlib.sha256(json.dumps(area_table().provenance, default=str).encode()).hexdigest()[:16],
             "label": "enumeration with bounds by array; fewest cycles, then fewest PEs, then least area",
         }
+
+    def check(self) -> None:
+        super().check()
+        for block in self.spec.blocks:
+            load_workload(block)
 
     def tools(self) -> str:
         return proof_tools() if self.spec.prove_winners else ""

@@ -78,7 +78,7 @@ class RecipeSpec(StrictModel):
 
     kind: str
     """Recipe: which task every row states and how it is solved."""
-    name: str = Field(pattern=r"[a-z0-9][a-z0-9-]*")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     """Of the dataset."""
     rows: Count
     """Rows over all splits but the held-out one."""
@@ -129,6 +129,14 @@ class Recipe(ABC):
     def facts(self) -> dict[str, Any]:
         """Returns what the labels rest on: cost model, version, technology, size of the space."""
         ...
+
+    def check(self) -> None:
+        """Refuses what could not be labelled, before anything is; by default there is nothing to look at.
+
+        Raises:
+            InputError: Names the key, the value and what is allowed.
+        """
+        return
 
     def tools(self) -> str:
         """Returns the versions of the programs that are called to make the labels; empty where there are none.
