@@ -205,6 +205,19 @@ class Recipe(ABC):
         """
         raise NotImplementedError
 
+    def objectives_of(
+        self, arrays: Mapping[str, npt.NDArray[Any]], designs: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        """Returns the objectives of some designs of each row, ``inf`` where infeasible, shape ``(rows, designs)``.
+
+        For recipes with :attr:`knobs` whose designs are too many for :meth:`landscapes`.
+
+        Args:
+            arrays: Columns of the rows by name.
+            designs: Value indices of the knobs, shape ``(rows, designs, knobs)``.
+        """
+        raise NotImplementedError
+
     value_column: ClassVar[str] = ""
     """What a surrogate predicts, a positive number, where designs are not enumerated."""
 
