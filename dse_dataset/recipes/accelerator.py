@@ -159,8 +159,8 @@ class AcceleratorRecipe(LayerRecipe):
     def objectives_of(
         self, arrays: Mapping[str, npt.NDArray[Any]], designs: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64]:
-        shape = (arrays[name].astype(np.int64) for name in ("K", "C", "Y", "X", "R", "S"))
-        layers = LayerTable(*shape, arrays["depthwise"].astype(bool))
+        K, C, Y, X, R, S = (arrays[name].astype(np.int64) for name in ("K", "C", "Y", "X", "R", "S"))
+        layers = LayerTable(K, C, Y, X, R, S, arrays["depthwise"].astype(bool))
         found = np.empty(designs.shape[:2])
         for row, chosen in enumerate(designs):
             limits = (arrays[name][row].item() for name in ("area_budget_nand2", "bandwidth_bits", "min_sqnr_db"))
