@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError, MissingExtraError
-from accelgym.dse_dataset.input_encoding import InputEncoder, input_names
+from accelgym.dse_dataset.input_encoding import InputEncoder
 from accelgym.dse_dataset.load import load_dataset
 from accelgym.dse_dataset.recipes.base import Recipe
 from accelgym.dse_dataset.recipes.catalogue import build_recipe, spec_from
@@ -79,8 +79,9 @@ def score_dataset(folder: Path | str, split: str = "test") -> DatasetScore:
         raise InputError(f"{folder}: was pooled from searches; there is no label to predict")
     recipe = build_recipe(spec_from(data.manifest["recipe"]))
     parts = [data.arrays(name, most_rows=_MOST_ROWS) for name in ("train", split)]
-    encoder = InputEncoder.of(parts[0], input_names(recipe.columns))
-    features = [encoder.encode(part, warn=False) for part in parts]
+    inputs = [recipe.predictor_inputs(part) for part in parts]
+    encoder = InputEncoder.of(inputs[0], list(inputs[0]))
+    features = [encoder.encode(part, warn=False) for part in inputs]
     ties = float(np.median(parts[1]["tied_designs"])) if "tied_designs" in parts[1] else None
     score = _score_designs if recipe.design_factors else _score_knobs if recipe.knobs else _score_values
     with _one_thread():

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.strict_model import Count, StrictModel, parse_fields
 from accelgym.dse_dataset.columns import Column
+from accelgym.dse_dataset.input_encoding import input_names
 from accelgym.dse_dataset.layers import LayerTable, twin_key
 from accelgym.dse_dataset.shards import Shard
 from accelgym.dse_dataset.streams import RowStreams, mix
@@ -156,6 +157,14 @@ class Recipe(ABC):
     def knobs(self) -> tuple[Parameter, ...]:
         """What a design chooses, if all rows choose the same from the same values; empty otherwise."""
         return ()
+
+    def predictor_inputs(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Returns what a predictor may look at: the inputs that are single numbers or names.
+
+        Args:
+            arrays: Columns of the rows by name.
+        """
+        return {name: arrays[name] for name in input_names(self.columns)}
 
     def knob_labels(self, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
         """Returns the labels of rows as value indices of :attr:`knobs`, shape ``(rows, knobs)``; -1: no such value.

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from accelgym.costmodels.errors import InputError
@@ -147,6 +148,16 @@ class SearchRecipe(Recipe):
             f"vary: none of its combinations falls into the split {split!r}; give more values, or set shares so that "
             "train has 1000"
         )
+
+    def predictor_inputs(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Returns the environment, and each varied argument as a column of its own."""
+        found = {"env": arrays["env"]}
+        rows = [json.loads(text) for text in arrays["arguments_json"]]
+        for key in self.spec.vary:
+            values = [row[key] for row in rows]
+            is_number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+            found[key] = np.array(values if is_number else [str(value) for value in values])
+        return found
 
     def label_row(self, split: str, row: int) -> dict[str, Any]:
         spec = self.spec

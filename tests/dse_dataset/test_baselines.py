@@ -1,5 +1,6 @@
 """Scores of simple predictors."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,15 @@ def test_baselines_of_accelerators_name_designs():
     assert constant.infeasible == np.isinf(mine).mean()
     assert constant.regret == pytest.approx(np.exp(np.log(mine[np.isfinite(mine)]).mean()) - 1)
     assert [b.name for b in score.baselines] == ["constant", "gradient boosting", "nearest neighbours"]
+
+
+def test_predictors_of_searches_see_each_argument():
+    data = load_dataset(SAMPLES / "searched")
+    recipe = build_recipe(spec_from(data.manifest["recipe"]))
+    arrays = data.arrays("train")
+    found = recipe.predictor_inputs(arrays)
+    assert set(found) == {"env", *recipe.spec.vary}
+    for row, text in enumerate(arrays["arguments_json"]):
+        for key in recipe.spec.vary:
+            assert found[key][row] == json.loads(text)[key]
+    assert found["budget"].dtype.kind == "f"
