@@ -78,7 +78,7 @@ class ReleasedRows:
     lines: IntArray
     """Line of each row in the file."""
     illegal: tuple[int, ...]
-    """Lines whose kernel is larger than the input."""
+    """Lines that are no layers: the kernel is larger than the input, or a size is below 1."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ class ReleasedCheck:
     """Legal ones."""
     illegal: tuple[int, ...]
     """Lines that were left out."""
+    without_design: tuple[int, ...]
+    """Lines of layers for which MAESTRO knows no design; no figure but ``rows`` counts them."""
     repeated: int
     """Rows whose layer and dataflow stand above already."""
     reproduced: int
@@ -113,7 +115,7 @@ def read_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> Re
 
     Args:
         path: The file.
-        illegal: What to do with rows whose kernel is larger than the input.
+        illegal: What to do with rows that are no layers: the kernel is larger than the input, or a size is below 1.
 
     Raises:
         InputError: Wrong columns, a cell that is no integer in range, an unknown dataflow, or an illegal row that is
@@ -189,13 +191,14 @@ def _layer_rows(
 
 def refusal(path: Path, bad: Sequence[int]) -> str:
     """Words why lines are no layers."""
-    return f"{path}: line {bad[0]}: the kernel is larger than the input, as in {len(bad)} rows"
+    return f"{path}: line {bad[0]}: the kernel is larger than the input, or a size below 1, as in {len(bad)} rows"
 
 
 def _cell(path: Path, line: int, name: str, text: str, most: int) -> int:
     # The released file of products writes cycles as "4.0".
     number = integer(text.strip().removesuffix(".0") if name == "rewards" else text)
-    least = 0 if name in ("ConfigID", "rewards") else 1
+    # Sizes below 1 are illegal layers, which the caller counts, as long as they are integers.
+    least = {"ConfigID": 0, "rewards": 0, "num_pes": 1, "buffer_level": 1}.get(name, -_LARGEST)
     if number is None or not least <= number <= most:
         raise InputError(f"{path}: line {line}: {name} is {shown(text)}, allowed: integers {least}..{most}")
     return number
@@ -205,7 +208,7 @@ def check_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> R
     """Works out the cycles of every label and of every other design, as MAESTRO reports them.
 
     Raises:
-        InputError: See :func:`read_released`; or the file has no legal row.
+        InputError: See :func:`read_released`; or the file has no legal row, or none with a design.
     """
     rows = read_released(path, illegal)
     count = len(rows.layers)
@@ -223,22 +226,26 @@ def check_released(path: Path, illegal: Literal["skip", "refuse"] = "skip") -> R
         fewest[block], constant[block] = cycles.min(axis=1), cycles[:, -1]
         optima = find_optima(cycles, 1)
         best[block], ties[block] = optima.best, optima.ties
-    ratio = np.where(costs.valid, np.asarray(costs.latency_cycles), np.inf) / fewest
+    solved = np.isfinite(fewest)
+    if not solved.any():
+        raise InputError(f"{path}: MAESTRO knows no design for any row")
+    ratio = np.where(costs.valid, np.asarray(costs.latency_cycles), np.inf)[solved] / fewest[solved]
     chosen = (rows.num_pes - 1) * LEVELS + rows.buffer_level - 1
     keys = np.stack([*rows.layers.columns().values(), rows.dataflow])
-    wrong = np.flatnonzero(~equal)
+    wrong = np.flatnonzero(~equal & solved)
     return ReleasedCheck(
         rows=count,
         illegal=rows.illegal,
+        without_design=tuple(rows.lines[~solved].tolist()),
         repeated=count - np.unique(keys, axis=1).shape[1],
         reproduced=int(equal.sum()),
         first_wrong=int(rows.lines[wrong[0]]) if len(wrong) else None,
         optimal=int((ratio == 1.0).sum()),
         worst=float(ratio.max()),
-        canonical=int((chosen == best).sum()),
-        median_ties=float(np.median(ties)),
-        constant_optimal=float((constant == fewest).mean()),
-        constant_ratio=float((constant / fewest).mean()),
+        canonical=int((chosen == best)[solved].sum()),
+        median_ties=float(np.median(ties[solved])),
+        constant_optimal=float((constant == fewest)[solved].mean()),
+        constant_ratio=float((constant[solved] / fewest[solved]).mean()),
     )
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError, MissingExtraError
-from accelgym.dse_dataset.input_encoding import InputEncoder, input_names
-from accelgym.dse_dataset.load import LabelledDataset, load_dataset, numpy_view
+from accelgym.dse_dataset.input_encoding import InputEncoder
+from accelgym.dse_dataset.load import load_dataset
 from accelgym.dse_dataset.recipes.base import Recipe
 from accelgym.dse_dataset.recipes.catalogue import build_recipe, spec_from
 
@@ -28,6 +28,8 @@ _NEIGHBOURS = 5
 _TREES = 100
 _FEW = 16
 """Values up to which a choice is a class for the trees; more are a number."""
+_CANDIDATES, _CANDIDATE_ROWS = 16, 64
+"""Most frequent labels among which a constant is chosen, and rows on which, where designs are evaluated one by one."""
 _INFEASIBLE = 10.0
 """Ratio that an infeasible design counts as when the constant is chosen."""
 _OPTIMAL = 1e-9
@@ -65,8 +67,8 @@ class DatasetScore:
 def score_dataset(folder: Path | str, split: str = "test") -> DatasetScore:
     """Fits a constant, gradient boosting and nearest neighbours on ``train`` and scores them on another split.
 
-    Where designs are enumerated they predict the design, else (mappings, measurements, searches) the value of the
-    recipe's ``value_column``. At most 20,000 rows of each split are used, the first ones.
+    Where all rows choose values of the same knobs they predict the design, else (mappings, measurements, searches) the
+    value of the recipe's ``value_column``. At most 20,000 rows of each split are used, the first ones.
 
     Raises:
         InputError: No dataset, or an empty split.
@@ -76,20 +78,16 @@ def score_dataset(folder: Path | str, split: str = "test") -> DatasetScore:
     if data.manifest["recipe"] is None:
         raise InputError(f"{folder}: was pooled from searches; there is no label to predict")
     recipe = build_recipe(spec_from(data.manifest["recipe"]))
-    parts = [_arrays(data, name) for name in ("train", split)]
-    encoder = InputEncoder.of(parts[0], input_names(recipe.columns))
-    features = [encoder.encode(part, warn=False) for part in parts]
+    parts = [data.arrays(name, most_rows=_MOST_ROWS) for name in ("train", split)]
+    inputs = [recipe.predictor_inputs(part) for part in parts]
+    encoder = InputEncoder.of(inputs[0], list(inputs[0]))
+    features = [encoder.encode(part, warn=False) for part in inputs]
     ties = float(np.median(parts[1]["tied_designs"])) if "tied_designs" in parts[1] else None
-    score = _score_designs if recipe.design_factors else _score_values
+    score = _score_designs if recipe.design_factors else _score_knobs if recipe.knobs else _score_values
     with _one_thread():
         scores = score(recipe, parts, features)
     size = sum(shard["bytes"] for shard in data.manifest["shards"])
     return DatasetScore(data.manifest["name"], sum(data.splits.values()), size, split, ties, tuple(scores))
-
-
-def _arrays(data: LabelledDataset, split: str) -> dict[str, npt.NDArray[Any]]:
-    table = data.table(split).slice(0, _MOST_ROWS).combine_chunks()
-    return {name: numpy_view(table, name) for name in table.column_names}
 
 
 def _learners() -> Any:
@@ -120,11 +118,45 @@ def _scaled(features: list[FloatArray]) -> list[FloatArray]:
 def _score_designs(
     recipe: Recipe, parts: Sequence[dict[str, npt.NDArray[Any]]], features: list[FloatArray]
 ) -> list[BaselineScore]:
-    ensemble, neighbors = _learners()
+    """Scores designs against the landscape of each row."""
     labels = recipe.design_numbers(parts[0])
     predicted = {"constant": np.full(len(features[1]), _best_constant(recipe, parts[0]))}
+    predicted |= _learnt(labels, recipe.design_factors, features)
+    ratios = {name: np.empty(len(features[1])) for name in predicted}
+    for rows, objectives in recipe.landscapes(parts[1]):
+        best = objectives.min(axis=1)
+        for name, designs in predicted.items():
+            ratios[name][rows] = objectives[np.arange(len(rows)), designs[rows]] / best
+    return [_design_score(name, ratio) for name, ratio in ratios.items()]
+
+
+def _score_knobs(
+    recipe: Recipe, parts: Sequence[dict[str, npt.NDArray[Any]]], features: list[FloatArray]
+) -> list[BaselineScore]:
+    """Scores designs that are evaluated one by one."""
+    factors = tuple(len(knob.values) for knob in recipe.knobs)
+    labels = np.ravel_multi_index(tuple(recipe.knob_labels(parts[0]).T), factors)
+
+    def ratios(arrays: dict[str, npt.NDArray[Any]], designs: IntArray) -> FloatArray:
+        found = recipe.objectives_of(arrays, np.stack(np.unravel_index(designs, factors), axis=-1))
+        return found / np.asarray(arrays[recipe.objective_column], dtype=np.float64)[:, None]
+
+    # Every evaluation builds a task: the constant is the best of a few labels on a few rows.
+    known, counts = np.unique(labels, return_counts=True)
+    frequent = known[np.argsort(-counts, kind="stable")[:_CANDIDATES]]
+    first = {name: values[:_CANDIDATE_ROWS] for name, values in parts[0].items()}
+    ratio = ratios(first, np.tile(frequent, (len(first["row"]), 1)))
+    constant = frequent[np.argmin(np.log(np.where(np.isfinite(ratio), ratio, _INFEASIBLE)).sum(axis=0))]
+    predicted = {"constant": np.full(len(features[1]), constant)} | _learnt(labels, factors, features)
+    scored = ratios(parts[1], np.stack(list(predicted.values()), axis=1))
+    return [_design_score(name, column) for name, column in zip(predicted, scored.T, strict=True)]
+
+
+def _learnt(labels: IntArray, factors: tuple[int, ...], features: list[FloatArray]) -> dict[str, IntArray]:
+    """Returns the designs that gradient boosting and nearest neighbours name, as numbers over the factors."""
+    ensemble, neighbors = _learners()
     heads = []
-    for values, factor in zip(np.unravel_index(labels, recipe.design_factors), recipe.design_factors, strict=True):
+    for values, factor in zip(np.unravel_index(labels, factors), factors, strict=True):
         if len(np.unique(values)) == 1:
             heads.append(np.full(len(features[1]), values[0]))
         elif factor <= _FEW:
@@ -134,17 +166,13 @@ def _score_designs(
             tree = ensemble.HistGradientBoostingRegressor(max_iter=_TREES, random_state=0, early_stopping=False)
             guess = np.rint(tree.fit(features[0], values).predict(features[1])).astype(np.int64)
             heads.append(np.clip(guess, 0, factor - 1))
-    predicted["gradient boosting"] = np.ravel_multi_index(tuple(heads), recipe.design_factors)
     near, far = _scaled(features)
     count = min(_NEIGHBOURS, len(near))
     found = neighbors.NearestNeighbors(n_neighbors=count).fit(near).kneighbors(far, return_distance=False)
-    predicted["nearest neighbours"] = _most_common(labels[found])
-    ratios = {name: np.empty(len(far)) for name in predicted}
-    for rows, objectives in recipe.landscapes(parts[1]):
-        best = objectives.min(axis=1)
-        for name, designs in predicted.items():
-            ratios[name][rows] = objectives[np.arange(len(rows)), designs[rows]] / best
-    return [_design_score(name, ratio) for name, ratio in ratios.items()]
+    return {
+        "gradient boosting": np.ravel_multi_index(tuple(heads), factors),
+        "nearest neighbours": _most_common(labels[found]),
+    }
 
 
 def _best_constant(recipe: Recipe, arrays: dict[str, npt.NDArray[Any]]) -> int:

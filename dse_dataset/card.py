@@ -10,13 +10,15 @@ import yaml
 from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.dse_dataset.manifest import read_manifest
 
-__all__ = ["write_card"]
+__all__ = ["CARD", "write_card"]
+
+CARD = "README.md"
 
 
 def write_card(folder: Path) -> None:
-    """Writes ``README.md`` beside a dataset's manifest."""
+    """Writes :data:`CARD` beside a dataset's manifest."""
     manifest = read_manifest(folder)
-    write_whole(folder / "README.md", f"---\n{_front_matter(manifest)}---\n\n{_text(manifest)}")
+    write_whole(folder / CARD, f"---\n{_front_matter(manifest)}---\n\n{_text(manifest)}")
 
 
 def _front_matter(manifest: dict[str, Any]) -> str:

@@ -13,9 +13,17 @@ from typing import Any
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.plain import plain
-from accelgym.dse_dataset.card import write_card
+from accelgym.dse_dataset.card import CARD, write_card
 from accelgym.dse_dataset.columns import Column, column_data
-from accelgym.dse_dataset.manifest import SCHEMA, identity, read_manifest, version_of, write_manifest
+from accelgym.dse_dataset.manifest import (
+    MANIFEST,
+    SCHEMA,
+    claim_folder,
+    identity,
+    read_manifest,
+    version_of,
+    write_manifest,
+)
 from accelgym.dse_dataset.recipes.base import SPLITS, Shares
 from accelgym.dse_dataset.shards import Shard, plan_shards, write_shard
 
@@ -55,12 +63,12 @@ def collect(about: Collected, rows: Callable[[], Iterable[Mapping[str, Any]]], o
         The manifest.
 
     Raises:
-        InputError: ``out`` holds something, there is no row, or a file cannot be written.
+        InputError: ``out`` holds something, there is no row, or a file cannot be written; in that case, and after a
+            kill, the same call makes all of it again.
     """
     with folder_lock(out):
-        others = sorted(p.name for p in out.iterdir() if p.name != "lock")
-        if others:
-            raise InputError(f"{out}: holds {others[0]!r}; choose an empty folder")
+        if (out / MANIFEST).exists() and (out / CARD).exists():
+            raise InputError(f"{out}: holds a dataset; choose an empty folder")
         counts = Counter(about.split_of(row) for row in rows())
         if not counts:
             raise InputError(f"{out}: there is no row to write")
@@ -74,9 +82,13 @@ def collect(about: Collected, rows: Callable[[], Iterable[Mapping[str, Any]]], o
             "columns": column_data(about.columns),
         }
         shards = plan_shards(described["splits"], _SHARD_ROWS)
-        digests = _write(about, rows(), out, shards, identity(described))
-        write_manifest(out, described, shards, [digests[s.path] for s in shards])
-        write_card(out)
+        claim_folder(out, described)
+        try:
+            digests = _write(about, rows(), out, shards, identity(described))
+            write_manifest(out, described, shards, [digests[s.path] for s in shards])
+            write_card(out)
+        except (InputError, OSError) as error:
+            raise InputError(f"{error}; the dataset is not complete, the same command makes it again") from error
     return read_manifest(out)
 
 
@@ -84,7 +96,7 @@ def _write(
     about: Collected, rows: Iterable[Mapping[str, Any]], out: Path, shards: list[Shard], mark: str
 ) -> dict[str, str]:
     """Fills the shards of all splits side by side; at most one of each split is kept in memory."""
-    (out / "data").mkdir()
+    (out / "data").mkdir(exist_ok=True)
     waiting: dict[str, Iterator[Shard]] = {s: iter([x for x in shards if x.split == s]) for s in SPLITS}
     under_way = {split: next(plan, None) for split, plan in waiting.items()}
     kept: dict[str, list[Mapping[str, Any]]] = {split: [] for split in SPLITS}

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.errors import DamagedFileError, InputError, MissingExtraError, unknown_name
+from accelgym.costmodels.errors import DamagedFileError, InputError, MissingExtraError, unknown_name, warn_input
+from accelgym.costmodels.files.plain import Place, as_path
 from accelgym.dse_dataset.columns import Column, arrow
 from accelgym.dse_dataset.layers import LayerTable, twin_key
 from accelgym.dse_dataset.manifest import columns_of, read_manifest
@@ -47,12 +48,13 @@ class LabelledDataset:
         """All columns, with role and meaning."""
         return columns_of(self.manifest)
 
-    def table(self, split: str, columns: Sequence[str] | None = None) -> pyarrow.Table:
+    def table(self, split: str, columns: Sequence[str] | None = None, most_rows: int | None = None) -> pyarrow.Table:
         """Reads a split.
 
         Args:
             split: Its name.
             columns: Columns to read; all by default.
+            most_rows: Rows to read, the first ones; shards behind them are not opened. All by default.
 
         Raises:
             InputError: No such split or column, or a shard is missing.
@@ -65,9 +67,9 @@ class LabelledDataset:
         for name in columns or ():
             if name not in names:
                 raise unknown_name("column", name, names)
-        parts = []
+        parts: list[pyarrow.Table] = []
         for shard in self.manifest["shards"]:
-            if shard["split"] != split:
+            if shard["split"] != split or (most_rows is not None and sum(map(len, parts)) >= most_rows):
                 continue
             path = self.folder / shard["path"]
             table, note = read_shard(path)
@@ -76,22 +78,24 @@ class LabelledDataset:
             parts.append(table.select(columns or names).replace_schema_metadata())
         if not parts:
             raise InputError(f"{self.folder}: split {split!r} has no rows")
-        return pa.concat_tables(parts).combine_chunks()
+        return pa.concat_tables(parts).slice(0, most_rows).combine_chunks()
 
-    def arrays(self, split: str, columns: Sequence[str] | None = None) -> dict[str, npt.NDArray[Any]]:
-        """Reads columns of a split as NumPy views of the table's memory; see :func:`numpy_view`."""
-        table = self.table(split, columns)
+    def arrays(
+        self, split: str, columns: Sequence[str] | None = None, most_rows: int | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Reads columns of a split as NumPy views of the table's memory; see :meth:`table`, :func:`numpy_view`."""
+        table = self.table(split, columns, most_rows)
         return {name: numpy_view(table, name) for name in table.column_names}
 
 
-def load_dataset(folder: Path | str) -> LabelledDataset:
+def load_dataset(folder: Place) -> LabelledDataset:
     """Opens a dataset.
 
     Raises:
         InputError: The folder holds none, or an unfinished one.
         DamagedFileError: The manifest was changed.
     """
-    folder = Path(folder)
+    folder = as_path(folder, "folder")
     return LabelledDataset(folder, read_manifest(folder))
 
 
@@ -104,17 +108,22 @@ def numpy_view(table: pyarrow.Table, name: str) -> npt.NDArray[Any]:
     Args:
         table: A table whose columns have one chunk.
         name: Of the column.
+
+    Raises:
+        InputError: A column of numbers or bools has an empty cell; names its row, counted from 0.
     """
     pa = arrow()
     column = table.column(name)
     array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], type=array.type)
+    is_plain = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
+    if array.null_count and (is_plain or pa.types.is_boolean(array.type)):
+        raise InputError(f"column {name!r}: row {array.is_null().index(True)} is empty, allowed: {array.type}")
     if pa.types.is_fixed_size_list(array.type):
         flat = array.flatten().to_numpy(zero_copy_only=True)
         return np.asarray(flat.reshape(len(array), array.type.list_size))
-    plain = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
-    return np.asarray(array.to_numpy(zero_copy_only=plain))
+    return np.asarray(array.to_numpy(zero_copy_only=is_plain))
 
 
 def torch_dataset(
@@ -162,7 +171,7 @@ def torch_dataset(
     return _Rows()
 
 
-def read_table(path: Path | str, columns: Mapping[str, str] | None = None) -> pyarrow.Table:
+def read_table(path: Place, columns: Mapping[str, str] | None = None) -> pyarrow.Table:
     """Reads a user's CSV or Parquet file.
 
     Args:
@@ -173,7 +182,7 @@ def read_table(path: Path | str, columns: Mapping[str, str] | None = None) -> py
         InputError: The file cannot be read, lacks a mapped column, or two columns get one name.
     """
     pa = arrow()
-    path = Path(path)
+    path = as_path(path)
     if path.suffix not in (".csv", ".parquet"):
         raise InputError(f"{path}: allowed: names that end in .csv or .parquet")
     try:
@@ -202,6 +211,7 @@ def split_table(
     group: Sequence[str] | None = None,
     shares: Shares | None = None,
     held_out: tuple[str, Sequence[str]] | None = None,
+    illegal: Literal["refuse", "skip"] = "refuse",
 ) -> dict[str, pyarrow.Table]:
     """Splits a table so that no group stands in two splits.
 
@@ -212,20 +222,29 @@ def split_table(
         shares: Thousandths of the groups in each split.
         held_out: A column, and values of it whose rows (``network:layer`` counts as ``network``), with all rows of
             their groups, make a split ``heldout``.
+        illegal: What to do with rows that are no layers (a kernel larger than the input, a size below 1), where
+            layers make the groups: ``skip`` leaves them out with a warning that counts them.
 
     Raises:
-        InputError: A column is missing or holds no layer.
+        InputError: A column is missing, has an empty cell or is of another type; a row is no layer and to be refused;
+            or no row is of a held-out value.
     """
     names = [*(group or _SHAPE), *((held_out[0],) if held_out else ())]
     for name in names:
         if name not in table.column_names:
             raise unknown_name("column", name, table.column_names)
-    keys = _hashed(table, group) if group else _twins(table)
+    if not group:
+        table = _legal(table, illegal)
+    keys = _hashed(table, group) if group else twin_key(_layers(table))
     residue = split_residue(keys)
     place = np.full(table.num_rows, -1)
     if held_out is not None:
         values = [str(value).split(":")[0] for value in table.column(held_out[0]).to_pylist()]
-        place[np.isin(keys, keys[np.isin(values, list(held_out[1]))])] = len(SPLITS)
+        held = [held_out[1]] if isinstance(held_out[1], str) else list(held_out[1])
+        for name in held:
+            if name not in values:
+                raise unknown_name(f"value of column {held_out[0]!r}", name, set(values))
+        place[np.isin(keys, keys[np.isin(values, held)])] = len(SPLITS)
     for index, split in enumerate(SPLITS):
         low, high = (shares or Shares()).bounds(split)
         place[(place < 0) & (residue >= low) & (residue < high)] = index
@@ -233,16 +252,30 @@ def split_table(
     return {split: table.take(np.flatnonzero(place == index)) for index, split in enumerate(named)}
 
 
-def _twins(table: pyarrow.Table) -> npt.NDArray[np.uint64]:
+def _legal(table: pyarrow.Table, illegal: Literal["refuse", "skip"]) -> pyarrow.Table:
+    """Returns the rows that are layers."""
+    legal = _layers(table).legal
+    poor = np.flatnonzero(~legal)
+    if not len(poor):
+        return table
+    why = f"row {poor[0]}: no layer: a size is below 1, or the kernel larger than the input, as in {len(poor)} rows"
+    if illegal == "refuse":
+        raise InputError(f"{why}; illegal='skip' leaves them out")
+    warn_input(f"{why}; left out")
+    return table.take(np.flatnonzero(legal)).combine_chunks()
+
+
+def _layers(table: pyarrow.Table) -> LayerTable:
     K, C, Y, X, R, S = (_integers(table, name) for name in _SHAPE)
     depthwise = np.zeros(table.num_rows, dtype=bool)
     if "depthwise" in table.column_names:
-        depthwise = numpy_view(table, "depthwise").astype(bool)
-    layers = LayerTable(K, C, Y, X, R, S, depthwise)
-    poor = np.flatnonzero(~layers.legal)
-    if len(poor):
-        raise InputError(f"row {poor[0]}: no layer: an extent is below 1, or the kernel larger than the input")
-    return twin_key(layers)
+        depthwise = numpy_view(table, "depthwise")
+        if depthwise.dtype.kind not in "biu":
+            raise InputError(
+                f"column 'depthwise' holds {table.schema.field('depthwise').type}, allowed: true and false, or 1 and 0"
+            )
+        depthwise = depthwise.astype(bool)
+    return LayerTable(K, C, Y, X, R, S, depthwise)
 
 
 def _integers(table: pyarrow.Table, name: str) -> npt.NDArray[np.int64]:

@@ -18,8 +18,10 @@ from accelgym.dse_dataset.shards import Shard, read_shard, shard_facts
 
 __all__ = [
     "MANIFEST",
+    "RUN_LOG",
     "SCHEMA",
     "check_folder",
+    "claim_folder",
     "columns_of",
     "describe",
     "identity",
@@ -29,6 +31,9 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+RUN_LOG = "run.jsonl"
+"""A line for every call that labelled: times, host and CPU seconds, which no other file holds."""
+_PLAN = "recipe.json"
 SCHEMA = 1
 """Of the manifest and of the shards' notes."""
 
@@ -39,14 +44,19 @@ def version_of() -> str:
 
 
 def describe(recipe: Recipe) -> dict[str, Any]:
-    """Returns what a recipe makes, as plain data without rows."""
+    """Returns what a recipe makes on this machine, as plain data without rows.
+
+    Raises:
+        AccelGymError: A program that makes labels is not installed.
+    """
+    tools = recipe.tools()
     described: dict[str, Any] = plain(
         {
             "schema": SCHEMA,
             "name": recipe.spec.name,
             "title": recipe.title,
             "recipe": recipe.spec.model_dump(mode="json"),
-            "facts": {"accelgym": version_of(), **recipe.facts()},
+            "facts": {"accelgym": version_of(), **recipe.facts(), **({"tools": tools} if tools else {})},
             "splits": recipe.splits,
             "columns": column_data(recipe.columns),
         }
@@ -58,6 +68,39 @@ def identity(described: dict[str, Any]) -> str:
     """Returns the hash under which shards know their dataset."""
     text = json.dumps(described, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def claim_folder(out: Path, described: dict[str, Any]) -> None:
+    """Marks a folder as a dataset's, and removes what a kill has left half written in it.
+
+    Args:
+        out: The folder.
+        described: See :func:`describe`.
+
+    Raises:
+        InputError: It holds another dataset, or other files.
+    """
+    plan = out / _PLAN
+    _sweep(out, f".{_PLAN}-*.tmp")
+    if not plan.exists():
+        others = sorted(p.name for p in out.iterdir() if p.name not in ("lock", RUN_LOG))
+        if others:
+            raise InputError(f"{out}: holds {others[0]!r}, which is no part of a dataset; choose an empty folder")
+        write_sealed(plan, {"identity": identity(described), **described})
+        return
+    found = read_sealed(plan)
+    if found.get("identity") != identity(described):
+        raise InputError(
+            f"{out}: holds another dataset ({found.get('name')!r}, or another seed, number of rows or version of a "
+            "model or tool); choose another folder, or remove it"
+        )
+    _sweep(out, ".*.tmp")
+    _sweep(out, "data/.*.tmp")
+
+
+def _sweep(out: Path, pattern: str) -> None:
+    for path in out.glob(pattern):
+        path.unlink()
 
 
 def columns_of(manifest: dict[str, Any]) -> tuple[Column, ...]:

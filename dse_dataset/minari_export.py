@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import gymnasium as gym
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.errors import InputError, MissingExtraError, unknown_name
+from accelgym.costmodels.errors import InputError, MissingExtraError, shown, unknown_name
 from accelgym.costmodels.files.plain import count
 from accelgym.envs.registration import environment_of, make_task
 from accelgym.envs.space import Designs
@@ -142,7 +143,8 @@ def export_minari(
         Plain data: id, folder, episodes, steps, mean return and both reference scores.
 
     Raises:
-        InputError: Unknown environment, quality or argument, or the dataset exists.
+        InputError: Unknown environment, quality or argument, a bad name, or the dataset exists or cannot be written;
+            then nothing of it is left.
         MissingExtraError: Minari or h5py is not installed.
     """
     episodes, root = count(episodes, "episodes", 1), Path(root).resolve()
@@ -152,14 +154,23 @@ def export_minari(
     task = make_task(env_id, **arguments)
     designs = choose_designs(task, quality, episodes, seed)
     name = name or f"accelgym/{entry.id.split('/')[1].removesuffix('-v0').lower()}/{quality}-v0"
-    if (root / name).exists():
-        raise InputError(f"{root / name}: exists; give another name or folder")
     try:
         import h5py  # noqa: F401
         import minari
         from minari.data_collector import EpisodeBuffer
+        from minari.dataset.minari_dataset import parse_dataset_id
     except ImportError as error:
         raise MissingExtraError("a Minari dataset", "minari", "data") from error
+    try:
+        parse_dataset_id(name)
+    except ValueError as error:
+        raise InputError(f"name is {shown(name)}, allowed: (NAMESPACE/)NAME-vVERSION") from error
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{root}: {error.strerror or error}") from error
+    if (root / name).exists():
+        raise InputError(f"{root / name}: exists; give another name or folder")
     reference = task.reference()
     low = _mean_return(task, choose_designs(task, "random", _REFERENCE_EPISODES, seed + 1))
     high = _mean_return(task, choose_designs(task, "optimal", 1, seed))
@@ -168,18 +179,24 @@ def export_minari(
     with _minari_root(root), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, module="minari")
         env = gym.make(entry.id, **arguments)
-        dataset = minari.create_dataset_from_buffers(
-            name,
-            found,
-            env=env,
-            algorithm_name=quality,
-            author="The AccelGym authors",
-            code_permalink="accelgym.dse_dataset.minari_export",
-            description=f"Task {task.id}, {quality} designs, seed {seed}. ref_max_score: {kind}.",
-            ref_min_score=low,
-            ref_max_score=high,
-            data_format="hdf5",
-        )
+        try:
+            dataset = minari.create_dataset_from_buffers(
+                name,
+                found,
+                env=env,
+                algorithm_name=quality,
+                author="The AccelGym authors",
+                code_permalink="accelgym.dse_dataset.minari_export",
+                description=f"Task {task.id}, {quality} designs, seed {seed}. ref_max_score: {kind}.",
+                ref_min_score=low,
+                ref_max_score=high,
+                data_format="hdf5",
+            )
+        except OSError as error:
+            shutil.rmtree(root / name, ignore_errors=True)
+            raise InputError(
+                f"{root / name}: cannot be written ({error.strerror or error}); nothing of it is left"
+            ) from error
     returns = [float(episode.rewards.sum()) for episode in found]
     return {
         "id": name,
@@ -196,7 +213,6 @@ def export_minari(
 @contextmanager
 def _minari_root(root: Path) -> Iterator[None]:
     """Lets Minari write below a folder; it knows an environment variable only."""
-    root.mkdir(parents=True, exist_ok=True)
     before = os.environ.get(_ROOT)
     os.environ[_ROOT] = str(root)
     try:

@@ -6,28 +6,23 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from accelgym.costmodels.errors import AccelGymError, InputError, warn_input
 from accelgym.costmodels.executors import Event, Executor, make_executor
-from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.dse_dataset.card import write_card
 from accelgym.dse_dataset.columns import arrow
-from accelgym.dse_dataset.manifest import MANIFEST, describe, identity, write_manifest
+from accelgym.dse_dataset.manifest import MANIFEST, RUN_LOG, claim_folder, describe, identity, write_manifest
 from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec
 from accelgym.dse_dataset.recipes.catalogue import build_recipe
 from accelgym.dse_dataset.shards import Shard, plan_shards
 from accelgym.dse_dataset.worker import LABEL_JOB, WORK
 
-__all__ = ["RUN_LOG", "LabelProgress", "LabelResult", "label_dataset"]
-
-RUN_LOG = "run.jsonl"
-"""A line for every call that labelled: times, host and CPU seconds, which no other file holds."""
-_PLAN = "recipe.json"
+__all__ = ["LabelProgress", "LabelResult", "label_dataset"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ def label_dataset(
     Raises:
         InputError: A folder that holds another dataset or that another process uses, or a space that is too large.
         AccelGymError: Rows could not be labelled or written; says what is complete and how to go on.
-        MissingExtraError: pyarrow is not installed.
+        MissingExtraError: pyarrow, or a tool that makes the labels, is not installed; nothing was made then.
     """
     arrow()
     out = Path(out)
@@ -93,50 +88,24 @@ def label_dataset(
         progress=lambda event: run.take(event),
     )
     recipe = build_recipe(spec)
+    recipe.check()
     described = describe(recipe)
     shards = plan_shards(recipe.splits, spec.shard_rows)
     with folder_lock(out):
-        _claim(out, identity(described), described)
-        (out / WORK).mkdir(exist_ok=True)
-        _sweep(out)
-        (out / MANIFEST).unlink(missing_ok=True)
-        run = _Run(out, spec, shards, progress)
+        claim_folder(out, described)
+        run = _Run(out, spec, identity(described), shards, progress)
         start = time.time()
-        try:
-            with pool as ready:
-                run.work(ready)
-        finally:
-            with suppress(OSError):  # On a full disk the other message is the one that counts.
-                _log(out, start, run)
-        _finish(out, recipe, described, shards, [run.digests[s.path] for s in shards])
+        with run.said_how_to_go_on():
+            (out / WORK).mkdir(exist_ok=True)
+            (out / MANIFEST).unlink(missing_ok=True)
+            try:
+                with pool as ready:
+                    run.work(ready)
+            finally:
+                with suppress(OSError):  # On a full disk the other message is the one that counts.
+                    _log(out, start, run)
+            _finish(out, recipe, described, shards, [run.digests[s.path] for s in shards])
     return LabelResult(out, sum(recipe.splits.values()), run.made, run.cpu_s)
-
-
-def _claim(out: Path, mark: str, described: dict[str, object]) -> None:
-    """Marks the folder as this dataset's.
-
-    Raises:
-        InputError: It holds another one, or other files.
-    """
-    plan = out / _PLAN
-    if plan.exists():
-        found = read_sealed(plan)
-        if found.get("identity") != mark:
-            raise InputError(
-                f"{out}: holds another dataset ({found.get('name')!r}, or another seed, number of rows or version of a "
-                "model); choose another folder, or remove it"
-            )
-        return
-    others = sorted(p.name for p in out.iterdir() if p.name not in ("lock", RUN_LOG))
-    if others:
-        raise InputError(f"{out}: holds {others[0]!r}, which is no part of a dataset; choose an empty folder")
-    write_sealed(plan, {"identity": mark, **described})
-
-
-def _sweep(out: Path) -> None:
-    """Removes what a kill left half written."""
-    for path in [*out.glob(".*.tmp"), *out.glob("data/.*.tmp")]:
-        path.unlink()
 
 
 def _finish(
@@ -167,6 +136,7 @@ class _Run:
         self,
         out: Path,
         spec: RecipeSpec,
+        mark: str,
         shards: Sequence[Shard],
         progress: Callable[[LabelProgress], None] | None,
     ) -> None:
@@ -174,9 +144,11 @@ class _Run:
         self.made = 0
         self.cpu_s = 0.0
         self._out = out
-        self._spec = spec.model_dump(mode="json")
+        self._order = {"out": str(out), "recipe": spec.model_dump(mode="json"), "identity": mark}
         self._shards = {s.path: s for s in shards}
         self._rows = dict.fromkeys(self._shards, 0)
+        self._rows_done = 0
+        self._rows_total = sum(s.rows for s in shards)
         self._progress = progress
         self._failure: Event | None = None
 
@@ -190,33 +162,49 @@ class _Run:
         while (pending and self._failure is None) or pool.running:
             while pending and self._failure is None and pool.has_room:
                 shard = pending.pop(0)
-                order = {"out": str(self._out), "recipe": self._spec, "shard": asdict(shard)}
-                pool.start(shard.path, order)
+                pool.start(shard.path, {**self._order, "shard": asdict(shard)})
             self.take(pool.next_event())
         if self._failure is not None:
             path = str(self._out / self._failure.key)
             why = self._failure.error if path in self._failure.error else f"{path}: {self._failure.error}"
-            raise AccelGymError(
-                f"{why}; {len(self.digests)} of {len(self._shards)} "
-                "shards are complete, the same command goes on from there"
-            ) from self._failure.cause
+            raise self._stopped(why) from self._failure.cause
+
+    @contextmanager
+    def said_how_to_go_on(self) -> Iterator[None]:
+        """Words what the disk refuses around the shards as what it refuses of them.
+
+        Raises:
+            AccelGymError: A file or folder could not be made.
+        """
+        try:
+            yield
+        except (InputError, OSError) as error:
+            where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+            raise self._stopped(f"{where}{getattr(error, 'strerror', None) or error}") from error
+
+    def _stopped(self, why: str) -> AccelGymError:
+        done = f"{len(self.digests)} of {len(self._shards)} shards are complete"
+        return AccelGymError(f"{why}; {done}, the same command goes on from there")
 
     def take(self, event: Event) -> None:
         """Takes note of news of a shard."""
         shard = self._shards[event.key]
         if event.kind == "progress":
-            self._rows[event.key] = event.data["rows"]
+            self._count(event.key, event.data["rows"])
         else:
             self.cpu_s += event.cpu_s
             if event.kind == "failed":
                 self._failure = self._failure or event
             else:
-                self._rows[event.key] = shard.rows
+                self._count(event.key, shard.rows)
                 self.digests[event.key] = event.data["content_sha256"]
                 self.made += event.data["made"]
                 if event.data["damaged"]:
                     warn_input(f"{event.data['damaged']}; it was made again")
         if self._progress is not None:
-            total = sum(s.rows for s in self._shards.values())
-            done = sum(self._rows.values())
-            self._progress(LabelProgress(done, total, len(self.digests), len(self._shards)))
+            done = LabelProgress(self._rows_done, self._rows_total, len(self.digests), len(self._shards))
+            self._progress(done)
+
+    def _count(self, path: str, rows: int) -> None:
+        self._rows_done += rows - self._rows[path]
+        self._rows[path] = rows

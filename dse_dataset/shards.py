@@ -21,6 +21,8 @@ __all__ = ["Shard", "plan_shards", "read_shard", "shard_facts", "write_shard"]
 
 ROW_GROUP = 65_536
 _NOTE = b"accelgym"
+_MOST_SHARDS = 99_999
+"""Of a split: what five digits of a file's name can number, so that the order of names is the order of rows."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,18 @@ def plan_shards(splits: Mapping[str, int], shard_rows: int) -> list[Shard]:
     Args:
         splits: Rows by name, in order; empty ones have no shard.
         shard_rows: Rows of a shard that is not the last of its split.
+
+    Raises:
+        InputError: More shards than their names can number.
     """
     shards, first = [], 0
     for split, rows in splits.items():
         count = -(-rows // shard_rows)
+        if count > _MOST_SHARDS:
+            raise InputError(
+                f"rows, shard_rows: {rows} rows of {split} in files of {shard_rows} are {count} files, allowed: "
+                f"{_MOST_SHARDS}; take shard_rows of {-(-rows // _MOST_SHARDS)} or more"
+            )
         for index in range(count):
             begin = index * shard_rows
             shards.append(Shard(split, index, count, first + begin, min(shard_rows, rows - begin)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.errors import DamagedFileError
+from accelgym.costmodels.errors import DamagedFileError, InputError
 from accelgym.costmodels.executors import Report
 from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.plain import plain
@@ -30,15 +31,23 @@ def label_shard(order: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """Labels a shard, or goes on with one.
 
     Args:
-        order: ``out``, ``recipe`` (a specification) and ``shard``, see :class:`Shard`.
+        order: ``out``, ``recipe`` (a specification), ``identity`` of the dataset and ``shard``, see :class:`Shard`.
         report: Told the ``rows`` of the shard that are labelled.
 
     Returns:
         ``content_sha256`` of the shard, the rows that were ``made`` now, and what was ``damaged`` about the file that
         stood there.
+
+    Raises:
+        InputError: This machine would make another dataset.
     """
     out, shard = Path(order["out"]), Shard(**order["shard"])
     recipe, mark = _recipe(json.dumps(order["recipe"], sort_keys=True))
+    if mark != order["identity"]:
+        raise InputError(
+            f"{platform.node()}: has another version of accelgym, of a model or of a tool than the machine that "
+            "started the run; install the same on both"
+        )
     path = out / shard.path
     made, damaged = 0, ""
     try:

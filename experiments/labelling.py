@@ -8,17 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelgym.agents import Trajectory, search
+from accelgym.agents import Trajectory, make_agent, search
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.json_file import read_sealed
 from accelgym.costmodels.files.plain import plain
 from accelgym.dse_dataset.collect import Collected, collect
 from accelgym.dse_dataset.columns import Column
-from accelgym.dse_dataset.recipes.search import Answer
+from accelgym.dse_dataset.recipes.search import Answer, SearchRecipe, SearchSpec
 from accelgym.envs.task import Task
 from accelgym.experiments.store import TRAJECTORY
 
-__all__ = ["SOLVER", "pool_runs", "solve", "task_of"]
+__all__ = ["SOLVER", "check_agent", "pool_runs", "solve", "task_of"]
 
 SOLVER = "accelgym.experiments.labelling:solve"
 
@@ -45,6 +45,15 @@ def solve(task: Task, agent: str, budget: int, seed: int, options: Mapping[str, 
     """Runs an agent and returns its best feasible design; see :data:`~accelgym.dse_dataset.recipes.search.Solver`."""
     found = search(task, agent, budget=budget, seed=seed, options=options)
     return Answer(found.best_design, found.best, found.evaluations)
+
+
+def check_agent(spec: SearchSpec) -> None:
+    """Builds the agent of a dataset on its first task.
+
+    Raises:
+        InputError: There is no such task, agent or option, or the agent does not take such tasks.
+    """
+    make_agent(spec.agent, next(SearchRecipe(spec).tasks()), seed=0, **spec.agent_options)
 
 
 def pool_runs(folders: Sequence[Path], out: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +23,7 @@ _SHOWN_LINES = 8
 
 
 class IllegalChoice(StrEnum):
-    """What to do with rows whose kernel is larger than the input."""
+    """What to do with rows that are no layers."""
 
     SKIP = "skip"
     REFUSE = "refuse"
@@ -68,12 +69,11 @@ def check(
     if as_json:
         print_json(asdict(found))
     else:
-        lines = ", ".join(map(str, found.illegal[:_SHOWN_LINES])) + (
-            " ..." if len(found.illegal) > _SHOWN_LINES else ""
-        )
         table = Table("", "rows", title=str(path))
         table.add_row("legal", str(found.rows))
-        table.add_row("skipped: kernel larger than input", f"{len(found.illegal)} (lines {lines})" if lines else "0")
+        table.add_row("skipped: kernel larger than input, or a size below 1", _counted(found.illegal))
+        if found.without_design:
+            table.add_row("skipped: no design in the cost model", _counted(found.without_design))
         table.add_row("repeat a row above", str(found.repeated))
         table.add_row("rewards equal to the cost model", str(found.reproduced))
         table.add_row("label is a fastest design", f"{found.optimal}, worst ratio {found.worst:.4f}")
@@ -84,8 +84,14 @@ def check(
         out.print(table)
         if found.first_wrong is not None:
             out.print(f"{path}: line {found.first_wrong}: the first whose rewards differ")
-    if found.reproduced != found.rows:
+    if found.first_wrong is not None:
         raise typer.Exit(1)
+
+
+def _counted(lines: Sequence[int]) -> str:
+    """Returns a number of lines, and the first of them."""
+    shown = ", ".join(map(str, lines[:_SHOWN_LINES])) + (" ..." if len(lines) > _SHOWN_LINES else "")
+    return f"{len(lines)} (lines {shown})" if lines else "0"
 
 
 @app.command("from-runs")

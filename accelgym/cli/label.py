@@ -36,7 +36,9 @@ def label(
 ) -> None:
     """Labels designs: the proved best of every row's space, as Parquet."""
     from accelgym.dse_dataset.recipes.catalogue import kind_of, load_recipe_spec, preset_spec
+    from accelgym.dse_dataset.recipes.search import SearchSpec
     from accelgym.dse_dataset.runner import label_dataset
+    from accelgym.experiments.labelling import check_agent
 
     if (preset is None) == (config is None):
         raise InputError("label: give either --preset NAME or --config FILE")
@@ -57,6 +59,8 @@ def label(
     else:
         assert config is not None
         spec = load_recipe_spec(config, **changes)
+    if isinstance(spec, SearchSpec):
+        check_agent(spec)
     with progress_bar() as bar:
         task = bar.add_task("rows", total=None, note="")
         start = time.monotonic()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
+from accelgym.costmodels.errors import AccelGymError
 from accelgym.costmodels.systolic.area import area_table
 from accelgym.costmodels.workloads import Layer, Workload, load_workload
 from accelgym.dse_dataset.columns import ROW, Column
-from accelgym.dse_dataset.recipes.layer_rows import CHOICE, LayerRecipe, LayerSpec
+from accelgym.dse_dataset.layers import LayerTable
+from accelgym.dse_dataset.recipes.layer_rows import CHOICE, LayerRecipe, LayerSpec, as_layer
 from accelgym.dse_dataset.recipes.resource import LAYER_COLUMNS
 from accelgym.dse_dataset.streams import RowStreams
-from accelgym.envs.hwgen.proof import prove
+from accelgym.envs.hwgen.proof import proof_tools, prove
 from accelgym.envs.hwgen.spec import PARAMETER_VALUES
 from accelgym.envs.hwgen.task import HwGenTask
 from accelgym.envs.space import Designs, Parameter
@@ -37,11 +41,13 @@ class AcceleratorSpec(LayerSpec):
     """Limits and what is built."""
 
     kind: Literal["accelerator"] = "accelerator"
-    area_budgets: tuple[float, ...] = Field(
+    area_budgets: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(150e3, 200e3, 300e3, 500e3, 800e3, 1.5e6), min_length=1, strict=False
     )
     """NAND2 equivalents, drawn per row."""
-    bandwidths_bits: tuple[int, ...] = Field(default=(96, 128, 192, 256, 384), min_length=1, strict=False)
+    bandwidths_bits: tuple[Annotated[int, Field(ge=96)], ...] = Field(
+        default=(96, 128, 192, 256, 384), min_length=1, strict=False
+    )
     """Limit of the three port widths together, drawn per row."""
     min_sqnr_db: tuple[float, ...] = Field(default=(15.0, 25.0, 35.0), min_length=1, strict=False)
     """Least signal over quantisation noise of products, drawn per row."""
@@ -108,6 +114,14 @@ class AcceleratorRecipe(LayerRecipe):
             "label": "enumeration with bounds by array; fewest cycles, then fewest PEs, then least area",
         }
 
+    def check(self) -> None:
+        super().check()
+        for block in self.spec.blocks:
+            load_workload(block)
+
+    def tools(self) -> str:
+        return proof_tools() if self.spec.prove_winners else ""
+
     def build(self, layer: Layer, streams: RowStreams) -> tuple[HwGenTask, str]:
         spec = self.spec
 
@@ -115,16 +129,10 @@ class AcceleratorRecipe(LayerRecipe):
             return values[int(streams.integers(CHOICE + draw, 0, len(values) - 1)[0])]
 
         block = ""
-        workload = Workload.chain(layer.name, [layer])
         if spec.blocks and streams.uniform(CHOICE)[0] < spec.block_share:
             block = drawn(1, spec.blocks)
-            workload = load_workload(block)
-        task = HwGenTask(
-            workload_object=workload,
-            area_budget=drawn(2, spec.area_budgets),
-            bandwidth_bits=drawn(3, spec.bandwidths_bits),
-            min_sqnr_db=drawn(4, spec.min_sqnr_db),
-        )
+        limits = (drawn(2, spec.area_budgets), drawn(3, spec.bandwidths_bits), drawn(4, spec.min_sqnr_db))
+        task = _task(layer, block, *limits)
         task.prove()  # Raises where no design runs the layer.
         return task, block
 
@@ -148,6 +156,18 @@ class AcceleratorRecipe(LayerRecipe):
         }
         return answer | (self._proof(built, best) if self.spec.prove_winners else {})
 
+    def objectives_of(
+        self, arrays: Mapping[str, npt.NDArray[Any]], designs: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        K, C, Y, X, R, S = (arrays[name].astype(np.int64) for name in ("K", "C", "Y", "X", "R", "S"))
+        layers = LayerTable(K, C, Y, X, R, S, arrays["depthwise"].astype(bool))
+        found = np.empty(designs.shape[:2])
+        for row, chosen in enumerate(designs):
+            limits = (arrays[name][row].item() for name in ("area_budget_nand2", "bandwidth_bits", "min_sqnr_db"))
+            outcome = _task(as_layer(layers, row), str(arrays["block"][row]), *limits).evaluate(chosen)
+            found[row] = np.where(outcome.feasible, outcome.objective, np.inf)
+        return found
+
     def _canonical(self, task: HwGenTask, tied: Designs) -> Designs:
         """The tied design with the fewest PEs, then the least area, then the first in the order of the space."""
         names = [p.name for p in task.space.parameters]
@@ -158,9 +178,16 @@ class AcceleratorRecipe(LayerRecipe):
         return np.asarray(tied[np.lexsort((area, sides[0] * sides[1]))[0]])
 
     def _proof(self, task: HwGenTask, best: Designs) -> dict[str, Any]:
+        """Returns the proof columns.
+
+        Raises:
+            AccelGymError: A tool failed: a full disk, say, which is nothing to label a design with.
+        """
         config = task.config(best)
         layers = [layer for layer, _ in task.layers]
         record = prove(config, layers, task.spec.area_budget)
+        if record.failure:
+            raise AccelGymError(f"the winner could not be proved: {record.failure}")
         runs = record.verification.get("layers", [])
         text = json.dumps([record.verification, record.synthesis], sort_keys=True)
         return {
@@ -171,3 +198,11 @@ class AcceleratorRecipe(LayerRecipe):
             "synthesised_path_ps": record.critical_path_ps,
             "record_sha256": hashlib.sha256(text.encode()).hexdigest(),
         }
+
+
+def _task(layer: Layer, block: str, area_budget: float, bandwidth_bits: int, min_sqnr_db: float) -> HwGenTask:
+    """Returns the task of a layer, or of a block in its place."""
+    workload = load_workload(block) if block else Workload.chain(layer.name, [layer])
+    return HwGenTask(
+        workload_object=workload, area_budget=area_budget, bandwidth_bits=bandwidth_bits, min_sqnr_db=min_sqnr_db
+    )

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.strict_model import Count, StrictModel, parse_fields
 from accelgym.dse_dataset.columns import Column
+from accelgym.dse_dataset.input_encoding import input_names
 from accelgym.dse_dataset.layers import LayerTable, twin_key
 from accelgym.dse_dataset.shards import Shard
 from accelgym.dse_dataset.streams import RowStreams, mix
@@ -78,7 +79,7 @@ class RecipeSpec(StrictModel):
 
     kind: str
     """Recipe: which task every row states and how it is solved."""
-    name: str = Field(pattern=r"[a-z0-9][a-z0-9-]*")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     """Of the dataset."""
     rows: Count
     """Rows over all splits but the held-out one."""
@@ -130,6 +131,24 @@ class Recipe(ABC):
         """Returns what the labels rest on: cost model, version, technology, size of the space."""
         ...
 
+    def check(self) -> None:
+        """Refuses what could not be labelled, before anything is; by default there is nothing to look at.
+
+        Raises:
+            InputError: Names the key, the value and what is allowed.
+        """
+        return
+
+    def tools(self) -> str:
+        """Returns the versions of the programs that are called to make the labels; empty where there are none.
+
+        They are part of what a dataset is: its rows are not mixed with those of other versions.
+
+        Raises:
+            AccelGymError: One is not installed; says what installs it.
+        """
+        return ""
+
     def extra_files(self, out: Path) -> list[Path]:
         """Writes what stands beside the shards, once they are complete, and returns the files; none by default."""
         return []
@@ -138,6 +157,14 @@ class Recipe(ABC):
     def knobs(self) -> tuple[Parameter, ...]:
         """What a design chooses, if all rows choose the same from the same values; empty otherwise."""
         return ()
+
+    def predictor_inputs(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Returns what a predictor may look at: the inputs that are single numbers or names.
+
+        Args:
+            arrays: Columns of the rows by name.
+        """
+        return {name: arrays[name] for name in input_names(self.columns)}
 
     def knob_labels(self, arrays: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
         """Returns the labels of rows as value indices of :attr:`knobs`, shape ``(rows, knobs)``; -1: no such value.
@@ -184,6 +211,19 @@ class Recipe(ABC):
 
         Args:
             arrays: Columns of the rows by name.
+        """
+        raise NotImplementedError
+
+    def objectives_of(
+        self, arrays: Mapping[str, npt.NDArray[Any]], designs: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        """Returns the objectives of some designs of each row, ``inf`` where infeasible, shape ``(rows, designs)``.
+
+        For recipes with :attr:`knobs` whose designs are too many for :meth:`landscapes`.
+
+        Args:
+            arrays: Columns of the rows by name.
+            designs: Value indices of the knobs, shape ``(rows, designs, knobs)``.
         """
         raise NotImplementedError
 

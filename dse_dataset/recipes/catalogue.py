@@ -121,7 +121,7 @@ def spec_from(data: Mapping[str, Any]) -> RecipeSpec:
     return model.parse(data)
 
 
-def preset_spec(name: str, **changes: Any) -> RecipeSpec:
+def preset_spec(name: str, /, **changes: Any) -> RecipeSpec:
     """Returns a preset's specification.
 
     Args:
@@ -164,7 +164,7 @@ def kind_of(preset: str | None, config: Path | None) -> str:
     return kind
 
 
-def load_recipe_spec(path: Path, **changes: Any) -> RecipeSpec:
+def load_recipe_spec(path: Path, /, **changes: Any) -> RecipeSpec:
     """Reads a specification from YAML; the key ``kind`` says which recipe it is for.
 
     Args:

@@ -53,6 +53,8 @@ class DataflowRecipe(LayerRecipe):
         # By PEs, then by bytes, then by dataflow: the first of tied designs is the canonical one.
         grid = np.meshgrid(PE_LEVELS, BUFFER_BYTES, [int(flow) for flow in _FLOWS], indexing="ij")
         self.pes, self.bytes, self.flows = (axis.ravel() for axis in grid)
+        if spec.top > len(self.pes):
+            raise InputError(f"top: {spec.top}, allowed: 1..{len(self.pes)}, the designs of a row")
 
     @property
     def spec(self) -> DataflowSpec:

@@ -69,6 +69,9 @@ class LayerRecipe(Recipe):
     def _drawn_from(self) -> tuple[LayerTable, list[str]]:
         return self._distinct(self.spec.networks)
 
+    def check(self) -> None:
+        _ = self._drawn_from, self._held_out  # Networks that there are.
+
     def _distinct(self, networks: tuple[str, ...]) -> tuple[LayerTable, list[str]]:
         layers, names = network_layers(networks)
         kept = np.flatnonzero(~layers.depthwise | self.depthwise)

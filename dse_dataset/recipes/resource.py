@@ -35,6 +35,8 @@ CAPS = ("none", "area", "power")
 _CAP_FIGURE = {"area": "area_um2", "power": "power_mw"}
 _LATER_DRAWS = 40
 """First draw of what is not the layer; samplers use the ones before."""
+_MOST_KEPT = 2**28
+"""Objectives in a shard, which is kept in memory: 2 GiB."""
 _RATE = 3e6
 """Designs a CPU-second, a low guess for the message of a space that is too large."""
 
@@ -91,6 +93,15 @@ class ResourceRecipe(Recipe):
                 f"most_pes, most_levels: {designs} designs a row are too many to enumerate, allowed: {MOST_DESIGNS}; "
                 f"{spec.rows} rows would take {designs * spec.rows:.3g} evaluations, at {_RATE:.0e} a CPU-second "
                 f"{designs * spec.rows / _RATE / 3600:.3g} CPU-hours; label with an agent instead (kind: search)"
+            )
+        if spec.top > designs:
+            raise InputError(f"top: {spec.top}, allowed: 1..{designs}, the designs of a row")
+        listed = designs if spec.landscape else spec.top
+        if spec.shard_rows * listed > _MOST_KEPT:
+            size = spec.shard_rows * listed * 8 / 2**30
+            raise InputError(
+                f"shard_rows: {spec.shard_rows} rows of {listed} objectives each are {size:.3g} GiB in memory, allowed "
+                f"with as many: 1..{_MOST_KEPT // listed}"
             )
         if spec.released != "none" and (spec.sampler != "airchitect" or spec.objectives != ("latency",)):
             raise InputError("released: that layout holds convolutions and latencies only (sampler: airchitect)")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from accelgym.costmodels.errors import InputError
@@ -69,7 +70,7 @@ class SearchSpec(RecipeSpec):
     agent_options: dict[str, Any] = Field(default_factory=dict)
     budget: int = Field(default=1000, ge=1)
     """Evaluations a row."""
-    solver: str = Field(default="", pattern=r"([\w.]+:\w+)?")
+    solver: str = Field(default="", pattern=r"^([\w.]+:\w+)?$")
     """Function that runs agents, ``package.module:name``; the command line fills it in."""
 
 
@@ -85,6 +86,9 @@ class SearchRecipe(Recipe):
             raise InputError("solver: a recipe that labels by an agent needs the function that runs it")
         if not all(spec.vary.values()):
             raise InputError(f"vary: {next(k for k, v in spec.vary.items() if not v)} has no values")
+        for key in spec.vary:
+            if key in spec.arguments:
+                raise InputError(f"vary: {key!r} stands among the arguments that all tasks have in common, too")
         task_name(spec.env)
         module, _, name = spec.solver.partition(":")
         self._solver: Solver = getattr(import_module(module), name)
@@ -102,6 +106,22 @@ class SearchRecipe(Recipe):
         spec = self.spec
         sizes = {key: len(values) for key, values in spec.vary.items()}
         return {"label": f"agent {spec.agent}, {spec.budget} evaluations a row", "env": spec.env, "varied": sizes}
+
+    def tasks(self) -> Iterator[Task]:
+        """Yields a task for every value of every varied argument, the others at their first.
+
+        Raises:
+            InputError: There is no such task.
+        """
+        first = {key: values[0] for key, values in self.spec.vary.items()}
+        yield make_task(self.spec.env, **self.spec.arguments, **first)
+        for key, values in self.spec.vary.items():
+            for value in values[1:]:
+                yield make_task(self.spec.env, **{**self.spec.arguments, **first, key: value})
+
+    def check(self) -> None:
+        for _ in self.tasks():
+            pass
 
     def arguments(self, split: str, row: int) -> dict[str, Any]:
         """Returns the arguments of a row's task; equal arguments stand in one split only.
@@ -128,6 +148,16 @@ class SearchRecipe(Recipe):
             f"vary: none of its combinations falls into the split {split!r}; give more values, or set shares so that "
             "train has 1000"
         )
+
+    def predictor_inputs(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        """Returns the environment, and each varied argument as a column of its own."""
+        found = {"env": arrays["env"]}
+        rows = [json.loads(text) for text in arrays["arguments_json"]]
+        for key in self.spec.vary:
+            values = [row[key] for row in rows]
+            is_number = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+            found[key] = np.array(values if is_number else [str(value) for value in values])
+        return found
 
     def label_row(self, split: str, row: int) -> dict[str, Any]:
         spec = self.spec

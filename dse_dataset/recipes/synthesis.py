@@ -14,6 +14,7 @@ from accelgym.costmodels.workloads import Layer
 from accelgym.dse_dataset.columns import ROW, Column
 from accelgym.dse_dataset.recipes.base import Recipe, RecipeSpec, split_residue
 from accelgym.dse_dataset.streams import RowStreams, mix
+from accelgym.envs.hwgen.proof import proof_tools
 from accelgym.envs.hwgen.spec import PARAMETER_VALUES
 from accelgym.hwgen.gates.energy import measure_energy
 from accelgym.hwgen.synthesis.flow import synthesise
@@ -78,6 +79,9 @@ class SynthesisRecipe(Recipe):
 
     def facts(self) -> dict[str, Any]:
         return {"cost_model": "systolic", "technology": "nand2", "label": "measured on the generated Verilog"}
+
+    def tools(self) -> str:
+        return proof_tools()
 
     def label_row(self, split: str, row: int) -> dict[str, Any]:
         streams = RowStreams.of(self.spec.seed, np.array([row]))

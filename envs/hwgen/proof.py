@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from typing import Any, ClassVar
 
+from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.systolic.config import SystolicConfig
 from accelgym.costmodels.workloads.equal_layers import EqualLayers
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.hwgen.cache import ContentCache
 from accelgym.hwgen.emitter import emit
 from accelgym.hwgen.synthesis.flow import synthesise
-from accelgym.hwgen.toolchain import ToolError
+from accelgym.hwgen.synthesis.yosys import yosys_version
+from accelgym.hwgen.toolchain import ToolError, tool_versions, verilator
 from accelgym.hwgen.verification import verify
 
-__all__ = ["STAGES", "HardwareRecord", "StagedRecord", "probe_layers", "prove"]
+__all__ = ["STAGES", "HardwareRecord", "StagedRecord", "probe_layers", "proof_tools", "prove"]
 
 STAGES = ("generates", "lints", "bit_exact", "cycles_exact", "meets_clock", "within_area")
 """What a record states, in the order in which it counts."""
@@ -93,6 +96,22 @@ def probe_layers(layers: Sequence[Layer], config: SystolicConfig) -> list[Layer]
         )
         cropped.append(small)
     return list(EqualLayers.of(cropped).first)
+
+
+def proof_tools() -> str:
+    """Returns the versions of all tools that :func:`prove` calls, in one line.
+
+    Raises:
+        MissingExtraError: Verilator, pyslang or Yosys is not installed.
+        InputError: There is no C++ compiler.
+        ToolError: The compiler does not run.
+    """
+    verilator()
+    try:
+        linter = f"pyslang {metadata.version('pyslang')}"
+    except metadata.PackageNotFoundError as error:
+        raise MissingExtraError("linting RTL", "pyslang", "rtl") from error
+    return "; ".join((tool_versions(), linter, yosys_version()))
 
 
 def prove(

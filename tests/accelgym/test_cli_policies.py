@@ -98,7 +98,7 @@ def test_rows_that_are_no_layers_are_left_open_or_refused(tmp_path):
     rows = [ROWS[0], "64,32,2,56,3,3,dla", ROWS[1]]
     done, found = predict(tmp_path, rows)
     assert done.returncode == 0
-    assert "line 3: the kernel is larger than the input, as in 1 rows; left without an answer" in done.stderr
+    assert "line 3: the kernel is larger than the input, or a size below 1, as in 1 rows; left" in done.stderr
     assert [bool(row["num_pes"]) for row in found] == [True, False, True]
     done, _ = predict(tmp_path, rows, HEADER, "--illegal", "refuse")
     assert done.returncode == 2

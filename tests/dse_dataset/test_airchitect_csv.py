@@ -76,6 +76,30 @@ def test_bad_files_are_named(tmp_path, text):
     assert BAD[text] in str(error.value)
 
 
+ROWS = """K,C,X,Y,R,S,df,ConfigID,rewards
+2,2,1,8,3,1,dla,0,1
+0,2,8,8,1,1,dla,0,1
+2,2,8,8,1,1,dla,0,149
+2,2,8,-8,1,1,eye,0,1
+2147483647,2147483647,2147483647,2147483647,1,1,dla,0,1
+"""
+
+
+def test_rows_that_are_no_layers_or_have_no_design_are_counted_and_named(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(ROWS)
+    found = check_released(path)
+    assert (found.rows, found.illegal, found.without_design) == (2, (2, 3, 5), (6,))
+    assert found.optimal == found.canonical == 0
+    assert 1.0 < found.worst < 10.0
+    assert found.constant_ratio == found.constant_optimal == 1.0
+    with pytest.raises(InputError, match="line 2: the kernel is larger than the input, or a size below 1, as in 3 row"):
+        check_released(path, illegal="refuse")
+    path.write_text("\n".join(ROWS.splitlines()[:1] + ROWS.splitlines()[5:]) + "\n")
+    with pytest.raises(InputError, match="MAESTRO knows no design for any row"):
+        check_released(path)
+
+
 def test_illegal_rows_can_be_refused():
-    with pytest.raises(InputError, match="line 202: the kernel is larger than the input, as in 3 rows"):
+    with pytest.raises(InputError, match=r"line 202: the kernel is larger than the input.*as in 3 rows"):
         read_released(GOLDEN / "conv_rows.csv", illegal="refuse")

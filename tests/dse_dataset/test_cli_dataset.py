@@ -49,6 +49,8 @@ def test_a_csv_is_checked_and_a_difference_ends_with_1(tmp_path):
         (("label", "--preset", "capped", "--rows", "0", "--out", "x"), "rows: 0"),
         (("label", "--preset", "capped", "--rows", "5", "--set", "rows=6", "--out", "x"), "given by --rows, too"),
         (("label", "--preset", "capped", "--set", "most_pes=1000000", "--out", "x"), "CPU-hours"),
+        (("label", "--preset", "capped", "--set", "name=A b", "--out", "x"), "name"),
+        (("label", "--preset", "searched", "--agent", "gaa", "--out", "x"), "did you mean 'ga'"),
     ],
 )
 def test_bad_input_is_named(arguments, message, tmp_path, monkeypatch):

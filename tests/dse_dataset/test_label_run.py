@@ -14,6 +14,7 @@ import yaml
 from labelled import digests, small_spec
 
 from accelgym.costmodels.errors import AccelGymError, DamagedFileError, InputError, InputWarning
+from accelgym.dse_dataset import runner
 from accelgym.dse_dataset.manifest import check_folder
 from accelgym.dse_dataset.runner import label_dataset
 
@@ -177,6 +178,40 @@ def test_a_full_disk_says_what_is_complete_and_a_later_call_goes_on(dataset, tmp
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, old)
     assert not (out / "manifest.json").exists()
+    label_dataset(small_spec(), out, executor="inline")
+    assert digests(out) == digests(dataset)
+
+
+@pytest.mark.parametrize("place", ["write_manifest", "write_card"])
+def test_a_disk_that_is_full_behind_the_last_shard_says_how_to_go_on(dataset, tmp_path, monkeypatch, place):
+    out = tmp_path / "full"
+    shutil.copytree(dataset, out)
+    writing = getattr(runner, place)
+
+    def full(*_):
+        raise InputError(f"{out / 'README.md'}: cannot be written (No space left on device)")
+
+    monkeypatch.setattr(runner, place, full)
+    message = r"README\.md: cannot be written \(No space.*; 8 of 8 shards are complete, the same command goes on"
+    with pytest.raises(AccelGymError, match=message):
+        label_dataset(small_spec(), out, executor="inline")
+    monkeypatch.setattr(runner, place, writing)
+    assert label_dataset(small_spec(), out, executor="inline").made == 0
+    assert digests(out) == digests(dataset)
+
+
+def test_a_folder_that_cannot_be_made_is_named(dataset, tmp_path):
+    out = tmp_path / "blocked"
+    shutil.copytree(dataset, out)
+    (out / "work").write_text("a file in the way")
+    with pytest.raises(AccelGymError, match=r"blocked/work: File exists; 0 of 8 shards are complete"):
+        label_dataset(small_spec(), out, executor="inline")
+
+
+def test_a_kill_that_leaves_half_a_plan_is_in_nobodys_way(dataset, tmp_path):
+    out = tmp_path / "early"
+    out.mkdir()
+    (out / ".recipe.json-x1y2.tmp").write_text("{")
     label_dataset(small_spec(), out, executor="inline")
     assert digests(out) == digests(dataset)
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelgym.costmodels.errors import DamagedFileError, InputError
+from accelgym.costmodels.errors import DamagedFileError, InputError, InputWarning
 from accelgym.dse_dataset.columns import content_digest
 from accelgym.dse_dataset.load import load_dataset, numpy_view, read_table, split_table, torch_dataset
 
@@ -119,7 +119,40 @@ def test_groups_are_never_torn(rows):
     assert sum(map(len, seen)) == len({a for a, _ in rows})
 
 
+def test_rows_that_are_no_layers_are_counted_and_refused_or_left_out(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(CSV + "8,6,2,7,3,3,d\n0,6,10,7,3,3,e\n")
+    table = read_table(path, MAP)
+    with pytest.raises(InputError, match=r"row 4: no layer.*as in 2 rows"):
+        split_table(table)
+    with pytest.warns(InputWarning, match=r"row 4: no layer.*as in 2 rows; left out"):
+        parts = split_table(table, illegal="skip")
+    assert sorted(who for part in parts.values() for who in part["who"].to_pylist()) == ["a", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("names", ["d", ["a", "d"]])
+def test_a_network_that_is_not_there_cannot_be_held_out(tmp_path, names):
+    path = tmp_path / "mine.csv"
+    path.write_text(CSV)
+    with pytest.raises(InputError, match="unknown value of column 'who' 'd'"):
+        split_table(read_table(path, MAP), held_out=("who", names))
+
+
+def test_the_first_rows_are_read_without_opening_the_shards_behind_them(dataset, tmp_path):
+    out = tmp_path / "part"
+    shutil.copytree(dataset, out)
+    (out / "data" / "train-00002-of-00005.parquet").unlink()
+    found = load_dataset(out)
+    assert found.table("train", ["row"], most_rows=100)["row"].to_pylist() == list(range(100))
+    assert len(found.arrays("train", ["row"], most_rows=128)["row"]) == 128
+    with pytest.raises(InputError, match="train-00002-of-00005"):
+        found.table("train", most_rows=129)
+
+
 BAD = {
+    "k,c,h,w,r,s\n1,,2,2,1,1\n1,1,2,2,1,1\n": "column 'C': row 0 is empty, allowed: int64",
+    "k,c,h,w,r,s,depthwise\n1,1,2,2,1,1,true\n1,1,2,2,1,1,\n": "column 'depthwise': row 1 is empty",
+    "k,c,h,w,r,s,depthwise\n1,1,2,2,1,1,no\n": "column 'depthwise' holds string, allowed: true and false",
     "a,b\n1,2\n": "unknown column 'k'",
     "k,c,h,w,r,s,K\n1,1,1,1,1,1,1\n": "two columns are called 'K'",
     "k,c,h,w,r,s\n1,1,2,1,3,1\n": "row 0: no layer",

@@ -1,5 +1,8 @@
 """Minari datasets of the sequential environments."""
 
+import errno
+import re
+
 import numpy as np
 import pytest
 
@@ -44,6 +47,37 @@ def test_a_stored_episode_replays_bit_for_bit(tmp_path):
             )
         assert terminated
         assert episode.observations.shape[0] == len(episode.actions) + 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"root": "file"}, "file: File exists"),
+        ({"root": "file/below"}, "file/below: Not a directory"),
+        ({"name": "bad name"}, "name is 'bad name', allowed:"),
+        ({"name": "../../elsewhere-v0"}, "name is '../../elsewhere-v0', allowed:"),
+    ],
+)
+def test_places_and_names_that_cannot_be_are_named(tmp_path, changes, message):
+    (tmp_path / "file").write_text("x")
+    given = {"root": "sets", "name": "accelgym/some-v0"} | changes
+    with pytest.raises(InputError, match=re.escape(message)):
+        export_minari(ENV, ARGUMENTS, tmp_path / given["root"], episodes=2, name=given["name"])
+
+
+def test_a_full_disk_leaves_nothing_and_the_same_call_writes_it_later(tmp_path, monkeypatch):
+    writing = minari.create_dataset_from_buffers
+
+    def full(name, *_, **__):
+        (tmp_path / name / "data").mkdir(parents=True)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(minari, "create_dataset_from_buffers", full)
+    with pytest.raises(InputError, match=r"cannot be written \(No space left on device\); nothing of it is left"):
+        export_minari(ENV, ARGUMENTS, tmp_path, episodes=2, name="accelgym/some-v0")
+    assert not list((tmp_path / "accelgym").iterdir())
+    monkeypatch.setattr(minari, "create_dataset_from_buffers", writing)
+    assert export_minari(ENV, ARGUMENTS, tmp_path, episodes=2, name="accelgym/some-v0")["episodes"] == 2
 
 
 @pytest.mark.parametrize(

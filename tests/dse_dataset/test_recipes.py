@@ -13,6 +13,9 @@ from accelgym.costmodels.dataflow_template import LayerDesigns, TemplateModel
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.maestro.designs import Dataflow
 from accelgym.costmodels.workloads import Layer
+from accelgym.dse_dataset import collect as collection
+from accelgym.dse_dataset.collect import Collected, collect
+from accelgym.dse_dataset.columns import Column
 from accelgym.dse_dataset.layers import draw_airchitect
 from accelgym.dse_dataset.load import load_dataset
 from accelgym.dse_dataset.recipes.base import draw_apart
@@ -148,6 +151,27 @@ def test_an_agent_is_refused_where_labels_are_exact(tmp_path):
         ("kind: search\nname: x\nrows: 3\nvary: {budget: []}\n", "vary: budget has no values"),
         ("kind: search\nname: x\nrows: 3\nenv: Nothing-v0\n", "Nothing-v0"),
         ("kind: mapping\nname: x\nrows: 3\narchitectures: [tpu]\n", "tpu"),
+        ("kind: resource\nname: A b\nrows: 3\n", "name"),
+        ("kind: resource\nname: x\nrows: 3\ntop: 769\n", "top: 769, allowed: 1..768"),
+        ("kind: dataflow\nname: x\nrows: 3\ntop: 433\n", "top: 433, allowed: 1..432"),
+        (
+            "kind: resource\nname: x\nrows: 3\nlandscape: true\nmost_pes: 1024\nmost_levels: 1024\n",
+            "shard_rows: 16384 rows of 1048576 objectives each are 128 GiB in memory, allowed with as many: 1..256",
+        ),
+        ("kind: resource\nname: x\nrows: 10000000000000\n", "488281250 files, allowed: 99999; take shard_rows of 800"),
+        ("kind: dataflow\nname: x\nrows: 3\nnetworks: [nope]\n", "unknown workload 'nope'"),
+        ("kind: mapping\nname: x\nrows: 3\nheld_out: [nope]\n", "unknown workload 'nope'"),
+        ("kind: accelerator\nname: x\nrows: 3\nblocks: [nope]\nblock_share: 0.1\n", "unknown workload 'nope'"),
+        ("kind: accelerator\nname: x\nrows: 3\narea_budgets: [150000.0, -1.0]\n", "area_budgets[1]: -1.0"),
+        ("kind: accelerator\nname: x\nrows: 3\nbandwidths_bits: [95]\n", "bandwidths_bits[0]: 95"),
+        ("kind: search\nname: x\nrows: 3\nvary: {workloud: [a]}\n", "unknown argument 'workloud'"),
+        ("kind: search\nname: x\nrows: 3\nvary: {dataflow: [dla, wse]}\n", "'wse'"),
+        (
+            "kind: search\nname: x\nrows: 3\narguments: {budget: 0.1}\nvary: {budget: [0.2]}\n",
+            "vary: 'budget' stands among the arguments",
+        ),
+        ("kind: search\nname: x\nrows: 3\nagent: nope\n", "unknown agent 'nope'"),
+        ("kind: search\nname: x\nrows: 3\nagent: ga\nagent_options: {tribes: 3}\n", "'tribes'"),
     ],
 )
 def test_bad_configs_are_named(tmp_path, text, message):
@@ -189,8 +213,44 @@ def test_searches_are_pooled_evaluation_by_evaluation(tmp_path):
     ]
     with pytest.raises(InputError, match="no finished search"):
         pool_runs([tmp_path / "pool"], tmp_path / "other")
-    with pytest.raises(InputError, match="choose an empty folder"):
+    with pytest.raises(InputError, match="holds a dataset; choose an empty folder"):
         pool_runs([runs], tmp_path / "pool")
+
+
+def pooled(count):
+    columns = (
+        Column("design", "int32", "value indices", "input", 0),
+        Column("objective", "float64", "to be minimised", "label"),
+    )
+    rows = [{"design": [i // 2, 3], "objective": float(i)} for i in range(count)]
+    return Collected("pooled", "Some rows.", {"searches": 1}, columns, ("design",)), lambda: iter(rows)
+
+
+def test_a_pool_that_a_full_disk_ended_is_made_again_by_the_same_call(tmp_path, monkeypatch):
+    collect(*pooled(60), tmp_path / "whole")
+    writing = collection.write_shard
+
+    def full(path, *rest):
+        if "validation" in path.name:
+            raise InputError(f"{path}: cannot be written (No space left on device)")
+        return writing(path, *rest)
+
+    monkeypatch.setattr(collection, "write_shard", full)
+    message = r"validation-00000-of-00001.*No space left.*not complete, the same command makes it again"
+    with pytest.raises(InputError, match=message):
+        collect(*pooled(60), tmp_path / "full")
+    monkeypatch.setattr(collection, "write_shard", writing)
+    with pytest.raises(InputError, match="holds another dataset"):
+        collect(*pooled(40), tmp_path / "full")
+    collect(*pooled(60), tmp_path / "full")
+    assert digests(tmp_path / "full") == digests(tmp_path / "whole")
+
+
+def test_a_pool_leaves_other_files_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match=r"holds 'thesis\.tex'"):
+        collect(*pooled(4), tmp_path)
+    assert [p.name for p in tmp_path.iterdir() if p.name != "lock"] == ["thesis.tex"]
 
 
 def test_changes_of_a_preset_reach_into_mappings():
