@@ -37,9 +37,11 @@ def export_iohprofiler(results: BenchResults, out: Path) -> list[Path]:
         The descriptions.
 
     Raises:
-        InputError: The folder has something in it.
+        InputError: The folder has something in it, or is none.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file, allowed: a folder")
+    if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty; choose another folder, nothing was written")
     written = []
     for place, agent in enumerate(results.config.agents):

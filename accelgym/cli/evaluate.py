@@ -72,7 +72,7 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
     from accelgym.costmodels.models import cost_models
 
     if model not in cost_models:
-        raise unknown_name("cost model", model, [*cost_models, *_EVALUATORS])
+        raise unknown_name("cost model", model, sorted({*cost_models, *_EVALUATORS}))
     for name, owner in (
         ("counting", "loopnest"),
         ("preset", "systolic"),

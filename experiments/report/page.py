@@ -12,16 +12,15 @@ from plotly.offline import get_plotlyjs
 
 from accelgym.experiments.comparison import compare_ranks
 from accelgym.experiments.report.exhibits import OVERALL
+from accelgym.experiments.report.numbers import NOTHING, quantity
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
 from accelgym.experiments.report.tables import (
-    NOTHING,
     PAIR_NOTE,
     class_tags,
     facts_table,
     matrix_table,
     pair_table,
-    quantity,
     summary_table,
 )
 from accelgym.experiments.results import BenchResults, TaskResults

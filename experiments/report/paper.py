@@ -12,9 +12,10 @@ from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.files.whole_file import whole_binary_file, write_whole
 from accelgym.experiments.comparison import compare_ranks
 from accelgym.experiments.markdown import markdown_table
+from accelgym.experiments.report.numbers import NOTHING, percent, quantity
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
-from accelgym.experiments.report.tables import NOTHING, PAIR_NOTE, pair_cells, percent, quantity
+from accelgym.experiments.report.tables import PAIR_NOTE, pair_cells
 from accelgym.experiments.results import BenchResults, TaskResults
 
 if TYPE_CHECKING:

@@ -8,45 +8,26 @@ from html import escape
 from typing import Any
 
 from accelgym.experiments.comparison import RankComparison
+from accelgym.experiments.report.numbers import NOTHING, percent, quantity
 from accelgym.experiments.report.style import style_of
 from accelgym.experiments.report.summary import SummaryRow
 
 __all__ = [
-    "NOTHING",
     "PAIR_NOTE",
     "class_tags",
     "facts_table",
     "matrix_table",
     "pair_cells",
     "pair_table",
-    "percent",
-    "quantity",
     "summary_table",
 ]
 
-NOTHING = "–"
 _INFINITE = "∞"
 PAIR_NOTE = (
     "Two-sided p-value of Wilcoxon's signed ranks over the tasks, corrected after Holm for the number of pairs, and on "
     "how many tasks the row's agent is better and worse than the column's. Bold is below 5 %. With few tasks no "
     "difference can be shown: n tasks give no p-value below 2 to the power of 1 - n, before the correction."
 )
-
-
-def percent(value: float | None) -> str:
-    """Formats a share or regret with three significant digits."""
-    if value is None:
-        return NOTHING
-    figure = 100 * value
-    digits = f"{figure:,.0f}" if abs(figure) >= 1000 else f"{figure:.3g}"
-    return f"{digits} %"
-
-
-def quantity(value: float | None) -> str:
-    """Formats a count or a time with three significant digits, one below 0.01."""
-    if value is None:
-        return NOTHING
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}" if abs(value) >= 0.01 else f"{value:.1g}"
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from accelgym.experiments import build_report
 from accelgym.experiments.report import summarise
 from accelgym.experiments.report.exhibits import all_exhibits
 from accelgym.experiments.report.figures import drawn_agents
+from accelgym.experiments.report.numbers import percent
 from accelgym.experiments.report.page import render_page
 from accelgym.experiments.report.paper import write_paper
-from accelgym.experiments.report.tables import percent
 from accelgym.experiments.results import BenchResults
 
 
