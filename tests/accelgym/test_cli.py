@@ -120,6 +120,11 @@ def test_a_malformed_csv_is_answered_with_file_line_and_column(tmp_path, old, ne
         (["search", "--agent", "random", "--out", "x", "--option", "bacth=3"], "did you mean 'batch'"),
         (["evaluate", "--model", "maestros", "--in", "a", "--out", "b"], "did you mean 'maestro'"),
         (["evaluate", "--model", "maestro", "--in", "a.csv", "--out", "b"], "a.csv: no such file"),
+        (
+            ["evaluate", "--model", "maestro", "--in", "resnet50", "--out", "b"],
+            "a network by its name needs --dataflow",
+        ),
+        (["evaluate", "--model", "maestroo", "--in", "a.csv", "--out", "b"], "loopnest, maestro, physical, systolic "),
         (["workloads", "confuciux/resnet"], "did you mean"),
     ],
 )

@@ -56,6 +56,8 @@ def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
     [
         ((*SEARCH, "taken"), "taken: is a file, allowed: a folder"),
         ((*SEARCH, "taken/folder"), "taken/folder: Not a directory"),
+        (("bench", "quick", "--out", "taken"), "taken: is a file, allowed: a folder"),
+        (("rtl", "emit", "array[/x].yaml", "--out", "taken"), "taken: is a file, allowed: a folder"),
         (("report", "r[/x]"), "r[/x]"),
         (("oracle", "--env", "accelgym/Mapping-v0", *LAYER, "--export-timeloop", "taken"), "taken"),
         (("rtl", "timeline", "array[/x].yaml", "--layers", "layers.csv", "--out", "/proc/o.png"), "/proc/o.png"),
