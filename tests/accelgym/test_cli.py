@@ -167,8 +167,13 @@ def test_search_is_a_benchmark_of_one_search(tmp_path):
 
 
 def test_settings_nest_and_are_typed():
-    parsed = parse_settings(["a=1", "b=0.5", "c=text", "d.e=true", "f=llama/decode?batch=4"])
-    assert parsed == {"a": 1, "b": 0.5, "c": "text", "d": {"e": True}, "f": "llama/decode?batch=4"}
+    parsed = parse_settings(
+        ["a=1", "b=0.5", "c=text", "d.e=true", "f=llama/decode?batch=4", "g.h=null", "i=", "j=nulls"]
+    )
+    assert parsed == {
+        **{"a": 1, "b": 0.5, "c": "text", "d": {"e": True}, "f": "llama/decode?batch=4"},
+        **{"g": {"h": None}, "i": "", "j": "nulls"},
+    }
     with pytest.raises(InputError, match="given twice"):
         parse_settings(["a=1", "a=2"])
 
