@@ -178,7 +178,7 @@ def _scatter(panel: Axes, trace: Any) -> None:
     colour = trace.textfont.color or colour
     shift, across, along = _TEXT_PLACES[trace.textposition or "middle right"]
     for place, text in zip(zip(x, y, strict=True), trace.text or (), strict=False):
-        how = {"xytext": shift, "textcoords": "offset points", "ha": across, "va": along, "fontsize": 8}
+        how: dict[str, Any] = {"xytext": shift, "textcoords": "offset points", "ha": across, "va": along, "fontsize": 8}
         panel.annotate(text, place, color=colour, **how)
 
 
