@@ -16,6 +16,7 @@ __all__ = [
     "MissingExtraError",
     "UnexpectedArgumentError",
     "shown",
+    "system_reason",
     "unexpected_argument",
     "unknown_name",
     "warn_input",
@@ -71,6 +72,14 @@ class InputWarning(UserWarning):
 def warn_input(message: str) -> None:
     """Issues an :class:`InputWarning`, the one way in which a reader says what it left out."""
     warnings.warn(message, InputWarning, stacklevel=3)
+
+
+def system_reason(error: OSError) -> str:
+    """Returns why the system refused something.
+
+    Files are replaced, so that only a folder can be in want of a place where something stands already.
+    """
+    return "is a file, allowed: a folder" if isinstance(error, FileExistsError) else error.strerror or str(error)
 
 
 class MissingExtraError(AccelGymError, ImportError):

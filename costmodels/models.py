@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from accelgym.costmodels.costs import CostModel
-from accelgym.costmodels.errors import unexpected_argument
+from accelgym.costmodels.errors import InputError, shown, unexpected_argument
+from accelgym.costmodels.files.plain import native
 from accelgym.costmodels.registry import Registry
 
 __all__ = ["cost_models"]
@@ -23,13 +27,25 @@ def _lazy(name: str, module: str, cls: str) -> Callable[..., CostModel[Any]]:
     def build(**options: Any) -> CostModel[Any]:
         model = getattr(import_module(module), cls)
         allowed = inspect.signature(model).parameters
-        for key in options:
+        types = get_type_hints(model if is_dataclass(model) else model.__init__)
+        for key, value in options.items():
             if key not in allowed:
                 raise unexpected_argument(f"option of model {name!r}", key, allowed)
+            options[key] = _checked(value, types[key], f"option {key!r} of model {name!r}")
         built: CostModel[Any] = model(**options)
         return built
 
     return build
+
+
+def _checked(value: Any, expected: Any, what: str) -> Any:
+    """Returns an option as plain data where it is of the type that the model states."""
+    value = native(value)
+    try:
+        return TypeAdapter(expected).validate_python(value, strict=True)
+    except ValidationError as error:
+        message = error.errors()[0]["msg"]
+        raise InputError(f"{what} is {shown(value)}: {message[0].lower()}{message[1:]}") from error
 
 
 for _name, _module, _class in (

@@ -14,7 +14,7 @@ from accelgym.agents import Trajectory
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.files.json_file import write_json
 from accelgym.costmodels.files.plain import plain
-from accelgym.experiments.rank_tests import friedman, wilcoxon_holm
+from accelgym.experiments.rank_tests import Friedman, PairedTest, friedman, wilcoxon_holm
 from accelgym.experiments.results import AgentRuns, BenchResults
 from accelgym.experiments.statistics import (
     curves_on_grid,
@@ -27,7 +27,7 @@ from accelgym.experiments.statistics import (
     time_to_success,
 )
 
-__all__ = ["CHECKPOINTS", "AnytimeRow", "anytime", "compare", "write_comparison"]
+__all__ = ["CHECKPOINTS", "AnytimeRow", "RankComparison", "anytime", "compare", "compare_ranks", "write_comparison"]
 
 CHECKPOINTS = (100, 1_000, 10_000)
 """Evaluations at which agents are compared."""
@@ -52,6 +52,18 @@ class AnytimeRow:
     """``inf`` where more than a quarter of the runs had found nothing feasible."""
     regret_low: float
     regret_high: float
+
+
+@dataclass(frozen=True)
+class RankComparison:
+    """Whether agents differ over the tasks, scores being the interquartile means of final regrets."""
+
+    agents: tuple[str, ...]
+    """Those that search every task with the budget of all, in the order of the config."""
+    tasks: int
+    friedman: Friedman
+    pairs: tuple[PairedTest, ...]
+    """Of every two agents, which they name by their places."""
 
 
 def anytime(results: BenchResults) -> list[AnytimeRow]:
@@ -85,24 +97,30 @@ def compare(results: BenchResults) -> dict[str, Any]:
     Wilcoxon's of every pair after Holm; ``None`` with less than two tasks or agents, or without SciPy. The last two are
     over agents that search every task with the budget of all.
     """
-    labels = [agent.label for agent in results.config.agents]
-    own = {
-        label: [task.agents[place] for task in results.tasks if task.agents[place].runs]
-        for place, label in enumerate(labels)
-    }
-    equal = [
-        label
-        for place, label in enumerate(labels)
-        if len(own[label]) == len(results.tasks)
-        and results.config.budget_of(results.config.agents[place]) == results.config.budget
-    ]
+    own = _runs_by_agent(results)
+    equal = _equal_agents(results, own)
+    labels = list(own)
     return {
         "anytime": [asdict(row) for row in anytime(results)],
         "profiles": _profiles({label: own[label] for label in labels if own[label]}),
         "targets": [entry for label in labels for entry in _targets(label, own[label])],
         "improvement": _improvement(own, equal),
-        "ranks": _ranks(own, equal),
+        "ranks": _ranks(compare_ranks(results)),
     }
+
+
+def compare_ranks(results: BenchResults) -> RankComparison | None:
+    """Tests the agents' ranks over the tasks; ``None`` with less than two tasks or agents, or without SciPy."""
+    own = _runs_by_agent(results)
+    equal = _equal_agents(results, own)
+    if len(equal) < 2 or len(results.tasks) < 2:
+        return None
+    table = np.array([[iqm(runs.final_regret) for runs in own[label]] for label in equal]).T
+    try:
+        found = friedman(table)
+    except MissingExtraError:
+        return None
+    return RankComparison(tuple(equal), len(results.tasks), found, tuple(wilcoxon_holm(table)))
 
 
 def write_comparison(results: BenchResults, out: Path) -> Path:
@@ -110,6 +128,24 @@ def write_comparison(results: BenchResults, out: Path) -> Path:
     path = out / "comparison.json"
     write_json(path, _finite(plain(compare(results))))
     return path
+
+
+def _runs_by_agent(results: BenchResults) -> dict[str, list[AgentRuns]]:
+    """The runs of each agent on the tasks where it has some."""
+    return {
+        agent.label: [task.agents[place] for task in results.tasks if task.agents[place].runs]
+        for place, agent in enumerate(results.config.agents)
+    }
+
+
+def _equal_agents(results: BenchResults, own: dict[str, list[AgentRuns]]) -> list[str]:
+    """Agents that have runs on every task and the budget of all."""
+    config = results.config
+    return [
+        agent.label
+        for agent in config.agents
+        if len(own[agent.label]) == len(results.tasks) and config.budget_of(agent) == config.budget
+    ]
 
 
 def _regret_after(runs: AgentRuns, evaluations: int) -> FloatArray:
@@ -165,21 +201,12 @@ def _improvement(own: dict[str, list[AgentRuns]], equal: Sequence[str]) -> list[
     return entries
 
 
-def _ranks(own: dict[str, list[AgentRuns]], equal: Sequence[str]) -> dict[str, Any] | None:
-    if len(equal) < 2 or len(own[equal[0]]) < 2:
+def _ranks(found: RankComparison | None) -> dict[str, Any] | None:
+    if found is None:
         return None
-    table = np.array([[iqm(runs.final_regret) for runs in own[label]] for label in equal]).T
-    try:
-        found = friedman(table)
-    except MissingExtraError:
-        return None
-    return {
-        "agents": list(equal),
-        **asdict(found),
-        "pairs": [
-            {**asdict(pair), "first": equal[pair.first], "second": equal[pair.second]} for pair in wilcoxon_holm(table)
-        ],
-    }
+    names = found.agents
+    pairs = [{**asdict(pair), "first": names[pair.first], "second": names[pair.second]} for pair in found.pairs]
+    return {"agents": list(names), **asdict(found.friedman), "pairs": pairs}
 
 
 def _finite(value: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from accelgym.agents import Trajectory
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.json_file import write_json
+from accelgym.costmodels.files.plain import as_folder
 from accelgym.costmodels.files.whole_file import whole_file
 from accelgym.experiments.results import AgentRuns, BenchResults, TaskResults
 
@@ -37,9 +38,9 @@ def export_iohprofiler(results: BenchResults, out: Path) -> list[Path]:
         The descriptions.
 
     Raises:
-        InputError: The folder has something in it.
+        InputError: The folder has something in it, or is none.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if as_folder(out, "out").exists() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty; choose another folder, nothing was written")
     written = []
     for place, agent in enumerate(results.config.agents):

@@ -20,7 +20,16 @@ import numpy.typing as npt
 from accelgym.costmodels.errors import InputError, MissingExtraError
 from accelgym.experiments.statistics import ranks
 
-__all__ = ["Friedman", "PairedTest", "critical_difference", "friedman", "holm", "wilcoxon", "wilcoxon_holm"]
+__all__ = [
+    "Friedman",
+    "PairedTest",
+    "critical_difference",
+    "friedman",
+    "groups_alike",
+    "holm",
+    "wilcoxon",
+    "wilcoxon_holm",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -101,6 +110,28 @@ def critical_difference(tasks: int, agents: int, *, level: float = 0.05) -> floa
     """
     q = float(_scipy_stats().studentized_range.isf(level, agents, np.inf)) / math.sqrt(2)
     return q * math.sqrt(agents * (agents + 1) / (6 * tasks))
+
+
+def groups_alike(mean_ranks: Sequence[float], difference: float) -> list[tuple[int, ...]]:
+    """Returns the largest groups of agents whose mean ranks all lie less than a critical difference apart.
+
+    Args:
+        mean_ranks: Of each agent.
+        difference: As :func:`critical_difference` returns it.
+
+    Returns:
+        Positions by rank, best first, of every group of at least two that no other contains; groups may overlap.
+    """
+    order = sorted(range(len(mean_ranks)), key=lambda place: mean_ranks[place])
+    groups, reached = [], 0
+    for begin, first in enumerate(order):
+        end = begin
+        while end < len(order) and mean_ranks[order[end]] - mean_ranks[first] < difference:
+            end += 1
+        if end > max(reached, begin + 1):
+            groups.append(tuple(order[begin:end]))
+            reached = end
+    return groups
 
 
 def wilcoxon(first: Any, second: Any) -> float:

@@ -12,7 +12,7 @@ from accelgym.costmodels.errors import DamagedFileError, warn_input
 from accelgym.costmodels.executors import Event, Executor, make_executor
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
 from accelgym.costmodels.files.lock import folder_lock
-from accelgym.costmodels.files.plain import count, plain
+from accelgym.costmodels.files.plain import as_folder, count, plain
 from accelgym.costmodels.files.yaml_source import YamlSource
 from accelgym.envs.audits import known_audit
 from accelgym.experiments.config import BenchConfig, load_config
@@ -100,7 +100,7 @@ def run_bench(
         MissingExtraError: An agent or the executor needs a package that is not installed.
     """
     source: YamlSource | None = None
-    out = Path(out)
+    out = as_folder(out, "out")
     if not isinstance(config, BenchConfig):
         config, source = load_config(config)
     wanted = config.workers if workers is None else count(workers, "workers", 1)

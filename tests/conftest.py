@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 
 # Before NumPy and torch are loaded: their arrays here are small, and threads that wait for each other would cost
 # the two workers of pytest more time than the tests take.
@@ -40,6 +41,17 @@ def shared_folder(tmp_path_factory):
     """A folder of this run, the same for all workers."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_files(tmp_path_factory):
+    """Keeps what libraries and killed processes leave behind (Stable-Baselines3 makes a folder a model) in pytest's."""
+    folder = str(tmp_path_factory.mktemp("temporary"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", tempfile.gettempdir())  # Its sockets need a short path.
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

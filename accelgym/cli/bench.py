@@ -79,7 +79,8 @@ def bench(
     done = result.jobs - len(result.failures)
     if done:
         results = BenchResults.load(out_dir)
-        out.print(_regrets(results))
+        for part in _regrets(results, out.width):
+            out.print(part)
         for row in anytime(results):
             if row.hardness == "all":
                 out.print(
@@ -96,22 +97,31 @@ def _percent(regret: float) -> str:
     return f"{regret:.3%}" if math.isfinite(regret) else "infinite"
 
 
-def _regrets(results: BenchResults) -> Table:
-    """Returns final regrets, agents by tasks, with the class of every task."""
+def _regrets(results: BenchResults, width: int) -> Iterator[str | Table]:
+    """Returns final regrets, agents by numbered tasks, in as many tables as a width asks for; the tasks before them."""
     from accelgym.experiments.report import summarise
+    from accelgym.experiments.report.numbers import percent
 
+    for number, task in enumerate(results.tasks, start=1):
+        yield f"{number}: {task.title}, {task.audit.words if task.audit else 'not audited'}"
     found = {(row.agent, row.task_id): row for row in summarise(results)}
-    table = Table("agent", title="final regret, interquartile mean")
-    for task in results.tasks:
-        table.add_column(f"{task.title}\n{task.audit.words if task.audit else 'not audited'}", justify="right")
+    labels = {}
     for agent in results.config.agents:
-        rows = [found.get((agent.label, str(task.record["id"]))) for task in results.tasks]
         shared = any(not x.reproducible for task in results.tasks for x in task.agents if x.agent is agent)
-        table.add_row(
-            agent.label + " (not reproducible)" * shared,
-            *("-" if r is None or r.regret_iqm is None else f"{r.regret_iqm:.3%}" for r in rows),
-        )
-    return table
+        labels[agent.label] = agent.label + " (not reproducible)" * shared
+    # "12,345 %" with its frame.
+    at_once = max(1, (width - max(map(len, labels.values())) - 4) // 11)
+    for first in range(0, len(results.tasks), at_once):
+        table = Table("agent", title="final regret on each task, interquartile mean")
+        part = range(first, min(first + at_once, len(results.tasks)))
+        for number in part:
+            table.add_column(str(number + 1), justify="right", no_wrap=True)
+        for name, label in labels.items():
+            rows = [found.get((name, str(results.tasks[number].record["id"]))) for number in part]
+            if any(rows):
+                shown = (None if row is None else row.regret_iqm for row in rows)
+                table.add_row(label, *("-" if regret is None else percent(regret) for regret in shown))
+        yield table
 
 
 def report(

@@ -10,6 +10,7 @@ import typer
 
 from accelgym.cli.console import errors
 from accelgym.cli.settings import CountingOption, parse_settings
+from accelgym.costmodels.errors import InputError, unknown_name
 
 __all__ = ["COMMANDS"]
 
@@ -63,16 +64,17 @@ def evaluate(
     evaluator = _EVALUATORS.get(model, _evaluate_csv)
     if model == "maestro" and (dataflow is not None or source.suffix.lower() == ".m"):
         evaluator = _evaluate_dataflow
+    elif model == "maestro" and not source.suffix and not source.exists():
+        raise InputError(f"--in {source}: no such file; a network by its name needs --dataflow, a file of directives")
     evaluator(model, source, target, choices)
 
 
 def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
-    from accelgym.costmodels.errors import InputError, unknown_name
     from accelgym.costmodels.maestro.designs_csv import evaluate_file
     from accelgym.costmodels.models import cost_models
 
     if model not in cost_models:
-        raise unknown_name("cost model", model, [*cost_models, *_EVALUATORS])
+        raise unknown_name("cost model", model, sorted({*cost_models, *_EVALUATORS}))
     for name, owner in (
         ("counting", "loopnest"),
         ("preset", "systolic"),
@@ -88,7 +90,6 @@ def _evaluate_csv(model: str, source: Path, target: Path, choices: dict[str, Any
 
 
 def _evaluate_dataflow(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
-    from accelgym.costmodels.errors import InputError
     from accelgym.costmodels.maestro import CONFUCIUX_NOC_BW
     from accelgym.costmodels.maestro.dataflow_file import evaluate_mapped, read_mapped
     from accelgym.costmodels.maestro.designs_csv import write_costs
@@ -130,7 +131,6 @@ def _evaluate_loopnest(model: str, source: Path, target: Path, choices: dict[str
 
 
 def _evaluate_systolic(model: str, source: Path, target: Path, choices: dict[str, Any]) -> None:
-    from accelgym.costmodels.errors import InputError, unknown_name
     from accelgym.costmodels.systolic.presets import PRESETS, evaluate_table
 
     preset, configs = choices.pop("preset", None), choices.pop("config", None)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn, TextIO
 
 import typer
@@ -27,7 +31,7 @@ from accelgym.cli import (
     train,
 )
 from accelgym.cli.console import errors
-from accelgym.costmodels.errors import AccelGymError, InputWarning
+from accelgym.costmodels.errors import AccelGymError, InputWarning, system_reason
 
 __all__ = ["app", "main"]
 
@@ -56,17 +60,18 @@ app.add_typer(train.app, name="train")
 def main() -> None:
     """Runs the command line; exit code 2 means bad input or a machine that does not suffice, 130 an interruption.
 
-    Every :class:`InputWarning` is one line on standard error.
+    A request to end (SIGTERM, a closed terminal) is taken like Ctrl-C: workers end, temporary files go. A second one
+    ends the process at once. Every :class:`InputWarning` is one line on standard error.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _interrupted_by_signals():
             _show_input_warnings()
             app()
     except AccelGymError as error:
         _fail(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
-        _fail(f"{where}{error.strerror or error}")
+        _fail(f"{where}{system_reason(error)}")
     except RecursionError:
         _fail("the input is nested too deeply")
     except MemoryError as error:
@@ -76,6 +81,27 @@ def main() -> None:
             raise
         errors.print("interrupted; the same command goes on from here")
         sys.exit(_INTERRUPTED)
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Makes an interrupt of the signals that would end the process, unless somebody has said otherwise (``nohup``)."""
+    taken = []
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, interrupt)
+                taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _fail(message: str) -> NoReturn:

@@ -39,8 +39,11 @@ TemplateRootOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
 
 
+_NULL = ("null", "~")
+
+
 def parse_settings(settings: Iterable[str] | None, option: str = "--set") -> dict[str, Any]:
-    """Parses ``key=value`` pairs; values are YAML scalars, dots in keys nest.
+    """Parses ``key=value`` pairs; values are YAML scalars (``null`` is ``None``), dots in keys nest.
 
     Args:
         settings: For example ``["workload=resnet18", "budget=0.1", "model_options.noc_bw=64"]``.
@@ -62,5 +65,5 @@ def parse_settings(settings: Iterable[str] | None, option: str = "--set") -> dic
                 raise InputError(f"{option} {key}: {part!r} has a value already")
         if last in place:
             raise InputError(f"{option} {key}: given twice")
-        place[last] = read_value(text)
+        place[last] = None if text in _NULL else read_value(text)
     return parsed

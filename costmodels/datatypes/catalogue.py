@@ -33,6 +33,7 @@ datatypes: Registry[Datatype] = Registry("datatype", "accelgym.datatypes")
 
 _built: dict[str, Datatype] = {}
 
+_PATTERNS = ("int<N>", "uint<N>", "int<N>q<F>", "posit<N>_<es>", "posit<N>_<es>_flush")
 _INTEGER = re.compile(r"(u?)int([1-9][0-9]{0,8})(?:q([0-9]{1,9}))?")
 _POSIT = re.compile(r"posit([0-9]{1,9})_([0-9]{1,9})(_flush)?")
 
@@ -156,6 +157,8 @@ def get_datatype(name: str) -> Datatype:
     """
     if name not in _built:
         datatype = _parametric(name)
+        if datatype is None and name not in datatypes:
+            raise unknown_name("datatype", name, [*datatypes.names(), *_PATTERNS])
         _built[name] = datatypes.get(name)() if datatype is None else datatype
     return _built[name]
 

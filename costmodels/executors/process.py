@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,7 +34,7 @@ _PATIENCE_S = 5.0
 class _Worker:
     """One process and the thread that hears it."""
 
-    def __init__(self, job: str, log: IO[str], inbox: _Inbox) -> None:
+    def __init__(self, job: str, log: IO[str], scratch: str, inbox: _Inbox) -> None:
         self.process = subprocess.Popen(
             # -P: the current folder is no place to import from.
             [sys.executable, "-P", "-m", "accelgym.costmodels.executors.worker", job],
@@ -40,7 +42,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env=os.environ | WORKER_ENVIRONMENT,
+            env=os.environ | WORKER_ENVIRONMENT | {"TMPDIR": scratch},
             # An interrupt from the keyboard reaches the parent alone, which then ends its workers.
             start_new_session=True,
         )
@@ -68,7 +70,9 @@ class _Worker:
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            # With what it has started, such as a compiler: it leads a group of its own.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self._ear.join(_PATIENCE_S)
         for pipe in (self.process.stdin, self.process.stdout):
@@ -99,12 +103,15 @@ class ProcessExecutor:
 
     def __enter__(self) -> Self:
         self._log = self._log_path.open("a")
+        # Temporary files of workers that are killed go with the executor.
+        self._scratch = tempfile.TemporaryDirectory(prefix="accelgym-workers-", ignore_cleanup_errors=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         for worker in self._workers:
             worker.stop()
         self._log.close()
+        self._scratch.cleanup()
 
     @property
     def running(self) -> int:
@@ -117,7 +124,7 @@ class ProcessExecutor:
     def start(self, key: str, order: Mapping[str, Any]) -> None:
         worker = next((w for w in self._workers if w.key is None), None)
         if worker is None:
-            worker = _Worker(self._job, self._log, self._inbox)
+            worker = _Worker(self._job, self._log, self._scratch.name, self._inbox)
             self._workers.append(worker)
         worker.start(key, order)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, system_reason
 from accelgym.costmodels.files.plain import Place, as_path
 
 __all__ = ["folder_lock"]
@@ -36,7 +36,7 @@ def folder_lock(folder: Place, *, wait: bool = False) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = _open(folder / _NAME)
     except OSError as error:
-        raise InputError(f"{error.filename or folder}: {error.strerror or error}") from error
+        raise InputError(f"{error.filename or folder}: {system_reason(error)}") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

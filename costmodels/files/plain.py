@@ -12,7 +12,7 @@ import numpy as np
 
 from accelgym.costmodels.errors import InputError, shown
 
-__all__ = ["Place", "as_path", "count", "native", "plain"]
+__all__ = ["Place", "as_folder", "as_path", "count", "native", "plain"]
 
 Place = Path | str
 """A file or folder, as callers name it."""
@@ -46,6 +46,18 @@ def as_path(place: Any, name: str = "path") -> Path:
     # Asking the system for such a file is an error, where asking for one that is missing is an answer.
     if len(os.fsencode(text)) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts):
         raise InputError(f"{name} {shown(text)}: the name is too long")
+    return path
+
+
+def as_folder(place: Any, name: str = "folder") -> Path:
+    """Returns the path of a folder that is there or can be made.
+
+    Raises:
+        InputError: As :func:`as_path`, or something else stands there.
+    """
+    path = as_path(place, name)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file, allowed: a folder")
     return path
 
 

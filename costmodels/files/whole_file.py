@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, system_reason
 from accelgym.costmodels.files.plain import Place, as_path
 
 __all__ = ["whole_binary_file", "whole_file", "write_whole"]
@@ -77,7 +77,7 @@ def write_whole(path: Place, content: str | bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{error.filename}: {error.strerror or error}") from error
+        raise InputError(f"{error.filename}: {system_reason(error)}") from error
     with whole_binary_file(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
 

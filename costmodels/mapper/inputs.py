@@ -15,9 +15,11 @@ from accelgym.costmodels.errors import InputError, InputWarning, unknown_name, w
 from accelgym.costmodels.files.plain import as_path
 from accelgym.costmodels.files.timeloop_yaml.document import (
     SUFFIXES,
+    Sections,
     as_table,
     list_files,
     merge_documents,
+    naming,
     parse_documents,
 )
 from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
@@ -86,7 +88,8 @@ class MapInputs:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             if self.own_problem:
-                found = read_timeloop_data({**self.sections, "problem": self.own_problem})
+                files = self.sections.files if isinstance(self.sections, Sections) else {}
+                found = read_timeloop_data(Sections({**self.sections, "problem": self.own_problem}, files))
             else:
                 found = read_timeloop_data(self.sections, problem=problem)
         first = problem.dims not in self._said
@@ -140,11 +143,12 @@ def read_inputs(
         if sections.get("mapping"):
             warn_input(f"{where}: section 'mapping' is left out: the mapper finds its own")
     merged = _merge(documents)
-    mapper = as_table(merged.pop("mapper", None), "mapper")
+    with naming(merged, "mapper"):
+        mapper = as_table(merged.pop("mapper", None), "mapper")
+        if objective is None:
+            metrics = read_metrics(mapper) if mapper else DEFAULT
     if objective is not None:
         metrics = check_metrics([objective] if isinstance(objective, str) else objective, "objective")
-    else:
-        metrics = read_metrics(mapper) if mapper else DEFAULT
     _require_one_machine(documents, merged, arch)
     if arch is not None:
         preset(arch)  # An unknown name is said before any work.
@@ -164,7 +168,7 @@ def own_names(problem: LoopNest) -> LoopNest:
         return problem
 
 
-Documents = list[tuple[str, dict[str, Any]]]
+Documents = list[tuple[str, Sections]]
 
 
 def _sort(
@@ -202,7 +206,7 @@ def _is_timeloop(workload: str) -> bool:
     return Path(workload).suffix.lower() in SUFFIXES or Path(workload).is_dir()
 
 
-def _merge(documents: Documents) -> dict[str, Any]:
+def _merge(documents: Documents) -> Sections:
     """Joins the sections of all documents but problems and mappings.
 
     Raises:
@@ -219,8 +223,10 @@ def _merge(documents: Documents) -> dict[str, Any]:
     machines = [where for where, sections in documents for name in _MACHINE if sections.get(name)]
     if len(machines) > 1:
         raise InputError(f"two machines: {machines[0]} and {machines[1]} describe an architecture, allowed: one")
-    parts = ({k: v for k, v in sections.items() if k not in ("problem", "mapping")} for _, sections in documents)
-    return merge_documents(parts)
+    left_out = ("problem", "mapping")
+    return merge_documents(
+        Sections({k: v for k, v in sections.items() if k not in left_out}, sections.files) for _, sections in documents
+    )
 
 
 def _require_one_machine(documents: Documents, merged: Mapping[str, Any], arch: str | None) -> None:

@@ -48,15 +48,15 @@ def read_metrics(section: Mapping[str, Any], where: str = "mapper") -> tuple[str
     Warns:
         InputWarning: Other settings of the section, which steer Timeloop's own search.
     """
-    settings = {str(key).replace("-", "_"): value for key, value in section.items()}
+    settings = {str(key).replace("-", "_"): (str(key), value) for key, value in section.items()}
     others = [str(key) for key in section if str(key).replace("-", "_") not in (*_KEYS, "version")]
     if others:
         warn_input(f"{where}: without effect: {', '.join(others)}; the search is exhaustive, limits are options of it")
     for key in _KEYS:  # Timeloop looks for the single one first.
-        value = settings.get(key)
+        written, value = settings.get(key, (key, None))
         if value is not None:
             names = value if isinstance(value, list) else [value]
-            return check_metrics(names, f"{where}.{key.replace('_', '-')}")
+            return check_metrics(names, f"{where}.{written}")
     return DEFAULT
 
 

@@ -17,6 +17,7 @@ from accelgym.costmodels.files.timeloop_yaml.document import (
     as_table,
     list_files,
     merge_documents,
+    naming,
     parse_document,
 )
 from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
@@ -67,6 +68,8 @@ SECTIONS = (
     "dumped_by_timeloop_front_end",
 )
 """Top-level keys of Timeloop's files; any name with ``constraints`` in it is one, too."""
+
+_TABLES = ("ERT", "ERT_summary", "ART", "ART_summary")
 
 
 @dataclass(frozen=True)
@@ -125,37 +128,49 @@ def read_timeloop_data(
     if problem is None:
         if "problem" not in merged:
             raise InputError("no 'problem' section in the files")
-        problem = read_problem(merged["problem"], scope)
+        with naming(merged, "problem"):
+            problem = read_problem(merged["problem"], scope)
     section = merged.get("architecture", merged.get("arch"))
     if section is None:
         raise InputError("no 'architecture' section in the files")
-    inner = as_table(as_table(section, "architecture").get("variables"), "architecture.variables")
-    spec = {"problem": {"instance": problem.bound}, "variables": variables}
-    name, nodes = read_hierarchy(section, scope.within({"spec": spec, **inner}))
-    if len(nodes) < 2:
-        raise InputError("architecture: at least one memory and a multiplier are needed")
+    with naming(merged, "architecture", "arch"):
+        inner = as_table(as_table(section, "architecture").get("variables"), "architecture.variables")
+        spec = {"problem": {"instance": problem.bound}, "variables": variables}
+        name, nodes = read_hierarchy(section, scope.within({"spec": spec, **inner}))
+        if len(nodes) < 2:
+            raise InputError("architecture: at least one memory and a multiplier are needed")
     if prices is None:
         stated = merged.get("technology")
         prices = technology() if stated is None else technology(str(stated))
-    ert = read_ert(merged["ERT"]) if merged.get("ERT") else None
-    if ert is None and merged.get("ERT_summary"):
-        ert = read_ert(merged["ERT_summary"], "ERT_summary")
-    art = read_art(merged["ART"]) if merged.get("ART") else None
-    if art is None and merged.get("ART_summary"):
-        art = read_art(merged["ART_summary"], "ART_summary")
-    architecture = _architecture(name, nodes, prices, ert, art)
+    with naming(merged, *_TABLES):
+        ert = read_ert(merged["ERT"]) if merged.get("ERT") else None
+        if ert is None and merged.get("ERT_summary"):
+            ert = read_ert(merged["ERT_summary"], "ERT_summary")
+        art = read_art(merged["ART"]) if merged.get("ART") else None
+        if art is None and merged.get("ART_summary"):
+            art = read_art(merged["ART_summary"], "ART_summary")
+    with naming(merged, "architecture", "arch"):
+        levels = build_levels(nodes, prices, priced=ert is not None)
+        compute = build_compute(nodes[-1], prices, priced=ert is not None)
+    with naming(merged, *_TABLES):
+        levels, compute = apply_tables(levels, compute, None if ert is None else share_rows(ert, nodes), art)
+    stated = prices.name if ert is None else "user ERT" if art is None else "user ERT and ART"
+    architecture = Architecture(name, levels, compute, stated)
     targets = _targets(nodes)
     sections = {name: part for name, part in merged.items() if name == "mapspace" or "constraints" in name}
     reader = ConstraintReader(problem, architecture, nodes, targets, strict=own_problem)
-    constraints = tuple(reader.read(sections))
+    with naming(merged, *(sections or ("architecture", "arch"))):
+        constraints = tuple(reader.read(sections))
     architecture = replace(architecture, constraints=constraints, levels=_stores(architecture, constraints, problem))
     mappings = None
     if merged.get("mapping"):
-        loops = read_mapping(merged["mapping"], problem, architecture, targets)
-        if "nodes" not in section:
-            warn_of_lists(merged["mapping"])
-        mappings = Mappings.from_loops(problem, architecture, [loops])
-    settings = dict(as_table(merged.get("mapper"), "mapper"))
+        with naming(merged, "mapping"):
+            loops = read_mapping(merged["mapping"], problem, architecture, targets)
+            if "nodes" not in section:
+                warn_of_lists(merged["mapping"])
+            mappings = Mappings.from_loops(problem, architecture, [loops])
+    with naming(merged, "mapper"):
+        settings = dict(as_table(merged.get("mapper"), "mapper"))
     return TimeloopInput(problem, architecture, mappings, settings, _fanouts(nodes, targets))
 
 
@@ -211,21 +226,6 @@ def _check_sections(merged: Mapping[str, Any]) -> None:
 
 def _entries(section: Any, key: str) -> Any:
     return section.get(key) if isinstance(section, Mapping) else section
-
-
-def _architecture(
-    name: str,
-    nodes: list[Node],
-    prices: Technology,
-    ert: Mapping[str, Mapping[str, float]] | None,
-    art: Mapping[str, float] | None,
-) -> Architecture:
-    priced = ert is not None
-    levels = build_levels(nodes, prices, priced=priced)
-    compute = build_compute(nodes[-1], prices, priced=priced)
-    levels, compute = apply_tables(levels, compute, None if ert is None else share_rows(ert, nodes), art)
-    stated = prices.name if ert is None else "user ERT" if art is None else "user ERT and ART"
-    return Architecture(name, levels, compute, stated)
 
 
 def _targets(nodes: list[Node]) -> Targets:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.errors import warn_input
 from accelgym.costmodels.files.plain import as_path
 from accelgym.envs.arguments import TaskSpec
 from accelgym.envs.external.config import Configuration
@@ -113,7 +114,11 @@ class ExternalSimulatorTask(Task):
         return np.array([self.configuration.fulfils(self.space.decode(row)) for row in rows], dtype=bool)
 
     def reference(self) -> Certificate:
-        """Returns the baseline design, which one run evaluates outside of every budget."""
+        """Returns the baseline design, which one run evaluates outside of every budget.
+
+        Warns:
+            InputWarning: It has no result, with the reason.
+        """
         return self._baseline
 
     @cached_property
@@ -122,6 +127,11 @@ class ExternalSimulatorTask(Task):
         value = float(self.evaluate(np.array([design])).score[0])
         bound = self.configuration.spec.lower_bound
         found = np.isfinite(value)
+        if not found:
+            told = self.report(np.array(design))
+            why = " ".join(f"{told['reason']} {told.get('detail', '')}".split())
+            again = "; a failure is kept until retry=true" if told["reason"] != Reason.REFUSED.name else ""
+            warn_input(f"{self.configuration.path}: the baseline has no result: {why}{again}")
         gap = (value - bound) / (abs(value) or 1.0) if found else 1.0
         return Certificate(
             value=value,

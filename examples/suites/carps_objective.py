@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 from carps.objective_functions.objective_function import ObjectiveFunction
+from carps.utils.task import TaskMetadata, get_search_space_info
 from carps.utils.trials import TrialInfo, TrialValue
 from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, UniformIntegerHyperparameter
 
@@ -28,6 +29,16 @@ def configuration_space(env: str, arguments: dict) -> ConfigurationSpace:
         else:
             space.add(CategoricalHyperparameter(parameter.name, list(range(last + 1))))
     return space
+
+
+def metadata(space: ConfigurationSpace) -> TaskMetadata:
+    """Returns what CARP-S states about a task beside its results.
+
+    Args:
+        space: Of :func:`configuration_space`.
+    """
+    told = {"has_constraints": False, "domain": "accelerator design", "objective_function_approximation": "real"}
+    return TaskMetadata(**told, has_virtual_time=False, deterministic=True, **get_search_space_info(space))
 
 
 class AccelGymObjective(ObjectiveFunction):

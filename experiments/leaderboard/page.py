@@ -8,8 +8,8 @@ from importlib.resources import files
 from math import isinf
 
 from accelgym.experiments.leaderboard.board import Board, BoardRow, BoardTask
+from accelgym.experiments.report.numbers import NOTHING, percent, quantity
 from accelgym.experiments.report.summary import ALL_TASKS
-from accelgym.experiments.report.tables import NOTHING, percent, quantity
 
 __all__ = ["render_board"]
 

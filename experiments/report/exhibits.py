@@ -14,12 +14,13 @@ from accelgym.experiments.report.figures import (
     regret_exhibit,
 )
 from accelgym.experiments.report.lottery_figure import lottery_exhibit
+from accelgym.experiments.report.rank_figure import rank_exhibit
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.results import BenchResults
 
 __all__ = ["OVERALL", "all_exhibits"]
 
-OVERALL = ("lottery", "ecdf", "profile", "improvement")
+OVERALL = ("lottery", "ecdf", "profile", "improvement", "ranks")
 """Figures over all tasks; the name of any other ends with the id of its task."""
 
 
@@ -38,6 +39,7 @@ def all_exhibits(results: BenchResults, folder: Path) -> dict[str, Exhibit]:
         found["ecdf"] = ecdf_exhibit(results)
         found["profile"] = profile_exhibit(results)
         found["improvement"] = improvement_exhibit(results)
+        found["ranks"] = rank_exhibit(results)
     budget, drawn = results.config.budget, drawn_agents(results)
     for task in results.tasks:
         own = str(task.record["id"])

@@ -34,6 +34,7 @@ __all__ = [
     "drawn_agents",
     "ecdf_exhibit",
     "improvement_exhibit",
+    "left_out",
     "profile_exhibit",
     "regret_exhibit",
 ]
@@ -58,7 +59,8 @@ def drawn_agents(results: BenchResults) -> frozenset[int]:
     return frozenset(int(i) for i in np.argsort(whole, kind="stable")[:MOST_DRAWN])
 
 
-def _left_out(agents: int, drawn: frozenset[int]) -> str:
+def left_out(agents: int, drawn: frozenset[int]) -> str:
+    """Says that figures do not show all agents, where that is so."""
     if len(drawn) == agents:
         return ""
     return f" Of {agents} agents the {len(drawn)} best by their mean rank are drawn."
@@ -108,7 +110,7 @@ def regret_exhibit(task: TaskResults, budget: int, drawn: frozenset[int]) -> Exh
         "seeds at each number of evaluations. Band: 95 % percentile interval of 1,000 bootstrap samples of the seeds. "
         "A line starts where most runs have found a feasible design, stays level after a search has ended early, and "
         f"ends at a capped agent's budget; regrets below {REGRET_FLOOR:.3%} are drawn at the bottom. Click an agent in "
-        "the legend to hide it, double-click to see it alone." + _left_out(len(task.agents), drawn),
+        "the legend to hide it, double-click to see it alone." + left_out(len(task.agents), drawn),
     )
 
 
@@ -142,7 +144,7 @@ def ecdf_exhibit(results: BenchResults) -> Exhibit:
         f"logarithmic scale from {_ECDF_TARGETS[0]:.0%} to {_ECDF_TARGETS[-1]:.1%}; the height is the share of all "
         "pairs of a run and a target, over all tasks and seeds, where the run has reached the target. Higher and "
         "further left is better. A capped agent's line ends at its budget; agents that search some of the tasks only "
-        "are left out." + _left_out(len(results.config.agents), drawn),
+        "are left out." + left_out(len(results.config.agents), drawn),
     )
 
 
@@ -191,7 +193,7 @@ def profile_exhibit(results: BenchResults) -> Exhibit | None:
         "For every regret the share of runs that end at or below it; all tasks weigh the same. Higher and further left "
         "is better, and lines that cross say that neither agent is better throughout. Band: 95 % percentile interval "
         "of 1,000 bootstrap samples of the seeds within each task. Capped agents stand with their own, smaller budget; "
-        "agents without a finished run on some task are left out." + _left_out(len(results.config.agents), drawn),
+        "agents without a finished run on some task are left out." + left_out(len(results.config.agents), drawn),
     )
 
 
@@ -241,7 +243,7 @@ def improvement_exhibit(results: BenchResults) -> Exhibit | None:
         "same task, averaged over the tasks; ties count half. The interval on hover is the 95 % percentile interval "
         "of 500 bootstrap samples of the seeds within each task. Capped agents are compared at their own, smaller "
         "budget. Agents stand in the order of their average chance; one without a finished run on some task is left "
-        "out." + _left_out(len(results.config.agents), drawn),
+        "out." + left_out(len(results.config.agents), drawn),
     )
 
 
@@ -281,7 +283,7 @@ def cost_exhibit(task: TaskResults, budget: int, drawn: frozenset[int]) -> Exhib
         finish(figure, height=440, legend=False),
         "Final regret (interquartile mean, bar: 95 % bootstrap interval) against the mean CPU seconds of one run on "
         "one thread. Hollow marks are capped agents. Tabulating the task and importing libraries is charged to nobody."
-        + _left_out(len(task.agents), drawn),
+        + left_out(len(task.agents), drawn),
     )
 
 

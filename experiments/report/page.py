@@ -10,10 +10,19 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from accelgym.experiments.comparison import compare_ranks
 from accelgym.experiments.report.exhibits import OVERALL
+from accelgym.experiments.report.numbers import NOTHING, quantity
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
-from accelgym.experiments.report.tables import NOTHING, class_tags, facts_table, matrix_table, quantity, summary_table
+from accelgym.experiments.report.tables import (
+    PAIR_NOTE,
+    class_tags,
+    facts_table,
+    matrix_table,
+    pair_table,
+    summary_table,
+)
 from accelgym.experiments.results import BenchResults, TaskResults
 
 __all__ = ["render_page"]
@@ -108,6 +117,8 @@ def _comparison(results: BenchResults, exhibits: Mapping[str, Exhibit]) -> str:
     overall = [_exhibit(exhibit, name) for name, exhibit in exhibits.items() if name in OVERALL]
     if not any(agent.runs for task in results.tasks for agent in task.agents):
         overall.insert(0, _card("", "<p>No search has finished yet.</p>"))
+    if (ranks := compare_ranks(results)) is not None:
+        overall.append(_card("Every two agents", pair_table(ranks), PAIR_NOTE))
     return "".join(overall)
 
 

@@ -10,10 +10,12 @@ import numpy as np
 
 from accelgym.costmodels.files.pictures import empty_figure, save_figure
 from accelgym.costmodels.files.whole_file import write_whole
+from accelgym.experiments.comparison import compare_ranks
 from accelgym.experiments.markdown import markdown_table
+from accelgym.experiments.report.numbers import NOTHING, percent, quantity
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
-from accelgym.experiments.report.tables import NOTHING, percent, quantity
+from accelgym.experiments.report.tables import PAIR_NOTE, pair_cells
 from accelgym.experiments.results import BenchResults, TaskResults
 
 if TYPE_CHECKING:
@@ -26,6 +28,13 @@ _HEADS = ("agent", "final regret [95 % CI]", "best run", "to 1 %", "evaluations 
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _WIDTH, _DPI = 8.0, 150
 """Inches, and dots per inch."""
+_TEXT_PLACES = {
+    "middle right": ((6, 0), "left", "center"),
+    "top right": ((0, 2), "left", "bottom"),
+    "top left": ((0, 2), "right", "bottom"),
+    "top center": ((0, 2), "center", "bottom"),
+}
+"""Places of texts beside their points: shift in typographic points, horizontal and vertical alignment."""
 
 
 def write_paper(results: BenchResults, rows: Sequence[SummaryRow], exhibits: Mapping[str, Exhibit], out: Path) -> Path:
@@ -55,6 +64,10 @@ def _markdown(results: BenchResults, rows: Sequence[SummaryRow], exhibits: Mappi
     if overall:
         parts += ["## Over all tasks", _table(overall)]
     parts += [_picture(name, exhibit) for name, exhibit in exhibits.items() if "-" not in name]
+    if (ranks := compare_ranks(results)) is not None:
+        names, tests = pair_cells(ranks)
+        lines = [[name, *(text for text, _ in row)] for name, row in zip(names, tests, strict=True)]
+        parts += [markdown_table(("agent", *names), lines), f"*Every two agents.* {PAIR_NOTE}"]
     for task in results.tasks:
         own = str(task.record["id"])
         parts += [f"## {task.title}", _about(task), _table([row for row in rows if row.task_id == own])]
@@ -145,7 +158,10 @@ def _scatter(panel: Axes, trace: Any) -> None:
         return
     if "lines" in mode:
         style = "steps-post" if trace.line.shape == "hv" else "default"
-        panel.plot(x, y, _DASHES[trace.line.dash or "solid"], color=colour, drawstyle=style, linewidth=1.6, label=label)
+        width = 0.73 * (trace.line.width or 2.2)
+        panel.plot(
+            x, y, _DASHES[trace.line.dash or "solid"], color=colour, drawstyle=style, linewidth=width, label=label
+        )
     if "markers" in mode:
         face = "none" if trace.marker.symbol == "circle-open" else colour
         shape = {"square": "s", "diamond": "D"}.get(trace.marker.symbol, "o")
@@ -153,8 +169,11 @@ def _scatter(panel: Axes, trace: Any) -> None:
     if trace.error_y.array is not None:
         spread = np.array([trace.error_y.arrayminus, trace.error_y.array], dtype=np.float64)
         panel.errorbar(x, y, yerr=spread, fmt="none", ecolor=trace.error_y.color, elinewidth=1.2)
+    colour = trace.textfont.color or colour
+    shift, across, along = _TEXT_PLACES[trace.textposition or "middle right"]
     for place, text in zip(zip(x, y, strict=True), trace.text or (), strict=False):
-        panel.annotate(text, place, xytext=(6, 0), textcoords="offset points", va="center", fontsize=8, color=colour)
+        how: dict[str, Any] = {"xytext": shift, "textcoords": "offset points", "ha": across, "va": along, "fontsize": 8}
+        panel.annotate(text, place, color=colour, **how)
 
 
 def _bar(panel: Axes, trace: Any) -> None:
@@ -178,6 +197,9 @@ def _heat(panel: Axes, trace: Any) -> None:
 
 def _axis(panel: Axes, which: Literal["x", "y"], axis: Any) -> None:
     own = panel.xaxis if which == "x" else panel.yaxis
+    if axis.visible is False:
+        own.set_visible(False)
+        panel.spines[:].set_visible(False)
     logarithmic = axis.type == "log"
     if logarithmic:
         getattr(panel, f"set_{which}scale")("log")

@@ -120,6 +120,11 @@ def test_a_malformed_csv_is_answered_with_file_line_and_column(tmp_path, old, ne
         (["search", "--agent", "random", "--out", "x", "--option", "bacth=3"], "did you mean 'batch'"),
         (["evaluate", "--model", "maestros", "--in", "a", "--out", "b"], "did you mean 'maestro'"),
         (["evaluate", "--model", "maestro", "--in", "a.csv", "--out", "b"], "a.csv: no such file"),
+        (
+            ["evaluate", "--model", "maestro", "--in", "resnet50", "--out", "b"],
+            "a network by its name needs --dataflow",
+        ),
+        (["evaluate", "--model", "maestroo", "--in", "a.csv", "--out", "b"], "loopnest, maestro, physical, systolic "),
         (["workloads", "confuciux/resnet"], "did you mean"),
     ],
 )
@@ -162,8 +167,13 @@ def test_search_is_a_benchmark_of_one_search(tmp_path):
 
 
 def test_settings_nest_and_are_typed():
-    parsed = parse_settings(["a=1", "b=0.5", "c=text", "d.e=true", "f=llama/decode?batch=4"])
-    assert parsed == {"a": 1, "b": 0.5, "c": "text", "d": {"e": True}, "f": "llama/decode?batch=4"}
+    parsed = parse_settings(
+        ["a=1", "b=0.5", "c=text", "d.e=true", "f=llama/decode?batch=4", "g.h=null", "i=", "j=nulls"]
+    )
+    assert parsed == {
+        **{"a": 1, "b": 0.5, "c": "text", "d": {"e": True}, "f": "llama/decode?batch=4"},
+        **{"g": {"h": None}, "i": "", "j": "nulls"},
+    }
     with pytest.raises(InputError, match="given twice"):
         parse_settings(["a=1", "a=2"])
 

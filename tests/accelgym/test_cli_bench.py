@@ -1,9 +1,15 @@
 """``accelgym bench``, ``lottery`` and ``export``: bad input is one line, exit code 2, and nothing is written."""
 
+import io
 import socket
+from dataclasses import replace
 
 import pytest
 from command_line import answer
+from rich.console import Console
+
+from accelgym.cli.bench import _regrets
+from accelgym.experiments.results import BenchResults
 
 CONFIG = """\
 name: small
@@ -56,6 +62,17 @@ def test_a_cluster_that_does_not_answer_touches_no_results(folder):
     assert done.returncode == 2
     assert f"address {address}: nobody answers" in done.stderr
     assert {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()} == before
+    results = BenchResults.load(folder / "out")
+    # The table of many tasks is cut into such as a terminal shows, each number whole.
+    many = replace(results, tasks=results.tasks * 9)
+    text = io.StringIO()
+    for part in _regrets(many, 60):
+        Console(file=text, width=60, soft_wrap=True).print(part)
+    lines = text.getvalue().splitlines()
+    assert [line.split(":")[0] for line in lines[:9]] == list("123456789")
+    assert max(map(len, lines[9:])) <= 60
+    assert text.getvalue().count(" %") == 9
+    assert "…" not in text.getvalue()
     # The same results in IOHprofiler's form, and not over what is there.
     done = answer("export", "out", "--out", "ioh", cwd=folder)
     assert (done.returncode, done.stdout) == (0, "wrote 1 descriptions and their data into ioh\n")

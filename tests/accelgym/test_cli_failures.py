@@ -3,8 +3,10 @@
 import errno
 import json
 import os
+import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,8 +54,10 @@ def refused(result: subprocess.CompletedProcess[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((*SEARCH, "taken"), "taken: File exists"),
+        ((*SEARCH, "taken"), "taken: is a file, allowed: a folder"),
         ((*SEARCH, "taken/folder"), "taken/folder: Not a directory"),
+        (("bench", "quick", "--out", "taken"), "taken: is a file, allowed: a folder"),
+        (("rtl", "emit", "array[/x].yaml", "--out", "taken"), "taken: is a file, allowed: a folder"),
         (("report", "r[/x]"), "r[/x]"),
         (("oracle", "--env", "accelgym/Mapping-v0", *LAYER, "--export-timeloop", "taken"), "taken"),
         (("rtl", "timeline", "array[/x].yaml", "--layers", "layers.csv", "--out", "/proc/o.png"), "/proc/o.png"),
@@ -145,3 +149,34 @@ def test_files_are_whole_or_not_there(tmp_path):
         file.write("x" * 100_000)
     with whole_file(Path("/dev/null")) as file:
         file.write("gone")
+
+
+ENDLESS = """
+import signal, sys, tempfile, time
+from accelgym.cli import root
+
+for number in (signal.SIGTERM, signal.SIGHUP):  # What has started the tests may ignore one.
+    signal.signal(number, signal.SIG_DFL)
+
+def work():
+    with tempfile.TemporaryDirectory(prefix="kept-"):
+        print("ready", flush=True)
+        time.sleep(600)
+
+root.app = work
+root.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_command_that_is_asked_to_end_leaves_no_temporary_files(number, tmp_path):
+    command = [sys.executable, "-c", ENDLESS]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=os.environ | {"TMPDIR": str(tmp_path)}, **pipes) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "interrupted; the same command goes on from here\n"
+    assert list(tmp_path.iterdir()) == []

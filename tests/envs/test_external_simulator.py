@@ -15,7 +15,7 @@ from gymnasium.utils.env_checker import check_env
 
 import accelgym.envs.external.simulator as simulator_module
 from accelgym.agents import search
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, InputWarning
 from accelgym.envs.external import ExternalSimulatorTask, Reason
 from accelgym.envs.external.placeholders import fill
 from accelgym.envs.hardness import audit
@@ -356,7 +356,10 @@ def test_a_large_task_is_called_open(task_of):
 
 
 def test_a_baseline_without_result(task_of):
-    found = task_of("raise SystemExit(1)").reference()
+    with pytest.warns(
+        InputWarning, match=r"simulator\.yaml: the baseline has no result: EXIT_CODE .*: no licence; a fail"
+    ):
+        found = task_of("import sys; sys.exit('no licence')").reference()
     assert found.design is None
     assert np.isinf(found.value)
     assert "baseline has no result" in found.method

@@ -10,7 +10,14 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 
 from accelgym.costmodels.errors import InputError
-from accelgym.experiments.rank_tests import critical_difference, friedman, holm, wilcoxon, wilcoxon_holm
+from accelgym.experiments.rank_tests import (
+    critical_difference,
+    friedman,
+    groups_alike,
+    holm,
+    wilcoxon,
+    wilcoxon_holm,
+)
 
 SCORES = hnp.arrays(np.float64, hs.tuples(hs.integers(2, 9), hs.integers(3, 6)), elements=hs.integers(0, 6))
 
@@ -115,3 +122,23 @@ def test_every_pair_is_tested_and_counted(scores):
 def test_a_table_that_says_nothing_is_refused(scores):
     with pytest.raises(InputError, match="scores"):
         friedman(scores)
+
+
+@given(hs.lists(hs.integers(0, 12), min_size=1, max_size=7), hs.integers(1, 8))
+def test_groups_are_the_largest_sets_within_the_difference(ranks, difference):
+    within = [
+        set(chosen)
+        for size in range(2, len(ranks) + 1)
+        for chosen in itertools.combinations(range(len(ranks)), size)
+        if max(ranks[i] for i in chosen) - min(ranks[i] for i in chosen) < difference
+    ]
+    largest = [one for one in within if not any(one < other for other in within)]
+    found = groups_alike(ranks, difference)
+    assert sorted(map(sorted, found)) == sorted(map(sorted, largest))
+    assert all([ranks[i] for i in group] == sorted(ranks[i] for i in group) for group in found)
+
+
+def test_groups_of_demsars_picture():
+    """Four classifiers of his figure 1 (a): two groups that overlap, at a critical difference of 1.25."""
+    assert groups_alike([3.143, 2.000, 2.893, 1.964], 1.25) == [(3, 1, 2, 0)]
+    assert groups_alike([3.143, 2.000, 2.893, 1.964], 1.16) == [(3, 1, 2), (1, 2, 0)]

@@ -21,7 +21,9 @@ from accelgym.experiments import build_report
 from accelgym.experiments.report import summarise
 from accelgym.experiments.report.exhibits import all_exhibits
 from accelgym.experiments.report.figures import drawn_agents
-from accelgym.experiments.report.tables import percent
+from accelgym.experiments.report.numbers import percent
+from accelgym.experiments.report.page import render_page
+from accelgym.experiments.report.paper import write_paper
 from accelgym.experiments.results import BenchResults
 
 
@@ -193,27 +195,68 @@ def test_the_profile_is_the_share_of_runs(finished):
         np.testing.assert_allclose(line.y, shares)
 
 
-def test_figures_of_many_agents_show_the_best_and_tables_all(finished, tmp_path):
-    """Twenty agents are one agent's runs under other names, the later the worse."""
-    out, _ = finished
-    results = BenchResults.load(out)
+def crowd_of(results, names):
+    """Results of agents that are one agent's runs under other names, with the budget of all; the later the worse."""
     tasks = []
     for task in results.tasks:
         base = task.agents[0]
         many = []
-        for place in range(20):
-            entry = base.agent.model_copy(update={"label": f"agent-{place}"})
+        for place, name in enumerate(names):
+            entry = base.agent.model_copy(update={"label": name})
             runs = tuple(replace(run, objective=run.objective * (1 + place / 10)) for run in base.runs)
             many.append(replace(base, agent=entry, runs=runs))
         tasks.append(replace(task, agents=tuple(reversed(many))))
     labels = tuple(runs.agent for runs in tasks[0].agents)
-    crowd = replace(results, config=results.config.model_copy(update={"agents": labels}), tasks=tuple(tasks))
+    return replace(results, config=results.config.model_copy(update={"agents": labels}), tasks=tuple(tasks))
+
+
+def test_figures_of_many_agents_show_the_best_and_tables_all(finished, tmp_path):
+    crowd = crowd_of(BenchResults.load(finished[0]), [f"agent-{place}" for place in range(20)])
     assert drawn_agents(crowd) == frozenset(range(4, 20))
     for name, exhibit in all_exhibits(crowd, tmp_path).items():
         assert "agent-19" not in exhibit.figure.to_json(), name
         if not name.startswith("design"):
             assert "Of 20 agents the 16 best" in exhibit.caption
     assert len({row.agent for row in summarise(crowd)}) == 20
+
+
+def test_ranks_are_drawn_where_they_are_and_bars_join_what_is_alike(finished, tmp_path):
+    """Three agents that two tasks rank alike: ranks 1, 2 and 3, and a critical difference above 2."""
+    results = BenchResults.load(finished[0])
+    assert "ranks" not in all_exhibits(results, tmp_path)  # One agent alone has the budget of all.
+    crowd = crowd_of(results, ["best", "middle", "worst"])
+    exhibits = all_exhibits(crowd, tmp_path)
+    lines = [trace for trace in exhibits["ranks"].figure.data if trace.mode == "lines" and trace.hovertemplate]
+    bars = [line for line in lines if "not told apart: best, middle, worst" in line.hovertemplate]
+    assert [list(bar.x) for bar in bars] == [[1, 3]]
+    ranks = {line.hovertemplate.split(":")[0]: line.x[0] for line in lines if "mean rank" in line.hovertemplate}
+    assert ranks == {"best": 1, "middle": 2, "worst": 3}
+    # All tasks rank alike: exactly, the second repeats the first one of the 3! orders.
+    assert "2 tasks" in exhibits["ranks"].caption
+    assert f"p = {1 / 6:.2g}" in exhibits["ranks"].caption
+    text = render_page(crowd, summarise(crowd), exhibits)
+    table = text.split("<h3>Every two agents</h3>")[1].split("</table>")[0]
+    rows = [re.findall(r">([^<>]+)</td>", row) for row in table.split("<tr>")[2:]]
+    assert rows == [
+        ["best", "1 (2:0)", "1 (2:0)"],
+        ["middle", "1 (0:2)", "1 (2:0)"],
+        ["worst", "1 (0:2)", "1 (0:2)"],
+    ]
+    write_paper(crowd, summarise(crowd), exhibits, tmp_path)
+    assert "| worst | 1 (0:2) | 1 (0:2) |  |" in (tmp_path / "report.md").read_text()
+    image = matplotlib.image.imread(tmp_path / "figures" / "ranks.png")
+    assert np.ptp(image[..., :3]) > 0.5
+
+
+@pytest.mark.needs("Chromium")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_ranks_fit_the_screen(finished, tmp_path, width):
+    crowd = crowd_of(BenchResults.load(finished[0]), [f"an_agent_with_a_name_{place}" for place in range(16)])
+    page = tmp_path / "page.html"
+    page.write_text(render_page(crowd, summarise(crowd), {"ranks": all_exhibits(crowd, tmp_path)["ranks"]}))
+    seen = visit(page, tmp_path / "browser", width=width)
+    assert (seen["complaints"], seen["plots"]) == ([], {"ranks": 0})
+    assert seen["scroll"] <= seen["width"]
 
 
 def test_the_paper_holds_the_same_figures_and_numbers(report):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from accelgym.costmodels.files.timeloop_yaml.text import load_documents
 
 __all__ = [
     "SUFFIXES",
+    "Sections",
     "as_integer",
     "as_list",
     "as_number",
     "as_table",
     "list_files",
     "merge_documents",
+    "naming",
     "normalise",
     "parse_document",
     "parse_documents",
@@ -28,6 +31,29 @@ __all__ = [
 
 SUFFIXES = (".yaml", ".yml", ".jinja", ".jinja2")
 """Suffixes of files that are read."""
+_TEXT = "YAML text"
+"""Stands for the path of what was not read from a file."""
+
+
+class Sections(dict[str, Any]):
+    """Sections by name; ``files`` holds the files that each comes from, none of those that come from text."""
+
+    def __init__(self, sections: Mapping[str, Any], files: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        super().__init__(sections)
+        self.files = dict(files or {})
+
+
+@contextmanager
+def naming(sections: Mapping[str, Any], *names: str) -> Iterator[None]:
+    """Puts the files of some sections in front of the message of an :class:`InputError` that names none of them."""
+    try:
+        yield
+    except InputError as error:
+        known = sections.files if isinstance(sections, Sections) else {}
+        files = dict.fromkeys(file for name in names for file in known.get(name, ()))
+        if not files or any(file in str(error) for file in files):
+            raise
+        raise InputError(f"{', '.join(files)}: {error}") from error
 
 
 def list_files(source: str | Path) -> list[Path]:
@@ -45,9 +71,7 @@ def list_files(source: str | Path) -> list[Path]:
     return files
 
 
-def parse_document(
-    source: str | Path, defines: Mapping[str, Any] | None = None, root: Path | None = None
-) -> dict[str, Any]:
+def parse_document(source: str | Path, defines: Mapping[str, Any] | None = None, root: Path | None = None) -> Sections:
     """Reads the sections of one YAML file, or of YAML text; see :func:`parse_documents`.
 
     Raises:
@@ -59,7 +83,7 @@ def parse_document(
 
 def parse_documents(
     source: str | Path, defines: Mapping[str, Any] | None = None, root: Path | None = None
-) -> list[dict[str, Any]]:
+) -> list[Sections]:
     """Reads the documents of one YAML file, or of YAML text (anything with a line break), one as a rule.
 
     A file with Jinja marks is rendered first and holds one document; see :func:`read_template`.
@@ -78,7 +102,7 @@ def parse_documents(
         where = str(path)
         text = _read(path)
     else:
-        path, text, where = Path("YAML text"), source, "YAML text"
+        path, text, where = Path(_TEXT), source, _TEXT
         if is_template(text):
             raise InputError(f"{where}: Jinja templates are read from files only")
     if is_template(text):
@@ -88,12 +112,13 @@ def parse_documents(
     return [_sections(data, where) for data in documents if data is not None or len(documents) == 1]
 
 
-def _sections(data: Any, where: str) -> dict[str, Any]:
+def _sections(data: Any, where: str) -> Sections:
     if not isinstance(data, dict):
         found = "an empty file" if data is None else type(data).__name__
         raise InputError(f"{where}: a mapping of sections is expected, found {found}")
     # The collections keep what only anchors use under such a name.
-    return {str(section): value for section, value in data.items() if not str(section).endswith("_ignore")}
+    kept = {str(section): value for section, value in data.items() if not str(section).endswith("_ignore")}
+    return Sections(kept, {} if where == _TEXT else dict.fromkeys(kept, (where,)))
 
 
 def _read(path: Path) -> str:
@@ -102,15 +127,17 @@ def _read(path: Path) -> str:
     return read_text(path)
 
 
-def merge_documents(documents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def merge_documents(documents: Iterable[Mapping[str, Any]]) -> Sections:
     """Joins sections of several files; classes of components, targets of constraints and variables add up.
 
     Raises:
         InputError: Any other section appears twice, or a variable does.
     """
-    merged: dict[str, Any] = {}
+    merged = Sections({})
     for document in documents:
         for section, value in document.items():
+            if isinstance(document, Sections) and value not in (None, [], {}):
+                merged.files[section] = merged.files.get(section, ()) + document.files.get(section, ())
             if merged.get(section) in (None, [], {}):
                 merged[section] = value
             elif value not in (None, [], {}):

@@ -3,6 +3,9 @@
 import os
 import signal
 import socket
+import tempfile
+import time
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +73,40 @@ def test_a_dying_process_is_a_failed_job_and_the_next_ones_run(tmp_path, monkeyp
     assert events["dies"].error == f"the worker process was killed by signal {int(signal.SIGKILL)}"
     assert [events[key].data["square"] for key in "ab"] == [4, 9]
     assert "printed by a job" in (tmp_path / "log").read_text()
+
+
+LINGER = """
+import subprocess, sys, tempfile, time
+
+
+def linger(order, report):
+    with tempfile.TemporaryDirectory(prefix="kept-") as folder:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        report({"folder": folder, "child": child.pid})
+        time.sleep(600)
+"""
+
+
+def test_a_worker_that_is_stopped_leaves_neither_files_nor_processes(tmp_path, monkeypatch):
+    (tmp_path / "lingering.py").write_text(LINGER)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with ProcessExecutor("lingering:linger", 1, tmp_path / "log") as executor:
+        executor.start("k", {})
+        told = executor.next_event().data
+        assert Path(told["folder"]).is_relative_to(tmp_path / "temporary")
+        assert Path(told["folder"]).is_dir()
+        os.kill(told["child"], 0)
+    assert list((tmp_path / "temporary").iterdir()) == []
+    # Killed; its new parent may take a moment to notice.
+    for _ in range(200):
+        state = Path(f"/proc/{told['child']}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail(f"process {told['child']} goes on")
 
 
 def test_progress_inside_this_process_is_told_at_once(tmp_path, monkeypatch):

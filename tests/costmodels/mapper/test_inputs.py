@@ -16,6 +16,7 @@ from accelgym.costmodels.mapper.plain_data import (
     problem_from_plain,
     problem_to_plain,
 )
+from accelgym.costmodels.timeloop import read_timeloop
 from accelgym.costmodels.timeloop.presets import preset, preset_names
 
 PROBLEM = "problem: {shape: gemm_ABZ, M: 6, N: 4, K: 10}\n"
@@ -156,6 +157,41 @@ def test_presets_see_problems_under_the_names_they_know(tmp_path):
 def test_bad_inputs_are_named(tmp_path, texts, options, message):
     with pytest.raises(InputError, match=message):
         read_inputs(write(tmp_path, **texts), **options)
+
+
+@pytest.mark.filterwarnings("ignore::accelgym.costmodels.errors.InputWarning")
+@pytest.mark.parametrize(
+    ("part", "right", "wrong"),
+    [
+        ("problem", "K: 10", "K: ten"),
+        ("arch", "depth: words", "depht: words"),
+        ("arch", "nodes:", "node:"),
+        ("arch", "depth: words", "depth: wrods"),
+        ("mapper", "[delay, energy]", "[delay, enregy]"),
+        ("constraints", "target: Rf", "target: Rg"),
+        ("constraints", "type: temporal", "type: temporall"),
+        ("ert", "energy: 100", "energy: much"),
+    ],
+)
+def test_an_error_names_its_file(tmp_path, part, right, wrong):
+    texts = PARTS | {part: PARTS[part].replace(right, wrong)}
+    assert texts != PARTS
+    files = {name: tmp_path / f"{name}.yaml" for name in texts}
+    for name, text in texts.items():
+        files[name].write_text(text)
+
+    def told(read):
+        with pytest.raises(InputError) as caught:
+            read()
+        return [name for name, path in files.items() if str(path) in str(caught.value)]
+
+    def mapped():
+        inputs = read_inputs(list(files.values()))
+        inputs.machine(inputs.layers[0])
+
+    assert told(mapped) == [part]
+    if part != "mapper":  # Settings of Timeloop's own search, which say nothing of a machine.
+        assert told(lambda: read_timeloop(*files.values())) == [part]
 
 
 def test_what_has_no_effect_is_said_once(tmp_path):
