@@ -156,9 +156,9 @@ def _compiled(program: Program) -> Any:
             lines.append(f"        {result} = {function}({', '.join(args)})")
     for j, (value, is_mask) in enumerate(outputs):
         lines.append(f"        found[i + {j * LINE}] = {f'where({value}, 1.0, 0.0)' if is_mask else value}")
-    functions: dict[str, Any] = {name: getattr(numba, name) for name in ("carray", "int64", "uint64")} | _functions()
+    functions = {name: getattr(numba, name) for name in ("carray", "int64", "uint64")} | dict(_functions())
     exec(compile("\n".join(lines), f"<{program.length} recorded operations>", "exec"), functions)
-    numbers = numba.types.CPointer(numba.float64)
+    numbers: Any = numba.types.CPointer(numba.float64)  # type: ignore[no-untyped-call]
     return numba.cfunc(numba.void(numbers, numbers, numbers, numba.int64), error_model="numpy")(functions["kernel"])
 
 

@@ -42,7 +42,7 @@ def readable(column: Any) -> npt.NDArray[Any]:
 def address(array: npt.NDArray[Any]) -> int:
     """Returns where an array begins."""
     if array.size and array.flags.writeable:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+        return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
     # Several times as slow.
     where: int = array.__array_interface__["data"][0]
     return where
@@ -108,7 +108,7 @@ def call_in_blocks() -> Callable[..., None]:
 def _reader(name: str) -> Any:
     """A function that reads a column of one type into a line."""
     import numba
-    from numba import carray
+    from numba.np.numpy_support import carray
 
     typed, numbers, size = pointer(name), pointer("float64"), np.dtype(name).itemsize
 
@@ -129,7 +129,7 @@ def _reader(name: str) -> Any:
 def _writer(name: str) -> Any:
     """A function that writes a line to a column of one type."""
     import numba
-    from numba import carray
+    from numba.np.numpy_support import carray
 
     typed, numbers, size = pointer(name), pointer("float64"), np.dtype(name).itemsize
     kind = numba.uint8 if name == "bool" else getattr(numba, name)
@@ -168,7 +168,7 @@ def pointer(name: str) -> Any:
     from numba import types
     from numba.extending import intrinsic
 
-    kind = types.CPointer(getattr(types, "uint8" if name == "bool" else name))
+    kind = types.CPointer(getattr(types, "uint8" if name == "bool" else name))  # type: ignore[no-untyped-call]
 
     def typed(context: Any, address: Any) -> Any:
         del context, address

@@ -102,7 +102,7 @@ class LegacyPolicy:
             indices: Of :func:`~accelgym.agents.uov.legacy_network.legacy_indices`.
         """
         with torch.inference_mode():
-            return torch.cat([self._modules[0](part)[0] for part in torch.from_numpy(indices).split(4096)])
+            return torch.cat([self._modules[0](part)[0] for part in torch.split(torch.from_numpy(indices), 4096)])
 
     def outputs(self, features: Tensor, batch: int = BATCH) -> npt.NDArray[np.float32]:
         """Returns the outputs of the head, shape ``(rows, outputs)``.
@@ -115,7 +115,7 @@ class LegacyPolicy:
         with torch.inference_mode():
             if batch == 1:
                 return decoder(features[:, None])[:, 0].numpy()  # type: ignore[no-any-return]
-            return torch.cat([decoder(part) for part in features.split(batch)]).numpy()
+            return torch.cat([decoder(part) for part in torch.split(features, batch)]).numpy()
 
     def propose(self, indices: IntArray, batch: int = BATCH) -> IntArray:
         """Returns the most likely design of each row, value indices of shape ``(rows, knobs)``.

@@ -206,7 +206,7 @@ def _train_decoder(run: _Run, data: LegacyData, encoder: LegacyEncoder, decoder:
     _restore(encoder, read_checkpoint(path, _ENCODER, SCHEMA)[1], "")
     encoder.eval()
     with torch.no_grad():  # Frozen and without dropout: a row's features are the same in every epoch.
-        features = torch.cat([encoder(part)[0] for part in torch.from_numpy(data.indices).split(4096)])
+        features = torch.cat([encoder(part)[0] for part in torch.split(torch.from_numpy(data.indices), 4096)])
     labels = torch.from_numpy(data.labels)
     code = LegacyOrdinalCode(PES, run.settings.buckets)
     vectors = torch.from_numpy(code.encode(data.labels // LEVELS))
@@ -259,7 +259,7 @@ class _Run:
         batch, steps = self.settings.batch, self.rows // self.settings.batch
         order = torch.randperm(self.rows, generator=generator)[: steps * batch]
         sums: dict[str, float] = {}
-        for place, rows in enumerate(order.split(batch)):
+        for place, rows in enumerate(torch.split(order, batch)):
             found = losses(rows)
             loss = torch.stack(list(found.values())).sum()
             optimiser.zero_grad(set_to_none=True)

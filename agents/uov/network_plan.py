@@ -89,7 +89,8 @@ class NetworkPlan:
         place_of = [[knob.name for knob in policy.schema.knobs].index(knob.name) for knob in checked.knobs]
         options = checked.actions(np.tile(designs[:, place_of], (1, len(checked.slot_names))))[:, 0]
         options = options.reshape(-1, _FRACTIONS)
-        cost, cautious = (np.exp(x)[slot_of] * repeat[:, None] for x in (log_cost, 0.5 * (log_cost + narrower)))
+        times = repeat[:, None].astype(np.float64)
+        cost, cautious = (np.exp(x)[slot_of] * times for x in (log_cost, 0.5 * (log_cost + narrower)))
         options = options[slot_of]
         resource = np.take_along_axis(checked.table.resource, options, axis=1)
         return cls(checked, options, cost, cautious, resource, slot_of, repeat)

@@ -145,7 +145,7 @@ def _writer() -> Callable[..., int]:
         return count
 
     @numba.njit
-    def put_real(bits: Any, out: Any, at: int, upper: Any, lower: Any) -> int:
+    def put_real(bits: Any, out: Any, at: int, upper: Any, lower: Any) -> Any:
         """Writes a double as ``repr`` does; returns where it ends."""
         if bits < 0:
             out[at] = 45
@@ -192,7 +192,7 @@ def _writer() -> Callable[..., int]:
         return at + 2 + width
 
     @numba.njit
-    def put_whole(value: Any, out: Any, at: int) -> int:
+    def put_whole(value: Any, out: Any, at: int) -> Any:
         if value < 0:
             out[at] = 45
             at += 1

@@ -116,7 +116,7 @@ def _check() -> Callable[..., None]:
     of the arrays; the first mapping to check and how many.
     """
     import numba
-    from numba import carray
+    from numba.np.numpy_support import carray
 
     whole, mask = pointer("int64"), pointer("bool")
 
