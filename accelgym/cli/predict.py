@@ -27,7 +27,8 @@ def predict(
     settings: SetOption = None,
     weights: Annotated[Path | None, typer.Option(help="Weights of accelgym train uov.")] = None,
     illegal: Annotated[
-        IllegalChoice, typer.Option(help="Rows of --in whose kernel is larger than the input.")
+        IllegalChoice,
+        typer.Option(help="Rows of --in that are no layers: a kernel larger than the input, a size below 1."),
     ] = IllegalChoice.SKIP,
     as_json: JsonOption = False,
 ) -> None:

@@ -65,7 +65,8 @@ def answer_file(
         target: CSV to write.
         weights: File of weights; the shipped ones by default. Those of the faithful mode answer 1,000 rows at a
             time, in order, with a warning that an answer depends on the others.
-        illegal: ``skip`` leaves the two cells of a row empty whose kernel is larger than its input, with a warning.
+        illegal: ``skip`` leaves the two cells of a row empty that is no layer (a kernel larger than the input, or a
+            size below 1), with a warning.
 
     Raises:
         InputError: No such space, a wrong column or cell, an illegal row that is to be refused, or weights of another

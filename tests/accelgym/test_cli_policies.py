@@ -112,7 +112,7 @@ def test_rows_that_are_no_layers_are_left_open_or_refused(tmp_path):
         ("M,N,GEMM_K,df", ["1,1,1,dla"], "line 1: column 'K' is missing"),
         (HEADER, ["64,32,16,56,3,3,ws"], "line 2: df is 'ws', allowed: dla, eye, shi"),
         (HEADER, ["64,32,16.5,56,3,3,dla"], "line 2: X is '16.5', allowed: integers"),
-        (HEADER, ["0,32,16,56,3,3,dla"], "line 2: K is '0', allowed: integers 1.."),
+        (HEADER, ["0,32,16,56,3,3,dla"], "line 2: the kernel is larger than the input, or a size below 1"),
         (f"{HEADER},num_pes", ["64,32,16,56,3,3,dla,3"], "column 'num_pes' is there already"),
         (HEADER, ["64,32,2,56,3,3,dla"], "no legal row"),
         (HEADER, [], "no legal row"),
