@@ -7,7 +7,6 @@ validation: all as released, but for rows that are no layers, which are left out
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -28,8 +27,8 @@ from accelgym.agents.uov.legacy_policy import LegacyPolicy, legacy_schema, save_
 from accelgym.agents.uov.problem import Examples, released_examples, released_inputs, released_split
 from accelgym.agents.uov.training import TrainingProgress
 from accelgym.agents.uov.training_log import TrainingLog
+from accelgym.agents.uov.training_state import load_state, save_state, training_card, training_folder, training_identity
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.files.lock import folder_lock
 from accelgym.costmodels.files.strict_model import Count, StrictModel, parse_fields
 from accelgym.dse_dataset.airchitect_csv import LEVELS, PES, ReleasedRows, read_released
 
@@ -147,37 +146,24 @@ def train_legacy(
     if len(data.labels) < settings.batch:
         raise InputError(f"batch is {settings.batch}, allowed: at most the {len(data.labels)} rows to learn from")
     schema = legacy_schema(data.inputs, settings.head, settings.decoder)
-    identity = {
-        "schema": schema.to_json(),
-        "settings": settings.model_dump(mode="json"),
-        "data": dict(data.provenance),
-        "rows": {"train": len(data.labels), "test": len(data.test[0])},
-    }
-    identity = json.loads(json.dumps(identity, sort_keys=True, default=str))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with folder_lock(out), torch.random.fork_rng():
-            torch.manual_seed(settings.seed)
-            outputs = PES * LEVELS if settings.head == "classes" else settings.buckets
-            encoder, decoder = LegacyEncoder(), LegacyDecoder(outputs, attention=settings.decoder == "attention")
-            log = TrainingLog(out, identity)
-            run = _Run(settings, out, identity, log, report, len(data.labels))
-            parameters: dict[str, npt.NDArray[Any]] = {}
-            for stage in stages:
-                if stage == 1:
-                    _train_encoder(run, data, encoder)
-                else:
-                    _train_decoder(run, data, encoder, decoder)
-                    for name, module in (("encoder", encoder), ("decoder", decoder)):
-                        parameters |= {f"{name}.{k}": v.numpy() for k, v in module.state_dict().items()}
-            log.close()
-    finally:
-        torch.set_num_threads(before)
+    rows = {"train": len(data.labels), "test": len(data.test[0])}
+    identity = training_identity(schema, settings, data.provenance, rows)
+    with training_folder(out, identity, threads) as log, torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        outputs = PES * LEVELS if settings.head == "classes" else settings.buckets
+        encoder, decoder = LegacyEncoder(), LegacyDecoder(outputs, attention=settings.decoder == "attention")
+        run = _Run(settings, out, identity, log, report, len(data.labels))
+        parameters: dict[str, npt.NDArray[Any]] = {}
+        for stage in stages:
+            if stage == 1:
+                _train_encoder(run, data, encoder)
+            else:
+                _train_decoder(run, data, encoder, decoder)
+                for name, module in (("encoder", encoder), ("decoder", decoder)):
+                    parameters |= {f"{name}.{k}": v.numpy() for k, v in module.state_dict().items()}
     if not parameters:
         return None
-    card = {"training": identity["settings"], "data": identity["data"], "rows": identity["rows"]}
-    policy = LegacyPolicy(schema, settings.buckets, parameters, card)
+    policy = LegacyPolicy(schema, settings.buckets, parameters, training_card(identity))
     save_legacy(out / "policy.safetensors", policy)
     return policy
 
@@ -203,7 +189,8 @@ def _train_decoder(run: _Run, data: LegacyData, encoder: LegacyEncoder, decoder:
     path = run.out / "encoder.safetensors"
     if not path.exists():
         raise InputError(f"{path}: is missing; train stage 1 first")
-    _restore(encoder, read_checkpoint(path, _ENCODER, SCHEMA)[1], "")
+    arrays = read_checkpoint(path, _ENCODER, SCHEMA)[1]
+    encoder.load_state_dict({name: torch.from_numpy(np.array(arrays[name])) for name in encoder.state_dict()})
     encoder.eval()
     with torch.no_grad():  # Frozen and without dropout: a row's features are the same in every epoch.
         features = torch.cat([encoder(part)[0] for part in torch.split(torch.from_numpy(data.indices), 4096)])
@@ -218,11 +205,6 @@ def _train_decoder(run: _Run, data: LegacyData, encoder: LegacyEncoder, decoder:
         return {"cross_entropy": nn.functional.cross_entropy(outputs, labels[rows])}
 
     run.stage(2, decoder, losses)
-
-
-def _restore(module: nn.Module, arrays: Mapping[str, npt.NDArray[Any]], prefix: str) -> None:
-    names = module.state_dict()
-    module.load_state_dict({name: torch.from_numpy(np.array(arrays[prefix + name])) for name in names})
 
 
 @dataclass(frozen=True)
@@ -243,12 +225,14 @@ class _Run:
     def stage(self, stage: int, module: nn.Module, losses: Losses) -> None:
         """Trains a module in place, from the last whole epoch."""
         epochs = self.settings.contrastive_epochs if stage == 1 else self.settings.epochs
-        optimiser = torch.optim.Adam(module.parameters(), lr=self.settings.rate, fused=True)
+        parameters = dict(module.named_parameters())
+        optimiser = torch.optim.Adam(parameters.values(), lr=self.settings.rate, fused=True)
         module.train()
-        for epoch in range(self._resume(stage, module, optimiser), epochs):
+        for epoch in range(load_state(self.state(stage), _STATE, parameters, optimiser), epochs):
             began = time.process_time()
             row = {"stage": stage, "epoch": epoch + 1, **self._epoch(stage, epoch, epochs, optimiser, losses)}
-            self._save(stage, epoch + 1, module, optimiser)
+            about = {"identity": self.identity, "stage": stage, "epochs": epoch + 1}
+            save_state(self.state(stage), _STATE, about, parameters, optimiser)
             steps = self.rows // self.settings.batch
             self.log.add(row, cpu_s=time.process_time() - began, step=(epoch + 1) * steps)
 
@@ -271,22 +255,3 @@ class _Run:
                 done = epoch * steps + place + 1
                 self.report(TrainingProgress(stage, done, epochs * steps, float(loss.detach())))
         return {name: value / steps for name, value in sums.items()}
-
-    def _save(self, stage: int, epochs: int, module: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-        arrays = {f"parameters/{name}": value.numpy() for name, value in module.state_dict().items()}
-        for name, parameter in module.named_parameters():
-            arrays |= {f"{key}/{name}": value.numpy() for key, value in optimiser.state[parameter].items()}
-        about = {"identity": self.identity, "stage": stage, "epochs": epochs}
-        write_checkpoint(self.state(stage), _STATE, SCHEMA, about, arrays)
-
-    def _resume(self, stage: int, module: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-        if not self.state(stage).exists():
-            return 0
-        about, arrays = read_checkpoint(self.state(stage), _STATE, SCHEMA)
-        _restore(module, arrays, "parameters/")
-        keys = ("step", "exp_avg", "exp_avg_sq")
-        for name, parameter in module.named_parameters():
-            if f"step/{name}" in arrays:  # A parameter that the stage does not touch has no moments.
-                found = {key: torch.from_numpy(np.array(arrays[f"{key}/{name}"])) for key in keys}
-                optimiser.state[parameter] = found
-        return int(about["epochs"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -26,8 +25,8 @@ from accelgym.agents.uov.scores import score_designs
 from accelgym.agents.uov.settings import TrainingSettings
 from accelgym.agents.uov.torch_operations import TorchOperations
 from accelgym.agents.uov.training_log import TrainingLog
+from accelgym.agents.uov.training_state import load_state, save_state, training_card, training_folder, training_identity
 from accelgym.costmodels.errors import InputError
-from accelgym.costmodels.files.lock import folder_lock
 
 __all__ = ["TrainingProgress", "initial_policy", "train"]
 
@@ -105,24 +104,12 @@ def train(
     Raises:
         InputError: The folder holds another training, or no encoder.
     """
-    identity = {
-        "schema": problem.schema.to_json(),
-        "settings": settings.model_dump(mode="json"),
-        "data": dict(problem.provenance),
-        "rows": {name: len(part) for name, part in problem.splits.items()},
-    }
-    identity = json.loads(json.dumps(identity, sort_keys=True, default=str))
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with folder_lock(out):
-            log = TrainingLog(out, identity)
-            policy = initial_policy(problem, settings)
-            for stage in stages:
-                policy = _Stage(problem, settings, policy, out, stage, identity, log, report).train()
-            log.close()
-    finally:
-        torch.set_num_threads(before)
+    rows = {name: len(part) for name, part in problem.splits.items()}
+    identity = training_identity(problem.schema, settings, problem.provenance, rows)
+    with training_folder(out, identity, threads) as log:
+        policy = initial_policy(problem, settings)
+        for stage in stages:
+            policy = _Stage(problem, settings, policy, out, stage, identity, log, report).train()
     return policy
 
 
@@ -175,12 +162,13 @@ class _Stage:
         self.optimiser = torch.optim.AdamW(
             self.parameters.values(), lr=self.settings.rate, weight_decay=self.settings.decay
         )
-        start = self._resume()
+        start = load_state(self.state, _STATE, self.parameters, self.optimiser)
         for epoch in range(start, self.epochs):
             began = time.process_time()
             losses = self._epoch(epoch)
             row = {"stage": self.stage, "epoch": epoch + 1, **losses, **self._validate()}
-            self._save(epoch + 1)
+            about = {"identity": self.identity, "stage": self.stage, "epochs": epoch + 1}
+            save_state(self.state, _STATE, about, self.parameters, self.optimiser)
             self.log.add(row, cpu_s=time.process_time() - began, step=(epoch + 1) * self.steps_per_epoch)
         policy = self._policy(self._arrays())
         if self.stage == 1:
@@ -263,7 +251,7 @@ class _Stage:
             chosen = torch.cat([chosen, torch.stack(parts, dim=-1)], dim=1)
         return chosen, regret_to_go(regret, chosen)
 
-    # -- state ---------------------------------------------------------------------------------------------------
+    # -- parameters ----------------------------------------------------------------------------------------------
 
     def _trained(self, arrays: dict[str, npt.NDArray[Any]]) -> Iterator[tuple[str, npt.NDArray[Any]]]:
         return ((name, array) for name, array in sorted(arrays.items()) if not name.startswith(_FIXED))
@@ -273,7 +261,7 @@ class _Stage:
 
     def _policy(self, arrays: dict[str, npt.NDArray[Any]]) -> Policy:
         s = self.settings
-        card = {"training": self.identity["settings"], "data": self.identity["data"], "rows": self.identity["rows"]}
+        card = training_card(self.identity)
         return Policy(self.problem.schema, s.size, s.head, s.buckets, s.residues, arrays, card)
 
     def _validate(self) -> dict[str, float]:
@@ -285,25 +273,6 @@ class _Stage:
         feasible = held.feasible if self.problem.schema.capped else None
         found = score_designs(held, policy.propose(held.arrays, feasible).designs)
         return {f"validation/{name}": value for name, value in found.to_json().items() if name != "rows"}
-
-    def _save(self, epochs: int) -> None:
-        arrays = {f"parameters/{name}": array for name, array in self._arrays().items()}
-        for name, parameter in self.parameters.items():
-            for key, value in self.optimiser.state[parameter].items():
-                arrays[f"{key}/{name}"] = value.numpy()
-        about = {"identity": self.identity, "stage": self.stage, "epochs": epochs}
-        write_checkpoint(self.state, _STATE, SCHEMA, about, arrays)
-
-    def _resume(self) -> int:
-        if not self.state.exists():
-            return 0
-        about, arrays = read_checkpoint(self.state, _STATE, SCHEMA)
-        for name, parameter in self.parameters.items():
-            parameter.data.copy_(torch.from_numpy(arrays[f"parameters/{name}"]))
-            if f"step/{name}" in arrays:  # A parameter that the stage does not touch has no moments.
-                keys = ("step", "exp_avg", "exp_avg_sq")
-                self.optimiser.state[parameter] = {k: torch.from_numpy(np.array(arrays[f"{k}/{name}"])) for k in keys}
-        return int(about["epochs"])
 
 
 def _schedule(done: float) -> float:
