@@ -34,9 +34,21 @@ class KnobHead(nn.Module):
         self.joint = linear(features, math.prod(knobs))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.joint(features).view(-1, *self.knobs)
-        for axis, part in enumerate(self.marginal(features).split(self.knobs, dim=1)):
+        return self._sum(self.marginal(features), self.joint(features))
+
+    def _sum(self, marginal: torch.Tensor, joint: torch.Tensor) -> torch.Tensor:
+        """Adds to the term of each option those of its knob values.
+
+        Args:
+            marginal: Shape ``(rows, sum(knobs))``.
+            joint: Shape ``(rows, prod(knobs))``.
+
+        Returns:
+            Shape ``(rows, prod(knobs))``.
+        """
+        total = joint.view(-1, *self.knobs)
+        for axis, part in enumerate(marginal.split(self.knobs, dim=1)):
             shape = [1] * len(self.knobs)
             shape[axis] = self.knobs[axis]
-            logits = logits + part.view(-1, *shape)
-        return logits.flatten(1)
+            total = total + part.view(-1, *shape)
+        return total.flatten(1)

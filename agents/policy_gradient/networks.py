@@ -14,13 +14,9 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from torch import nn
 
-from accelgym.agents.knob_head import KnobHead
+from accelgym.agents.policy_gradient.heads import SlotKnobHead, SlotLinear, probabilities, score_actions
 
-__all__ = ["MaskableSlotPolicy", "SlotFeatures", "SlotLinear", "SlotPolicy"]
-
-_CLOSED = -1e8
-"""Logit of an action that is masked out, as in sb3-contrib."""
-
+__all__ = ["MaskableSlotPolicy", "SlotFeatures", "SlotPolicy"]
 
 class SlotFeatures(BaseFeaturesExtractor):
     """Slot next to a hidden layer over slot and observation, shape ``(rows, 1 + width)``.
@@ -44,30 +40,6 @@ class SlotFeatures(BaseFeaturesExtractor):
         return torch.cat((slot[:, None], hidden), dim=1)
 
 
-class SlotLinear(nn.Module):
-    """A row of a table for each slot plus a linear layer over the hidden units; starts at 0.
-
-    The table lets slots differ freely; the hidden part lets slots that look alike learn from each other and the value
-    follow the budget left. It equals a linear layer over the one-hot slot and the hidden units.
-
-    Args:
-        features: Size of the input of :class:`SlotFeatures`.
-        outputs: Size of the output.
-        slots: Decisions in a design.
-    """
-
-    def __init__(self, features: int, outputs: int, *, slots: int) -> None:
-        super().__init__()
-        self.table = nn.Embedding(slots + 1, outputs)
-        self.linear = nn.Linear(features - 1, outputs)
-        for parameter in self.parameters():
-            nn.init.zeros_(parameter)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        mixed: torch.Tensor = self.linear(features[:, 1:]) + self.table(features[:, 0].long())
-        return mixed
-
-
 class _SlotActorCritic:
     """What both policies share: heads that know the slot, and each probability computed once.
 
@@ -88,15 +60,9 @@ class _SlotActorCritic:
     def _put_heads(self, knobs: tuple[int, ...], rate: float) -> None:
         """Replaces the linear heads and the optimiser; the policy starts uniform and the value at 0."""
         slots, features = self.pi_features_extractor.slots, self.pi_features_extractor.features_dim
-        self.action_net = KnobHead(features, knobs, lambda size, outputs: SlotLinear(size, outputs, slots=slots))
+        self.action_net = SlotKnobHead(features, knobs, slots=slots)
         self.value_net = SlotLinear(features, 1, slots=slots)
         self.optimizer = self.optimizer_class(self.parameters(), lr=rate, **self.optimizer_kwargs)
-
-    def _log_probabilities(self, obs: torch.Tensor, masks: npt.NDArray[Any] | torch.Tensor | None) -> torch.Tensor:
-        logits: torch.Tensor = self.action_net(self.pi_features_extractor(obs.float()))
-        if masks is not None:
-            logits = logits.masked_fill(~torch.as_tensor(masks, dtype=torch.bool).view(logits.shape), _CLOSED)
-        return torch.log_softmax(logits, dim=1)
 
     def forward(
         self,
@@ -105,10 +71,10 @@ class _SlotActorCritic:
         action_masks: npt.NDArray[Any] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Returns actions, values and the logarithms of the probabilities of the actions."""
-        logs = self._log_probabilities(obs, action_masks)
-        actions = logs.argmax(dim=1) if deterministic else _draw(logs.exp())
+        chances = probabilities(self.action_net(self.pi_features_extractor(obs.float())), _as_bool(action_masks))
+        actions = chances.argmax(dim=1) if deterministic else _draw(chances)
         values: torch.Tensor = self.value_net(self.vf_features_extractor(obs.float()))
-        return actions, values, logs.gather(1, actions[:, None])[:, 0]
+        return actions, values, chances.gather(1, actions[:, None])[:, 0].log()
 
     def evaluate_actions(
         self,
@@ -117,9 +83,14 @@ class _SlotActorCritic:
         action_masks: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Returns values, logarithms of the probabilities of given actions, and entropies."""
-        logs = self._log_probabilities(obs, action_masks)
+        features = self.pi_features_extractor(obs.float())
+        chosen, entropy = score_actions(self.action_net, features, actions.long().flatten(), _as_bool(action_masks))
         values: torch.Tensor = self.value_net(self.vf_features_extractor(obs.float()))
-        return values, logs.gather(1, actions.long().view(-1, 1))[:, 0], -(logs.exp() * logs).sum(dim=1)
+        return values, chosen, entropy
+
+
+def _as_bool(masks: npt.NDArray[Any] | torch.Tensor | None) -> torch.Tensor | None:
+    return None if masks is None else torch.as_tensor(masks, dtype=torch.bool)
 
 
 def _draw(probabilities: torch.Tensor) -> torch.Tensor:
@@ -131,7 +102,7 @@ def _draw(probabilities: torch.Tensor) -> torch.Tensor:
 
 
 class SlotPolicy(_SlotActorCritic, ActorCriticPolicy):  # type: ignore[misc]
-    """Policy of PPO and A2C: Stable-Baselines3's with a :class:`KnobHead`."""
+    """Policy of PPO and A2C: Stable-Baselines3's with a :class:`SlotKnobHead`."""
 
     def __init__(self, *args: Any, knobs: tuple[int, ...], **kwargs: Any) -> None:
         self._knobs = knobs
@@ -143,7 +114,7 @@ class SlotPolicy(_SlotActorCritic, ActorCriticPolicy):  # type: ignore[misc]
 
 
 class MaskableSlotPolicy(_SlotActorCritic, MaskableActorCriticPolicy):  # type: ignore[misc]
-    """Policy of MaskablePPO: sb3-contrib's with a :class:`KnobHead`."""
+    """Policy of MaskablePPO: sb3-contrib's with a :class:`SlotKnobHead`."""
 
     def __init__(self, *args: Any, knobs: tuple[int, ...], **kwargs: Any) -> None:
         self._knobs = knobs

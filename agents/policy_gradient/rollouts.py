@@ -25,7 +25,11 @@ class SlotBuffer(RolloutBuffer):
 
 
 class MaskableSlotBuffer(MaskableRolloutBuffer):
-    """Of MaskablePPO."""
+    """Of MaskablePPO; masks take a byte an action, not four."""
+
+    def reset(self) -> None:
+        super().reset()
+        self.action_masks = np.ones(self.action_masks.shape, dtype=bool)
 
     def compute_returns_and_advantage(self, last_values: torch.Tensor, dones: npt.NDArray[np.bool_]) -> None:
         super().compute_returns_and_advantage(last_values, dones)

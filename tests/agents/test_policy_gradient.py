@@ -6,7 +6,8 @@ import torch
 
 from accelgym.agents import make_agent, search
 from accelgym.agents.knob_head import KnobHead
-from accelgym.agents.policy_gradient.networks import SlotFeatures, SlotLinear, _draw
+from accelgym.agents.policy_gradient.heads import SlotKnobHead, SlotLinear, probabilities, score_actions
+from accelgym.agents.policy_gradient.networks import SlotFeatures, _draw
 from accelgym.agents.policy_gradient.rollouts import SlotBuffer
 from accelgym.agents.private_stream import PrivateStream
 from accelgym.costmodels.errors import InputError
@@ -144,6 +145,42 @@ def test_probabilities_are_those_of_the_libraries_distribution(task, name):
         best, _, _ = policy(observations, True, *masks)
     assert torch.equal(best, expected.distribution.probs.argmax(dim=1))
     assert expected.distribution.probs.std() > 0
+
+
+def _random_head(rng, *, features, knobs, slots):
+    head = SlotKnobHead(features, knobs, slots=slots)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=rng))
+    return head.double()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 300.0], ids=["spread", "peaked"])
+def test_the_gradient_written_out_is_that_of_automatic_differentiation(monkeypatch, masked, scale):
+    monkeypatch.setattr("accelgym.agents.policy_gradient.heads._BLOCK", 100)
+    rng = torch.Generator().manual_seed(0)
+    head = _random_head(rng, features=6, knobs=(3, 4), slots=5)
+    slots = torch.randint(0, 6, (37, 1), generator=rng)
+    features = torch.cat((slots, scale * torch.randn(37, 5, generator=rng, dtype=torch.float64)), dim=1)
+    features.requires_grad_()
+    actions = torch.randint(0, 12, (37,), generator=rng)
+    masks = (torch.rand(37, 12, generator=rng) < 0.5).scatter(1, actions[:, None], True) if masked else None
+    weights = torch.randn(2, 37, generator=rng, dtype=torch.float64)
+
+    def gradients(scores):
+        head.zero_grad()
+        loss = (weights * torch.stack(scores)).sum()
+        return [*scores, *torch.autograd.grad(loss, (features, *head.parameters()))]
+
+    joint, marginal = head.joint(features), head.marginal(features)
+    logits = joint + marginal[:, :3].repeat_interleave(4, dim=1) + marginal[:, 3:].repeat(1, 3)
+    torch.testing.assert_close(head(features), logits)
+    distribution = torch.distributions.Categorical(logits=logits if masks is None else logits.masked_fill(~masks, -1e8))
+    expected = gradients((distribution.log_prob(actions), distribution.entropy()))
+    for found, right in zip(gradients(score_actions(head, features, actions, masks)), expected, strict=True):
+        torch.testing.assert_close(found, right, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(probabilities(logits.detach().clone(), masks), distribution.probs, atol=1e-12, rtol=1e-9)
 
 
 def test_draws_follow_the_probabilities_and_never_take_a_closed_action():
