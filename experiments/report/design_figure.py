@@ -23,6 +23,13 @@ class _Panel:
     values: list[Any]
     ordered: bool = True
     percent: bool = False
+    choices: tuple[str, ...] = ()
+    """Names whose places are the values, where a knob's values are no numbers."""
+
+    def words(self, slot: str, value: Any) -> str:
+        """What is said of a point."""
+        said = f"{value:.1%}" if self.percent else self.choices[value] if self.choices else f"{value:g}"
+        return f"{slot}: {said}"
 
 
 _MOST_PARAMETERS = 300
@@ -103,7 +110,11 @@ def design_exhibit(task: TaskResults, drawn: frozenset[int]) -> Exhibit | None:
     figure = finish(figure, height=180 + 150 * len(optimum))
     _add_menu(figure, task, shown, len(optimum), winner)
     for row, panel in enumerate(optimum, start=1):
-        figure.update_yaxes(row=row, title=panel.title, rangemode="tozero", tickformat=".0%" if panel.percent else None)
+        axis: dict[str, Any] = {"rangemode": "tozero", "tickformat": ".0%" if panel.percent else None}
+        if panel.choices:
+            places = list(range(len(panel.choices)))
+            axis = {"tickvals": places, "ticktext": list(panel.choices), "range": [-0.5, len(places) - 0.5]}
+        figure.update_yaxes(row=row, title=panel.title, **axis)
     figure.update_xaxes(showgrid=False, range=[0.3, len(slots) + 0.7])
     figure.update_xaxes(tickvals=x, ticktext=slots, tickangle=-60, tickfont={"size": 10}, row=len(optimum))
     figure.update_layout(
@@ -132,14 +143,16 @@ def _knobs(task: TaskResults) -> dict[str, list[tuple[str, bool]]]:
 
 def _panels(task: TaskResults, knobs: dict[str, list[tuple[str, bool]]], design: Any) -> list[_Panel]:
     """Returns the figures of a design per slot: its knobs, then its shares of budget and objective."""
-    panels = [
-        _Panel(
-            knob.replace("_", " "),
-            [design["design"][name] for name, _ in names],
-            ordered=all(ordered for _, ordered in names),
-        )
-        for knob, names in knobs.items()
-    ]
+    options = {parameter["name"]: parameter["values"] for parameter in task.record["parameters"]}
+    panels = []
+    for knob, names in knobs.items():
+        values = [design["design"][name] for name, _ in names]
+        choices: tuple[str, ...] = ()
+        if not all(isinstance(value, int | float) for name, _ in names for value in options[name]):
+            choices = tuple(dict.fromkeys(str(value) for name, _ in names for value in options[name]))
+            values = [choices.index(str(value)) for value in values]
+        ordered = not choices and all(ordered for _, ordered in names)
+        panels.append(_Panel(knob.replace("_", " "), values, ordered, choices=choices))
     reference = task.record["reference_design"]["costs"]
     used = (task.record["audit"] or {}).get("budget_used")
     if "slot_resource" in reference and used:
@@ -162,8 +175,8 @@ def _draw_optimum(figure: go.Figure, row: int, panel: _Panel, x: list[int], slot
         "name": "optimum",
         "legendgroup": "optimum",
         "showlegend": row == 1,
-        "customdata": slots,
-        "hovertemplate": "%{customdata}: %{y}<extra>optimum</extra>",
+        "customdata": [panel.words(*pair) for pair in zip(slots, panel.values, strict=True)],
+        "hovertemplate": "%{customdata}<extra>optimum</extra>",
     }
     if panel.ordered:
         figure.add_bar(**common, marker_color=MUTED, row=row, col=1)
@@ -185,8 +198,8 @@ def _draw_agent(
         visible=visible,
         mode="markers",
         marker={"color": colour, "size": 7, "line": {"color": "white", "width": 0.8}},
-        customdata=slots,
-        hovertemplate="%{customdata}: %{y}<extra>" + name + "</extra>",
+        customdata=[panel.words(*pair) for pair in zip(slots, panel.values, strict=True)],
+        hovertemplate="%{customdata}<extra>" + name + "</extra>",
         row=row,
         col=1,
     )

@@ -17,7 +17,7 @@ from scipy.stats import trim_mean
 from accelgym.agents import Trajectory
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
-from accelgym.experiments import build_report
+from accelgym.experiments import BenchConfig, build_report, run_bench
 from accelgym.experiments.report import summarise
 from accelgym.experiments.report.exhibits import all_exhibits
 from accelgym.experiments.report.figures import drawn_agents
@@ -273,3 +273,18 @@ def test_the_paper_holds_the_same_figures_and_numbers(report):
         assert percent(row["regret_iqm"]) in text
         assert f"{percent(row['regret_best'])} | {percent(row['success_1pct'])}" in text
     assert "the proved optimum" in text
+
+
+def test_values_that_are_no_numbers_are_drawn_by_name(tmp_path):
+    config = {"name": "types", "tasks": [{"env": "Datatype-v0"}], "agents": ["ga"], "budget": 60, "seeds": 1}
+    run_bench(BenchConfig.parse(config), tmp_path)
+    results = BenchResults.load(tmp_path)
+    ((name, design),) = [pair for pair in all_exhibits(results, tmp_path).items() if pair[0].startswith("design-")]
+    rows = results.tasks[0].record["parameters"]
+    weights = [row for row in rows if row["knob"] == "weight_type"]
+    optimum = results.tasks[0].record["reference_design"]["design"]
+    bars, axis = design.figure.data[0], design.figure.layout.yaxis
+    assert [axis.ticktext[axis.tickvals.index(place)] for place in bars.y] == [optimum[row["name"]] for row in weights]
+    assert list(bars.customdata) == [f"{row['group']}: {optimum[row['name']]}" for row in weights]
+    write_paper(results, summarise(results), {name: design}, tmp_path)
+    assert matplotlib.image.imread(tmp_path / "figures" / f"{name}.png").shape[1] == 1200
