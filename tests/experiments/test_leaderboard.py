@@ -330,14 +330,15 @@ def test_the_example_of_the_page_has_the_form_of_a_submission(tmp_path):
     assert read_submission(tmp_path / "example.json").runs[0].best_within(100) == 31e6
 
 
-def test_our_own_entries_reproduce_and_give_the_committed_tables(tmp_path):
+# HwGen-v0, of which the standard suite has three tasks, tabulates its arrays first.
+@pytest.mark.parametrize("suite", ["demo", pytest.param("standard", marks=pytest.mark.slow)])
+def test_our_own_entries_reproduce_and_give_the_committed_tables(suite, tmp_path):
     room = Path(__file__).parents[2] / "experiments" / "leaderboard"
-    files = sorted((room / "submissions").glob("*.json"))
-    done = answer("leaderboard", "build", *files, "--out", tmp_path / "board")
+    done = answer("leaderboard", "build", room / "submissions" / f"{suite}.json", "--out", tmp_path / "board")
     assert done.returncode == 0, done.stderr
     for name in ("leaderboard.csv", "runs.csv"):
         tables = []
-        for path in (room / "standings" / name, tmp_path / "board" / name):
+        for path in (room / "standings" / suite / name, tmp_path / "board" / name):
             with path.open(newline="") as file:
                 tables.append(list(csv.reader(file)))
         committed, built = tables

@@ -12,7 +12,7 @@ from accelgym.envs.hardness import AUDIT_RULES
 from accelgym.envs.registration import task_name
 from accelgym.experiments import load_config
 
-SUITES = {"quick": 8, "standard": 16, "full": 51}
+SUITES = {"quick": 8, "standard": 16, "full": 54}
 ENVIRONMENTS = {
     "ResourceAssignment-v0",
     "Mapping-v0",
