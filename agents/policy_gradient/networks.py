@@ -18,6 +18,7 @@ from accelgym.agents.policy_gradient.heads import SlotKnobHead, SlotLinear, prob
 
 __all__ = ["MaskableSlotPolicy", "SlotFeatures", "SlotPolicy"]
 
+
 class SlotFeatures(BaseFeaturesExtractor):
     """Slot next to a hidden layer over slot and observation, shape ``(rows, 1 + width)``.
 
