@@ -33,8 +33,8 @@ class VectorReward(gym.Wrapper[Any, Any, Any, Any]):
         objectives: Names of costs in the task's outcomes, to be minimised: ``latency_cycles``, ``area_nand2``.
 
     Raises:
-        InputError: No environment of a task, no objectives, the same one twice, no such cost or not one number a design, or
-            a task whose reference has no design.
+        InputError: No environment of a task, no objectives, the same one twice, no such cost or not one number a
+            design, or a task whose reference has no design.
     """
 
     def __init__(self, env: gym.Env[Any, Any], objectives: Sequence[str]) -> None:

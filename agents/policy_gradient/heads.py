@@ -15,7 +15,7 @@ _CLOSED = 1e8
 """Taken from the logit of an action that is masked out, as large as in sb3-contrib."""
 
 _LEAST = -80.0
-"""Least argument of ``exp``: about 1e-35. Below it the result is subnormal or 0, which costs up to twenty times as much."""
+"""Least argument of ``exp``, about 1e-35. Smaller results are subnormal or 0 and cost up to twenty times as much."""
 
 _BLOCK = 1 << 17
 """Logits that are worked on at a time, so that they stay in the second-level cache."""
@@ -46,7 +46,7 @@ class SlotLinear(nn.Module):
 
 
 class SlotKnobHead(KnobHead):
-    """Logits of the flat options from the features of a slot: terms per knob value and per option, each a :class:`SlotLinear`.
+    """Logits of the flat options from the features of a slot; the terms of a knob value and an option are linear in them.
 
     The terms are added in the weights, which are far fewer than the logits of a batch.
 
@@ -64,7 +64,7 @@ class SlotKnobHead(KnobHead):
         return torch.addmm(nn.functional.embedding(features[:, 0].long(), table), features[:, 1:], weight)
 
     def weights(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns the layer over the hidden units, shape ``(hidden, options)``, and the table ``(slots + 1, options)``."""
+        """Returns the layer over the hidden units, ``(hidden, options)``, and the table, ``(slots + 1, options)``."""
         marginal, joint = self.marginal, self.joint
         weight = self._sum(marginal.linear.weight.T, joint.linear.weight.T)
         table = self._sum(marginal.table.weight + marginal.linear.bias, joint.table.weight + joint.linear.bias)
