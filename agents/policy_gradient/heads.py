@@ -46,7 +46,7 @@ class SlotLinear(nn.Module):
 
 
 class SlotKnobHead(KnobHead):
-    """Logits of the flat options from the features of a slot; the terms of a knob value and an option are linear in them.
+    """Logits of the flat options from the features of a slot; terms of knob values and options are linear in them.
 
     The terms are added in the weights, which are far fewer than the logits of a batch.
 
