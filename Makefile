@@ -13,11 +13,12 @@ demo: $(VENV)/.demo
 	$(BIN)/accelgym bench experiments/configs/demo.yaml --out results/demo
 	$(BIN)/accelgym report results/demo
 
+# Workers take neighbouring tests, which share fixtures, and what the other has left at the end.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 slow: $(VENV)/.installed
-	$(BIN)/python -m pytest -q -n 2 -m slow
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

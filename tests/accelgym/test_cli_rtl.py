@@ -66,6 +66,7 @@ def test_model_and_verilog_agree_on_the_command_line(folder):
     assert costs == {layer["name"]: layer["cycles_rtl"] for layer in json.loads(out)["layers"]}
 
 
+@pytest.mark.slow
 def test_a_row_chooses_among_the_formats_of_the_accelerator(folder):
     (folder / "mixed.yaml").write_text("rows: 3\ncolumns: 2\ninput_type: [int8, int4]\nweight_type: [int4, int2]\n")
     lines = LAYERS.replace("dilation\n", "dilation,input_type,weight_type\n").replace("1,1,1\n", "1,1,1,int4,int2\n")

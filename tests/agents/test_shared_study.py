@@ -19,7 +19,9 @@ def task():
     return make_task("ResourceAssignment-v0", **ARGUMENTS)
 
 
-@pytest.mark.parametrize("kind", ["journal:{}/study.log", "sqlite:///{}/study.db"])
+@pytest.mark.parametrize(
+    "kind", ["journal:{}/study.log", pytest.param("sqlite:///{}/study.db", marks=pytest.mark.slow)]
+)
 def test_every_evaluation_of_every_worker_is_in_the_study(tmp_path, kind):
     storage = kind.format(tmp_path)
     options = {"storage": storage, "startup": 4, "sampler": "random"}

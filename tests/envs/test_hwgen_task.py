@@ -175,6 +175,7 @@ def test_precision_against_random_numbers():
         assert product_sqnr_db(name, name) == pytest.approx(10 * np.log10(best), abs=0.3)
 
 
+@pytest.mark.slow
 def test_the_audit_finds_the_default_tasks_worth_searching(task):
     found = audit(task)
     assert found.optimum == task.reference().value
@@ -224,6 +225,7 @@ def test_probes_use_the_array_as_the_workload_does(task):
     assert all(p.P <= 5 and p.Q <= 5 for p in probes)
 
 
+@pytest.mark.slow
 def test_a_design_proves_itself(task, cache):
     config = task.config(task.smallest)
     record = prove(config, [CONV, GEMM], task.spec.area_budget, cache)

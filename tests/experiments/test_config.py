@@ -102,7 +102,10 @@ def test_titles_tell_the_tasks_apart():
 BUDGET = {"budget": 10, "seeds": 1}
 
 
-@pytest.mark.parametrize("name", sorted(shipped_configs()))
+# Tasks of several accelerators take seconds to build; test_suites.py reads all of them from the audits.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "full")) for name in sorted(shipped_configs())]
+)
 def test_the_tasks_of_shipped_configs_exist(name):
     config, source = load_config(name)
     assert len(plan_tasks(config, source)) == sum(len(entry.expand()) for entry in config.tasks)

@@ -20,7 +20,14 @@ def mean_scores(task, by, order="turns"):
     return first[np.isfinite(first)].mean(), last[np.isfinite(last)].mean(), np.isfinite(last).mean()
 
 
-@pytest.mark.parametrize(("by", "order"), [("design", "turns"), ("group", "turns"), ("group", "rounds")])
+@pytest.mark.parametrize(
+    ("by", "order"),
+    [
+        pytest.param("design", "turns", marks=pytest.mark.slow),
+        ("group", "turns"),
+        pytest.param("group", "rounds", marks=pytest.mark.slow),
+    ],
+)
 def test_a_team_learns(by, order):
     first, last, feasible = mean_scores(Valley(), by, order)
     assert last < 0.6 * first

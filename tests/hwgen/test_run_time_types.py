@@ -133,7 +133,13 @@ def _records(config, types, cache):
         # The unpacking takes the beats of the widest format.
         ("unpack_word.v", "(BEATS - USED) * PORT_BITS", "0", {"int4"}),
         # The mode never arrives: all layers run in the first one.
-        ("accelerator.v", "INPUT_MODE_W, 1, 272, input_mode", "INPUT_MODE_W, 1, 280, input_mode", {"int4", "int8"}),
+        pytest.param(
+            "accelerator.v",
+            "INPUT_MODE_W, 1, 272, input_mode",
+            "INPUT_MODE_W, 1, 280, input_mode",
+            {"int4", "int8"},
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "accelerator.v",
             "WEIGHT_MODE_W, 1, 273, weight_mode",
@@ -157,6 +163,7 @@ def test_faults_of_the_choice_are_noticed(file, old, new, wrong, cache):
     assert failed <= wrong
 
 
+@pytest.mark.slow
 def test_a_fault_in_one_format_is_located(cache):
     """The decoder of the second format forgets the sign."""
     config = make_config(rows=4, columns=3, weight_type=("int4", "int8"), input_type=("int8", "uint4"))

@@ -158,6 +158,7 @@ def test_the_clock_of_the_configuration_is_judged(run_cache, report):
     assert fast.critical_path_ps == report.critical_path_ps
 
 
+@pytest.mark.slow
 def test_the_critical_path_is_that_of_the_flattened_netlist(tmp_path):
     """Without buffer trees, which every module builds for itself, cutting paths at boundaries must change nothing."""
     library = read_library()

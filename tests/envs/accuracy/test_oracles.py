@@ -105,7 +105,9 @@ def test_text_for_tests_is_no_text_for_training():
     assert inputs.max() < len(SYMBOLS)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "glyph_cnn")) for name in SHIPPED]
+)
 def test_four_bits_everywhere_cost_what_eight_do_not(name, cache_folder):
     """What makes the networks fit for choosing types: 2 points, or 10 percent of perplexity, and more."""
     oracle = reference_oracle(name, 300 if REFERENCE_MODELS[name].data == "images" else 60)
