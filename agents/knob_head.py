@@ -47,7 +47,7 @@ class KnobHead(nn.Module):
             Shape ``(rows, prod(knobs))``.
         """
         total = joint.view(-1, *self.knobs)
-        for axis, part in enumerate(marginal.split(self.knobs, dim=1)):
+        for axis, part in enumerate(torch.split(marginal, list(self.knobs), dim=1)):
             shape = [1] * len(self.knobs)
             shape[axis] = self.knobs[axis]
             total = total + part.view(-1, *shape)

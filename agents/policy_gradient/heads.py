@@ -56,6 +56,9 @@ class SlotKnobHead(KnobHead):
         slots: Decisions in a design.
     """
 
+    marginal: SlotLinear
+    joint: SlotLinear
+
     def __init__(self, features: int, knobs: tuple[int, ...], *, slots: int) -> None:
         super().__init__(features, knobs, lambda size, outputs: SlotLinear(size, outputs, slots=slots))
 
@@ -92,10 +95,9 @@ def score_actions(
         actions: Shape ``(rows,)``, int64.
         masks: Actions that are allowed, bool, shape ``(rows, actions)``; ``None`` for all.
     """
-    scores: tuple[torch.Tensor, torch.Tensor] = _Score.apply(
-        features[:, 1:], features[:, 0].long(), *head.weights(), actions, masks
-    )
-    return scores
+    score: Any = _Score  # torch does not type what apply() takes.
+    chosen, entropy = score.apply(features[:, 1:], features[:, 0].long(), *head.weights(), actions, masks)
+    return chosen, entropy
 
 
 class _Score(torch.autograd.Function):

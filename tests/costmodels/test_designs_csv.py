@@ -83,9 +83,10 @@ def test_both_ways_agree(text, characters, tmp_path_factory):
         patch.setattr(csv_blocks, "_plain", lambda *_: None)
         patch.setattr(csv_blocks, "_CHARACTERS", 1 << 20)
         slow = outcome(folder, text)
-    if isinstance(fast, bytes) or text.count("\n") < 3:
+    one_row = len(text.splitlines()) == 2
+    if isinstance(fast, bytes) or one_row:
         assert fast == slow
-    else:  # Of several faults, a block may meet another one first.
+    else:  # Of faults in several rows, a block may meet another one first.
         assert isinstance(slow, str)
 
 
