@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from accelgym.costmodels.errors import InputError, unknown_name
-from accelgym.envs.task import Task
+from accelgym.envs.task import Outcome, Task
 
 __all__ = ["VectorReward"]
 
@@ -57,8 +57,7 @@ class VectorReward(gym.Wrapper[Any, Any, Any, Any]):
         reward = np.zeros(len(self.objectives), dtype=np.float32)
         if terminated:
             outcome = self._task.evaluate(self._task.designs(np.array([info["design"]], dtype=np.int64)))
-            costs = np.array([float(outcome.costs[name][0]) for name in self.objectives])
-            reward[:] = self._reference / costs if outcome.feasible[0] else scalar
+            reward[:] = self._reference / self._costs(outcome) if outcome.feasible[0] else scalar
         vector: Any = reward
         return observation, vector, terminated, truncated, info
 
@@ -72,4 +71,8 @@ class VectorReward(gym.Wrapper[Any, Any, Any, Any]):
                 raise unknown_name("objective", name, tuple(outcome.costs))
             if np.asarray(outcome.costs[name]).ndim != 1:
                 raise InputError(f"objective {name!r} has more than one number a design, allowed one")
+        return self._costs(outcome)
+
+    def _costs(self, outcome: Outcome) -> Floats:
+        """The objectives of the only design of an outcome."""
         return np.array([float(outcome.costs[name][0]) for name in self.objectives])
