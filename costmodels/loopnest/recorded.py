@@ -19,7 +19,7 @@ from accelgym.costmodels.loopnest.table import dtype_of, tabulate
 if TYPE_CHECKING:
     from accelgym.costmodels.loopnest.mappings import Mappings
 
-__all__ = ["RecordedKernel"]
+__all__ = ["RecordedKernel", "record_score"]
 
 _BLOCK = 2048
 """Mappings checked at a time, so that what the check has read is still near when they are evaluated."""
@@ -33,6 +33,19 @@ class _Given:
 
     def __getitem__(self, place: tuple[int, int]) -> Any:
         return self.recorder.input(f"{self.name} {place[0]} {place[1]}")
+
+
+def record_score(score: Callable[..., tuple[Any, Any, Any]]) -> tuple[tuple[str, ...], Program]:
+    """Records energy, cycles and validity.
+
+    Args:
+        score: Gives them for ``factors`` and ``ranks``.
+
+    Returns:
+        The names of the three and the program. Its inputs are ``factors SLOT DIM`` and ``ranks SLOT DIM``.
+    """
+    recorder = Recorder()
+    return ("energy", "cycles", "valid"), Program(score(_Given(recorder, "factors"), _Given(recorder, "ranks")))
 
 
 class RecordedKernel:

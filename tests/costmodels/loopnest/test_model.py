@@ -73,23 +73,6 @@ def test_float32_ranks_like_float64():
     np.testing.assert_allclose(cycles[valid], exact.latency_cycles[valid], rtol=2e-6)
 
 
-@pytest.mark.slow
-def test_compiled_score_equals_numpy():
-    torch = pytest.importorskip("torch")
-    from accelgym.costmodels.loopnest.compiled import compile_score
-
-    # A machine without blocks or bandwidths: float32 rounding may move a ceiling by one.
-    machine = preset("eyeriss_thistle")
-    model = LoopnestModel(CONV, machine)
-    batch = sample_mappings(CONV, machine, 3000, np.random.default_rng(5))
-    factors, ranks = batch.factors.astype(np.float32), batch.ranks.astype(np.float32)
-    energy, cycles, valid = model.score(factors, ranks)
-    fused = compile_score(model)(torch.from_numpy(factors), torch.from_numpy(ranks))
-    np.testing.assert_allclose(fused[0].numpy(), energy, rtol=1e-6)
-    np.testing.assert_allclose(fused[1].numpy(), cycles, rtol=1e-6)
-    np.testing.assert_array_equal(fused[2].numpy(), valid)
-
-
 def test_energy_has_gradients_in_the_factors():
     torch = pytest.importorskip("torch")
     machine = preset("eyeriss_thistle")
