@@ -8,11 +8,12 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn, TextIO
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 from rich.text import Text
 
+from accelgym import __version__
 from accelgym.cli import (
     accuracy,
     bench,
@@ -30,7 +31,7 @@ from accelgym.cli import (
     technology,
     train,
 )
-from accelgym.cli.console import errors
+from accelgym.cli.console import errors, out
 from accelgym.costmodels.errors import AccelGymError, InputWarning, system_reason
 
 __all__ = ["app", "main"]
@@ -41,7 +42,6 @@ _INTERRUPTED = 130
 
 app = typer.Typer(
     name="accelgym",
-    help="DNN-accelerator design-space exploration with exact optima.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -55,6 +55,21 @@ app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(rtl.app, name="rtl")
 app.add_typer(technology.app, name="technology")
 app.add_typer(train.app, name="train")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"accelgym {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """DNN-accelerator design-space exploration with exact optima."""
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ def run(*arguments):
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def test_the_version_is_the_installed_one():
+    assert run("--version") == f"accelgym {version('accelgym')}\n"
 
 
 def test_oracle_prints_the_published_optimum():
