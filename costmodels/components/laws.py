@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.rounded import log2, power
 
 __all__ = [
     "DRAM_PJ_PER_BIT",
@@ -87,7 +89,7 @@ def register_file(depth: int, width: int, *, tables: Tables = "2022", node_nm: f
     Exact for the plug-in's table; 512 x 16 gives 4.322 pJ, where Thistle's Table III has 4.642.
     """
     _check("register file", depth, width)
-    bits = max(1, math.ceil(math.log2(depth)))
+    bits = max(1, (depth - 1).bit_length())
     energy = 0.009 * width + _COMPARATOR[_known(tables)] * bits * depth
     area = 5.98 * width + 2.1875 * bits * depth
     return _scaled(energy, energy, area, _LEAK_PER_BIT * bits * depth, node_nm)
@@ -104,11 +106,18 @@ def sram(depth: int, width: int, *, node_nm: float = 45) -> ComponentCost:
     inner_width = min(max(width, _SRAM_WIDTHS[0]), _SRAM_WIDTHS[1])
     beyond = width / inner_width
     deeper = depth / inner_depth
-    x, y = math.log2(inner_depth / 8192), math.log2(inner_width / 64)
-    read, write, area = (2 ** _quadratic(law, x, y) for law in (_SRAM_READ, _SRAM_WRITE, _SRAM_AREA))
+    read, write, area = _fitted_sram(inner_depth, inner_width)
     energy = math.sqrt(deeper) * beyond
     area *= deeper * beyond
     return _scaled(read * energy, write * energy, area, area * _LEAK_PER_UM2, node_nm)
+
+
+@lru_cache(maxsize=4096)
+def _fitted_sram(depth: int, width: int) -> tuple[float, float, float]:
+    """Reads and writes (pJ) and area (um2)."""
+    x, y = log2([depth / 8192, width / 64]).tolist()
+    read, write, area = power(2.0, [_quadratic(law, x, y) for law in (_SRAM_READ, _SRAM_WRITE, _SRAM_AREA)]).tolist()
+    return read, write, area
 
 
 def dram(width: int, *, kind: str = "LPDDR4") -> ComponentCost:
@@ -168,14 +177,14 @@ def node_scale(node_nm: float) -> float:
     """
     if not 10 <= node_nm <= 180:
         raise InputError(f"technology node is {node_nm!r} nm, allowed 10..180")
-    return float((node_nm / 45) ** 1.7)
+    return float(power(node_nm / 45, 1.7))
 
 
 def _scaled(read: float, write: float, area: float, leak: float, node_nm: float) -> ComponentCost:
     if node_nm in (40, 45):
         # The tables are those of a 40/45 nm process.
         return ComponentCost(read, write, area, leak)
-    energy, shrink = node_scale(node_nm), (node_nm / 45) ** 2
+    energy, shrink = node_scale(node_nm), (node_nm / 45) * (node_nm / 45)
     return ComponentCost(read * energy, write * energy, area * shrink, leak * energy)
 
 

@@ -17,6 +17,7 @@ from accelgym.costmodels.maestro.columns import Batch, LayerColumns
 from accelgym.costmodels.maestro.designs import Dataflow, ResourceDesigns
 from accelgym.costmodels.maestro.faults import FIXED, Faults
 from accelgym.costmodels.maestro.technology import FREEPDK45, PhysicalTechnology
+from accelgym.costmodels.rounded import power
 
 __all__ = ["PhysicalModel", "costs_of"]
 
@@ -190,13 +191,12 @@ def _power_law(coefficient: float, exponent: float, size: Array) -> Array:
         table = _even_powers(coefficient, exponent)
         return xp.lookup(table, xp.minimum(xp.maximum(row, 0.0), float(_TABULATED - 1)))
     if xp is not np:
-        return coefficient * size**exponent
+        return coefficient * size**exponent  # Of torch, whose processors have powers of their own.
     half = np.asarray(size * 0.5)
     index = half.astype(np.intp)
     if index.size and bool((index == half).all()) and int(index.min()) >= 0 and int(index.max()) < _TABULATED:
         return _even_powers(coefficient, exponent).take(index)
-    # An array even for one size: NumPy's powers of arrays and of scalars differ in the last bit.
-    return (coefficient * np.atleast_1d(np.asarray(size)) ** exponent).reshape(half.shape)
+    return coefficient * power(size, exponent)
 
 
 _TABULATED = 1 << 17
@@ -205,7 +205,7 @@ _TABULATED = 1 << 17
 
 @lru_cache(maxsize=8)
 def _even_powers(coefficient: float, exponent: float) -> npt.NDArray[np.float64]:
-    return np.asarray(coefficient * (2.0 * np.arange(_TABULATED)) ** exponent)
+    return coefficient * power(2.0 * np.arange(_TABULATED), exponent)
 
 
 def _areas(p: LayerColumns, tech: PhysicalTechnology, found: dict[str, Array]) -> dict[str, Array]:

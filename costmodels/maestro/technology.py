@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accelgym.costmodels.rounded import power
+
 __all__ = ["FREEPDK45", "MAESTRO_28NM", "MaestroTechnology", "PhysicalTechnology"]
 
 
@@ -99,9 +101,9 @@ FREEPDK45 = PhysicalTechnology(
     mac_area_um2=332.25,
     # CACTI 7, 45 nm itrs-lstp, one read-write port, 16-bit words, 1 Ki to 256 Ki words: read 0.0589 d^0.535 pJ,
     # write 0.0902 d^0.468 pJ with d words. A word is two bytes: half the energy, and d = bytes / 2.
-    sram_read_pj=0.0589 / 2 * 0.5**0.535,
+    sram_read_pj=0.0589 / 2 * float(power(0.5, 0.535)),
     sram_read_exponent=0.535,
-    sram_write_pj=0.0902 / 2 * 0.5**0.468,
+    sram_write_pj=0.0902 / 2 * float(power(0.5, 0.468)),
     sram_write_exponent=0.468,
     # The same CACTI runs: 53,015 um^2 for 8 Ki words of 16 bits; area grows with the words to the power 1.00.
     sram_area_um2=53015 / 16384,

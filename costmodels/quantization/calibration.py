@@ -9,13 +9,14 @@ from accelgym.costmodels.datatypes import Kind, Values
 from accelgym.costmodels.datatypes.round_to_odd import divide_to_odd
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.quantization.formats import Calibration, ScaleSharing, TensorFormat
+from accelgym.costmodels.rounded import power
 
 __all__ = ["calibrate", "grouped", "scale_groups"]
 
-_FRACTIONS = 2.0 ** (-np.arange(-8, 25) / 8)
+_FRACTIONS = power(2.0, -np.arange(-8, 25) / 8)
 """Of the largest magnitude, that ``mse`` tries: twice as large (the rule for powers of two may saturate) down to an
 eighth."""
-_POSIT_FRACTIONS = 2.0 ** (np.arange(-3, 27) / 2)
+_POSIT_FRACTIONS = power(2.0, np.arange(-3, 27) / 2)
 """The same for posits, which are finest around 1, far below their largest number."""
 _MOST = 1 << 16
 """Values a group from which ``mse`` judges, evenly spread over it."""

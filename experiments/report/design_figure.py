@@ -28,7 +28,7 @@ class _Panel:
 
     def words(self, slot: str, value: Any) -> str:
         """What is said of a point."""
-        said = f"{value:.1%}" if self.percent else self.choices[value] if self.choices else f"{value:g}"
+        said = f"{value:.1%}" if self.percent else self.choices[value] if self.choices else str(value)
         return f"{slot}: {said}"
 
 

@@ -28,7 +28,7 @@ def test_a_sample_is_whole_and_of_a_preset(name):
 
 
 @pytest.mark.parametrize(
-    "name", sorted({*NAMES} & {"airchitect-v2", "capped", "capped-physical", "dataflow", "searched"})
+    "name", sorted({*NAMES} & {"airchitect-v2", "capped", "capped-physical", "dataflow", "mappings", "searched"})
 )
 def test_its_labels_are_made_again_bit_for_bit(name):
     check_rows(name, 3)

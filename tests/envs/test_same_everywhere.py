@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processors import OLDER_PROCESSOR
 
 from accelgym.costmodels.solvers.mapping import branch_and_bound, leaves
 from accelgym.costmodels.solvers.mapping.digits import bound_grid, bounds_on_grid, points_on_grid, significant
@@ -26,7 +27,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 ELSEWHERE = {
     "one thread": dict.fromkeys(THREADS, "1"),
     "two threads": dict.fromkeys(THREADS, "2"),
-    "an older processor": {"OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": "AVX2,FMA3,X86_V3"},
+    "an older processor": OLDER_PROCESSOR,
 }
 
 
@@ -53,7 +54,11 @@ def test_threads_and_processors_change_no_proof(here, where):
     code = f"import sys, json; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_same_everywhere as t;"
     code += "print(json.dumps({name: t.proved(name) for name in t.CASES}))"
     result = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **ELSEWHERE[where]}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env={**os.environ, **ELSEWHERE[where], "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     there = json.loads(result.stdout)
     for name, mine in here.items():
