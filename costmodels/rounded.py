@@ -47,8 +47,9 @@ def power(base: npt.ArrayLike, exponent: npt.ArrayLike) -> FloatArray:
 
 def log2(numbers: npt.ArrayLike) -> FloatArray:
     """Returns the logarithms to base 2 of positive numbers that are no subnormals, any shape."""
-    high, low = _log2(np.asarray(numbers, dtype=np.float64))
-    return high + low
+    array = np.asarray(numbers, dtype=np.float64)
+    high, low = _log2(array.ravel())
+    return (high + low).reshape(array.shape)
 
 
 def _powers(base: FloatArray, exponent: FloatArray) -> FloatArray:

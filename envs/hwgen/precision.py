@@ -7,12 +7,15 @@ from functools import cache
 import numpy as np
 
 from accelgym.costmodels.datatypes import get_datatype
+from accelgym.costmodels.rounded import log2, power
 
 __all__ = ["product_sqnr_db"]
 
 _SAMPLES = 4001
 _REACH = 6.0
-_SCALES = 2.0 ** np.arange(-6, 12, 0.125)
+_SCALES = power(2.0, np.arange(-6, 12, 0.125))
+_DECIBELS = 3.010299956639812
+"""Of a factor of 2."""
 
 
 @cache
@@ -20,7 +23,7 @@ def _noise(name: str) -> float:
     """Returns the least mean squared error of a format on a unit normal over power-of-1.09 scales, by quadrature."""
     datatype = get_datatype(name)
     x = np.linspace(-_REACH, _REACH, _SAMPLES)
-    weight = np.exp(-(x**2) / 2)
+    weight = power(np.e, -(x * x) / 2)
     weight /= weight.sum()
     errors = []
     for scale in _SCALES:
@@ -39,4 +42,4 @@ def product_sqnr_db(input_type: str, weight_type: str) -> float:
         input_type: Name of a format of up to 16 bits.
         weight_type: Name of a format of up to 16 bits.
     """
-    return float(-10 * np.log10(_noise(input_type) + _noise(weight_type)))
+    return float(-_DECIBELS * log2(_noise(input_type) + _noise(weight_type)))

@@ -55,6 +55,7 @@ def test_shapes_and_ends():
     assert power([[0.0, 1.0], [4.0, 9.0]], 0.5).tolist() == [[0.0, 1.0], [2.0, 3.0]]
     assert power(1e200, 2.0) == np.inf
     assert power(1e-200, 2.0) == 0.0
+    assert power(2.0, 3.0).shape == log2(8.0).shape == ()
     assert power(np.full(20_001, 8.0), 1 / 3).shape == (20_001,)
     assert log2(2.0 ** np.arange(-50, 50)).tolist() == list(range(-50, 50))
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -245,6 +246,8 @@ def test_a_fault_in_the_array_is_found(task, cache, monkeypatch):
         return Rtl(files)
 
     monkeypatch.setattr(proof, "emit", faulty)
+    gates = SimpleNamespace(meets_clock=True, area_nand2=1.0, critical_path_ps=1.0, as_json=dict)
+    monkeypatch.setattr(proof, "synthesise", lambda *arguments, **options: gates)
     record = prove(task.config(task.smallest), [GEMM], task.spec.area_budget, cache)
     assert record.level == STAGES.index("bit_exact")
     assert not record.bit_exact
