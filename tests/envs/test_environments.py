@@ -17,10 +17,10 @@ from accelgym.envs.registration import ENVIRONMENTS
 VARIANTS = {
     "accelgym/ResourceAssignment-v0": [
         {},
+        {"workload": "confuciux/vgg16", "model": "physical", "objective": "edp", "granularity": "fine64"},
         {"workload": "confuciux/resnet18", "dataflow": "shi", "budget": 0.05},
         {"workload": "confuciux/vgg16", "dataflow": "mix", "aggregate": "max", "constraint": "pes"},
         {"workload": "confuciux/vgg16", "deployment": "sequential", "budget": 0.3},
-        {"workload": "confuciux/vgg16", "model": "physical", "objective": "edp", "granularity": "fine64"},
         {"workload": "confuciux/alexnet", "reward": "confuciux"},
         {"workload": "mobilenet_v2", "model": "physical", "objective": "energy", "constraint": "power"},
         {"workload": "alexnet", "model": "dataflow_template", "dataflow": "mix", "objective": "edp"},
@@ -59,7 +59,13 @@ VARIANTS = {
         {"machines": "small", "workload": "gpt2/decode_block", "objective": "energy", "max_loss": 0.1},
     ],
 }
-CASES = [(entry.id, arguments) for entry in ENVIRONMENTS for arguments in VARIANTS[entry.id]]
+QUICK = 2
+"""Variants of an environment that are tried in every run, the first ones; the others with ``-m slow``."""
+CASES = [
+    pytest.param(entry.id, arguments, marks=[pytest.mark.slow] * (number >= QUICK))
+    for entry in ENVIRONMENTS
+    for number, arguments in enumerate(VARIANTS[entry.id])
+]
 each_case = pytest.mark.parametrize(("env_id", "arguments"), CASES, ids=str)
 
 

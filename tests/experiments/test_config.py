@@ -114,5 +114,5 @@ def test_the_tasks_of_shipped_configs_exist(name):
 @pytest.mark.parametrize("name", sorted(shipped_configs()))
 def test_the_agents_of_shipped_configs_exist_and_take_their_options(name):
     config, source = load_config(name)
-    first = plan_tasks(config, source)[0]
+    first = plan_tasks(config.model_copy(update={"tasks": config.tasks[:1]}), source)[0]
     check_agents(plan_jobs(config, [first]), [first], config, source)

@@ -56,7 +56,7 @@ def test_a_record_depends_on_config_layers_and_seed(built, tmp_path):
         ("record.json", "flip"),
         ("simulator", "truncate"),
         pytest.param("simulator", "remove", marks=pytest.mark.slow),
-        ("MANIFEST.json", "flip"),
+        pytest.param("MANIFEST.json", "flip", marks=pytest.mark.slow),
     ],
 )
 def test_damaged_entries_are_rebuilt(name, damage, built, tmp_path):

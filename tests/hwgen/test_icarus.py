@@ -30,9 +30,11 @@ LAYERS = (
     "values",
     [
         {},
-        {"template": "output_stationary", "weight_type": "int4", "pe_pipeline": 2},
-        {"input_type": "e4m3", "weight_type": "posit8_1"},
-        {"scale_type": "e8m0", "output_port_bits": 13},
+        pytest.param(
+            {"template": "output_stationary", "weight_type": "int4", "pe_pipeline": 2}, marks=pytest.mark.slow
+        ),
+        pytest.param({"input_type": "e4m3", "weight_type": "posit8_1"}, marks=pytest.mark.slow),
+        pytest.param({"scale_type": "e8m0", "output_port_bits": 13}, marks=pytest.mark.slow),
         {"input_type": "nf4_int6", "weight_type": "nf4_int6", "scale_type": "e5m3", "pe_pipeline": 2},
         {"input_type": ("int8", "nf4_int6"), "weight_type": ("int3", "int8"), "scale_type": "e8m0"},
         {"psum_type": "int20", "accumulation_type": "fp32", "template": "output_stationary"},

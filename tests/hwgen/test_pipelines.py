@@ -19,7 +19,10 @@ LAYERS = (
     [
         pytest.param({"rows": 1, "columns": 3}, marks=pytest.mark.slow),
         pytest.param({"rows": 6, "columns": 5, "memory_latency": 1}, marks=pytest.mark.slow),
-        {"rows": 3, "columns": 2, "accumulation_type": "fp32", "double_buffered_accumulation": False},
+        pytest.param(
+            {"rows": 3, "columns": 2, "accumulation_type": "fp32", "double_buffered_accumulation": False},
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"rows": 4, "columns": 6, "scale_type": "e8m0"}, marks=pytest.mark.slow),
         {"rows": 3, "columns": 2, "psum_type": "fp16", "accumulation_type": "fp32", "scale_type": "e5m3"},
         pytest.param(

@@ -37,7 +37,7 @@ MIXTURES = {
     },
     "sums of growing width": {"input_type": ("int8", "int3"), "weight_type": ("int4", "int2"), "row_psum_widths": True},
 }
-QUICK = ("integers and FP8", "scaled, weights of 4 and 8 bits")
+QUICK = ("integers and FP8",)
 
 
 def config_of(name: str, **others: object) -> SystolicConfig:

@@ -74,6 +74,7 @@ def test_processing_elements_grow_with_rows_times_columns(run_cache, report):
     assert wide.critical_path_ps >= report.critical_path_ps * 0.9
 
 
+@pytest.mark.slow
 def test_a_narrower_type_is_smaller_and_faster(run_cache, report):
     narrow = {"input_type": "int4", "weight_type": "int4", "psum_type": "int12", "accumulation_type": "int12"}
     small = synthesise(make_config(columns=2, **SMALL, **narrow), cache=run_cache)
