@@ -37,8 +37,6 @@ from accelgym.experiments.study_log import StudyLog
 SHARE = 0.1
 """Of the training rows, for peers and ablations."""
 SEEDS = (0, 1, 2)
-ACCELERATORS = 60
-"""Rows of the preset ``accelerators``."""
 SCORED = 5_000
 """Rows of a split that are scored at most."""
 ABLATION = {"epochs": 3, "batch": 128, "rate": 5e-3, "encoder_blocks": 1, "decoder_blocks": 1, "width": 48}
@@ -101,20 +99,22 @@ def trained(problem: Problem, examples: Examples, seed: int, **changes: Any) -> 
 
 
 def accelerators(problem: Problem) -> Iterator[Run]:
-    """Labels alone, ten knobs of which two have no order; few rows, as each takes seconds to label."""
-    rows = joined(problem, "validation", "test")
+    """Labels alone, ten knobs of which two have no order; few rows, as each takes a second to label."""
+    splits = {"test": joined(problem, "validation", "test"), "held-out networks": problem.splits["heldout"]}
 
-    def of(policy: Policy, top: int) -> npt.NDArray[np.int64]:
-        return policy.propose(rows.arrays, top=top).designs
+    def scored(split: str, predictor: str, designs: npt.NDArray[np.int64], seed: int = 0) -> Run:
+        top, rows = designs.shape[1], splits[split]
+        key = {"study": "accelerators", "split": split, "predictor": predictor, "top": top, "seed": seed}
+        return key, lambda: score_accelerators(problem, rows, designs)
 
-    for seed in SEEDS[:2]:
-        policy = policy_of(problem, seed, epochs=100, batch=16)
-        for top in (1, 5):
-            key = {"study": "accelerators", "split": "test", "predictor": "UOV policy", "top": top, "seed": seed}
-            yield key, lambda p=policy, t=top: score_accelerators(problem, rows, of(p, t))
-    for (name, top), designs in accelerator_peers(problem, rows).items():
-        key = {"study": "accelerators", "split": "test", "predictor": name, "top": top, "seed": 0}
-        yield key, lambda d=designs: score_accelerators(problem, rows, d)
+    for split, rows in splits.items():
+        for (name, _), designs in accelerator_peers(problem, rows).items():
+            yield scored(split, name, designs)
+    for seed in SEEDS:
+        policy = policy_of(problem, seed, epochs=60, batch=16)
+        for split, rows in splits.items():
+            for top in (1, 5):
+                yield scored(split, "UOV policy", policy.propose(rows.arrays, top=top).designs, seed)
 
 
 def ablations(problem: Problem) -> Iterator[Run]:
@@ -177,7 +177,7 @@ def plan(out: Path, released: Path | None, studies: list[str]) -> Iterator[Run]:
             }
             yield from compare("capped", load_shipped("capped"), problem, splits)
     if "accelerators" in studies:
-        yield from accelerators(dataset(out, "accelerators", rows=ACCELERATORS, held_out=[]))
+        yield from accelerators(dataset(out, "accelerators"))
     if "dataflow" in studies:
         problem = dataset(out, "dataflow", rows=500)
         splits = {"test": problem.splits["test"], "held-out networks": problem.splits["heldout"]}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.files.whole_file import write_whole
-from accelgym.experiments.joint.study import jobs, run_study
+from accelgym.experiments.joint.study import LEARNED_BUDGETS, jobs, run_study
 from accelgym.experiments.joint.tables import format_study
 
 
@@ -22,11 +22,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cpu-limit", type=float, default=float("inf"), help="begin nothing after so many CPU seconds")
     parser.add_argument("--fast-seeds", type=int, default=5, help="of random search, GA, annealing and NSGA-II")
-    parser.add_argument("--learned-seeds", type=int, default=2, help="of the policy gradients")
-    parser.add_argument("--learned-budget", type=int, default=1000, help="their evaluations")
+    parser.add_argument("--learned-seeds", type=int, default=5, help="of the policy gradients")
+    parser.add_argument("--learned-budgets", type=int, nargs="+", default=LEARNED_BUDGETS, help="their evaluations")
     chosen = parser.parse_args(arguments)
     try:
-        planned = jobs(chosen.fast_seeds, chosen.learned_seeds, chosen.learned_budget)
+        planned = jobs(chosen.fast_seeds, chosen.learned_seeds, chosen.learned_budgets)
         records = run_study(chosen.out, planned, _show, chosen.cpu_limit)
     except InputError as error:
         parser.error(str(error))

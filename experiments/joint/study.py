@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from accelgym.envs.joint.fronts import exact_front, figures_of, objective_names
 from accelgym.envs.pareto import relative_hypervolume
 from accelgym.experiments.study_log import Row, StudyLog
 
-__all__ = ["BUDGETS", "SETTINGS", "SMALL_FRONT", "Job", "jobs", "run_study", "small_front"]
+__all__ = ["BUDGETS", "LEARNED_BUDGETS", "SETTINGS", "SMALL_FRONT", "Job", "jobs", "run_study", "small_front"]
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "CNN": {},
@@ -38,7 +39,9 @@ SMALL_FRONT: dict[str, Any] = {
 """Arguments of a task whose front is enumerated: both layers of the feed-forward part of GPT-2's block, one token."""
 BUDGETS = (100, 1000, 10_000)
 """Evaluations at which regrets are taken."""
-_FAST, _LEARNED = ("random", "ga", "annealing"), ("ppo", "maskable_ppo")
+LEARNED_BUDGETS = (1000, 10_000)
+"""Evaluations that policy gradients are given."""
+_FAST = ("random", "ga", "annealing")
 _FEED_FORWARD = ("up", "act", "down")
 _FRONT_BUDGETS = (200, 1000, 5000)
 
@@ -56,13 +59,15 @@ class Job:
     order: str = "machine_first"
 
 
-def jobs(fast_seeds: int = 5, learned_seeds: int = 2, learned_budget: int = 1000) -> Iterator[Job]:
+def jobs(
+    fast_seeds: int = 5, learned_seeds: int = 5, learned_budgets: Sequence[int] = LEARNED_BUDGETS
+) -> Iterator[Job]:
     """Yields the measurements, the cheap ones first.
 
     Args:
         fast_seeds: Seeds of random search, GA and annealing, 10,000 evaluations each.
         learned_seeds: Seeds of the policy gradients.
-        learned_budget: Their evaluations.
+        learned_budgets: Their evaluations. A policy gradient lays out its rollouts for the budget it is given.
     """
     for seed in range(fast_seeds):
         for setting in SETTINGS:
@@ -71,13 +76,13 @@ def jobs(fast_seeds: int = 5, learned_seeds: int = 2, learned_budget: int = 1000
         for budget in _FRONT_BUDGETS:
             yield Job("front", "small", "nsga2", budget, seed)
             yield Job("front", "small", "random", budget, seed)
-    for seed in range(learned_seeds):
+    for budget, seed in product(learned_budgets, range(learned_seeds)):
         for setting in SETTINGS:
-            yield Job("search", setting, "maskable_ppo", learned_budget, seed)
+            yield Job("search", setting, "maskable_ppo", budget, seed)
         for setting in SETTINGS:
-            yield Job("search", setting, "maskable_ppo", learned_budget, seed, "machine_last")
+            yield Job("search", setting, "maskable_ppo", budget, seed, "machine_last")
         for setting in SETTINGS:
-            yield Job("search", setting, "ppo", learned_budget, seed)
+            yield Job("search", setting, "ppo", budget, seed)
 
 
 def run_study(

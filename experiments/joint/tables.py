@@ -17,8 +17,10 @@ def format_study(records: Sequence[Row]) -> str:
     """Returns regret by evaluations, and hypervolumes; medians over the seeds, with their number."""
     searches = [record for record in records if record["job"]["kind"] == "search"]
     rows = []
-    kinds = dict.fromkeys((record["job"]["agent"], record["job"]["order"]) for record in searches)
-    for agent, order in kinds:
+    keys = ("agent", "order", "budget")
+    kinds = dict.fromkeys(tuple(record["job"][key] for key in keys) for record in searches)
+    for kind in kinds:
+        agent, order, given = kind
         for budget in BUDGETS:
             cells: list[str] = []
             seeds: list[int] = []
@@ -26,8 +28,7 @@ def format_study(records: Sequence[Row]) -> str:
                 found = [
                     record["regret"][str(budget)]
                     for record in searches
-                    if (record["job"]["agent"], record["job"]["order"], record["job"]["setting"])
-                    == (agent, order, setting)
+                    if (*(record["job"][key] for key in keys), record["job"]["setting"]) == (*kind, setting)
                     and str(budget) in record["regret"]
                 ]
                 seeds += [len(found)] if found else []
@@ -35,6 +36,7 @@ def format_study(records: Sequence[Row]) -> str:
                 cells.append("-" if np.isnan(middle) else "none fits" if np.isinf(middle) else f"{middle:.1%}")
             if seeds:
                 name = agent if order == "machine_first" else f"{agent}, machine last"
+                name += "" if given == BUDGETS[-1] else f", given {given:,}"
                 rows.append([name, f"{budget:,}", _range(seeds), *cells])
     tables = [markdown_table(["agent", "evaluations", "seeds", *SETTINGS], rows)]
     fronts = [record for record in records if record["job"]["kind"] == "front"]
