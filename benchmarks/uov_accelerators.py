@@ -19,6 +19,8 @@ from accelgym.envs.hwgen.task import HwGenTask
 __all__ = ["accelerator_peers", "joined", "score_accelerators"]
 
 Designs = npt.NDArray[np.int64]
+_RANDOM = 5
+"""Designs within the limits that are drawn for a row."""
 _EXTENTS = ("K", "C", "Y", "X", "R", "S")
 
 
@@ -97,14 +99,16 @@ def accelerator_peers(problem: Problem, examples: Examples) -> dict[tuple[str, i
     common = Counter(map(tuple, labels.tolist())).most_common(1)[0][0]
     rng, random = np.random.default_rng(0), []
     for task in _tasks(examples):
-        drawn = task.space.sample(rng, 20_000)
-        back = np.argsort(_order(problem, task))
-        random.append(drawn[task.fits(drawn)][:5][:, back])
+        fitting = np.empty((0, len(problem.schema.knobs)), dtype=np.int64)
+        while len(fitting) < _RANDOM:
+            drawn = task.space.sample(rng, 20_000)
+            fitting = np.concatenate((fitting, drawn[task.fits(drawn)]))
+        random.append(fitting[:_RANDOM, np.argsort(_order(problem, task))])
     near = PEERS["5 nearest neighbours"](problem, examples, 0)
     return {
         ("constant", 1): np.tile(np.array(common), (len(examples), 1, 1)),
         ("gradient boosting", 1): PEERS["gradient boosting"](problem, examples, 0),
         ("5 nearest neighbours", 1): near[:, :1],
         ("5 nearest neighbours", 5): near,
-        ("random", 5): np.stack(random),
+        ("random", _RANDOM): np.stack(random),
     }

@@ -61,6 +61,6 @@ def test_a_study_goes_on_where_it_was(one, tmp_path, monkeypatch):
     assert both[0] == first[0]
     assert both[0]["regret"].keys() == {"100"}
     table = format_study(both)
-    assert f"| random | 100 | 1 | {both[0]['regret']['100']:.1%} | - | - | - |" in table
+    assert f"| random, given 200 | 100 | 1 | {both[0]['regret']['100']:.1%} | - | - | - |" in table
     assert f"{both[1]['hypervolume']:.3f}" in table
     assert run_study(tmp_path, iter([Job("search", "CNN", "ga", 100, 0)]), said.append, 0.0) == both
