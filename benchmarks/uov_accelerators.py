@@ -99,11 +99,7 @@ def accelerator_peers(problem: Problem, examples: Examples) -> dict[tuple[str, i
     common = Counter(map(tuple, labels.tolist())).most_common(1)[0][0]
     rng, random = np.random.default_rng(0), []
     for task in _tasks(examples):
-        fitting = np.empty((0, len(problem.schema.knobs)), dtype=np.int64)
-        while len(fitting) < _RANDOM:
-            drawn = task.space.sample(rng, 20_000)
-            fitting = np.concatenate((fitting, drawn[task.fits(drawn)]))
-        random.append(fitting[:_RANDOM, np.argsort(_order(problem, task))])
+        random.append(task.sample_feasible(rng, _RANDOM)[:, np.argsort(_order(problem, task))])
     near = PEERS["5 nearest neighbours"](problem, examples, 0)
     return {
         ("constant", 1): np.tile(np.array(common), (len(examples), 1, 1)),
