@@ -34,26 +34,35 @@ def allocate_greedily(
     groups = np.arange(len(cost))
     priced = np.where(allowed, resource, np.inf)
     # Among equally cheap options start from the best one.
-    order = np.lexsort((np.where(allowed, cost, np.inf), priced), axis=1)
-    chosen = order[:, 0].astype(np.int64)
+    cheapest = priced == priced.min(axis=1, keepdims=True)
+    chosen = np.where(cheapest, np.minimum(cost, np.finfo(np.float64).max), np.inf).argmin(axis=1)
     used = float(priced[groups, chosen].sum())
     if not used <= capacity:
         return None
-    while True:
-        saving = cost[groups, chosen][:, None] - cost
-        extra = resource - resource[groups, chosen][:, None]
-        open_ = allowed & (saving > 0) & (used + extra <= capacity)
+    # Groups that have a choice; of these, the upgrades of one change when it is upgraded, and what fits every time.
+    rows = np.flatnonzero(allowed.sum(axis=1) > 1)
+    costs, resources, choices, extra = cost[rows], resource[rows], allowed[rows], resource[rows]
+    rank = np.empty(extra.shape)
+    changed: slice = slice(0, len(rows))
+    while len(rows):
+        now = np.arange(len(rows))[changed], chosen[rows[changed]]
+        saving = costs[now][:, None] - costs[changed]
+        more = extra[changed] = resources[changed] - resources[now][:, None]
         if aggregate_max:
-            open_[cost[groups, chosen] < cost[groups, chosen].max()] = False
-            rank = np.where(open_, -extra, -np.inf)
+            rate = -more
         else:
-            free = open_ & (extra <= 0)
             with np.errstate(divide="ignore", invalid="ignore"):
-                rate = np.where(free, np.inf, saving / extra)
-            rank = np.where(open_, rate, -np.inf)
-        best = int(rank.argmax())
-        group, option = divmod(best, cost.shape[1])
-        if not open_[group, option]:
-            return chosen
-        used += float(extra[group, option])
-        chosen[group] = option
+                rate = np.where(more <= 0, np.inf, saving / more)
+        rank[changed] = np.where(choices[changed] & (saving > 0), rate, -np.inf)
+        fitting = used + extra <= capacity
+        if aggregate_max:
+            present = cost[groups, chosen]
+            fitting[present[rows] < present.max()] = False
+        open_ = np.where(fitting, rank, -np.inf)
+        row, option = divmod(int(open_.argmax()), cost.shape[1])
+        if open_[row, option] == -np.inf:
+            break
+        used += float(extra[row, option])
+        chosen[rows[row]] = option
+        changed = slice(row, row + 1)
+    return chosen

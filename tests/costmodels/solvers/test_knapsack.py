@@ -70,6 +70,34 @@ def test_greedy_is_feasible_and_never_below_the_optimum(problem, use_max):
         assert value >= best.value * (1 - 1e-12)
 
 
+def upgrades(cost, resource, capacity, allowed, use_max):
+    """The rule as it is stated, one comparison at a time; equal upgrades in the order of groups and options."""
+    groups = range(len(cost))
+    pick = [min(np.flatnonzero(row), key=lambda o, g=g: (resource[g, o], cost[g, o])) for g, row in enumerate(allowed)]
+    used = resource[groups, pick].sum()
+    while True:
+        best = None
+        for g, o in np.argwhere(allowed):
+            saving, extra = cost[g, pick[g]] - cost[g, o], resource[g, o] - resource[g, pick[g]]
+            late = use_max and cost[g, pick[g]] < cost[groups, pick].max()
+            if saving > 0 and used + extra <= capacity and not late:
+                worth = -extra if use_max else np.inf if extra <= 0 else saving / extra
+                if best is None or worth > best[0]:
+                    best = worth, g, o, extra
+        if best is None:
+            return pick
+        _, g, o, extra = best
+        pick[g], used = o, used + extra
+
+
+@settings(max_examples=200, deadline=None)
+@given(problems(), st.booleans())
+def test_greedy_buys_the_best_upgrade_each_time(problem, use_max):
+    pick = allocate_greedily(*problem, aggregate_max=use_max)
+    if pick is not None:
+        assert pick.tolist() == upgrades(*problem, use_max)
+
+
 def milp_optimum(cost, resource, capacity):
     groups, options = cost.shape
     one_each = sparse.kron(sparse.eye(groups), np.ones((1, options)))
