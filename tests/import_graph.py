@@ -15,7 +15,7 @@ ORDER = ["costmodels", "hwgen", "envs", "dse_dataset", "agents", "experiments", 
 """Top folders; one imports only what stands before it."""
 
 FLOORS = (
-    ("errors", "arrays"),
+    ("errors", "arrays", "rounded"),
     ("files", "objective", "certificate", "costs", "registry", "expressions", "lines"),
     ("datatypes", "workloads", "components", "executors", "kernels"),
     ("architecture", "quantization"),
