@@ -20,6 +20,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Labelled datasets: check, measure, convert.", no_args_is_help=True)
 
 _SHOWN_LINES = 8
+_MOST_IN_FULL = 1e4
 
 
 class IllegalChoice(StrEnum):
@@ -126,8 +127,13 @@ def baselines(
     table = Table("baseline", "optimal", "infeasible", "regret (geomean)", "worst", title=title)
     for score in found.baselines:
         shares = ["-" if share is None else f"{share:.2%}" for share in (score.optimal, score.infeasible)]
-        table.add_row(score.name, *shares, f"{score.regret:.4%}", f"{score.worst:.2%}")
+        table.add_row(score.name, *shares, _over(score.regret, 4), _over(score.worst, 2))
     out.print(table)
+
+
+def _over(excess: float, digits: int) -> str:
+    """Per cent, or a power of ten of them where a column has no room for the figures."""
+    return f"{excess:.{digits}%}" if excess < _MOST_IN_FULL else f"{100 * excess:.1e}%"
 
 
 @app.command()

@@ -87,10 +87,11 @@ def _legacy(
         policy = train_legacy(learnt, chosen, out_dir, stages=stages, threads=threads, report=show)
     if policy is not None:
         found = score_legacy(policy, *learnt.test)
-        names = [name for name in next(iter(found.values())) if name != "rows"]
-        table = Table("rows at once", *names)
-        for batch, scores in found.items():
-            table.add_row(str(batch), *(f"{scores[name]:.4f}" for name in names))
+        # A column for each batch: there are more scores than a terminal has room for side by side.
+        table = Table("rows at once", *map(str, found))
+        for name in next(iter(found.values())):
+            if name != "rows":
+                table.add_row(name, *(f"{scores[name]:.4f}" for scores in found.values()))
         out.print(table)
         if policy.depends_on_batch:
             out.print("legacy: answers depend on the rows that are asked at once")
