@@ -35,7 +35,9 @@ def allocate_greedily(
     priced = np.where(allowed, resource, np.inf)
     # Among equally cheap options start from the best one.
     cheapest = priced == priced.min(axis=1, keepdims=True)
-    chosen = np.where(cheapest, np.minimum(cost, np.finfo(np.float64).max), np.inf).argmin(axis=1)
+    chosen: npt.NDArray[np.int64] = np.where(cheapest, np.minimum(cost, np.finfo(np.float64).max), np.inf).argmin(
+        axis=1
+    )
     used = float(priced[groups, chosen].sum())
     if not used <= capacity:
         return None
