@@ -35,9 +35,8 @@ def allocate_greedily(
     priced = np.where(allowed, resource, np.inf)
     # Among equally cheap options start from the best one.
     cheapest = priced == priced.min(axis=1, keepdims=True)
-    chosen: npt.NDArray[np.int64] = np.where(cheapest, np.minimum(cost, np.finfo(np.float64).max), np.inf).argmin(
-        axis=1
-    )
+    best_first = np.where(cheapest, np.minimum(cost, np.finfo(np.float64).max), np.inf)
+    chosen: npt.NDArray[np.int64] = best_first.argmin(axis=1)
     used = float(priced[groups, chosen].sum())
     if not used <= capacity:
         return None
