@@ -166,8 +166,11 @@ def _targets(label: str, strata: Sequence[AgentRuns]) -> list[dict[str, Any]]:
     curves = [curve for runs in strata for curve in runs.regret_curves]
     if not curves:
         return []
-    made = np.array([run.evaluations for runs in strata for run in runs.runs], dtype=np.float64)
-    spent = np.array([_cpu_s(run) for runs in strata for run in runs.runs])
+    # A search that had nothing left to propose would not have got further with a larger budget.
+    every = [run for runs in strata for run in runs.runs]
+    over = [run.evaluations < run.budget for run in every]
+    made = np.where(over, np.inf, [run.evaluations for run in every])
+    spent = np.where(over, np.inf, [_cpu_s(run) for run in every])
     for target in _TARGETS:
         times = hitting_times(curves, target)
         seconds = np.concatenate([runs.cpu_seconds_to(target) for runs in strata])

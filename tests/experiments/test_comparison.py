@@ -1,6 +1,7 @@
 """What a benchmark's comparison says, against the trajectories; IOHprofiler's form, read back by its rules."""
 
 import json
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy import stats
 
 from accelgym.agents import Trajectory
 from accelgym.costmodels.errors import InputError
-from accelgym.experiments import BenchConfig, run_bench
+from accelgym.experiments import BenchConfig, comparison, run_bench
 from accelgym.experiments.comparison import anytime, compare, write_comparison
 from accelgym.experiments.iohprofiler import export_iohprofiler
 from accelgym.experiments.results import BenchResults
@@ -51,6 +52,25 @@ def test_regret_after_a_hundred_evaluations_is_scipys_trimmed_mean(results):
         assert row.regret_low <= row.regret_iqm <= row.regret_high
         # Both tasks are easy.
         assert rows[label, "easy"].regret_iqm == row.regret_iqm
+
+
+@pytest.mark.parametrize("budget", [120, 10_000])
+def test_a_search_that_ended_of_itself_would_not_have_got_further(results, monkeypatch, budget):
+    """One of three seeds is at the target; the others have spent nothing when they end."""
+    runs = results.tasks[0].agents[0]
+    target = float(runs.final_regret.min())
+    monkeypatch.setattr(comparison, "_TARGETS", (target,))
+    free = [
+        run
+        if regret == target
+        else replace(run, budget=budget, agent_cpu_s=0 * run.agent_cpu_s, evaluation_cpu_s=0 * run.evaluation_cpu_s)
+        for run, regret in zip(runs.runs, runs.final_regret, strict=True)
+    ]
+    (entry,) = comparison._targets("random", [replace(runs, runs=tuple(free))])
+    assert entry["success"] == pytest.approx(1 / 3)
+    # Given up at once they say nothing of later times; with nothing left to propose they never get there.
+    assert np.isfinite(entry["median_cpu_s"]) == (budget == 120)
+    assert entry["median_evaluations"] == np.inf
 
 
 def test_the_comparison_is_over_agents_of_equal_budget_on_every_task(results, folder):
