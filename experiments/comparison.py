@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.agents import Trajectory
 from accelgym.costmodels.errors import MissingExtraError
 from accelgym.costmodels.files.json_file import write_json
 from accelgym.costmodels.files.plain import plain
@@ -166,11 +165,7 @@ def _targets(label: str, strata: Sequence[AgentRuns]) -> list[dict[str, Any]]:
     curves = [curve for runs in strata for curve in runs.regret_curves]
     if not curves:
         return []
-    # A search that had nothing left to propose would not have got further with a larger budget.
-    every = [run for runs in strata for run in runs.runs]
-    over = [run.evaluations < run.budget for run in every]
-    made = np.where(over, np.inf, [run.evaluations for run in every])
-    spent = np.where(over, np.inf, [_cpu_s(run) for run in every])
+    made, spent = (np.concatenate(parts) for parts in zip(*(runs.given_up_after for runs in strata), strict=True))
     for target in _TARGETS:
         times = hitting_times(curves, target)
         seconds = np.concatenate([runs.cpu_seconds_to(target) for runs in strata])
@@ -187,10 +182,6 @@ def _targets(label: str, strata: Sequence[AgentRuns]) -> list[dict[str, Any]]:
             }
         )
     return entries
-
-
-def _cpu_s(run: Trajectory) -> float:
-    return run.cpu_seconds_after(run.evaluations) if run.evaluations else 0.0
 
 
 def _improvement(own: dict[str, list[AgentRuns]], equal: Sequence[str]) -> list[dict[str, Any]]:

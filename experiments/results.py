@@ -64,6 +64,17 @@ class AgentRuns:
         return np.array(found, dtype=np.float64)
 
     @property
+    def given_up_after(self) -> tuple[FloatArray, FloatArray]:
+        """Evaluations and CPU seconds after which each run was given up, shape ``(runs,)`` each.
+
+        ``inf`` where a run had nothing left to propose: a larger budget would not have got it further.
+        """
+        over = [run.evaluations < run.budget for run in self.runs]
+        made = [run.evaluations for run in self.runs]
+        spent = [run.cpu_seconds_after(run.evaluations) if run.evaluations else 0.0 for run in self.runs]
+        return np.where(over, np.inf, made), np.where(over, np.inf, spent)
+
+    @property
     def reproducible(self) -> bool:
         """Whether each run is a function of task, seed and options; not where searches share what they learn."""
         return all(design is None or design.get("reproducible", True) for design in self.best_designs)

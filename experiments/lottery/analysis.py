@@ -110,8 +110,7 @@ class AgentLottery:
     def evaluations_to(self, task: int, setting: int, regret: float) -> float:
         """Median evaluations until a regret on a task, over all seeds; ``inf`` where that is not observed."""
         runs = self.tasks[task].agents[self.places[setting]]
-        spent = np.array([run.evaluations for run in runs.runs], dtype=np.float64)
-        return time_to_success(hitting_times(runs.regret_curves, regret), spent)
+        return time_to_success(hitting_times(runs.regret_curves, regret), runs.given_up_after[0])
 
     def importance(self) -> dict[str, float] | None:
         """Share of the variance of the scores that each hyperparameter explains by itself and with others (fANOVA).
