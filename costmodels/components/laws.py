@@ -89,7 +89,7 @@ def register_file(depth: int, width: int, *, tables: Tables = "2022", node_nm: f
     Exact for the plug-in's table; 512 x 16 gives 4.322 pJ, where Thistle's Table III has 4.642.
     """
     _check("register file", depth, width)
-    bits = max(1, (depth - 1).bit_length())
+    bits = max(1, (math.ceil(depth) - 1).bit_length())
     energy = 0.009 * width + _COMPARATOR[_known(tables)] * bits * depth
     area = 5.98 * width + 2.1875 * bits * depth
     return _scaled(energy, energy, area, _LEAK_PER_BIT * bits * depth, node_nm)

@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from accelgym.costmodels.components import laws, technology
@@ -63,6 +64,14 @@ def test_smart_buffers_add_their_address_generators(shape, measured):
     cost = laws.register_file(*shape)
     assert cost.read_pj + 0.0488 == pytest.approx(measured[0], abs=2e-3)
     assert cost.area_um2 + 179 == pytest.approx(measured[1], abs=0.01)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 16, 17, 512, 513])
+def test_a_register_file_compares_tags_of_whole_bits(depth):
+    bits = max(1, math.ceil(math.log2(depth)))
+    expected = laws.register_file(1, 16).read_pj + 9.06719e-4 * (bits * depth - 1)
+    assert laws.register_file(depth, 16).read_pj == pytest.approx(expected, rel=1e-12)
+    assert laws.register_file(np.int64(depth), 16) == laws.register_file(depth, 16)
 
 
 def test_newer_register_file_table():
