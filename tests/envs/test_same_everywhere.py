@@ -1,15 +1,10 @@
 """Proofs and costs are the same on another processor; proofs with other threads and under errors of any sign, too."""
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from processors import OLDER_PROCESSOR
+from processors import OLDER_PROCESSOR, answer
 
 from accelgym.agents import make_agent
 from accelgym.costmodels.solvers.mapping import branch_and_bound, leaves
@@ -31,16 +26,6 @@ ELSEWHERE = {
     "two threads": dict.fromkeys(THREADS, "2"),
     "an older processor": OLDER_PROCESSOR,
 }
-
-
-def answer(expression, environment):
-    """What a process in another environment says of this module, ``t``."""
-    here = Path(__file__).parent
-    code = f"import sys, json; sys.path.insert(0, {str(here)!r}); import test_same_everywhere as t;"
-    code += f"print(json.dumps({expression}))"
-    environment = {**os.environ, **environment, "PYTHONPATH": str(here.parent)}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    return json.loads(run.stdout)
 
 
 def proved(name):
@@ -77,7 +62,7 @@ def evaluated(name):
 
 
 def test_another_processor_changes_no_cost():
-    there = answer("{name: t.evaluated(name) for name in t.TASKS}", OLDER_PROCESSOR)
+    there = answer(__file__, "{name: t.evaluated(name) for name in t.TASKS}", OLDER_PROCESSOR)
     here = {name: evaluated(name) for name in TASKS}
     assert there == here
     assert sum(feasible > 0 for _, feasible in here.values()) >= 5
@@ -92,7 +77,7 @@ def here():
     "where", [pytest.param("one thread", marks=pytest.mark.slow), "two threads", "an older processor"]
 )
 def test_threads_and_processors_change_no_proof(here, where):
-    there = answer("{name: t.proved(name) for name in t.CASES}", ELSEWHERE[where])
+    there = answer(__file__, "{name: t.proved(name) for name in t.CASES}", ELSEWHERE[where])
     for name, mine in here.items():
         assert there[name][2] == pytest.approx(mine[2], rel=1e-9), name
         assert there[name][:2] + there[name][3:] == mine[:2] + mine[3:], name

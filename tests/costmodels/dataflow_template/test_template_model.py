@@ -158,7 +158,7 @@ def test_a_row_is_what_the_loopnest_model_says_of_its_mapping(costs):
     flow, by_objective = costs
     for objective, table in by_objective.items():
         model = TemplateModel(objective=objective)
-        for i, p, b in ((0, 5, 3), (3, 2, 2), (5, 5, 1)):
+        for i, p, b in ((0, 5, 3), (1, 0, 1), (2, 4, 2), (3, 2, 2), (4, 3, 3), (5, 5, 1)):
             machine, mappings = model.mapping(LAYERS[i], flow, int(PES[p]), int(BYTES[b]))
             single = LoopnestModel(mappings.problem, machine).evaluate(mappings)
             assert single.valid[0]
