@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ANY", "LINE", "address", "addresses", "call_in_blocks", "number_of", "pointer", "readable"]
+__all__ = [
+    "ANY",
+    "LINE",
+    "address",
+    "addresses",
+    "call_in_blocks",
+    "is_read_in_place",
+    "number_of",
+    "pointer",
+    "readable",
+]
 
 _BLOCK = 256
 """Designs at a time: with a hundred columns, what a second-level cache holds."""
@@ -27,14 +37,20 @@ ANY = 1 << 40
 _READ = ("bool", "int64", "float64")
 _WRITTEN = ("bool", "int8", "int64", "float64")
 _NUMBERS = {np.dtype(name): number for number, name in enumerate(_WRITTEN)}
+_READ_DTYPES = frozenset(map(np.dtype, _READ))
 
 Integers = npt.NDArray[np.int64]
+
+
+def is_read_in_place(dtype: np.dtype[Any]) -> bool:
+    """Whether machine code reads columns of a type where they are; those of others are converted first."""
+    return dtype in _READ_DTYPES
 
 
 def readable(column: Any) -> npt.NDArray[Any]:
     """Returns a column as an array that machine code can read."""
     array = np.asarray(column)
-    if array.dtype not in _NUMBERS or array.dtype == np.int8:
+    if not is_read_in_place(array.dtype):
         array = array.astype(np.float64)
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 

@@ -67,35 +67,28 @@ def _powers(base: FloatArray, exponent: FloatArray) -> FloatArray:
 
 def _log2(z: FloatArray) -> Pair:
     """The logarithm as a pair: of the exponent, of a tabulated number ``c``, and of ``m / c``, as a series."""
+    logs, twice, third, fifth = _constants()
     m, e = np.frexp(z)
     row = np.rint(m * _STEPS).astype(np.intp)
     c = row / _STEPS
-    high, low = (table[row - _STEPS // 2] for table in _tables()[0])
+    high, low = (table[row - _STEPS // 2] for table in logs)
     # m - c is exact; log(m / c) is twice the inverse hyperbolic tangent of this quotient.
     r = _quotient(m - c, _sum(m, c))
     w = _times(r, r)
     # Beyond w**2, 1e-11 of the series, single numbers are exact enough.
-    inner = _sum_to(_fraction(5), w[0] * (1 / 7 + w[0] * (1 / 9 + w[0] * (1 / 11 + w[0] / 13))))
-    series = _times(w, _plus(_fraction(3), _times(w, inner)))
-    series = _times(_times(r, _tables()[1]), _sum_to(series, np.ones_like(z)))
-    return _plus(_plus(_sum(e.astype(np.float64), high), (low, np.zeros_like(low))), series)
+    inner = _sum_to(fifth, w[0] * (1 / 7 + w[0] * (1 / 9 + w[0] * (1 / 11 + w[0] / 13))))
+    series = _sum_to(_times(w, _plus(third, _times(w, inner))), np.ones_like(z))
+    return _plus(_sum_to(_sum(e.astype(np.float64), high), low), _times(_times(r, twice), series))
 
 
 @cache
-def _tables() -> tuple[Pair, Pair]:
-    """Logarithms to base 2 of the tabulated numbers, 1/2 to 1, and 2 / log(2)."""
+def _constants() -> tuple[Pair, Pair, Pair, Pair]:
+    """Logarithms to base 2 of the tabulated numbers, 1/2 to 1; 2 / log(2); 1/3; 1/5."""
     with localcontext() as context:
         context.prec = 50
         base = Decimal(2).ln()
         logs = [(Decimal(k) / _STEPS).ln() / base for k in range(_STEPS // 2, _STEPS + 1)]
-        return _pairs(logs), _pairs([2 / base])
-
-
-@cache
-def _fraction(denominator: int) -> Pair:
-    with localcontext() as context:
-        context.prec = 50
-        return _pairs([Decimal(1) / denominator])
+        return _pairs(logs), _pairs([2 / base]), _pairs([Decimal(1) / 3]), _pairs([Decimal(1) / 5])
 
 
 def _pairs(numbers: list[Decimal]) -> Pair:

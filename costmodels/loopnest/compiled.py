@@ -15,15 +15,15 @@ import numpy as np
 from accelgym.costmodels import kernels
 from accelgym.costmodels.arrays import Array, array_namespace, to_numpy
 from accelgym.costmodels.errors import InputError, MissingExtraError
+from accelgym.costmodels.lines import is_read_in_place
 from accelgym.costmodels.loopnest.model import LoopnestModel
-from accelgym.costmodels.loopnest.recorded import record_score
+from accelgym.costmodels.loopnest.recorded import place_of, record_score
 
 __all__ = ["compile_score"]
 
 Score = Callable[[Array, Array], tuple[Array, Array, Array]]
 _OTHER_DTYPES_BLOCK = 16_384
 """Designs at a time whose columns are converted before they are read; copies of them stay in the cache."""
-_READ_AS_THEY_ARE = ("int64", "float64")
 
 
 def compile_score(model: LoopnestModel, *, device: str = "cpu") -> Score:
@@ -59,14 +59,12 @@ def _by_numba(model: LoopnestModel) -> Score:
             if array.shape != (*shape, n):
                 raise InputError(f"{name} has the shape {array.shape}, allowed: {(*shape, n)} (slots, dims, n)")
         results = np.empty(n), np.empty(n), np.empty(n, dtype=np.bool_)
-        direct = all(array.dtype.name in _READ_AS_THEY_ARE for array in given.values())
+        direct = all(is_read_in_place(array.dtype) for array in given.values())
         size = n if direct else _OTHER_DTYPES_BLOCK
+        places = {column: place_of(column) for column in machine.inputs}
         for start in range(0, n, max(size, 1)):
             part = slice(start, start + size)
-            columns = {}
-            for column in machine.inputs:
-                name, slot, dim = column.split()
-                columns[column] = given[name][int(slot), int(dim), part]
+            columns = {column: given[name][slot, dim, part] for column, (name, slot, dim) in places.items()}
             written = dict(zip(machine.names, (result[part] for result in results), strict=True))
             machine.bind(columns, written).run(0, min(size, n - start))
         xp = array_namespace(factors)

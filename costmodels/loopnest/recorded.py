@@ -19,7 +19,7 @@ from accelgym.costmodels.loopnest.table import dtype_of, tabulate
 if TYPE_CHECKING:
     from accelgym.costmodels.loopnest.mappings import Mappings
 
-__all__ = ["RecordedKernel", "record_score"]
+__all__ = ["RecordedKernel", "place_of", "record_score"]
 
 _BLOCK = 2048
 """Mappings checked at a time, so that what the check has read is still near when they are evaluated."""
@@ -33,6 +33,12 @@ class _Given:
 
     def __getitem__(self, place: tuple[int, int]) -> Any:
         return self.recorder.input(f"{self.name} {place[0]} {place[1]}")
+
+
+def place_of(column: str) -> tuple[str, int, int]:
+    """Returns the array that a column of :func:`record_score` or of a kernel is of, its slot and its dimension."""
+    array, slot, dim = column.split()
+    return array, int(slot), int(dim)
 
 
 def record_score(score: Callable[..., tuple[Any, Any, Any]]) -> tuple[tuple[str, ...], Program]:
@@ -92,8 +98,8 @@ class RecordedKernel:
         """Of each input, its array (factors, ranks, bad) and which column of it."""
         dims = len(self._kernel.problem.dims)
         found = []
-        for array, *place in map(str.split, self._machine.inputs):
-            slot, dim = map(int, place or (0, 0))
+        for column in self._machine.inputs:
+            array, slot, dim = (column, 0, 0) if column == "bad" else place_of(column)
             found.append((("factors", "ranks", "bad").index(array), slot * dims + dim))
         which, places = np.array(found, dtype=np.int64).T
         return which, places

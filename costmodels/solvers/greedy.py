@@ -42,8 +42,8 @@ def allocate_greedily(
         return None
     # Groups that have a choice; of these, the upgrades of one change when it is upgraded, and what fits every time.
     rows = np.flatnonzero(allowed.sum(axis=1) > 1)
-    costs, resources, choices, extra = cost[rows], resource[rows], allowed[rows], resource[rows]
-    rank = np.empty(extra.shape)
+    costs, resources, choices = cost[rows], resource[rows], allowed[rows]
+    extra, rank = np.empty(costs.shape), np.empty(costs.shape)
     changed: slice = slice(0, len(rows))
     while len(rows):
         now = np.arange(len(rows))[changed], chosen[rows[changed]]
