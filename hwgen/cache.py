@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 import time
+import uuid
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -148,14 +149,19 @@ class ContentCache:
         folder = self.root / key[:2] / key
         make_private(self.root)
         make_private(folder.parent)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_TEMPORARY[0], ignore_cleanup_errors=True) as name:
-            lock = os.open(Path(name) / _LOCK, os.O_WRONLY | os.O_CREAT)
+        # Named before it is made: an interrupt that comes with its making leaves nothing behind, either.
+        work = folder.parent / f"{_TEMPORARY[0]}{uuid.uuid4().hex}"
+        try:
+            work.mkdir(mode=0o700)
+            lock = os.open(work / _LOCK, os.O_WRONLY | os.O_CREAT)
             try:
                 with contextlib.suppress(OSError):  # A file system may have no locks.
                     fcntl.flock(lock, fcntl.LOCK_EX)
-                self._fill(Path(name) / "entry", key, build)
+                self._fill(work / "entry", key, build)
             finally:
                 os.close(lock)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
         return folder
 
     def _fill(self, work: Path, key: str, build: Callable[[Path], None]) -> None:

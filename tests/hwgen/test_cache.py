@@ -131,6 +131,20 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
     assert files_of(cache) == []
 
 
+def test_an_interrupt_that_comes_with_the_making_of_a_folder_leaves_nothing(tmp_path, monkeypatch):
+    make = os.mkdir
+
+    def interrupted(path, *arguments, **options):
+        make(path, *arguments, **options)
+        if ".building-" in Path(path).name:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ContentCache(tmp_path).get_or_build(content_key("x"), value)
+    assert not list(tmp_path.rglob(".building-*"))
+
+
 def value(folder: Path) -> None:
     (folder / "value").write_text("here")
 
