@@ -36,8 +36,8 @@ class _Worker:
 
     def __init__(self, job: str, log: IO[str], scratch: str, inbox: _Inbox) -> None:
         self.process = subprocess.Popen(
-            # -P: the current folder is no place to import from.
-            [sys.executable, "-P", "-m", "accelgym.costmodels.executors.worker", job],
+            # -P: the current folder is no place to import from. Not -m: the package imports the module, too.
+            [sys.executable, "-P", "-c", "from accelgym.costmodels.executors.worker import main; main()", job],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

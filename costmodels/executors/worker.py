@@ -66,7 +66,3 @@ def _send(channel: IO[str], event: dict[str, Any]) -> None:
         channel.flush()
     except BrokenPipeError:
         os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

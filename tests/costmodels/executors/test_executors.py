@@ -126,6 +126,7 @@ def test_workers_import_nothing_from_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(work)
     events = run(ProcessExecutor("few_jobs:square", 1, tmp_path / "log"), {"k": {"x": 2}})
     assert events["k"].data == {"square": 4}
+    assert (tmp_path / "log").read_text() == "printed by a job\n"  # Python warns of nothing.
     assert os.getcwd() == str(work)  # noqa: PTH109
 
 
