@@ -94,7 +94,7 @@ def _learners() -> Any:
     try:
         from sklearn import ensemble, neighbors
     except ImportError as error:
-        raise MissingExtraError("baselines", "scikit-learn", "data") from error
+        raise MissingExtraError("a baseline", "scikit-learn", "data") from error
     return ensemble, neighbors
 
 

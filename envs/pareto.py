@@ -70,5 +70,5 @@ def _moocore() -> Any:
     try:
         import moocore
     except ImportError as error:
-        raise MissingExtraError("fronts of several objectives", "moocore", "bo") from error
+        raise MissingExtraError("a front of several objectives", "moocore", "bo") from error
     return moocore

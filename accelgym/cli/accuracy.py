@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from accelgym.cli.console import out
+from accelgym.cli.console import print_table
 from accelgym.costmodels.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def accuracy(
             f"{found.cross_entropy:.4f}",
             "cached" if found.cached else f"{found.cpu_seconds:.2f}",
         )
-    out.print(table)
+    print_table(table)
 
 
 def _require() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from accelgym.cli.console import errors, out, progress_bar
+from accelgym.cli.console import errors, out, print_table, progress_bar
 from accelgym.costmodels.errors import AccelGymError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def bench(
     if done:
         results = BenchResults.load(out_dir)
         for part in _regrets(results, out.width):
-            out.print(part)
+            print_table(part)
         for row in anytime(results):
             if row.hardness == "all":
                 out.print(

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE
-from rich.table import Column, Table
+from rich.table import Table
 
-from accelgym.cli.console import out, print_json
+from accelgym.cli.console import out, print_json, print_table
 from accelgym.cli.settings import JsonOption
 
 __all__ = ["COMMANDS"]
@@ -74,10 +74,10 @@ def _list(key: str, found: dict[str, str], as_json: bool) -> None:
     if as_json:
         print_json([{key: name, "summary": summary} for name, summary in found.items()])
         return
-    table = Table(Column(key, no_wrap=True), "what")
+    table = Table(key, "what")
     for name, summary in found.items():
         table.add_row(name, summary)
-    out.print(table)
+    print_table(table)
 
 
 def workloads(
@@ -92,11 +92,11 @@ def workloads(
         if as_json:
             print_json([{"name": n, "layers": len(w.layers), "macs": w.macs} for n, w in rows])
             return
-        table = Table(Column("name", no_wrap=True), "compute", "layers", "MACs", "parameters", box=SIMPLE)
+        table = Table("name", "compute", "layers", "MACs", "parameters", box=SIMPLE)
         for n, w in rows:
             counts = (str(len(w.compute_layers)), str(len(w.layers)), f"{w.macs:.4g}", f"{w.parameters:.4g}")
             table.add_row(n, *counts)
-        out.print(table)
+        print_table(table)
         return
     workload = load_workload(name)
     dims = ("N", "K", "C", "P", "Q", "R", "S", "groups")
@@ -116,12 +116,12 @@ def workloads(
         )
         return
     columns = ("#", "name", "kind", "N", "K", "C", "P x Q", "R x S", "stride", "groups", "MACs")
-    table = Table(*(Column(c, no_wrap=True) for c in columns), box=SIMPLE)
+    table = Table(*columns, box=SIMPLE, collapse_padding=True, pad_edge=False)
     out.print(f"{workload.name}: {workload.macs:.4g} MACs, {workload.parameters:.4g} parameters; {workload.source}")
     for i, x in enumerate(workload.layers, 1):
         sizes = (str(x.N), str(x.K), str(x.C), f"{x.P}x{x.Q}", f"{x.R}x{x.S}", f"{x.stride[0]}x{x.stride[1]}")
         table.add_row(str(i), x.name, x.op or x.kind.value, *sizes, str(x.groups), f"{x.macs:.4g}")
-    out.print(table)
+    print_table(table)
 
 
 COMMANDS = (envs, agents, workloads)

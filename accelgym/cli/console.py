@@ -10,17 +10,29 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
-__all__ = ["errors", "out", "print_json", "progress_bar"]
+__all__ = ["errors", "out", "print_json", "print_table", "progress_bar"]
 
 out = Console(soft_wrap=True, markup=False, emoji=False)
 """Text is data: brackets in the names of layers and files mean nothing. What is to be bold is a ``rich.text.Text``."""
 errors = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
+_WIDEST = 1_000_000
+"""Characters of a line in a file or a pipe."""
 
 
 def print_json(data: Any) -> None:
     """Prints strict JSON on one line; infinities become ``null``."""
     out.file.write(json.dumps(_strict(data)) + "\n")
+
+
+def print_table(table: Table) -> None:
+    """Prints a table without cutting a cell: folded to the width of a terminal, a line for each row elsewhere."""
+    for column in table.columns:
+        column.overflow = "fold"
+    if not out.is_terminal:
+        table.width = out.measure(table, options=out.options.update(max_width=_WIDEST)).maximum
+    out.print(table)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from accelgym.cli.console import out, print_json
+from accelgym.cli.console import out, print_json, print_table
 from accelgym.cli.settings import EnvOption, JsonOption, SetOption, parse_settings
 from accelgym.costmodels.errors import InputError
 
@@ -42,7 +42,7 @@ def presets(as_json: JsonOption = False) -> None:
     table = Table("preset", "what a row asks")
     for name, title in found.items():
         table.add_row(name, title)
-    out.print(table)
+    print_table(table)
 
 
 @app.command()
@@ -82,7 +82,7 @@ def check(
         table.add_row("fastest designs, median", f"{found.median_ties:g}")
         constant = f"fastest in {found.constant_optimal:.1%}, mean ratio {found.constant_ratio:.4f}"
         table.add_row("most PEs, largest buffer", constant)
-        out.print(table)
+        print_table(table)
         if found.first_wrong is not None:
             out.print(f"{path}: line {found.first_wrong}: the first whose rewards differ")
     if found.first_wrong is not None:
@@ -128,7 +128,7 @@ def baselines(
     for score in found.baselines:
         shares = ["-" if share is None else f"{share:.2%}" for share in (score.optimal, score.infeasible)]
         table.add_row(score.name, *shares, _over(score.regret, 4), _over(score.worst, 2))
-    out.print(table)
+    print_table(table)
 
 
 def _over(excess: float, digits: int) -> str:

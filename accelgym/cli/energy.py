@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from accelgym.cli.console import out, print_json
+from accelgym.cli.console import out, print_json, print_table
 from accelgym.cli.settings import JsonOption
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _print(record: EnergyRecord, title: str) -> None:
             f"{layer.total_pj / layer.macs:.3f}",
             f"{layer.cycles:,}",
         )
-    out.print(table)
+    print_table(table)
     clock = sum(module.clock_pj for layer in record.layers for module in layer.modules)
     out.print(
         f"{record.pj_per_mac:.3f} pJ/MAC, {clock / record.total_pj:.0%} of it the clock of {record.flip_flops:,} "

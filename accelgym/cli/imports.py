@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from accelgym.cli.console import out, print_json
+from accelgym.cli.console import out, print_json, print_table
 from accelgym.cli.mapping_text import print_costs, print_runs
 from accelgym.cli.settings import CountingOption, DefineOption, JsonOption, TemplateRootOption, parse_settings
 from accelgym.costmodels.errors import InputError, unknown_name
@@ -128,5 +128,5 @@ def _print_differences(path: Path, total: int, differences: list[Difference]) ->
             relative = f"{x.ours / x.timeloop - 1:+.3%}" if x.timeloop and x.ours is not None else ""
             cells = ("" if value is None else f"{value:,.10g}" for value in (x.timeloop, x.ours))
             table.add_row(x.level or "summary", x.tensor, x.counter, *cells, relative)
-        out.print(table)
+        print_table(table)
     out.print(f"{total - len(differences)} of {total} values agree with {path}")

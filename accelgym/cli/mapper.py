@@ -10,7 +10,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
-from accelgym.cli.console import errors, out, print_json, progress_bar
+from accelgym.cli.console import errors, out, print_json, print_table, progress_bar
 from accelgym.cli.settings import DefineOption, JsonOption, TemplateRootOption, parse_settings
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _print(found: MapResult, tolerance: float) -> None:
     heads = ("MACs", "energy pJ", "cycles", "in use", "gap", "s")
     title = f"{summary['workload']} on {summary['architecture']}: least {', then '.join(summary['metrics'])}"
     columns = (Column(name, justify="right", no_wrap=True) for name in heads)
-    table = Table(Column("layer", overflow="fold"), *columns, title=title, box=SIMPLE_HEAD)
+    table = Table("layer", *columns, title=title, box=SIMPLE_HEAD)
     times = Counter(layer["same_as"] or layer["name"] for layer in layers)
     for layer in layers:
         if layer["same_as"] is None:
@@ -129,7 +129,7 @@ def _print(found: MapResult, tolerance: float) -> None:
         table.add_section()
         total = (f"{summary['energy_pj']:.6g}", f"{summary['cycles']:,}", f"{summary['utilization']:.1%}")
         table.add_row("all", "", *total, f"{summary['gap']:.2%}", f"{summary['seconds']:.1f}")
-    out.print(table)
+    print_table(table)
     if len(layers) == 1 and "error" not in layers[0]:
         for proof in layers[0]["proofs"]:
             out.print(f"{proof['metric']}: {proof['value']:.10g}; proved: {proof['proved']}")

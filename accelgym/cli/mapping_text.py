@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Column, Table
 
-from accelgym.cli.console import out
+from accelgym.cli.console import out, print_table
 
 __all__ = ["below", "print_costs", "print_report", "print_runs"]
 
@@ -43,13 +43,13 @@ def print_costs(title: str, result: Mapping[str, Any], macs: int) -> None:
         for tensor, counts in tensors.items():
             cells = (f"{counts[name.replace(' ', '_')]:,}" for name in numbers)
             table.add_row(level, tensor, *cells)
-    out.print(table)
+    print_table(table)
     parts = Table("part", *(Column(name, justify="right") for name in ("energy pJ", "pJ/MAC", "cycles")))
     cycles = result["cycles_per_level"] | {"total": result["cycles"]}
     for part, energy in result["energy_pJ"].items():
         count = f"{cycles[part]:,}" if part in cycles else ""
         parts.add_row(part, f"{energy:,.2f}", f"{energy / macs:.4f}", count)
-    out.print(parts)
+    print_table(parts)
     out.print(
         f"{macs:,} MACs, {result['cycles']:,} cycles, {result['energy_pJ']['total']:.6g} pJ, "
         f"utilisation {result['utilization']:.2%} ({result['utilized_pes']} multipliers in use)"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from accelgym.cli.console import out, print_json
+from accelgym.cli.console import out, print_json, print_table
 from accelgym.cli.dataset import IllegalChoice
 from accelgym.cli.settings import JsonOption, SetOption, parse_settings
 from accelgym.costmodels.errors import InputError
@@ -73,7 +73,7 @@ def _network(workload: str, budget: str, given: dict[str, Any], weights: Path | 
     table = Table("layer", *found.knobs, title=found.title)
     for layer, values in found.design.items():
         table.add_row(layer, *map(str, values))
-    out.print(table)
+    print_table(table)
     out.print(found.words())
 
 

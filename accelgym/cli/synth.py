@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from accelgym.cli.console import out, print_json
+from accelgym.cli.console import out, print_json, print_table
 from accelgym.cli.settings import JsonOption
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def _print(report: SynthesisReport, title: str) -> None:
     for part, area in report.parts.items():
         parts.add_row(part, *share(area))
     parts.add_row("total", *share(report.area_nand2))
-    out.print(parts)
+    print_table(parts)
     name = Column("module", no_wrap=True)
     modules = Table(name, "part", Column("instances", justify="right"), *numbers(), Column("path ps", justify="right"))
     for row in report.modules:
         modules.add_row(row.module, row.part, f"{row.instances:,}", *share(row.area_nand2), f"{row.path_ps:,.0f}")
-    out.print(modules)
+    print_table(modules)
     verdict = "meets" if report.meets_clock else "misses"
     out.print(
         f"critical path {report.critical_path_ps:,.0f} ps in {report.critical_module}: up to "

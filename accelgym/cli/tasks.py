@@ -10,7 +10,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from accelgym.cli.console import out, print_json, progress_bar
+from accelgym.cli.console import out, print_json, print_table, progress_bar
 from accelgym.cli.mapping_text import below, print_report
 from accelgym.cli.settings import EnvOption, JsonOption, SetOption, parse_settings
 from accelgym.costmodels.certificate import Certificate
@@ -73,7 +73,7 @@ def oracle(
         table = Table("", "oracle", title=task.id)
         for key, value in (answer | {"flags": ", ".join(answer["flags"])}).items():
             table.add_row(key, str(value))
-        out.print(table)
+        print_table(table)
         if report:
             print_report(report, task.id, found.lower_bound)
         else:
@@ -138,7 +138,7 @@ def audit(
     table = Table("", "audit", title=task.id)
     for key, value in figures.items():
         table.add_row(key.replace("_", " "), _shown(value))
-    out.print(table)
+    print_table(table)
 
 
 def _shown(value: Any) -> str:

@@ -9,7 +9,7 @@ import typer
 from rich.box import SIMPLE
 from rich.table import Column, Table
 
-from accelgym.cli.console import out, print_json
+from accelgym.cli.console import out, print_json, print_table
 from accelgym.cli.settings import JsonOption
 
 __all__ = ["app"]
@@ -52,5 +52,5 @@ def plot(
             over = f"{span}, {sweep.fixed}" if sweep.fixed else span
             figures = (ends, f"{law.exponent:.3f}", f"{law.largest_error:.1%}")
             table.add_row(f"{sweep.component} {action}", over, *figures)
-    out.print(table)
+    print_table(table)
     out.print(f"wrote {picture}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from accelgym.cli.console import out, print_json
+from accelgym.cli.console import print_json, print_table
 from accelgym.cli.settings import JsonOption
 
 __all__ = ["COMMANDS"]
@@ -33,7 +33,7 @@ def proxy(
     for name in found["training"]["targets"]:
         error = found["errors"].get(name)
         table.add_row(name, "no rows" if error is None else f"{error:.4f}")
-    out.print(table)
+    print_table(table)
 
 
 COMMANDS = (proxy,)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from accelgym.cli.console import out, progress_bar
+from accelgym.cli.console import out, print_table, progress_bar
 from accelgym.cli.settings import parse_settings
 from accelgym.costmodels.errors import InputError
 
@@ -71,7 +71,7 @@ def uov(
             shares = [f"{share:.2%}" for share in (s.optimal, s.within_bucket)]
             ratios = [f"{ratio:.5f}" for ratio in (s.geomean, s.p99, s.worst)]
             table.add_row(split, str(top), *shares, *ratios, f"{s.infeasible:.2%}")
-        out.print(table)
+        print_table(table)
     out.print(f"learnt from {len(problem.splits['train'])} rows; weights, manifest and metrics are in {out_dir}")
 
 
@@ -92,7 +92,7 @@ def _legacy(
         for name in next(iter(found.values())):
             if name != "rows":
                 table.add_row(name, *(f"{scores[name]:.4f}" for scores in found.values()))
-        out.print(table)
+        print_table(table)
         if policy.depends_on_batch:
             out.print("legacy: answers depend on the rows that are asked at once")
     out.print(f"learnt from {len(learnt.labels)} rows; weights, manifest and metrics are in {out_dir}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Column, Table
 
-from accelgym.cli.console import out, print_json
+from accelgym.cli.console import out, print_json, print_table
 from accelgym.cli.settings import JsonOption
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _print(record: VerificationRecord) -> None:
             f"{layer.cycles_model:,}",
             *("yes" if right else "no" for right in (layer.bit_exact, layer.cycles_exact, not layer.errors.named())),
         )
-    out.print(table)
+    print_table(table)
     runs = sum(layer.runs for layer in record.directed)
     out.print(f"and {len(record.directed)} directed layers in {runs} runs")
     for layer in (*record.layers, *record.directed):

@@ -9,7 +9,7 @@ _state = random.getstate()
 try:
     from accelgym.agents.policy_gradient.algorithms import A2CAgent, MaskablePPOAgent, PPOAgent
 except ImportError as error:
-    raise MissingExtraError("agents 'ppo', 'maskable_ppo' and 'a2c'", "sb3-contrib", "agents") from error
+    raise MissingExtraError("agent 'ppo', 'maskable_ppo' or 'a2c'", "sb3-contrib", "agents") from error
 finally:
     random.setstate(_state)
 
