@@ -52,8 +52,6 @@ class DecoderSpec(NetworkSpec):
     vocabulary: Count
     norm: Literal["layer_norm", "rms_norm"]
     positions: Literal["rotary", "learned"]
-    tied_embedding: bool
-    """The head shares the embedding table; the table is counted once, with the head."""
     max_context: Count
 
     variants: ClassVar[tuple[str, ...]] = ("prefill", "decode", "prefill_block", "decode_block")

@@ -63,7 +63,7 @@ class Workload:
 
     @property
     def parameters(self) -> int:
-        """Elements of all filters and weight matrices (biases and norms excluded)."""
+        """Elements of all filters and weight matrices (without biases, norms, and tables that are only looked up)."""
         return sum(layer.weight_words for layer in self.layers if layer.weights_are_parameters)
 
     def select(self, names: Iterable[str], *, name: str | None = None) -> Workload:
