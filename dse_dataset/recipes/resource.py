@@ -30,7 +30,6 @@ __all__ = ["LAYER_COLUMNS", "ResourceRecipe", "ResourceSpec"]
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-OBJECTIVES = ("latency", "energy", "edp")
 _CAP_FIGURE = {"area": "area_um2", "power": "power_mw"}
 _LATER_DRAWS = 40
 """First draw of what is not the layer; samplers use the ones before."""
