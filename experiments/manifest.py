@@ -12,7 +12,7 @@ from accelgym.costmodels.files.json_file import read_json, read_sealed
 from accelgym.costmodels.files.plain import plain
 from accelgym.costmodels.files.same_run import require_same_run
 from accelgym.experiments.config import BenchConfig
-from accelgym.experiments.plan import PlannedTask
+from accelgym.experiments.plan import PlannedTask, plan_jobs
 from accelgym.experiments.sessions import Sessions, software_changes
 
 __all__ = ["SCHEMA", "Manifest", "load_manifest", "refuse_old_results"]
@@ -26,6 +26,8 @@ SCHEMA = 2
 
 class Manifest:
     """``manifest.json`` of a run folder; every start and resumption is a session of its own.
+
+    A benchmark may grow: the folder goes on where every search that it was made for is still asked for.
 
     Args:
         out: Folder of the benchmark.
@@ -42,6 +44,9 @@ class Manifest:
         expected: dict[str, Any] = {"schema": SCHEMA} | plain(identity)
         refuse_old_results(out)
         self.data = load_manifest(out) if self.path.exists() else expected | {"sessions": []}
+        self._grown = self.data["config"] != expected["config"] and _grows(self.data, config, planned)
+        if self._grown:
+            self.data = expected | {"sessions": self.data["sessions"]}
         try:
             self._require_same(out, expected)
         except InputError:
@@ -58,8 +63,8 @@ class Manifest:
             warn_input(f"{self.path.parent}: goes on with other software than before: {words}")
 
     def keep(self) -> None:
-        """Writes the file where it is missing, without a session: one that was removed from a finished benchmark."""
-        if not self.path.exists():
+        """Writes the file without a session where nothing is left to do and it is missing or says another config."""
+        if self._grown or not self.path.exists():
             self.sessions.save()
 
     def _require_same(self, out: Path, expected: dict[str, Any]) -> None:
@@ -105,6 +110,19 @@ def refuse_old_results(out: Path) -> None:
     for name in ("journal.bin", "trajectory.npz"):
         if (out / name).exists():
             raise InputError(_of_schema(out, "an older version of accelgym", "none"))
+
+
+def _grows(stored: dict[str, Any], config: BenchConfig, planned: Sequence[PlannedTask]) -> bool:
+    """Returns whether every search of the benchmark that a manifest describes is one of this benchmark."""
+    tasks = {p.task.id: p for p in planned}
+    if not stored["tasks"].keys() <= tasks.keys():
+        return False
+    try:
+        before = plan_jobs(BenchConfig.parse(stored["config"]), [tasks[task_id] for task_id in stored["tasks"]])
+    except InputError:
+        return False
+    wanted = {str(job): job.identity() for job in plan_jobs(config, planned)}
+    return all(wanted.get(str(job)) == job.identity() for job in before)
 
 
 def _check(data: dict[str, Any], path: Path) -> None:

@@ -149,7 +149,7 @@ def _pending(out: Path, jobs: Sequence[Job], planned: Sequence[PlannedTask]) -> 
 
 
 def _write_tasks(out: Path, planned: Sequence[PlannedTask], *, audit: bool) -> None:
-    """Writes the record of each task that has none, a damaged one, or one with another certificate or no audit."""
+    """Writes the record of each task that has none, a damaged one, or one with another certificate or title."""
     for p in planned:
         path = out / "tasks" / f"{p.task.id}.json"
         reference = plain(p.task.reference().to_json())
@@ -160,6 +160,7 @@ def _write_tasks(out: Path, planned: Sequence[PlannedTask], *, audit: bool) -> N
             stored = {}
         known = stored.get("reference", {})
         changed = any(known.get(key) != reference[key] for key in ("value", "design", "lower_bound", "method"))
+        changed = changed or (stored.get("title"), stored.get("split")) != (p.title, p.split)
         if changed or (stored["audit"] is None and (audit or known_audit(p.task) is not None)):
             write_sealed(path, task_record(p, audit=audit))
 

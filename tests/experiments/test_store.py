@@ -183,6 +183,58 @@ def test_other_software_is_said(stored):
         build_report(out)
 
 
+OTHER_TASK = {"env": ENV, "arguments": TASK | {"budget": 0.5}, "split": "test"}
+ALONE = {"env": ENV, "arguments": TASK}
+
+
+@pytest.mark.parametrize(
+    ("changes", "searches"),
+    [
+        ({"seeds": 3}, 3),
+        ({"seeds": [4, 0]}, 2),
+        ({"agents": ["uniform", {"name": "random", "envs": ["ResourceAssignment-v0"]}]}, 2),
+        ({"tasks": [OTHER_TASK, ALONE]}, 2),
+        ({"budget": 50, "agents": ["uniform", {"name": "random", "budget": 30}]}, 2),
+        ({"name": "another title", "tasks": [ALONE | {"split": "train"}]}, 1),
+    ],
+)
+def test_a_benchmark_that_grows_keeps_what_it_has(stored, changes, searches):
+    out, folder = stored
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("[tb]*")}
+    result = bench(out, **changes)
+    assert (result.jobs, result.skipped) == (searches, 1)
+    assert before == {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("[tb]*")}
+    bench(out.parent / "whole", **changes)
+    ours, theirs = (read_sealed(place / "manifest.json") for place in (out, out.parent / "whole"))
+    assert (ours["config"], ours["tasks"]) == (theirs["config"], theirs["tasks"])
+    for task_id in ours["tasks"]:
+        ours, theirs = (read_sealed(place / "tasks" / f"{task_id}.json") for place in (out, out.parent / "whole"))
+        assert (ours["title"], ours["split"]) == (theirs["title"], theirs["split"])
+    if searches > 1:
+        with pytest.raises(InputError, match="holds another benchmark"):
+            bench(out)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seeds": [1, 2]},
+        {"budget": 40},
+        {"agents": ["uniform"]},
+        {"agents": [{"name": "random", "options": {"batch": 7}}, "uniform"]},
+        {"agents": [{"name": "uniform", "label": "random"}]},
+        {"agents": [{"name": "random", "envs": ["Mapping-v0"]}, "uniform"], "tasks": [ALONE, {"env": "Mapping-v0"}]},
+        {"tasks": [OTHER_TASK]},
+    ],
+)
+def test_a_benchmark_that_lacks_a_search_of_the_folder_is_refused(stored, changes):
+    out, _ = stored
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != "lock"}
+    with pytest.raises(InputError, match=r"holds another benchmark|its tasks were"):
+        bench(out, **changes)
+    assert before == {path: path.read_bytes() for path in before}
+
+
 def one_search(out, **changes):
     plan = {"env": ENV, "arguments": TASK, "agent": "random", "budget": 30, "seed": 0} | changes
     return run_search(**plan, out=out)
