@@ -46,8 +46,8 @@ def lottery_figure(agents: Sequence[AgentLottery]) -> Figure:
     left.set_title("Expected best of k (dotted: default)")
     right.set(xscale="log", yscale="log", xlabel="regret on training tasks", ylabel="regret on held-out tasks")
     right.set_title("Every setting (diamond: default, star: tuned)")
-    for axis in (left.yaxis, right.xaxis, right.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    for axis, ticks in ((left.yaxis, (1, 2, 5)), (right.xaxis, (1, 3)), (right.yaxis, (1, 2, 5))):
+        axis.set_major_locator(LogLocator(subs=ticks))
         axis.set_major_formatter(FuncFormatter(lambda regret, _: f"{100 * regret:.3g} %"))
         axis.set_minor_formatter(NullFormatter())
     left.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

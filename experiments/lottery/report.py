@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from accelgym.experiments.lottery.analysis import AgentLottery, variance_between
 from accelgym.experiments.lottery.config import LotteryConfig
 from accelgym.experiments.markdown import markdown_table
 from accelgym.experiments.rank_tests import friedman
+from accelgym.experiments.results import TaskResults
 
 __all__ = ["lottery_markdown", "write_lottery"]
 
@@ -65,6 +68,8 @@ def lottery_markdown(
     parts += ["## Default against tuned", _TUNED_WORDS, _tuned_table(agents)]
     parts += ["## Expected best of k settings", _BEST_WORDS, _best_table(agents)]
     parts += ["## By task", _task_table(agents)]
+    if table := _learning_table(agents):
+        parts += ["## Learning against the fastest other agent", _LEARNING_WORDS, table]
     parts += ["## Which hyperparameters matter", _IMPORTANCE_WORDS, _importance_table(importances)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -76,6 +81,10 @@ _TUNED_WORDS = (
 _BEST_WORDS = (
     "Chosen by the tuning seeds among k random settings, valued by the other ones: free of the luck of a minimum."
 )
+_LEARNING_WORDS = (
+    "Regret of a tuned agent that learns by reinforcement, and the median evaluations after which another kind of "
+    "agent, tuned, is as good; - where none was."
+)
 _IMPORTANCE_WORDS = (
     "Share of the variance over settings that a hyperparameter explains (fANOVA), the largest four; random forests on "
     "so few settings rank the first ones, no more."
@@ -86,8 +95,10 @@ def _sizes(config: LotteryConfig, agents: Sequence[AgentLottery]) -> str:
     searches = sum(int(agent.scores.size) for agent in agents)
     spent = sum(int(agent.evaluations.sum()) for agent in agents)
     left = [f"{a.agent} {len(a.settings)} of {a.planned}" for a in agents if len(a.settings) < a.planned]
+    fewer = "".join(f", {a.agent} {n}" for a in agents if (n := a.scores.shape[2]) < config.seeds)
     words = (
-        f"{searches:,} searches, {spent:,} evaluations; {config.seeds} seeds, of which {config.tuning_seeds} to tune."
+        f"{searches:,} searches, {spent:,} evaluations; {config.seeds} seeds{fewer}, of which {config.tuning_seeds} to "
+        "tune."
     )
     return words + (f" Settings that are over: {', '.join(left)}." if left else "")
 
@@ -143,10 +154,14 @@ def _luck(agents: Sequence[AgentLottery]) -> str:
     ordered = sorted(agents, key=lambda a: a.quartiles[1])
     best, second = ordered[0], ordered[1]
     wins = float((best.measured[1:, None] < second.measured[None, 1:]).mean())
+    rest = ""
+    if len(agents) > 2:
+        rest = f" (without {ordered[-1].agent}, the last by its median: {variance_between_agents(ordered[:-1]):.0%})"
     return (
-        f"**How much is luck?** {share:.0%} of the variance of log-regret over random settings lies between agents, "
-        f"{1 - share:.0%} between settings of one agent. Upper over lower quartile of regret: {spread}. With one "
-        f"random setting each, {best.agent}, the best by its median, beats {second.agent} in {wins:.0%} of the pairs."
+        f"**How much is luck?** {share:.0%} of the variance of log-regret over random settings lies between "
+        f"agents{rest}, the others between settings of one agent. Upper over lower quartile of regret: {spread}. "
+        f"With one random setting each, {best.agent}, the best by its median, beats {second.agent} in {wins:.0%} of "
+        "the pairs."
     )
 
 
@@ -187,12 +202,26 @@ def _carries_over(agents: Sequence[AgentLottery]) -> str:
     )
 
 
-def _learning(agents: Sequence[AgentLottery]) -> str:
-    parts = []
+@dataclass(frozen=True)
+class _Learnt:
+    """A tuned agent that learns by reinforcement, on one task."""
+
+    agent: AgentLottery
+    task: TaskResults
+    regret: float
+    evaluations: dict[str, float]
+    """Median evaluations after which each other kind of agent, tuned, is as good; ``inf`` where it is not."""
+
+    @property
+    def fastest(self) -> str:
+        """The other agent that is as good first."""
+        return min(self.evaluations, key=self.evaluations.__getitem__)
+
+
+def _learnt(agents: Sequence[AgentLottery]) -> list[_Learnt]:
+    found = []
     others = [a for a in agents if a.agent not in _LEARNING]
     for a in agents:
-        if a.agent not in _LEARNING:
-            continue
         for t, task in enumerate(a.tasks):
             regret = float(10 ** a.task_score(t, a.chosen))
             needed = {}
@@ -200,20 +229,39 @@ def _learning(agents: Sequence[AgentLottery]) -> str:
                 places = [i for i, x in enumerate(other.tasks) if x.record["id"] == task.record["id"]]
                 if places:
                     needed[other.agent] = other.evaluations_to(places[0], other.chosen, regret)
-            if needed:
-                first = min(needed, key=needed.__getitem__)
-                when = f"{needed[first]:,.0f}" if np.isfinite(needed[first]) else "more than it was given"
-                parts.append(
-                    f"on {task.title} tuned {a.agent} ends at {regret:.1%} after {a.budget:,} evaluations, for which "
-                    f"{first}, the fastest other agent, takes {when}"
-                )
+            if needed and a.agent in _LEARNING:
+                found.append(_Learnt(a, task, regret, needed))
+    return found
+
+
+def _learning(agents: Sequence[AgentLottery]) -> str:
+    parts = []
+    for name, group in groupby(_learnt(agents), key=lambda row: row.agent.agent):
+        rows = list(group)
+        needed = [row.evaluations[row.fastest] for row in rows]
+        wins = sum(evaluations > row.agent.budget for evaluations, row in zip(needed, rows, strict=True))
+        parts.append(
+            f"tuned {name} is ahead of every other kind of agent on {wins} of {len(rows)} tasks after "
+            f"{rows[0].agent.budget:,} evaluations; what it reaches takes the fastest of them {np.median(needed):,.0f} "
+            "in the median over tasks"
+        )
     if not parts:
         return ""
-    return f"**What does reinforcement learning need to win?** {_sentence('; '.join(parts))}."
+    return f"**What does reinforcement learning need to win?** {_sentence('; '.join(parts))} (table below)."
 
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def _learning_table(agents: Sequence[AgentLottery]) -> str:
+    rows = []
+    for row in _learnt(agents):
+        needed = row.evaluations[row.fastest]
+        evaluations = f"{needed:,.0f}" if np.isfinite(needed) else "-"
+        rows.append([row.task.title, row.agent.agent, f"{row.regret:.1%}", row.fastest, evaluations])
+    heads = ["task", "agent", "regret", "fastest other", "evaluations"]
+    return markdown_table(heads, rows, left=(0, 1, 3)) if rows else ""
 
 
 def _tuned_table(agents: Sequence[AgentLottery]) -> str:

@@ -13,7 +13,7 @@ from accelgym.agents.catalogue import SHIPPED
 from accelgym.agents.hyperparameters import Choice, Real, Whole, as_options, draw_setting
 from accelgym.costmodels.errors import InputError
 from accelgym.envs import make_task
-from accelgym.experiments.lottery import load_lottery, run_lottery, shipped_lotteries
+from accelgym.experiments.lottery import load_lottery, report, run_lottery, shipped_lotteries
 from accelgym.experiments.lottery.analysis import AgentLottery, analyse, score, variance_between_agents
 from accelgym.experiments.results import BenchResults
 from accelgym.experiments.statistics import expected_best_of
@@ -134,6 +134,30 @@ def test_the_report_answers_with_the_numbers_of_the_analysis(finished):
     assert sum(data["ga"]["importance"].values()) == pytest.approx(1)
     assert data["ga"]["importance"].keys() == hyperparameters_of("ga").keys()
     assert data["aco"]["importance"] is None  # Three settings say nothing.
+
+
+def test_learning_is_held_against_the_fastest_other_agent(finished, monkeypatch):
+    config, out, _ = finished
+    monkeypatch.setattr(report, "_LEARNING", ("aco",))
+    agents = {agent.agent: agent for agent in analyse(config, BenchResults.load(out))}
+    words = report.lottery_markdown(config, list(agents.values()), {})
+    aco, needed = agents["aco"], []
+    for t, task in enumerate(aco.tasks):
+        regret = 10 ** aco.task_score(t, aco.chosen)
+        first = {}
+        for name in ("random", "ga"):
+            label = f"{name}.{agents[name].chosen:03d}"
+            runs = next(a for a in task.agents if a.agent.label == label)
+            good = [
+                run.feasible & (run.objective / task.record["reference"]["value"] - 1 <= regret) for run in runs.runs
+            ]
+            first[name] = np.median([x.argmax() + 1 if x.any() else np.inf for x in good])
+        name = min(first, key=first.get)
+        needed.append(first[name])
+        cell = f"{first[name]:,.0f}" if np.isfinite(first[name]) else "-"
+        assert f"| {task.title} | aco | {regret:.1%} | {name} | {cell} |" in words
+    ahead = sum(evaluations > 60 for evaluations in needed)
+    assert f"Tuned aco is ahead of every other kind of agent on {ahead} of 2 tasks after 60 evaluations" in words
 
 
 def test_the_setting_is_chosen_by_other_searches_than_those_that_value_it():
