@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.certificate import Certificate, rounded_down
+from accelgym.costmodels.certificate import Certificate, relative_gap, rounded_down
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
@@ -299,7 +299,7 @@ class MappingTask(ProvedTask):
         self._require_mapping(value)
         bound = max(solution.lower_bound, self.bound)
         bound = value if bound >= value else rounded_down(bound)
-        gap, method = (value - bound) / value, "branch and bound over geometric programs"
+        gap, method = relative_gap(value, bound), "branch and bound over geometric programs"
         spent = (solution.nodes, seconds, solution.limited_by)
         return Certificate(value, _plain(design), bound, gap, method, RELAXATIONS, *spent)
 

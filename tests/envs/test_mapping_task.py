@@ -90,6 +90,14 @@ def test_a_word_stays_while_two_loops_slide_over_it():
     assert reference.gap == 0
 
 
+@pytest.mark.parametrize("objective", ["energy", "edp"])
+def test_a_large_layer_on_a_machine_without_prices_is_proved_to_cost_nothing(objective):
+    architecture = Architecture("free", (StorageLevel("DRAM"), StorageLevel("RF", 64)), Compute())
+    layer = LoopNest.conv("layer", K=64, C=64, P=16, Q=16, R=3, S=3)
+    found = MappingTask(problem=layer, machine=architecture, objective=objective).prove()
+    assert (found.value, found.lower_bound, found.gap) == (0, 0, 0)
+
+
 def test_the_best_bypass_is_found():
     problem = LoopNest.gemm("small", I=4, J=2, L=2)
     open_task = MappingTask(problem=problem, machine=machine(), objective="energy", bypass=True)
