@@ -92,9 +92,16 @@ class MappingTask(ProvedTask):
             "env": self.env_id,
             "spec": self.spec.model_dump(mode="json"),
             **timeloop_document(self.problem, self.architecture),
+            **self._unwritten_limits(),
             "leakage": self.architecture.leakage,
             "model": [self.model.name, self.model.version, self.model.technology],
         }
+
+    def _unwritten_limits(self) -> dict[str, Any]:
+        """What binds mappings and does not stand in the document: limits on one direction, and shares of words."""
+        sides = [[x.level, x.along, dict(x.factors)] for x in self.architecture.constraints if x.along is not None]
+        words = self.mapspace.constraints.minimum.words
+        return ({"directions": sides} if sides else {}) | ({"least_words": words.tolist()} if words.any() else {})
 
     # -- one evaluation ------------------------------------------------------------------------------------
 

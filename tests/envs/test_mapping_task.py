@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accelgym
-from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, StorageLevel
+from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, Constraint, StorageLevel
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
@@ -242,6 +242,20 @@ def test_ids_tell_tasks_apart():
     arguments = [{}, {"layer": 3}, {"architecture": "eyeriss_thistle"}, {"objective": "energy"}, {"bypass": True}]
     assert len({MappingTask(**a).id for a in arguments}) == len(arguments)
     assert MappingTask(layer=2).id == MappingTask(layer=2).id
+
+
+def test_ids_tell_everything_apart_that_binds_a_mapping():
+    base = machine().with_level("SRAM", fanout_x=2, fanout_y=2, multiple_buffering=1.0)
+    least = {"min_utilization": 0.25, "multiple_buffering": 2.0, "block_size": 2, "update_pj": 9.0}
+    machines = [base, *(base.with_level("SRAM", **{name: value}) for name, value in least.items())]
+    limit = {"P": ("<=", 2)}
+    rules = [Constraint("SRAM", "spatial", limit, along=side) for side in ("x", "y")]
+    rules += [Constraint("SRAM", "spatial", limit), Constraint("SRAM", "utilization", minimum=0.5)]
+    rules += [Constraint("SRAM", "temporal", {"P": (how, 2)}) for how in ("=", "<=", ">=")]
+    machines += [replace(base, constraints=(rule,)) for rule in rules]
+    problem = LoopNest.conv1d("c", M=2, P=8, R=2)
+    ids = {MappingTask(problem=problem, machine=each).id for each in machines}
+    assert len(ids) == len(machines)
 
 
 @pytest.mark.parametrize(
