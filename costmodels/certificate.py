@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.errors import BoundError
 
-__all__ = ["EXACT_GAP", "Certificate", "rounded_down"]
+__all__ = ["EXACT_GAP", "Certificate", "relative_gap", "rounded_down"]
 
 EXACT_GAP = 1e-9
 """Largest relative gap of a reference that counts as the optimum, and largest regret that counts as none.
@@ -119,6 +119,11 @@ class Certificate:
     def to_json(self) -> dict[str, Any]:
         """Returns plain data for JSON."""
         return asdict(self)
+
+
+def relative_gap(value: float, bound: float) -> float:
+    """Returns ``(value - bound) / value``, 0 where the two are equal, as where nothing has a price."""
+    return 0.0 if bound == value else (value - bound) / value
 
 
 def rounded_down(bound: float) -> float:

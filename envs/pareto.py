@@ -63,7 +63,9 @@ def relative_hypervolume(points: Any, front: Floats, beyond: float = 1.1) -> flo
     low = front.min(axis=0)
     size = beyond * np.maximum(front.max(axis=0) - low, 1e-9)
     ones = np.ones(front.shape[1])
-    return hypervolume((np.asarray(points) - low) / size, ones) / hypervolume((front - low) / size, ones)
+    rows = np.asarray(points, dtype=np.float64).reshape(-1, len(ones))
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    return hypervolume((rows - low) / size, ones) / hypervolume((front - low) / size, ones)
 
 
 def _moocore() -> Any:

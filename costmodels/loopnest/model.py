@@ -39,8 +39,9 @@ class LoopnestModel:
     first-read elision. All other options reproduce what some Timeloop version prints; no bound uses them. Timeloop's
     own default extrapolates from iterations 0 and 1 of every loop (``sampled``), which may be less than the truth.
 
-    With imperfect factors the closed form is residual-exact for tiles that do not overlap and approximate for
-    sliding windows; ``walk`` and ``sampled`` step through the iterations.
+    With imperfect factors the closed form counts the last iterations as short as they are, but no reuse that only they
+    have, as behind a residual of 1, and is approximate for sliding windows; ``walk`` and ``sampled`` step through the
+    iterations of the first child of every fan-out, as Timeloop does, so that residuals in space tell them apart.
 
     Args:
         problem: The problem.

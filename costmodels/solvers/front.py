@@ -20,6 +20,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
+_ROUNDING = 1e-9
+"""Share of the limit by which a sum and its parts may differ: sums of thousands of terms in another order differ by
+less. Only the whole sum is compared with the limit itself."""
+
 
 @dataclass(frozen=True)
 class Front:
@@ -73,7 +77,8 @@ def minimise_both(
         options = np.flatnonzero(usable[group])
         joined = np.stack((first[group, options], second[group, options]))[:, :, None] + sums[:, None, :]
         a, b = joined.reshape(2, -1)
-        kept = _undominated(a, b, limit - rest[group])
+        last = group == len(first) - 1
+        kept = _undominated(a, b, limit if last else limit * (1 + _ROUNDING) - rest[group])
         if len(kept) > max_points:
             raise InputError(
                 f"max_points={max_points}: {len(kept)} trade-offs after {group + 1} of {len(first)} groups"

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.certificate import Certificate, relative_gap
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.joint import METHOD, Choice, JointProblem, MachineTables, solve_joint
@@ -281,9 +281,13 @@ class JointTask(ProvedTask):
         design = self.design(choice)
         value = float(self.evaluate(design[None]).objective[0])  # The solver adds up in another order.
         bound = value if certificate.exact else min(certificate.lower_bound, value)
-        gap = 0.0 if bound == value else (value - bound) / value
         return replace(
-            certificate, value=value, lower_bound=bound, gap=gap, design=tuple(int(i) for i in design), method=METHOD
+            certificate,
+            value=value,
+            lower_bound=bound,
+            gap=relative_gap(value, bound),
+            design=tuple(int(i) for i in design),
+            method=METHOD,
         )
 
     @cached_property

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.certificate import Certificate, rounded_down
+from accelgym.costmodels.certificate import Certificate, relative_gap, rounded_down
 from accelgym.costmodels.costs import Costs, Reason
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
@@ -92,9 +92,16 @@ class MappingTask(ProvedTask):
             "env": self.env_id,
             "spec": self.spec.model_dump(mode="json"),
             **timeloop_document(self.problem, self.architecture),
+            **self._unwritten_limits(),
             "leakage": self.architecture.leakage,
             "model": [self.model.name, self.model.version, self.model.technology],
         }
+
+    def _unwritten_limits(self) -> dict[str, Any]:
+        """What binds mappings and does not stand in the document: limits on one direction, and shares of words."""
+        sides = [[x.level, x.along, dict(x.factors)] for x in self.architecture.constraints if x.along is not None]
+        words = self.mapspace.constraints.minimum.words
+        return ({"directions": sides} if sides else {}) | ({"least_words": words.tolist()} if words.any() else {})
 
     # -- one evaluation ------------------------------------------------------------------------------------
 
@@ -299,7 +306,7 @@ class MappingTask(ProvedTask):
         self._require_mapping(value)
         bound = max(solution.lower_bound, self.bound)
         bound = value if bound >= value else rounded_down(bound)
-        gap, method = (value - bound) / value, "branch and bound over geometric programs"
+        gap, method = relative_gap(value, bound), "branch and bound over geometric programs"
         spent = (solution.nodes, seconds, solution.limited_by)
         return Certificate(value, _plain(design), bound, gap, method, RELAXATIONS, *spent)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from accelgym.costmodels.certificate import Certificate, rounded_down
+from accelgym.costmodels.certificate import Certificate, relative_gap, rounded_down
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.solvers.scheduling import (
     Limits,
@@ -286,7 +286,7 @@ class MultiAcceleratorTask(ProvedTask):
             value=value,
             design=tuple(int(i) for i in design),
             lower_bound=bound,
-            gap=(value - bound) / value,
+            gap=relative_gap(value, bound),
             method=self.proof,
             relaxations=() if proved else ("accelerators may run two layers at once",),
             nodes=found.nodes,

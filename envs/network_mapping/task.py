@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture
-from accelgym.costmodels.certificate import Certificate, rounded_down
+from accelgym.costmodels.certificate import Certificate, relative_gap, rounded_down
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.workloads import Workload, load_workload
@@ -238,7 +238,7 @@ class NetworkMappingTask(ProvedTask):
             value=value,
             design=tuple(int(i) for i in design),
             lower_bound=bound,
-            gap=(value - bound) / value,
+            gap=relative_gap(value, bound),
             method=f"{'combination' if product else 'sum'} of the layers: {methods}",
             relaxations=tuple(relaxations),
             nodes=sum(cert.nodes for cert in certificates),

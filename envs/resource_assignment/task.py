@@ -121,13 +121,17 @@ class ResourceAssignmentTask(TabulatedTask):
         )
 
     def describe(self) -> dict[str, Any]:
-        return {
+        found = {
             "env": self.env_id,
             "spec": self.spec.model_dump(mode="json"),
             "workload": self.workload.name,
             "layers": [[x.N, x.K, x.C, x.P, x.Q, x.R, x.S, x.groups, x.is_depthwise] for x in self.layers],
             "model": [self.model.name, self.model.version, self.model.technology],
         }
+        if isinstance(self.model, TemplateModel):
+            # The other models take a layer as that of stride 1 with the same output.
+            found["steps"] = [[*x.stride, *x.dilation] for x in self.layers]
+        return found
 
     # -- one evaluation ------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelgym.costmodels.certificate import rounded_down
+from accelgym.costmodels.certificate import relative_gap, rounded_down
 from accelgym.costmodels.files.csv_table import TableWriter
 from accelgym.costmodels.files.whole_file import whole_file
 
@@ -74,7 +74,7 @@ def network_totals(layers: Sequence[Mapping[str, Any]], metric: str) -> dict[str
         value, bound = (math.fsum(layer[key] for layer in layers) for key in ("value", "lower_bound"))
     bound = value if bound >= value * (1 - _ROUNDING) else rounded_down(bound)
     used = math.fsum(layer["utilization"] * layer["cycles"] for layer in layers)
-    totals = (value, bound, (value - bound) / value if value else 0.0, int(cycles), energy, used / cycles)
+    totals = (value, bound, relative_gap(value, bound), int(cycles), energy, used / cycles)
     return dict(zip(_FIGURES, totals, strict=True)) | counts
 
 

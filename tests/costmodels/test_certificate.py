@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as hs
 
-from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.certificate import Certificate, relative_gap
 from accelgym.costmodels.errors import BoundError
 
 POSITIVE = hs.floats(1e-6, 1e12)
@@ -66,3 +66,7 @@ def test_json_keeps_it():
     for proof in (certificate(3.5, 3.0), Certificate(np.inf, None, np.inf, 0.0, "m", ("r",), 3, 0.5)):
         data = {k: None if isinstance(v, float) and np.isinf(v) else v for k, v in proof.to_json().items()}
         assert Certificate.from_json(data) == proof
+
+
+def test_the_gap_of_what_costs_nothing_is_none():
+    assert [relative_gap(0.0, 0.0), relative_gap(4.0, 4.0), relative_gap(4.0, 3.0)] == [0.0, 0.0, 0.25]

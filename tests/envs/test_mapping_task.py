@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accelgym
-from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, StorageLevel
+from accelgym.costmodels.architecture import LEAKAGES, Architecture, Compute, Constraint, StorageLevel
 from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.loopnest import LoopnestModel, Mappings
@@ -88,6 +88,14 @@ def test_a_word_stays_while_two_loops_slide_over_it():
     reference = MappingTask(problem=layer, machine=architecture, objective="energy").reference()
     assert reference.value == 9_000_025.0
     assert reference.gap == 0
+
+
+@pytest.mark.parametrize("objective", ["energy", "edp"])
+def test_a_large_layer_on_a_machine_without_prices_is_proved_to_cost_nothing(objective):
+    architecture = Architecture("free", (StorageLevel("DRAM"), StorageLevel("RF", 64)), Compute())
+    layer = LoopNest.conv("layer", K=64, C=64, P=16, Q=16, R=3, S=3)
+    found = MappingTask(problem=layer, machine=architecture, objective=objective).prove()
+    assert (found.value, found.lower_bound, found.gap) == (0, 0, 0)
 
 
 def test_the_best_bypass_is_found():
@@ -234,6 +242,20 @@ def test_ids_tell_tasks_apart():
     arguments = [{}, {"layer": 3}, {"architecture": "eyeriss_thistle"}, {"objective": "energy"}, {"bypass": True}]
     assert len({MappingTask(**a).id for a in arguments}) == len(arguments)
     assert MappingTask(layer=2).id == MappingTask(layer=2).id
+
+
+def test_ids_tell_everything_apart_that_binds_a_mapping():
+    base = machine().with_level("SRAM", fanout_x=2, fanout_y=2, multiple_buffering=1.0)
+    least = {"min_utilization": 0.25, "multiple_buffering": 2.0, "block_size": 2, "update_pj": 9.0}
+    machines = [base, *(base.with_level("SRAM", **{name: value}) for name, value in least.items())]
+    limit = {"P": ("<=", 2)}
+    rules = [Constraint("SRAM", "spatial", limit, along=side) for side in ("x", "y")]
+    rules += [Constraint("SRAM", "spatial", limit), Constraint("SRAM", "utilization", minimum=0.5)]
+    rules += [Constraint("SRAM", "temporal", {"P": (how, 2)}) for how in ("=", "<=", ">=")]
+    machines += [replace(base, constraints=(rule,)) for rule in rules]
+    problem = LoopNest.conv1d("c", M=2, P=8, R=2)
+    ids = {MappingTask(problem=problem, machine=each).id for each in machines}
+    assert len(ids) == len(machines)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,13 @@ def test_relative_hypervolume_is_that_of_two_rectangles():
     assert relative_hypervolume([[2.0, 2.0]], three, beyond=1.0) == pytest.approx(4 / 9)
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_rows_that_are_not_finite_do_not_count(odd):
+    front = np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert relative_hypervolume([[odd, 0.0], *front[:1]], front) == relative_hypervolume(front[:1], front)
+    assert relative_hypervolume([[odd, 0.0]], front) == relative_hypervolume([], front) == 0.0
+
+
 def test_no_point_dominates_nothing():
     assert hypervolume(np.zeros((0, 2)), [1.0, 1.0]) == 0.0
     assert hypervolume([[np.inf, np.inf]], [1.0, 1.0]) == 0.0

@@ -7,6 +7,7 @@ import pytest
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Layer, Workload
+from accelgym.costmodels.workloads.layer import LayerKind
 from accelgym.envs import ResourceAssignmentTask, audit
 
 # Latency optima of the 12 x 12 levels at budgets 1.0 / 0.5 / 0.1 / 0.05: dynamic programming over the sum of PEs on
@@ -202,6 +203,20 @@ def test_the_id_names_the_task_and_nothing_else():
     others = [{"budget": 0.2}, {"objective": "energy"}, {"dataflow": "eye"}, {"model": "physical"}]
     ids = {ResourceAssignmentTask(workload_object=TINY, **{"budget": 0.1, **other}).id for other in others}
     assert len(ids | {base.id}) == 5
+
+
+def test_ids_tell_layers_apart_whose_costs_differ():
+    """Only the mapper's model looks at strides and dilations."""
+
+    def task(**fields):
+        layer = Layer("a", LayerKind.CONV, K=16, C=8, P=6, Q=6, R=3, S=3, **fields)
+        return ResourceAssignmentTask(
+            workload_object=Workload.chain("one", [layer]), model="dataflow_template", budget=0.5
+        )
+
+    tasks = [task(), task(stride=(2, 2)), task(dilation=(2, 2)), task(groups=2)]
+    assert len({each.id for each in tasks}) == len(tasks)
+    assert len({each.reference().value for each in tasks[:2]}) == 2
 
 
 def test_the_audit_measures_what_it_says():

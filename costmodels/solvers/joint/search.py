@@ -254,7 +254,8 @@ def _solve(
     if not path.pair:
         return reached
     search.offer(machine, tables, costs, np.array(path.pair), np.array(path.moves))
-    return path.cost
+    # Of designs that cost as much as was reached, the cheaper may have been dropped and a dearer one kept.
+    return min(path.cost, reached)
 
 
 def _solve_product(

@@ -284,7 +284,7 @@ def mirrors(space: SiteFactorization, table: TermTable, classes: tuple[LevelClas
         Per level and class the number of the mirrored class, shape ``(levels - 1, most classes)``; ``None`` when
         nothing mirrors.
     """
-    swap = _swap(space, table)
+    swap = _swap(space, table) if classes else None
     if swap is None:
         return None
     result = np.zeros((len(classes), max(len(x.counted) for x in classes)), dtype=np.int64)
@@ -322,7 +322,8 @@ def _symmetric(space: SiteFactorization, table: TermTable, swap: Ints) -> bool:
     dims = np.array(space.active)
     constraints = space.constraints
     same = bool((space.bounds == space.bounds[swap]).all())
-    for array in (constraints.placeable, constraints.fixed, constraints.max_factor):
+    limits = (constraints.placeable, constraints.fixed, constraints.max_factor, constraints.minimum.factors)
+    for array in limits:
         same = same and bool((array[:, dims] == array[:, dims[swap]]).all())
     moved = set(dims[swap != np.arange(len(swap))].tolist())
     same = same and not any(moved & set(pinned) for pinned in constraints.pinned)

@@ -53,6 +53,14 @@ def test_every_knapsack_optimum_lies_on_the_front(table):
         assert minimise_sum(first, second, capacity, allowed).value == (within.min() if len(within) else np.inf)
 
 
+def test_a_sum_that_is_the_limit_itself_stays():
+    """The parts, 0.3 and what the least of the others take, round to more than their sum."""
+    second = np.array([[0.3], [0.2], [0.1]])
+    front = minimise_both(np.ones((3, 1)), second, limit=0.3 + 0.2 + 0.1)
+    assert front.second.tolist() == [0.3 + 0.2 + 0.1]
+    assert not len(minimise_both(np.ones((3, 1)), second, limit=np.nextafter(0.3 + 0.2 + 0.1, 0)))
+
+
 def test_more_states_than_allowed_are_an_error():
     powers = 2.0 ** np.arange(12)
     with pytest.raises(InputError, match=r"max_points=100: 128 trade-offs after 7 of 12 groups"):

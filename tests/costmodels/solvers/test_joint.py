@@ -107,3 +107,17 @@ def test_the_solver_equals_brute_force(seed):
     loose, _ = solve_joint(problem, tolerance=0.05)
     assert loose.lower_bound <= expected * (1 + 1e-9) <= loose.value * (1 + 2e-9)
     assert loose.gap <= 0.05 + 1e-9
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_a_tolerance_leaves_its_gap_where_a_dearer_design_is_met_first(objective):
+    """The cheapest, 98, uses up the limit of the loss; 100 loses nothing, 50 too much."""
+    costs = np.array([100.0, 98.0, 50.0]).reshape(1, 1, 1, 3, 1, 1) + np.zeros((1, 1, 1, 3, 2, 2))
+    tables = MachineTables(costs, costs, np.ones((1, 3), dtype=bool), np.zeros((1, 3)), np.zeros(1, dtype=np.int64))
+    alone = Activations(("layer",), (1,), (), (True,))
+    problem = JointProblem(alone, np.array([[0, 2, 3]]), 2, np.arange(1), tables.room, tables.of, objective)
+    least = objective.combine(98.0, 98.0)
+    for tolerance in (0.05, 0.0):
+        found, _ = solve_joint(problem, tolerance=tolerance)
+        assert found.lower_bound <= least <= found.value <= least / (1 - 0.05)
+    assert found.value == found.lower_bound == least

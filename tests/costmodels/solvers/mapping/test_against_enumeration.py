@@ -2,13 +2,14 @@
 
 import importlib.util
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from accelgym.costmodels.architecture import Architecture, Compute, LoopNest, StorageLevel
+from accelgym.costmodels.architecture import Architecture, Compute, Constraint, LoopNest, StorageLevel
 from accelgym.costmodels.objective import Objective
 from accelgym.costmodels.solvers.mapping import branch_and_bound
 from accelgym.costmodels.timeloop.presets import preset
@@ -219,6 +220,22 @@ def test_mirror_images_are_not_searched_twice_and_nothing_is_lost(monkeypatch):
     twice = case.solve(tolerance=TOLERANCE)
     assert twice.value == pytest.approx(found.value, rel=1.1 * TOLERANCE)
     assert found.nodes + found.evaluations < twice.nodes + twice.evaluations
+
+
+@pytest.mark.parametrize(("level", "dim"), [("DRAM", "Q"), ("RF", "Q"), ("DRAM", "S"), ("RF", "S")])
+def test_a_smallest_factor_of_one_direction_has_no_mirror_image(level, dim):
+    problem = LoopNest.conv("c", K=1, C=1, P=3, Q=3, R=2, S=2)
+    case = case_of(problem, memory("DRAM", 100.0), memory("RF", 1.0, 8))
+    least = Constraint(level, "temporal", {dim: (">=", 2)})
+    case.machine = replace(case.machine, constraints=(least,))
+    assert check(case, small.optimum(case)).closed
+
+
+@pytest.mark.parametrize("objective", list(Objective))
+def test_a_machine_of_one_memory_has_no_order_to_choose(objective):
+    problem = LoopNest.conv("c", K=2, C=1, P=4, Q=4, R=2, S=2)
+    case = case_of(problem, memory("DRAM", 50.0, read_bw=3.0, fanout_x=4, fanout_y=2), objective=objective)
+    assert check(case, small.optimum(case)).closed
 
 
 def five_by_five():
