@@ -42,7 +42,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-PROOF_VERSION = "geometric-programs 2.2, every iteration walked"
+PROOF_VERSION = "geometric-programs 2.3, every iteration walked"
 """Changes whenever a bound, or the mapping found, could."""
 RELAXATIONS = (
     "factors need not be integers, nor divide",
