@@ -32,7 +32,8 @@ from accelgym.costmodels.timeloop.components import (
 )
 from accelgym.costmodels.timeloop.constraints import ConstraintReader
 from accelgym.costmodels.timeloop.directives import Targets, read_mapping, warn_of_lists
-from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
+from accelgym.costmodels.timeloop.hierarchy import read_hierarchy
+from accelgym.costmodels.timeloop.nodes import Node
 from accelgym.costmodels.timeloop.problem import read_problem
 
 __all__ = [

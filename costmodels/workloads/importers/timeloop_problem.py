@@ -164,7 +164,7 @@ def _coefficients(shape: Mapping[str, Any], instance: Mapping[str, Any], scope: 
 
 def _access(space: Any, position: int, dims: Sequence[str], coefficients: Mapping[str, int]) -> Access:
     key = f"problem.shape.data-spaces[{position}]"
-    data = normalise(space, key, ("name", "projection", "read_write"))
+    data = normalise(space, key, ("name", "projection", "read_write", "ranks"))  # ranks name axes, for layouts
     where = f"{key}.projection of {data.get('name')!r}"
     axes: list[Axis] = []
     for axis in as_list(data.get("projection"), where):
@@ -182,4 +182,11 @@ def _access(space: Any, position: int, dims: Sequence[str], coefficients: Mappin
                 raise InputError(f"{where}: coefficient {factor!r} of {parts[0]}, allowed integers >= 1")
             terms.append((str(parts[0]), factor))
         axes.append(tuple(terms))
-    return Access(str(data.get("name")), tuple(axes), bool(data.get("read_write", False)))
+    return Access(str(data.get("name")), tuple(axes), _truth(data.get("read_write"), f"{key}.read_write"))
+
+
+def _truth(value: Any, where: str) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False}
+    if str(value).lower() not in words:
+        raise InputError(f"{where} is {shown(value)}, allowed: true or false")
+    return words[str(value).lower()]
