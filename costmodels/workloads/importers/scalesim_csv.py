@@ -109,7 +109,7 @@ class _Columns:
             if column:
                 position.setdefault(column, index)
         gemm = {"m", "n", "k"} <= position.keys()
-        if gemm and _SIZES <= position.keys():
+        if gemm and position.keys() >= _SIZES:
             raise header.error(0, f"the header has columns of both forms, allowed: {_FORMS}")
         for needed in _GEMM_COLUMNS if gemm else _CONV_COLUMNS:
             if _plain(needed) not in position:
