@@ -382,7 +382,7 @@ def test_products_that_add_or_are_whole_numbers(function, shapes, macs):
 
 def test_products_of_unknown_kind_are_no_vector_work():
     inputs = (torch.randn(4, 4), torch.randn(4), torch.randn(4, 4))
-    with pytest.raises(InputError, match="operator 'ormqr' .*is not supported"):
+    with pytest.raises(InputError, match=r"operator 'ormqr' .*is not supported"):
         import_torch(Calls(torch.ormqr), inputs)
 
 
