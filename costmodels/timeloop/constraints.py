@@ -90,6 +90,9 @@ class ConstraintReader:
                 data = normalise(entry, where, (*_ENTRY_KEYS, *_MACROS))
                 if not isinstance(data.get("target"), str | int):
                     raise InputError(f"{where}.target is {shown(data.get('target'))}, allowed: a name")
+                if data.get("type") == "max_overbooked_proportion":
+                    refuse_unsupported(data, where)
+                    continue
                 yield where, directive_kind(data, where), data | {"target": str(data["target"])}
 
     def _node(

@@ -207,6 +207,7 @@ _DIRECTIVE_KEYS = (
     "split",
     "keep",
     "bypass",
+    "default_max_factor",
     "no_link_transfer",
     *UNSUPPORTED,
 )
@@ -281,6 +282,8 @@ def _directives(section: Any) -> dict[tuple[str, str], tuple[str, dict[str, Any]
         data = normalise(entry, where, _DIRECTIVE_KEYS)
         kind = directive_kind(data, where, ("temporal", "spatial", "bypass", "datatype", "dataspace"))
         refuse_unsupported(data, where)
+        if data.get("default_max_factor") is not None:
+            raise InputError(f"{where}.default_max_factor is a constraint, allowed in a mapping: factors")
         if data.get("no_link_transfer"):
             warn_input(
                 f"{where}.no_link_transfer without effect: neighbours forward the words of all tensors or of none"

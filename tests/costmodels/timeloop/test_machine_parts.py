@@ -282,7 +282,7 @@ def test_bypasses_of_a_level_add_up():
 
 
 def test_keys_that_ask_for_nothing(plain):
-    empty = "no_reuse: [], no_link_transfer: [], rmw_first_update: [], remainders: null, permutation: MNK"
+    empty = "no_reuse: [], no_link_transfer: [], default_max_factor: null, remainders: null, permutation: MNK"
     assert costs(PROBLEM, NODES, MAPPING.replace("permutation: MNK", empty)) == plain
     more = "- {target: Rf, type: dataspace, keep: [A], no_coalesce: []}\n"
     assert costs(PROBLEM, NODES, MAPPING + more) == plain
@@ -300,6 +300,10 @@ def test_keys_that_ask_for_nothing(plain):
         PROBLEM, wished % "factors: [K=2], factors_only: [M=1], default_min_factor: null, remainders: null"
     )
     assert stated.architecture.constraints[0].factors == {"K": ("=", 2), "M": ("=", 1), "N": ("=", 1)}
+    entry = "constraints: {targets: [{target: Rf, type: max_overbooked_proportion, proportion: %s}]}\n\n"
+    assert costs(PROBLEM, NODES, MAPPING, entry % "null") == plain
+    with pytest.raises(InputError, match=r"constraints\[0\].proportion=0.5 is not supported"):
+        read_timeloop(PROBLEM, NODES, entry % "0.5")
     with pytest.raises(InputError, match="factors and factors_only differ in K"):
         read_timeloop(PROBLEM, wished % "factors: [K=2], factors_only: [K=5]")
 
