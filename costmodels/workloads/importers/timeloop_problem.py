@@ -104,6 +104,9 @@ def read_contraction(section: Any, scope: Scope | None = None) -> Contraction:
         bounds[dim] = as_integer(scope.resolve(raw[dim], where := f"problem.instance.{dim}"), where)
     spaces = as_list(shape.get("data_spaces"), "problem.shape.data-spaces")
     accesses = tuple(_access(space, i, dims, coefficients) for i, space in enumerate(spaces))
+    _once(dims, "problem.shape.dimensions")
+    _once([access.name for access in accesses], "problem.shape.data-spaces")
+    _once([*dims, *coefficients], "problem.shape.coefficients")
     name = shape.get("name")
     return Contraction(None if name is None else str(name), bounds, accesses)
 
@@ -126,6 +129,12 @@ def _instance(section: Mapping[str, Any]) -> dict[str, Any]:
     for key in set(beside) & set(inside):
         raise InputError(f"problem: {key!r} stands beside the instance and in it")
     return beside | inside
+
+
+def _once(names: Sequence[str], where: str) -> None:
+    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if repeated is not None:
+        raise InputError(f"{where}: {repeated!r} is named twice")
 
 
 def _check_instance(raw: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -158,6 +167,8 @@ def _coefficients(shape: Mapping[str, Any], instance: Mapping[str, Any], scope: 
         if not isinstance(name, str):
             raise InputError(f"problem.shape.coefficients[{i}].name is {shown(name)}, allowed: a text")
         where = f"problem.instance.{name}"
+        if name in result:
+            raise InputError(f"problem.shape.coefficients[{i}].name: {name!r} is named twice")
         result[name] = as_integer(scope.resolve(instance.get(name, data.get("default")), where), where)
     return result
 

@@ -7,7 +7,8 @@ import pytest
 from accelgym.costmodels.errors import InputError, InputWarning
 from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.loopnest.rows import result_row
-from accelgym.costmodels.timeloop import read_timeloop
+from accelgym.costmodels.timeloop import read_timeloop, read_timeloop_problem
+from accelgym.costmodels.workloads.importers import import_timeloop_problem
 
 PROBLEM = """
 problem:
@@ -326,3 +327,28 @@ def test_what_data_spaces_may_say_besides(plain):
     assert costs(ranked, NODES, MAPPING) == plain
     with pytest.raises(InputError, match=r"data-spaces\[2\].read_write is 'maybe', allowed: true or false"):
         read_timeloop(PROBLEM.replace("read_write: true", "read_write: maybe"), NODES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[M, N, K]", "[M, N, K, M]", "problem.shape.dimensions: 'M' is named twice"),
+        ("name: B", "name: A", "problem.shape.data-spaces: 'A' is named twice"),
+        (
+            "    data_spaces",
+            "    coefficients: [{name: M, default: 1}]\n    data_spaces",
+            "coefficients: 'M' is named twice",
+        ),
+        (
+            "    data_spaces",
+            "    coefficients: [{name: c, default: 1}, {name: c, default: 2}]\n    data_spaces",
+            "'c' is named twice",
+        ),
+    ],
+)
+def test_names_that_stand_twice(tmp_path, old, new, message):
+    path = tmp_path / "problem.yaml"
+    path.write_text(PROBLEM.replace(old, new, 1))
+    for read in (import_timeloop_problem, read_timeloop_problem):
+        with pytest.raises(InputError, match=message):
+            read(path)
