@@ -132,9 +132,11 @@ def _instance(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _once(names: Sequence[str], where: str) -> None:
-    repeated = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if repeated is not None:
-        raise InputError(f"{where}: {repeated!r} is named twice")
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(f"{where}: {shown(name)} is named twice")
+        seen.add(name)
 
 
 def _check_instance(raw: Mapping[str, Any], known: Sequence[str]) -> None:
