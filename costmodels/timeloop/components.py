@@ -134,6 +134,9 @@ def _understood(node: Node) -> dict[str, Any]:
     for key in unknown:
         if get_close_matches(key, READ, 1, 0.8):  # a slip would change counts
             raise unknown_name(f"key in attributes of {node.name!r}", key, [*READ, *PRICING])
+    gated = [key for key in ("has_power_gating", "power_gated_at") if values.get(key) not in (None, False, node.name)]
+    if gated:
+        warn_input(f"attributes of {node.name!r}: {gated[0]} without effect, instances leak where they are in use")
     if unknown:
         warn_input(f"attributes of {node.name!r} without effect: {', '.join(map(repr, unknown))}")
     return values

@@ -195,6 +195,15 @@ def test_widths_that_do_not_go_with_the_word(attributes):
         read_timeloop(PROBLEM, NODES.replace("width: 8, datawidth: 8", attributes))
 
 
+def test_power_gating_is_said_to_have_no_effect(plain):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dumped = NODES.replace("depth: 32", "depth: 32, has_power_gating: False, power_gated_at: null")
+        assert costs(PROBLEM, dumped, MAPPING) == plain
+    with pytest.warns(InputWarning, match="attributes of 'Rf': power_gated_at without effect"):
+        assert costs(PROBLEM, NODES.replace("depth: 32", "depth: 32, power_gated_at: Dram"), MAPPING) == plain
+
+
 def test_half_of_the_old_bandwidth_stays_where_one_way_is_stated():
     text = NODES.replace("depth: 32", "depth: 32, bandwidth: 3, read_bandwidth: 100")
     level = read_timeloop(PROBLEM, text).architecture.levels[1]
