@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from accelgym.costmodels.timeloop.nodes import Branch, Node, known_roles, withou
 
 __all__ = ["read_hierarchy"]
 
-_RANGE = re.compile(r"^(?P<name>.*?)\s*(?:\[\s*(?P<low>\d{1,9})\s*\.\.\s*(?P<high>\d{1,9})\s*\])?$")
+_RANGE = re.compile(r"\s*\[\s*(\d{1,9})\s*\.\.\s*(\d{1,9})\s*\]\s*(?=\.|$)")
 _NETWORKS = ("xy_noc", "legacy", "reductiontree", "simplemulticast", "noc", "wire", "router")
 
 
@@ -50,10 +51,9 @@ def read_hierarchy(section: Any, scope: Scope) -> tuple[str, list[Node]]:
 
 
 def _split(name: str) -> tuple[str, int]:
-    match = _RANGE.match(name)
-    if match is None or match["low"] is None:
-        return name, 1
-    return match["name"], int(match["high"]) - int(match["low"]) + 1
+    """Returns a name without its ranges, and how many instances they make: of a path, of all its parts."""
+    count = math.prod(int(high) - int(low) + 1 for low, high in _RANGE.findall(name))
+    return _RANGE.sub("", name), count
 
 
 # -- v0.3 ------------------------------------------------------------------------------------------------------
@@ -62,10 +62,15 @@ _LOCAL_KEYS = ("name", "class", "subclass", "attributes", "required_actions", "e
 
 
 def _tree(data: Mapping[str, Any], count: int, inherited: dict[str, Any], scope: Scope, where: str) -> Iterator[Node]:
-    for i, entry in enumerate(as_list(data.get("local"), f"{where}.local")):
-        local = normalise(entry, f"{where}.local[{i}]", _LOCAL_KEYS)
+    listed = [
+        normalise(entry, f"{where}.local[{i}]", _LOCAL_KEYS)
+        for i, entry in enumerate(as_list(data.get("local"), f"{where}.local"))
+    ]
+    # The flattened form writes whole paths, and those of v0.3 the deepest first.
+    listed.sort(key=lambda local: _split(str(local.get("name")))[0].count("."))
+    for local in listed:
         name, times = _split(str(local.get("name")))
-        name = name.rsplit(".", 1)[-1]  # the flattened form writes whole paths
+        name = name.rsplit(".", 1)[-1]
         if not _enabled(local, scope, f"{where}.{name}") or _is_network(local, name):
             continue
         own = _attributes(local, scope.within(inherited), f"{where}.{name}")

@@ -161,6 +161,24 @@ def test_trees_hand_no_sizes_down(plain):
     assert (level.word_bits, level.block_size, level.capacity_words) == (16, 4, 128)
 
 
+def test_flattened_trees(plain):
+    """As Accelergy of v0.3 writes them: whole paths, the deepest first."""
+    flat = """
+architecture:
+  version: 0.3
+  local:
+  - {name: "top.PE[0..2].Rf", class: regfile, attributes: {depth: 32, width: 8, word-bits: 8}}
+  - {name: "top.PE[0..2].mac", class: intmac, attributes: {datawidth: 8}}
+  - {name: top.Dram, class: DRAM, attributes: {width: 64, word-bits: 8}}
+"""
+    tree_map = MAPPING.replace("target: Pe", "target: Dram")
+    assert costs(PROBLEM, flat, tree_map) == plain
+    rows = flat.replace("PE[0..2].Rf", "Row[0..2].PE[1..2].Rf[0..1]").replace("depth: 32", "depth: 32, meshX: 3")
+    rows = rows.replace("PE[0..2].mac", "Row[0..2].PE[1..2].mac[0..1]").replace("{datawidth", "{meshX: 3, datawidth")
+    level = read_timeloop(PROBLEM, rows).architecture.levels[0]
+    assert (level.fanout_x, level.fanout_y) == (3, 4)
+
+
 @pytest.mark.parametrize(
     ("attributes", "block", "price"),
     [
