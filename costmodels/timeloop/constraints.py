@@ -103,7 +103,8 @@ class ConstraintReader:
             data = self._expanded(normalise(body or {}, where, (*_ENTRY_KEYS, *_MACROS)), where)
             if all(data.get(key) in (None, [], "") for key in ("factors", "permutation", "split", "keep", "bypass")):
                 continue
-            if kind == "max_overbooked_proportion" or (kind == "dataspace" and target not in self.targets.storage):
+            holds = target in self.targets.storage
+            if kind == "max_overbooked_proportion" or (not holds and kind != "spatial"):  # a container
                 continue
             found = self._constraint({**data, "target": target}, directive_kind({"type": kind}, where), where)
             yield from _directed(found, target, spreads, where)

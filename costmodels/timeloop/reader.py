@@ -242,8 +242,7 @@ def _targets(nodes: list[Node]) -> Targets:
             holder = f"inter_{alias}_spatial" if flat else alias
             if flat and node.spreads.get(alias, (1, 1)) != (1, 1):
                 fanout[holder] = i - 1
-            if holder not in storage:
-                holders.add(holder)
+            holders |= {name for name in (holder, alias) if name not in storage}
     only_y = set()
     for node in nodes:
         for alias, (x, y) in node.spreads.items():

@@ -309,6 +309,18 @@ def test_bypasses_of_a_level_add_up():
     assert costs(PROBLEM, NODES, kept) == costs(PROBLEM, NODES, MAPPING)
 
 
+def test_a_fan_out_may_be_told_that_it_holds_nothing(plain):
+    nothing = (
+        "- {target: Pe, type: temporal, factors: M=1 N=1 K=1}\n- {target: Pe, type: dataspace, bypass: [A, B, Z]}\n"
+    )
+    assert costs(PROBLEM, NODES, MAPPING + nothing) == plain
+    inside = NODES.replace("{meshX: 3}", "{meshX: 3}, constraints: {temporal: {factors: [K=1]}}")
+    assert costs(PROBLEM, inside, MAPPING) == plain
+    for asks in ("type: temporal, factors: M=2", "type: dataspace, keep: [A]"):
+        with pytest.raises(InputError, match=r"mapping\[3\]: 'Pe' stores nothing, allowed: all factors 1"):
+            read_timeloop(PROBLEM, NODES, f"{MAPPING}- {{target: Pe, {asks}}}\n")
+
+
 def test_keys_that_ask_for_nothing(plain):
     empty = "no_reuse: [], no_link_transfer: [], default_max_factor: null, remainders: null, permutation: MNK"
     assert costs(PROBLEM, NODES, MAPPING.replace("permutation: MNK", empty)) == plain
