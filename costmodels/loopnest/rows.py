@@ -221,6 +221,14 @@ def _explain(model: LoopnestModel, mappings: Mappings, reason: Reason) -> str:
             )
             if level.tile_capacity is not None and words > level.tile_capacity:
                 return f"mapping: tiles of {words} words overflow {level.name!r}, which holds {level.tile_capacity}"
+            if level.tile_capacity is not None and words < level.min_utilization * level.tile_capacity:
+                share = f"{level.min_utilization:g} of its {level.tile_capacity}"
+                return f"mapping: tiles of {words} words in {level.name!r}, allowed: at least {share} (min_utilization)"
+    if reason is Reason.BAD_VALUE and mappings.keep is not None:
+        for t, tensor in enumerate(problem.tensors):
+            if not mappings.keep[0, t, 0]:
+                outermost = architecture.levels[0].name
+                return f"mapping: {outermost!r} bypasses {tensor.name}, allowed: the outermost memory keeps all tensors"
     if reason is Reason.OVERFLOW:
         return "mapping: latency or energy is beyond 2**53, where counts are not exact"
     return f"mapping: {reason.name}"

@@ -21,7 +21,7 @@ from accelgym.costmodels.maestro.general_rules import LevelCounts, analyse_level
 from accelgym.costmodels.maestro.mapping import Level, coupled_dims
 from accelgym.costmodels.maestro.technology import MAESTRO_28NM
 from accelgym.costmodels.maestro.tiles import Tiles
-from accelgym.costmodels.workloads.importers.maestro_language import DataflowDirective, read_maestro
+from accelgym.costmodels.workloads.importers.maestro_language import DataflowDirective, MaestroFile, read_maestro
 from accelgym.costmodels.workloads.importers.maestro_network import layer_of
 from accelgym.costmodels.workloads.layer import Layer
 from accelgym.costmodels.workloads.load import load_workload
@@ -57,12 +57,15 @@ def read_mapped(network: str, dataflow: Path | None, constants: Mapping[str, int
         if found.layers or not found.dataflow:
             what = "states a network; give that with --in" if found.layers else "has no block Dataflow"
             raise InputError(f"{dataflow}:1:1: the file {what}")
+        _say_unused(found, constants)
         return [
             MappedLayer(layer, found.dataflow, layer.is_depthwise and layer.K == layer.C)
             for layer in load_workload(network).compute_layers
         ]
     mapped = []
-    for block in read_maestro(Path(network), constants).layers:
+    found = read_maestro(Path(network), constants)
+    _say_unused(found, constants)
+    for block in found.layers:
         if not block.dataflow:
             raise block.name.error(f"layer {shown(block.name.text)} has no Dataflow; give one with --dataflow")
         if block.type.text not in ("CONV", "DSCONV"):
@@ -71,6 +74,13 @@ def read_mapped(network: str, dataflow: Path | None, constants: Mapping[str, int
     if not mapped:
         raise InputError(f"{network}:1:1: the file has no network")
     return mapped
+
+
+def _say_unused(found: MaestroFile, constants: Mapping[str, int] | None) -> None:
+    """Says which values have no effect, as a name that is spelled in another way has none."""
+    unused = [name for name in constants or {} if name not in found.used]
+    if unused:
+        warn_input(f"{found.path}: {', '.join(map(shown, unused))} without effect: no name in the file")
 
 
 def evaluate_mapped(mapped: Sequence[MappedLayer], num_pes: int, noc_bw: int) -> tuple[list[dict[str, str]], Costs]:
@@ -92,7 +102,7 @@ def evaluate_mapped(mapped: Sequence[MappedLayer], num_pes: int, noc_bw: int) ->
     """
     for name, value in (("num_pes", num_pes), ("noc_bw", noc_bw)):
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= INT32_MAX:
-            raise InputError(f"{name} is {shown(value)}, allowed: integers 1..{INT32_MAX}")
+            raise InputError(f"{name} is {shown(value)}, allowed: integers 1..{int(INT32_MAX)}")
     shapes = LayerShapes.from_layers(tuple(item.layer for item in mapped))
     if any(item.layer.stride != (1, 1) for item in mapped):
         warn_input("strided layers are evaluated as layers of stride 1 with the same output")

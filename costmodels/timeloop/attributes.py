@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["BLOCK", "DEPTH", "NEUTRAL", "PRICING", "READ", "SPARSE", "WIDTH", "WORD"]
+__all__ = ["BLOCK", "DEPTH", "NEUTRAL", "PRICING", "READ", "SPARSE", "SPELLINGS", "WIDTH", "WORD"]
 
 WIDTH = ("width", "memory_width", "data_storage_width")
 DEPTH = ("depth", "memory_depth", "data_storage_depth")
 WORD = ("word_bits", "word_width", "datawidth")
 BLOCK = ("block_size", "n_words")
 """Spellings of one attribute, the preferred one first."""
+SPELLINGS = (WIDTH, DEPTH, WORD, BLOCK)
 
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     "addr_gen_energy": (0,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import pairwise
@@ -13,10 +13,10 @@ from accelgym.costmodels.architecture.machine import Compute, StorageLevel
 from accelgym.costmodels.components.laws import ComponentCost
 from accelgym.costmodels.components.technologies import COMPONENT_CLASSES, Technology
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
-from accelgym.costmodels.files.timeloop_yaml.document import as_integer, as_list, as_number, normalise
+from accelgym.costmodels.files.timeloop_yaml.document import as_integer, as_list, as_number, as_table, normalise
 from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
 from accelgym.costmodels.timeloop.attributes import BLOCK, DEPTH, NEUTRAL, PRICING, READ, SPARSE, WIDTH, WORD
-from accelgym.costmodels.timeloop.hierarchy import Node
+from accelgym.costmodels.timeloop.nodes import Node
 
 __all__ = ["apply_tables", "build_compute", "build_levels", "component_name", "read_art", "read_ert", "share_rows"]
 
@@ -32,6 +32,15 @@ _FAMILIES = (
     ("compute", "intmac"),
 )
 """Parts of class names and the classes that price such a component where its own is not known."""
+_ACTIONS = {
+    "read": ("random_read", "read"),
+    "write": ("random_fill", "random_write", "fill", "write"),
+    "update": ("random_update", "random_write", "update", "write"),
+    "compute": ("mac_random", "mult_random", "mac", "mult", "compute"),
+}
+"""What an ERT may call an action, the name that Timeloop looks for first in front."""
+_SUMMARISED = ("max_energy", "min_energy", "average_energy")
+"""Energies of an action in a summary, over its arguments."""
 
 
 def build_levels(nodes: Sequence[Node], technology: Technology, *, priced: bool = False) -> tuple[StorageLevel, ...]:
@@ -63,15 +72,12 @@ def _level(node: Node, technology: Technology, priced: bool) -> StorageLevel:
     where, values = f"attributes of {node.name!r}", _understood(node)
     word_bits = _number(_first(values, WORD), where, "word-bits") or 16
     width = _number(_first(values, WIDTH), where, "width")
-    block = _number(_first(values, BLOCK), where, "block-size")
-    cluster = _cluster(node)
+    block, cluster = _row(node)
     if cluster > 1:
         warn_input(
             f"{node.name!r}: cluster_size={cluster}: each instance bears 1/{cluster} of an access, which is exact when "
             "all instances of a cluster are in use"
         )
-    if block is None:
-        block = 1 if width is None else max(1, width // (word_bits * cluster))
     depth = _number(_first(values, DEPTH), where, "depth")
     capacity = _capacity(values, where, depth, block, word_bits)
     price = _price(
@@ -82,9 +88,10 @@ def _level(node: Node, technology: Technology, priced: bool) -> StorageLevel:
         priced=priced,
     )
     read_bw, write_bw = values.get("read_bandwidth"), values.get("write_bandwidth")
-    if "bandwidth" in values and read_bw is None and write_bw is None:
+    if "bandwidth" in values:
         # Timeloop splits the old, common figure in half.
-        read_bw = write_bw = as_number(values["bandwidth"], f"{where}: bandwidth") / 2
+        half = as_number(values["bandwidth"], f"{where}: bandwidth") / 2
+        read_bw, write_bw = (half if stated is None else stated for stated in (read_bw, write_bw))
     level = StorageLevel(
         node.name,
         capacity_words=capacity,
@@ -127,6 +134,9 @@ def _understood(node: Node) -> dict[str, Any]:
     for key in unknown:
         if get_close_matches(key, READ, 1, 0.8):  # a slip would change counts
             raise unknown_name(f"key in attributes of {node.name!r}", key, [*READ, *PRICING])
+    gated = [key for key in ("has_power_gating", "power_gated_at") if values.get(key) not in (None, False, node.name)]
+    if gated:
+        warn_input(f"attributes of {node.name!r}: {gated[0]} without effect, instances leak where they are in use")
     if unknown:
         warn_input(f"attributes of {node.name!r} without effect: {', '.join(map(repr, unknown))}")
     return values
@@ -179,9 +189,38 @@ def _law(kind: str) -> str | None:
     return next((family for part, family in _FAMILIES if part in kind.lower()), None)
 
 
+def _row(node: Node) -> tuple[int, int]:
+    """Returns how a row of a memory is divided: words of an access, and instances that share the row.
+
+    Raises:
+        InputError: They do not make up the width.
+    """
+    where, values = f"attributes of {node.name!r}", node.attributes
+    word_bits = _number(_first(values, WORD), where, "word-bits") or 16
+    width = _number(_first(values, WIDTH), where, "width")
+    block = _number(_first(values, BLOCK), where, "block-size")
+    cluster = _number(values.get("cluster_size"), where, "cluster-size")
+    if width is None:
+        return block or 1, cluster or 1
+    words, rest = divmod(width, word_bits)
+    part = (block or 1) * (cluster or 1)
+    if rest or (block and words % part) or (block and cluster and words != part):
+        stated = "".join(f" and {key} {n}" for key, n in (("block-size", block), ("cluster-size", cluster)) if n)
+        default = "" if _first(values, WORD) is not None else " (unless stated)"
+        raise InputError(f"{where}: width {width} does not go with word-bits {word_bits}{default}{stated}")
+    if block is None:
+        return max(1, words // part), cluster or 1
+    cluster = words // block
+    if (node.mesh_x * node.mesh_y) % cluster:
+        raise InputError(
+            f"{where}: width {width} holds {cluster} blocks of {block} words, for {node.mesh_x * node.mesh_y} instances"
+        )
+    return block, cluster
+
+
 def _cluster(node: Node) -> int:
     """Instances that share one physical row."""
-    return _number(node.attributes.get("cluster_size"), f"attributes of {node.name!r}", "cluster-size") or 1
+    return 1 if node.is_compute else _row(node)[1]
 
 
 def _capacity(values: Mapping[str, Any], where: str, depth: int | None, block: int, word_bits: int) -> int | None:
@@ -226,9 +265,10 @@ def read_ert(section: Any, what: str = "ERT") -> dict[str, dict[str, float]]:
         data = normalise(table, where, ("name", "actions", "primitive_estimation(s)", "primitive_estimations"))
         actions = result.setdefault(component_name(str(data.get("name"))), {})
         for action in as_list(data.get("actions"), f"{where}.actions"):
-            entry = normalise(action, f"{where}.actions", ("name", "arguments", "energy"))
+            entry = normalise(action, f"{where}.actions", ("name", "arguments", "energy", *_SUMMARISED))
             name = str(entry.get("name"))
-            energy = _amount(entry.get("energy"), f"{what} of {data.get('name')!r}: energy of {name!r}")
+            stated = entry.get("energy", entry.get("max_energy"))
+            energy = _amount(stated, f"{what} of {data.get('name')!r}: energy of {name!r}")
             actions[name] = max(actions.get(name, 0.0), energy)
     return result
 
@@ -255,7 +295,17 @@ def share_rows(ert: Mapping[str, Mapping[str, float]], nodes: Sequence[Node]) ->
 
 def _tables(section: Any, what: str) -> list[Any]:
     data = normalise(section, what, ("version", "tables", "table_summary"))
-    return as_list(data.get("tables", data.get("table_summary")), f"{what}.tables")
+    tables = data.get("tables", data.get("table_summary"))
+    if what == "ERT" and isinstance(tables, Mapping):  # v0.2: component to action to energies
+        return [{"name": name, "actions": list(_actions(actions, name))} for name, actions in tables.items()]
+    return as_list(tables, f"{what}.tables")
+
+
+def _actions(actions: Any, component: Any) -> Iterator[dict[str, Any]]:
+    """Yields the actions of a table of v0.2 as later versions list them."""
+    for action, energies in as_table(actions, f"ERT.tables.{component}").items():
+        for entry in energies if isinstance(energies, list) else [energies]:
+            yield {**as_table(entry, f"ERT.tables.{component}.{action}"), "name": action}
 
 
 def _amount(value: Any, where: str) -> float:
@@ -276,31 +326,40 @@ def apply_tables(
     ert: Mapping[str, Mapping[str, float]] | None,
     art: Mapping[str, float] | None,
 ) -> tuple[tuple[StorageLevel, ...], Compute]:
-    """Replaces energies and areas by user tables; actions a table leaves out cost nothing, as in Timeloop.
+    """Replaces energies and areas by user tables.
 
     Raises:
         InputError: A component has no table.
+
+    Warns:
+        InputWarning: A table leaves out an action, which costs nothing here; Timeloop prices it from tables of its own.
     """
     if ert is not None:
         priced = []
         for level in levels:
             actions = _entry(ert, level.name, "ERT")
             if "vector_access_energy" not in level.attributes:
-                level = replace(
-                    level,
-                    read_pj=actions.get("read", 0.0),
-                    write_pj=actions.get("write", 0.0),
-                    update_pj=actions.get("update"),
-                )
+                read, write, update = (_energy(actions, kind, level.name) for kind in ("read", "write", "update"))
+                level = replace(level, read_pj=read, write_pj=write, update_pj=None if update == write else update)
             priced.append(replace(level, leakage_pj=actions.get("leak", 0.0)))
         levels = tuple(priced)
         actions = _entry(ert, compute.name, "ERT")
-        energy = next((actions[name] for name in ("compute", "mac_random", "mac") if name in actions), 0.0)
+        energy = _energy(actions, "compute", compute.name)
         compute = replace(compute, mac_pj=energy, leakage_pj=actions.get("leak", 0.0))
     if art is not None:
         levels = tuple(replace(level, area_um2=_entry(art, level.name, "ART")) for level in levels)
         compute = replace(compute, area_um2=_entry(art, compute.name, "ART"))
     return levels, compute
+
+
+def _energy(actions: Mapping[str, float], kind: str, component: str) -> float:
+    """Returns the energy of a kind of action by the first name that the table has."""
+    for name in _ACTIONS[kind]:
+        if name in actions:
+            return actions[name]
+    names = ", ".join(_ACTIONS[kind])
+    warn_input(f"ERT of {component!r}: none of {names}; here such an action costs nothing")
+    return 0.0
 
 
 def _entry(tables: Mapping[str, Any], name: str, what: str) -> Any:
@@ -310,7 +369,7 @@ def _entry(tables: Mapping[str, Any], name: str, what: str) -> Any:
 
 
 def _first(values: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((values[name] for name in names if name in values), None)
+    return next((values[name] for name in names if values.get(name) is not None), None)
 
 
 def _number(value: Any, where: str, key: str) -> int | None:

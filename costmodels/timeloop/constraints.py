@@ -10,8 +10,16 @@ from accelgym.costmodels.architecture.loop_nest import LoopNest
 from accelgym.costmodels.architecture.machine import Architecture, Constraint
 from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_input
 from accelgym.costmodels.files.timeloop_yaml.document import as_integer, as_list, as_number, as_table, normalise
-from accelgym.costmodels.timeloop.directives import Targets, directive_kind, read_limits, read_split, split_permutation
-from accelgym.costmodels.timeloop.hierarchy import Node
+from accelgym.costmodels.timeloop.directives import (
+    UNSUPPORTED,
+    Targets,
+    directive_kind,
+    read_limits,
+    read_split,
+    refuse_unsupported,
+    split_permutation,
+)
+from accelgym.costmodels.timeloop.nodes import Node
 
 __all__ = ["ConstraintReader"]
 
@@ -34,14 +42,10 @@ _MACROS = (
     "maximize_dims",
     "maximize_dims_capacity",
     "must_iterate_over_dataspaces",
-    "no_coalesce",
     "no_iteration_over_dataspaces",
-    "no_reuse",
-    "no_temporal_reuse",
-    "rmw_first_update",
+    *UNSUPPORTED,
 )
-_UNSUPPORTED = ("no_coalesce", "no_reuse", "no_temporal_reuse", "rmw_first_update")
-_NODE_KINDS = ("temporal", "spatial", "dataspace")
+_NODE_KINDS = ("temporal", "spatial", "dataspace", "max_overbooked_proportion")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,9 @@ class ConstraintReader:
                 data = normalise(entry, where, (*_ENTRY_KEYS, *_MACROS))
                 if not isinstance(data.get("target"), str | int):
                     raise InputError(f"{where}.target is {shown(data.get('target'))}, allowed: a name")
+                if data.get("type") == "max_overbooked_proportion":
+                    refuse_unsupported(data, where)
+                    continue
                 yield where, directive_kind(data, where), data | {"target": str(data["target"])}
 
     def _node(
@@ -96,7 +103,8 @@ class ConstraintReader:
             data = self._expanded(normalise(body or {}, where, (*_ENTRY_KEYS, *_MACROS)), where)
             if all(data.get(key) in (None, [], "") for key in ("factors", "permutation", "split", "keep", "bypass")):
                 continue
-            if kind == "dataspace" and target not in self.targets.storage:
+            holds = target in self.targets.storage
+            if kind == "max_overbooked_proportion" or (not holds and kind != "spatial"):  # a container
                 continue
             found = self._constraint({**data, "target": target}, directive_kind({"type": kind}, where), where)
             yield from _directed(found, target, spreads, where)
@@ -105,11 +113,13 @@ class ConstraintReader:
         """Returns the tensors that take another branch of a ``!Parallel`` node around a memory."""
         gone: set[str] = set()
         for branch in node.branches:
+            # Inside a branch only its own tensors have to take one.
+            reaching = [name for name in self.problem.tensor_names if name not in gone]
             kept = []
             for peer in branch.peers:
                 outside = [data for data in stated if data["target"] in peer.names]
                 kept.append({t for wish in (*peer.wishes, *outside) for t in self._kept(wish)})
-            for name in self.problem.tensor_names:
+            for name in reaching:
                 holders = [peer for peer, tensors in zip(branch.peers, kept, strict=True) if name in tensors]
                 if len(holders) != 1:
                     branches = " | ".join(", ".join(peer.names) or "!Nothing" for peer in branch.peers)
@@ -124,7 +134,7 @@ class ConstraintReader:
     def _kept(self, wish: Any) -> list[str]:
         data = as_table(wish, "dataspace")
         only = self._tensors(data.get("bypass_only"), "bypass_only")
-        rest = [t for t in self.problem.tensor_names if t not in only] if only else []
+        rest = [] if data.get("bypass_only") is None else [t for t in self.problem.tensor_names if t not in only]
         return [*self._tensors(data.get("keep"), "keep"), *self._tensors(data.get("keep_only"), "keep_only"), *rest]
 
     def _expanded(self, data: dict[str, Any], where: str) -> dict[str, Any]:
@@ -134,18 +144,18 @@ class ConstraintReader:
             InputError: One that changes counts.
         """
         names = self.problem.tensor_names
-        for key in _UNSUPPORTED:
-            if data.get(key):
-                raise InputError(f"{where}.{key}={shown(data[key])} is not supported")
+        refuse_unsupported(data, where)
         if data.get("maximize_dims"):
             warn_input(f"{where}.maximize_dims is left out: the factors stay free")
-        if data.get("factors_only") is not None and data.get("factors"):
-            raise InputError(f"{where}: give factors or factors_only")
         limits = read_limits(data.get("factors"), self.problem.dims, f"{where}.factors")
         if data.get("factors_only") is not None:
             stated = read_limits(data["factors_only"], self.problem.dims, f"{where}.factors_only")
-            named = {self._own_name(dim) for dim in stated}
-            limits = stated | {dim: ("=", 1) for dim in self.problem.dims if dim not in named}
+            for dim in stated.keys() & limits.keys():
+                if stated[dim] != limits[dim]:
+                    raise InputError(f"{where}: factors and factors_only differ in {dim}")
+            limits |= stated
+            named = {self._own_name(dim) for dim in limits}
+            limits |= {dim: ("=", 1) for dim in self.problem.dims if dim not in named}
         for key, closed in (("no_iteration_over_dataspaces", True), ("must_iterate_over_dataspaces", False)):
             tensors = self._tensors(data.get(key), f"{where}.{key}")
             if tensors:

@@ -13,6 +13,7 @@ from accelgym.costmodels.errors import InputError, shown, unknown_name, warn_inp
 from accelgym.costmodels.files.timeloop_yaml.document import as_list, normalise
 
 __all__ = [
+    "UNSUPPORTED",
     "Targets",
     "directive_kind",
     "read_factors",
@@ -20,6 +21,7 @@ __all__ = [
     "read_mapping",
     "read_permutation",
     "read_split",
+    "refuse_unsupported",
     "split_permutation",
     "warn_of_lists",
 ]
@@ -30,6 +32,17 @@ _NAMED_FACTOR = re.compile(r"(\w+)\s*=+\s*([0-9]+)(?:,([0-9]+))?")
 """A factor of a dimension whose name has more than letters, which needs its ``=``."""
 _LIMIT = re.compile(r"(\w+)\s*(<=|>=|=+|<|>)\s*([0-9]+)")
 _BARE_LIMIT = re.compile(r"([A-Za-z]+)(\s*)([0-9]+)")
+UNSUPPORTED = (
+    "default_min_factor",
+    "no_coalesce",
+    "no_multicast_no_reduction",
+    "no_reuse",
+    "no_temporal_reuse",
+    "proportion",
+    "remainders",
+    "rmw_first_update",
+)
+"""Keys of directives and constraints that ask for what is not modelled, unless they are empty."""
 _KINDS = {
     "temporal": "temporal",
     "spatial": "spatial",
@@ -92,7 +105,9 @@ def _text(value: Any, where: str) -> str:
         return ""
     if isinstance(value, str):
         return _plain(value)
-    return "; ".join(_plain(str(part)) for part in as_list(value, where))
+    if not isinstance(value, list):
+        raise InputError(f"{where} is {shown(value)}, allowed: text as in M=2 N=4, or a list of factors")
+    return "; ".join(_plain(str(part)) for part in value)
 
 
 def _skip(text: str, at: int) -> int:
@@ -192,10 +207,9 @@ _DIRECTIVE_KEYS = (
     "split",
     "keep",
     "bypass",
+    "default_max_factor",
     "no_link_transfer",
-    "no_temporal_reuse",
-    "no_multicast_no_reduction",
-    "no_reuse",
+    *UNSUPPORTED,
 )
 
 
@@ -233,6 +247,17 @@ def read_mapping(section: Any, problem: LoopNest, architecture: Architecture, ta
     return {"temporal": temporal, "spatial": list(spatial.values()), "bypass": bypass}
 
 
+def refuse_unsupported(data: Mapping[str, Any], where: str) -> None:
+    """Refuses keys that ask for what is not modelled.
+
+    Raises:
+        InputError: One has a value.
+    """
+    for key in UNSUPPORTED:
+        if data.get(key) not in (None, False, 0, [], {}):
+            raise InputError(f"{where}.{key}={shown(data[key])} is not supported")
+
+
 def warn_of_lists(section: Any) -> None:
     """Says which lists of a mapping have no effect in ``timeloop-model``, which takes text (v0.3 files).
 
@@ -250,22 +275,36 @@ def warn_of_lists(section: Any) -> None:
 
 
 def _directives(section: Any) -> dict[tuple[str, str], tuple[str, dict[str, Any]]]:
-    """Returns target and kind to place and directive; the last of a kind counts, as in Timeloop."""
+    """Returns target and kind to place and directive; the last of a kind counts, of bypasses that of each tensor."""
     result: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
     for i, entry in enumerate(as_list(section, "mapping")):
         where = f"mapping[{i}]"
         data = normalise(entry, where, _DIRECTIVE_KEYS)
         kind = directive_kind(data, where, ("temporal", "spatial", "bypass", "datatype", "dataspace"))
-        for key in ("no_reuse", "no_temporal_reuse", "no_multicast_no_reduction"):
-            if data.get(key):
-                raise InputError(f"{where}.{key}={shown(data[key])} is not supported")
+        refuse_unsupported(data, where)
+        if data.get("default_max_factor") is not None:
+            raise InputError(f"{where}.default_max_factor is a constraint, allowed in a mapping: factors")
+        if data.get("no_link_transfer"):
+            warn_input(
+                f"{where}.no_link_transfer without effect: neighbours forward the words of all tensors or of none"
+            )
         target = data.get("target")
         if not isinstance(target, str | int):
             raise InputError(f"{where}: {kind} target {shown(target)}, allowed: a name")
-        if (str(target), kind) in result:
+        if kind == "bypass":
+            data = _bypasses(result.get((str(target), kind), (where, {}))[1], data, where)
+        elif (str(target), kind) in result:
             warn_input(f"{where}: a second {kind} directive for {target!r}; the last one counts")
         result[str(target), kind] = (where, data)
     return result
+
+
+def _bypasses(before: Mapping[str, Any], data: dict[str, Any], where: str) -> dict[str, Any]:
+    """Adds a bypass directive to those before it: what it says of a tensor stands, of other tensors what was said."""
+    keep, gone = (as_list(data.get(key), f"{where}.{key}") for key in ("keep", "bypass"))
+    kept = [name for name in before.get("keep", ()) if name not in gone]
+    passed = [name for name in before.get("bypass", ()) if name not in keep]
+    return data | {"keep": [*kept, *keep], "bypass": [*passed, *gone]}
 
 
 def _nothing(data: Mapping[str, Any], kind: str, problem: LoopNest, where: str) -> None:

@@ -2,76 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from accelgym.costmodels.errors import InputError, shown, warn_input
 from accelgym.costmodels.files.timeloop_yaml.document import as_integer, as_list, as_table, normalise
 from accelgym.costmodels.files.timeloop_yaml.expressions import Scope
 from accelgym.costmodels.files.timeloop_yaml.text import Tagged
-from accelgym.costmodels.timeloop.attributes import READ
+from accelgym.costmodels.timeloop.attributes import READ, SPELLINGS
+from accelgym.costmodels.timeloop.nodes import Branch, Node, known_roles, without_place_holders
 
-__all__ = ["Branch", "Node", "read_hierarchy"]
+__all__ = ["read_hierarchy"]
 
-_RANGE = re.compile(r"^(?P<name>.*?)\s*(?:\[\s*(?P<low>\d{1,9})\s*\.\.\s*(?P<high>\d{1,9})\s*\])?$")
+_RANGE = re.compile(r"\s*\[\s*(\d{1,9})\s*\.\.\s*(\d{1,9})\s*\]\s*(?=\.|$)")
 _NETWORKS = ("xy_noc", "legacy", "reductiontree", "simplemulticast", "noc", "wire", "router")
-_MEMORIES = ("dram", "sram", "regfile", "smartbuffer", "storage")
-"""Timeloop takes any class whose name contains one of these for a memory, any case."""
-_COMPUTE = ("mac", "compute")
-
-
-@dataclass
-class Branch:
-    """One branch of a ``!Parallel`` node: a tensor kept in it bypasses the others."""
-
-    names: list[str] = field(default_factory=list)
-    wishes: list[Any] = field(default_factory=list)
-    """The ``dataspace`` constraints written in its nodes."""
-    peers: list[Branch] = field(default_factory=list, repr=False)
-    """All branches of the ``!Parallel`` node, this one included."""
-
-
-@dataclass
-class Node:
-    """A memory or multiplier, with the size of the mesh of its instances."""
-
-    name: str
-    component: str
-    attributes: dict[str, Any]
-    mesh_x: int
-    """Instances along x, over the whole machine."""
-    mesh_y: int
-    aliases: tuple[str, ...] = ()
-    """Targets of the fan-out into this node: v0.4 containers, or levels around a place holder that stores nothing."""
-    constraints: dict[str, Any] = field(default_factory=dict)
-    """Constraints written inside the node, v0.4."""
-    spatial_constraints: list[tuple[str, Any]] = field(default_factory=list)
-    """Constraints written inside its containers, v0.4."""
-    spreads: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Instances along x and y that each of ``aliases`` adds."""
-    inherited: frozenset[str] = frozenset()
-    """Attributes that only its containers state."""
-    branches: tuple[Branch, ...] = ()
-    """Branches of ``!Parallel`` nodes in which it lies, the outermost first."""
-
-    @property
-    def is_compute(self) -> bool:
-        """Whether this is a multiplier."""
-        kind = self.component.lower()
-        return not any(name in kind for name in _MEMORIES) and any(name in kind for name in _COMPUTE)
-
-    @property
-    def is_dram(self) -> bool:
-        """Whether this is a DRAM, by its class or its technology."""
-        return "dram" in self.component.lower() or str(self.attributes.get("technology")).lower() == "dram"
-
-    @property
-    def is_place_holder(self) -> bool:
-        """Whether this stores nothing and stands for a fan-out, as Timeloop's front end writes it."""
-        return self.component.lower() == "dummy_storage" or self.attributes.get("entries") == 0
 
 
 def read_hierarchy(section: Any, scope: Scope) -> tuple[str, list[Node]]:
@@ -101,33 +47,13 @@ def read_hierarchy(section: Any, scope: Scope) -> tuple[str, list[Node]]:
         nodes.sort(key=lambda node: node.is_compute)  # Timeloop takes the multiplier from any place
         roots = as_list(data.get("subtree"), "architecture.subtree")
         name = _split(str(as_table(roots[0], "architecture.subtree[0]").get("name")))[0] if roots else "architecture"
-    return name, _without_place_holders(nodes)
+    return name, without_place_holders(known_roles(nodes, skips="nodes" not in data))
 
 
 def _split(name: str) -> tuple[str, int]:
-    match = _RANGE.match(name)
-    if match is None or match["low"] is None:
-        return name, 1
-    return match["name"], int(match["high"]) - int(match["low"]) + 1
-
-
-def _without_place_holders(nodes: Sequence[Node]) -> list[Node]:
-    """Joins fan-outs that lie around a level without storage."""
-    result: list[Node] = []
-    skipped: list[Node] = []
-    for node in nodes:
-        if node.is_place_holder:
-            skipped.append(node)
-            continue
-        if skipped:
-            chain = [*result[-1:], *skipped, node]
-            for outer, inner in pairwise(chain):
-                sizes = (inner.mesh_x // outer.mesh_x, inner.mesh_y // outer.mesh_y)
-                node.spreads[outer.name] = sizes
-            node.aliases = tuple(node.spreads)
-            skipped = []
-        result.append(node)
-    return result
+    """Returns a name without its ranges, and how many instances they make: of a path, of all its parts."""
+    count = math.prod(int(high) - int(low) + 1 for low, high in _RANGE.findall(name))
+    return _RANGE.sub("", name), count
 
 
 # -- v0.3 ------------------------------------------------------------------------------------------------------
@@ -136,16 +62,29 @@ _LOCAL_KEYS = ("name", "class", "subclass", "attributes", "required_actions", "e
 
 
 def _tree(data: Mapping[str, Any], count: int, inherited: dict[str, Any], scope: Scope, where: str) -> Iterator[Node]:
-    for i, entry in enumerate(as_list(data.get("local"), f"{where}.local")):
-        local = normalise(entry, f"{where}.local[{i}]", _LOCAL_KEYS)
+    listed = [
+        normalise(entry, f"{where}.local[{i}]", _LOCAL_KEYS)
+        for i, entry in enumerate(as_list(data.get("local"), f"{where}.local"))
+    ]
+    # The flattened form writes whole paths, and those of v0.3 the deepest first.
+    listed.sort(key=lambda local: _split(str(local.get("name")))[0].count("."))
+    for local in listed:
         name, times = _split(str(local.get("name")))
-        name = name.rsplit(".", 1)[-1]  # the flattened form writes whole paths
+        name = name.rsplit(".", 1)[-1]
         if not _enabled(local, scope, f"{where}.{name}") or _is_network(local, name):
             continue
         own = _attributes(local, scope.within(inherited), f"{where}.{name}")
-        attributes = {**inherited, **own}
-        node = _place(name, str(local.get("class")), attributes, count * times, f"{where}.{name}")
+        node = _place(name, str(local.get("class")), {**inherited, **own}, count * times, f"{where}.{name}")
         node.inherited = frozenset(inherited) - set(own)
+        unread = [] if node.is_compute else [key for key in sorted(node.inherited & READ) if key in node.attributes]
+        for key in unread:
+            del node.attributes[key]
+        unread = [key for key in unread if not any(key in group and own.keys() & set(group) for group in SPELLINGS)]
+        if unread:
+            warn_input(
+                f"{where}.{name}: {', '.join(map(repr, unread))} of its subtree without effect, Timeloop reads what "
+                "the component itself states (v0.3)"
+            )
         yield node
     branches = as_list(data.get("subtree"), f"{where}.subtree")
     if len(branches) > 1:
@@ -258,7 +197,9 @@ class _Flat:
 
     def read(self, nodes: Any) -> tuple[str, list[Node]]:
         """Returns the name of the outermost container and the nodes."""
-        self.walk(as_list(nodes, "architecture.nodes"), ())
+        listed = as_list(nodes, "architecture.nodes")
+        self.scope = self.scope.within(dict(_announced(listed)))
+        self.walk(listed, ())
         return self.name or "architecture", self.result
 
     def walk(self, nodes: Sequence[Any], branches: tuple[Branch, ...]) -> None:
@@ -272,7 +213,7 @@ class _Flat:
                 self.walk(as_list(node.get("nodes"), f"!{node.tag}"), branches)
             elif node.tag == "Parallel":
                 self.parallel(as_list(node.get("nodes"), "!Parallel"), branches)
-            elif node.tag == "Nothing":
+            elif node.tag == "Nothing" or (node.tag == "Component" and "nothing" in str(node.get("class"))):
                 self.nothing(node, branches)
             elif node.tag in ("Container", "Component"):
                 self.leaf(node, branches)
@@ -287,7 +228,9 @@ class _Flat:
         peers = [Branch() for _ in nodes]
         for node, branch in zip(nodes, peers, strict=True):
             branch.peers = peers
+            outside = dict(self.inherited)
             self.walk([node], (*branches, branch))
+            self.inherited = outside
 
     def nothing(self, node: Tagged, branches: tuple[Branch, ...]) -> None:
         """Notes the tensors that bypass all other branches."""
@@ -352,6 +295,26 @@ class _Flat:
             for key in ("meshX", "meshY")
         )
         return x, y
+
+
+def _announced(nodes: Sequence[Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yields what expressions may ask of a node by its name, as it is written, for those that stand before it."""
+    for node in nodes:
+        if not isinstance(node, Tagged):
+            continue
+        if isinstance(node.get("nodes"), list):
+            yield from _announced(node["nodes"])
+        if isinstance(node.get("name"), str):
+            parts = (node.get("attributes"), node.get("spatial"))
+            own, spread = (part if isinstance(part, Mapping) else {} for part in parts)
+            yield (
+                node["name"],
+                {
+                    "name": node["name"],
+                    "attributes": {str(key).replace("-", "_"): value for key, value in own.items()},
+                    "spatial": {"meshX": 1, "meshY": 1, **spread},
+                },
+            )
 
 
 def _resolved(constraints: Mapping[str, Any], scope: Scope, where: str) -> dict[str, Any]:

@@ -32,7 +32,8 @@ from accelgym.costmodels.timeloop.components import (
 )
 from accelgym.costmodels.timeloop.constraints import ConstraintReader
 from accelgym.costmodels.timeloop.directives import Targets, read_mapping, warn_of_lists
-from accelgym.costmodels.timeloop.hierarchy import Node, read_hierarchy
+from accelgym.costmodels.timeloop.hierarchy import read_hierarchy
+from accelgym.costmodels.timeloop.nodes import Node
 from accelgym.costmodels.timeloop.problem import read_problem
 
 __all__ = [
@@ -241,8 +242,7 @@ def _targets(nodes: list[Node]) -> Targets:
             holder = f"inter_{alias}_spatial" if flat else alias
             if flat and node.spreads.get(alias, (1, 1)) != (1, 1):
                 fanout[holder] = i - 1
-            if holder not in storage:
-                holders.add(holder)
+            holders |= {name for name in (holder, alias) if name not in storage}
     only_y = set()
     for node in nodes:
         for alias, (x, y) in node.spreads.items():

@@ -152,15 +152,19 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     own = out.read_text()
     arguments = ("--in", net, "--dataflow", flow, "--out", out, "--option", "num_pes=4")
     assert run(monkeypatch, capsys, *arguments, "--option", "Tile=1")[0] == 0
+    code, said = run(monkeypatch, capsys, *arguments, "--option", "Tile=1", "--option", "noc_bandwidth=8")
+    assert code == 0
+    assert "'noc_bandwidth' without effect: no name in the file" in " ".join(said.err.split())
     assert out.read_text() == own
     for wrong, message in (
         (arguments, "flow.m:1:23: a size is 'Tile', allowed: integers"),
         ((*arguments[:-2], "--option", "Tile=1"), "needs the number of PEs: --option num_pes=256"),
         ((*arguments, "--option", "Tile=0"), "--option Tile=0: allowed"),
         ((*arguments, "--option", "Tile=1", "--no-compat"), "--no-compat"),
-        ((*arguments[:-1], "num_pes=x", "--option", "Tile=1"), "num_pes is 'x', allowed: integers"),
+        ((*arguments[:-1], "num_pes=x", "--option", "Tile=1"), "num_pes is 'x', allowed: integers 1..2147483647"),
         (("--in", net, "--dataflow", net, "--out", out, "--option", "num_pes=4"), "states a network; give that with"),
     ):
         code, shown = run(monkeypatch, capsys, *wrong)
         assert code == 2
         assert message in " ".join(shown.err.split())
+        assert "2147483647." not in shown.err

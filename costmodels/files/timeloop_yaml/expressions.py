@@ -25,6 +25,11 @@ _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv,
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
+    ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift,
+    ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
+    ast.BitXor: operator.xor,
 }
 _UNARY: dict[type, Callable[[Any], Any]] = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Not: operator.not_}
 _COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
@@ -34,31 +39,63 @@ _COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
+    ast.In: lambda left, right: left in right,
+    ast.NotIn: lambda left, right: left not in right,
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
 }
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
+    "acos": math.acos,
+    "asin": math.asin,
+    "atan": math.atan,
+    "atan2": math.atan2,
     "bool": bool,
     "ceil": math.ceil,
+    "comb": lambda n, k: math.comb(_small(n), _small(k)),
+    "copysign": math.copysign,
+    "cos": math.cos,
+    "cosh": math.cosh,
+    "degrees": math.degrees,
     "exp": math.exp,
+    "expm1": math.expm1,
+    "fabs": math.fabs,
+    "factorial": lambda n: math.factorial(_small(n)),
     "float": float,
     "floor": math.floor,
+    "fmod": math.fmod,
     "gcd": math.gcd,
+    "hypot": math.hypot,
     "int": int,
+    "isclose": math.isclose,
+    "isfinite": math.isfinite,
+    "isinf": math.isinf,
+    "isnan": math.isnan,
     "isqrt": math.isqrt,
+    "ldexp": math.ldexp,
     "len": len,
     "log": math.log,
     "log10": math.log10,
+    "log1p": math.log1p,
     "log2": math.log2,
     "max": max,
     "min": min,
+    "perm": lambda n, k: math.perm(_small(n), _small(k)),
     "pow": operator.pow,
     "prod": math.prod,
+    "radians": math.radians,
+    "remainder": math.remainder,
     "round": lambda value, digits=0: round(value, max(-300, min(digits, 300))) if digits else round(value),
+    "sin": math.sin,
+    "sinh": math.sinh,
     "sqrt": math.sqrt,
     "sum": sum,
+    "tan": math.tan,
+    "tanh": math.tanh,
     "trunc": math.trunc,
 }
-_CONSTANTS = {"pi": math.pi, "e": math.e, "inf": math.inf}
+"""Those of Accelergy that give numbers."""
+_CONSTANTS = {"pi": math.pi, "tau": math.tau, "e": math.e, "inf": math.inf}
 _WHOLE = re.compile(r"[+-]?[0-9]{1,300}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}")
 _GROUPED = re.compile(r"(?<![A-Za-z0-9_])[0-9.]+_[0-9]")
@@ -162,12 +199,9 @@ class Scope:
             case ast.UnaryOp() if type(node.op) in _UNARY:
                 return _UNARY[type(node.op)](self._value(node.operand))
             case ast.BoolOp():
-                values = [self._value(part) for part in node.values]
-                return all(values) if isinstance(node.op, ast.And) else any(values)
-            case ast.Compare() if all(type(op) in _COMPARISONS for op in node.ops):
-                values = [self._value(part) for part in (node.left, *node.comparators)]
-                pairs = zip(node.ops, values, values[1:], strict=False)
-                return all(_COMPARISONS[type(op)](left, right) for op, left, right in pairs)
+                return self._first_that_decides(node)
+            case ast.Compare():
+                return self._compared(node)
             case ast.IfExp():
                 return self._value(node.body if self._value(node.test) else node.orelse)
             case ast.List() | ast.Tuple():
@@ -182,6 +216,24 @@ class Scope:
             case ast.Call(func=ast.Name(id=name)):
                 raise ValueError(f"no function {name!r}; there are {', '.join(_FUNCTIONS)}")
         raise TypeError(f"{type(node).__name__} is not allowed")
+
+    def _first_that_decides(self, node: ast.BoolOp) -> Any:
+        """Evaluates ``and`` and ``or``: the value of one operand, those behind it left alone."""
+        value = None
+        for part in node.values:
+            value = self._value(part)
+            if bool(value) is isinstance(node.op, ast.Or):
+                break
+        return value
+
+    def _compared(self, node: ast.Compare) -> bool:
+        left = self._value(node.left)
+        for op, part in zip(node.ops, node.comparators, strict=True):
+            right = self._value(part)
+            if not _COMPARISONS[type(op)](left, right):
+                return False
+            left = right
+        return True
 
     def _member(self, owner: Any, key: Any) -> Any:
         if isinstance(owner, Mapping):
@@ -208,7 +260,16 @@ def _operate(function: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
             raise ValueError("the power is too large")
         if left < 0 and not float(right).is_integer():
             raise ValueError("a root of a negative number")
+    if function is operator.lshift and right > 2 * _MAX_BITS:
+        raise ValueError("the number is too large")
     return _bounded(function(left, right))
+
+
+def _small(value: Any) -> Any:
+    """Refuses what a factorial would make a long calculation of."""
+    if value > _MAX_BITS:
+        raise ValueError("the number is too large")
+    return value
 
 
 def _bounded(value: Any) -> Any:

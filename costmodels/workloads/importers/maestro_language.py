@@ -82,6 +82,8 @@ class MaestroFile:
     layers: tuple[LayerBlock, ...]
     dataflow: tuple[DataflowDirective, ...]
     """A block ``Dataflow`` that stands outside any network, as in files of templates."""
+    used: frozenset[str] = frozenset()
+    """Names that stand for a number in it."""
 
 
 def read_maestro(path: Path, constants: Mapping[str, int] | None = None) -> MaestroFile:
@@ -107,6 +109,7 @@ class _Reader:
                     self.words.append(Word(path, number, found.start() + 1, found[0]))
         self.at = 0
         self.constants = dict(constants)
+        self.used: set[str] = set()
 
     def file(self) -> MaestroFile:
         network = ""
@@ -138,7 +141,7 @@ class _Reader:
                     raise word.error(
                         f"{shown(word.text)} is not understood, allowed: Constant, Network, Dataflow, Accelerator"
                     )
-        return MaestroFile(self.path, network, tuple(layers), dataflow)
+        return MaestroFile(self.path, network, tuple(layers), dataflow, frozenset(self.used))
 
     def layers(self) -> list[LayerBlock]:
         found: list[LayerBlock] = []
@@ -217,6 +220,7 @@ class _Reader:
     def number(self, what: str) -> int:
         word = self.next(what)
         if word.text in self.constants:
+            self.used.add(word.text)
             return self.constants[word.text]
         digits = word.text.isascii() and word.text.isdigit() and len(word.text) < 20
         if not digits or not 1 <= int(word.text) <= MAX_DIM:

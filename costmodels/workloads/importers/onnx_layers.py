@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from math import prod
@@ -61,7 +62,7 @@ class LayerFactory:
             **dict.fromkeys(POOLS, self._pool),
             **dict.fromkeys(GLOBAL_POOLS, self._global_pool),
             **dict.fromkeys(_GATES, self._recurrent),
-            **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax", "BiasSoftmax"), self._softmax),
+            **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax", "BiasSoftmax", "QLinearSoftmax"), self._softmax),
             **dict.fromkeys(("SkipLayerNormalization", "SkipSimplifiedLayerNormalization"), self._skip_norm),
             "Conv": self._conv,
             "DeformConv": self._deform_conv,
@@ -71,7 +72,7 @@ class LayerFactory:
             "FusedMatMul": self._matmul,
             "MatMulNBits": self._packed_matmul,
             "Einsum": self._einsum,
-            "Attention": self._attention,
+            "Attention": lambda node: self._fallback(node) if node.domain == _RUNTIME else self._attention(node),
             "BatchNormalization": self._batch_norm,
             "Gather": lambda node: self._vector(node, LayerKind.EMBEDDING, "lookup"),
         }
@@ -91,13 +92,14 @@ class LayerFactory:
         """Vector work of the output's size, where every element of the output may come from one of the input."""
         shapes = [self.tensors[name].shape for name in node.input if name]
         out = self.tensors[node.output[0]].shape
-        if out is None or out not in shapes or node.op_type in _REFUSED:
+        heavy = _PRODUCTS.search(node.op_type)
+        if out is None or out not in shapes or node.op_type in _REFUSED or heavy:
             where = "" if out is not None else ", and the file does not state the shape of its output"
             raise self._error(
                 node,
                 f"the operator is not supported{where}, allowed: ONNX's convolutions, products, recurrent layers, "
                 "attention, softmax, norms, pooling, reductions, data movement and control flow, and operators that "
-                "keep the shape of an input",
+                "keep the shape of an input and are no products by their name",
             )
         self.fallbacks[node.op_type] += 1
         return self._vector(node, LayerKind.ELEMENTWISE, node.op_type.lower())
@@ -106,6 +108,11 @@ class LayerFactory:
         x, filters, out = self._input(node, 0), self._input(node, weight), self._output(node)
         given, axes = attributes(node), len(out) - 2
         stride, dilation = given.get("strides") or [1] * axes, given.get("dilations") or [1] * axes
+        groups, taps = given.get("group", 1), given.get("kernel_shape") or filters.shape[2:]
+        if x.shape[1] != filters.shape[1] * groups or tuple(taps) != tuple(filters.shape[2:]):
+            raise self._error(
+                node, f"weights {_sizes(filters.shape)} in {groups} groups do not fit its input {_sizes(x.shape)}"
+            )
         return self.graph.conv(
             node_name(node),
             x,
@@ -114,7 +121,7 @@ class LayerFactory:
             stride=stride,
             padding=_padding(given, x.shape, out, filters.shape[2:], stride, dilation),
             dilation=dilation,
-            groups=given.get("group", 1),
+            groups=groups,
         )
 
     def _deform_conv(self, node: Any) -> Value:
@@ -132,6 +139,8 @@ class LayerFactory:
     def _conv_transpose(self, node: Any) -> Value:
         x, weight, out = self._input(node, 0), self._input(node, 1), self._output(node)
         given, axes = attributes(node), len(out) - 2
+        if x.shape[1] != weight.shape[0]:
+            raise self._error(node, f"weights {_sizes(weight.shape)} do not fit its input {_sizes(x.shape)}")
         return self.graph.transposed_conv(
             node_name(node),
             x,
@@ -207,7 +216,8 @@ class LayerFactory:
 
     def _softmax(self, node: Any) -> Value:
         out, given, name = self._output(node), attributes(node), node_name(node)
-        old = self.tensors.version < 13 and node.domain == ""
+        version = given.get("opset", self.tensors.version if node.domain == "" else 13)
+        old = version < 13
         axis = given.get("axis", 1 if old else -1)
         if not old or not out:
             return self._vector(node, LayerKind.SOFTMAX, "softmax", axis=axis)
@@ -316,14 +326,17 @@ class LayerFactory:
         return self.tensors.error(node, message)
 
 
-_KNOWN_DOMAINS = ("", "ai.onnx", "com.microsoft")
+_RUNTIME = "com.microsoft"
+_KNOWN_DOMAINS = ("", "ai.onnx", _RUNTIME)
 _REFUSED = words("DFT STFT Det Inverse SequenceMap")
 """Operators that keep shapes or seem to, but whose work is not that of their elements."""
+_PRODUCTS = re.compile(r"Attention|Attn|Conv(?!er)|Gemm|GRU|LSTM|(?<!Q)(?<!ize)Linear|MatMul|MoE|RNN")
+"""Parts of names that tell of products, which no operator of unknown kind may leave out."""
 
 
 def node_name(node: Any) -> str:
     """Returns a name for the layers of a node."""
-    return str(node.name or (node.output[0] if node.output else node.op_type))
+    return str(node.name or next(filter(None, node.output), node.op_type))
 
 
 def _padding(
@@ -335,6 +348,10 @@ def _padding(
         return [max((out[2 + i] - 1) * stride[i] + (taps[i] - 1) * dilation[i] + 1 - x[2 + i], 0) for i in range(axes)]
     pads = given.get("pads") or [0] * (2 * axes)
     return [pads[i] + pads[axes + i] for i in range(axes)]
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
 
 
 def _transposed(x: Value) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads.importers.traced import words
 
 __all__ = [
@@ -74,6 +75,8 @@ class _Form(NamedTuple):
     op: str
     inputs: Callable[[int], list[int]]
     """Positions of the standard operator's inputs, from the number of inputs."""
+    dropped: frozenset[str] = frozenset()
+    """Attributes that the standard operator lacks; they change neither shapes nor products."""
 
 
 def _at(*positions: int) -> Callable[[int], list[int]]:
@@ -88,8 +91,9 @@ _FORMS = {
     "MatMulInteger": _Form("MatMul", _at(0, 1)),
 }
 _RUNTIME_FORMS = {
-    "FusedConv": _Form("Conv", _at(0, 1, 2)),
-    "FusedGemm": _Form("Gemm", _at(0, 1, 2)),
+    "FusedConv": _Form("Conv", _at(0, 1, 2), words("activation activation_params")),
+    "FusedGemm": _Form("Gemm", _at(0, 1, 2), words("activation activation_alpha activation_beta activation_gamma")),
+    "GemmFastGelu": _Form("MatMul", _at(0, 1)),
     "QGemm": _Form("Gemm", _at(0, 3)),
     "DynamicQuantizeMatMul": _Form("MatMul", _at(0, 1)),
     "MatMulIntegerToFloat": _Form("MatMul", _at(0, 1)),
@@ -97,14 +101,13 @@ _RUNTIME_FORMS = {
     "QLinearMul": _Form("Mul", _at(0, 3)),
     "QLinearSigmoid": _Form("Sigmoid", _at(0)),
     "QLinearLeakyRelu": _Form("LeakyRelu", _at(0)),
-    "QLinearSoftmax": _Form("Softmax", _at(0)),
-    "QLinearGlobalAveragePool": _Form("GlobalAveragePool", _at(0)),
-    "QLinearAveragePool": _Form("AveragePool", _at(0)),
+    "QLinearGlobalAveragePool": _Form("GlobalAveragePool", _at(0), words("channels_last")),
+    "QLinearAveragePool": _Form("AveragePool", _at(0), words("channels_last")),
     "QLinearConcat": _Form("Concat", lambda count: list(range(2, count, 3))),
     "QuantizeLinear": _Form("QuantizeLinear", _at(0, 1, 2)),
     "DequantizeLinear": _Form("DequantizeLinear", _at(0, 1, 2)),
     "FastGelu": _Form("Gelu", _at(0)),
-    "QuickGelu": _Form("Gelu", _at(0)),
+    "QuickGelu": _Form("Gelu", _at(0), words("alpha")),
     "BiasGelu": _Form("Gelu", _at(0)),
     "Gelu": _Form("Gelu", _at(0)),
 }
@@ -116,6 +119,9 @@ def standard_form(node: Any) -> tuple[Any, str]:
 
     Quantised operators multiply as the plain ones do; those of ONNX Runtime (``com.microsoft``) that only add a scale,
     a bias or an activation stand as the operator they contain.
+
+    Raises:
+        InputError: An attribute asks for another layout of the data.
     """
     import onnx
 
@@ -129,4 +135,8 @@ def standard_form(node: Any) -> tuple[Any, str]:
     plain.op_type, plain.domain = form.op, ""
     del plain.input[:]
     plain.input.extend(node.input[position] for position in form.inputs(len(node.input)))
+    if any(attribute.name == "channels_last" and attribute.i for attribute in node.attribute):
+        raise InputError("channels_last is set, allowed: 0")
+    del plain.attribute[:]
+    plain.attribute.extend(attribute for attribute in node.attribute if attribute.name not in form.dropped)
     return plain, ""

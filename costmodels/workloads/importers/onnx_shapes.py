@@ -257,7 +257,8 @@ class TensorTable:
             left = first[::-1] if given.get("transA") else first
             right = known[1][::-1] if given.get("transB") else known[1]
             return (left[0], right[1])
-        if op in ("FusedMatMul", "MatMul") and len(known) >= 2:
+        batched = given.get("transBatchA") or given.get("transBatchB")
+        if op in ("FusedMatMul", "MatMul") and len(known) >= 2 and not batched:
             left = (*first[:-2], first[-1], first[-2]) if given.get("transA") else first
             right = (*known[1][:-2], known[1][-1], known[1][-2]) if given.get("transB") else known[1]
             return (*np.broadcast_shapes(left[:-2], right[:-2]), left[-2], right[-1])
@@ -271,7 +272,7 @@ class TensorTable:
 
     def error(self, node: Any, message: str) -> InputError:
         """Returns an error that names file, node and operator."""
-        name = node.name or (node.output[0] if node.output else node.op_type)
+        name = node.name or next(filter(None, node.output), node.op_type)
         op = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
         return InputError(f"{self.sizes.path}: node {name!r} ({op}): {message}")
 
@@ -284,7 +285,8 @@ _SIZES = frozenset({7, 9})
 """Element types of sizes, axes and conditions, INT64 and BOOL of ``TensorProto.DataType``."""
 _SAME = words(
     "BatchNormalization SkipLayerNormalization SkipSimplifiedLayerNormalization SimplifiedLayerNormalization "
-    "RotaryEmbedding BiasSoftmax BiasAdd GroupNorm LayerNormalization QuantizeLinear DequantizeLinear"
+    "RotaryEmbedding BiasSoftmax BiasAdd GroupNorm LayerNormalization QuantizeLinear DequantizeLinear Gelu "
+    "QLinearSoftmax"
 )
 _OLD_SAME = words(
     "Add Sub Mul Div Pow Sum Max Min Mean Relu LeakyRelu Elu Selu Sigmoid Tanh Softplus Softsign Exp Log Sqrt Abs "

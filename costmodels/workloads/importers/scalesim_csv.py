@@ -25,6 +25,8 @@ _CONV_COLUMNS = (
     "Strides",
 )
 _GEMM_COLUMNS = ("Layer", "M", "N", "K")
+_SIZES = frozenset(map(str.lower, _CONV_COLUMNS[1:7]))
+_FORMS = f"{', '.join(_CONV_COLUMNS)} or {', '.join(_GEMM_COLUMNS)}"
 _SAME = {
     "layer": "layer name",
     "l": "layer name",
@@ -38,7 +40,9 @@ _SAME = {
     "batch": "batch size",
 }
 """Spellings found in published files, and the one used here."""
-_READ = frozenset({*map(str.lower, _CONV_COLUMNS), "m", "n", "k", "stride width", "batch size", "sparsity"})
+_OPTIONAL = ("batch size", "sparsity")
+_READ_GEMM = frozenset({"layer name", "m", "n", "k", *_OPTIONAL})
+_READ_CONV = frozenset({*map(str.lower, _CONV_COLUMNS), "stride width", *_OPTIONAL})
 _RATIO = re.compile(r"([0-9]{1,9}) *: *([0-9]{1,9})")
 
 
@@ -100,17 +104,18 @@ class _Columns:
             names[1] = "ifmap height"
         position: dict[str, int] = {}
         for index, column in enumerate(names):
-            if column in position and column in _READ:
+            if column in position and column in _READ_GEMM | _READ_CONV:
                 raise header.error(index, f"column {header.cells[index]!r} stands twice in the header")
             if column:
                 position.setdefault(column, index)
         gemm = {"m", "n", "k"} <= position.keys()
+        if gemm and position.keys() >= _SIZES:
+            raise header.error(0, f"the header has columns of both forms, allowed: {_FORMS}")
         for needed in _GEMM_COLUMNS if gemm else _CONV_COLUMNS:
             if _plain(needed) not in position:
                 raise header.error(
                     len(names) - 1,
-                    f"column {needed!r} is missing, allowed headers: "
-                    f"{', '.join(_CONV_COLUMNS)} or {', '.join(_GEMM_COLUMNS)}",
+                    f"column {needed!r} is missing, allowed headers: {_FORMS}",
                 )
         return cls(position, gemm)
 
@@ -127,7 +132,8 @@ class _Columns:
 
     def unread(self, row: CsvRow) -> list[int]:
         """Positions of cells that have a text and no column that is read."""
-        known = {index for name, index in self.position.items() if name in _READ}
+        read = _READ_GEMM if self.gemm else _READ_CONV
+        known = {index for name, index in self.position.items() if name in read}
         return [index for index, cell in enumerate(row.cells) if cell and index not in known]
 
     def is_sparse(self, row: CsvRow) -> bool:
@@ -211,6 +217,6 @@ def _placed(row: CsvRow, error: InputError) -> InputError:
 
 
 def _plain(cell: str) -> str:
-    """A column's name in lower case, blanks collapsed, in the spelling used here."""
-    name = " ".join(cell.lower().split())
+    """A column's name in lower case, blanks (or underscores, hyphens) collapsed, in the spelling used here."""
+    name = " ".join(cell.lower().replace("_", " ").replace("-", " ").split())
     return _SAME.get(name, name)

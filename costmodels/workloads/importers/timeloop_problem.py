@@ -104,6 +104,9 @@ def read_contraction(section: Any, scope: Scope | None = None) -> Contraction:
         bounds[dim] = as_integer(scope.resolve(raw[dim], where := f"problem.instance.{dim}"), where)
     spaces = as_list(shape.get("data_spaces"), "problem.shape.data-spaces")
     accesses = tuple(_access(space, i, dims, coefficients) for i, space in enumerate(spaces))
+    _once(dims, "problem.shape.dimensions")
+    _once([access.name for access in accesses], "problem.shape.data-spaces")
+    _once([*dims, *coefficients], "problem.shape.coefficients")
     name = shape.get("name")
     return Contraction(None if name is None else str(name), bounds, accesses)
 
@@ -126,6 +129,14 @@ def _instance(section: Mapping[str, Any]) -> dict[str, Any]:
     for key in set(beside) & set(inside):
         raise InputError(f"problem: {key!r} stands beside the instance and in it")
     return beside | inside
+
+
+def _once(names: Sequence[str], where: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise InputError(f"{where}: {shown(name)} is named twice")
+        seen.add(name)
 
 
 def _check_instance(raw: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -158,13 +169,15 @@ def _coefficients(shape: Mapping[str, Any], instance: Mapping[str, Any], scope: 
         if not isinstance(name, str):
             raise InputError(f"problem.shape.coefficients[{i}].name is {shown(name)}, allowed: a text")
         where = f"problem.instance.{name}"
+        if name in result:
+            raise InputError(f"problem.shape.coefficients[{i}].name: {name!r} is named twice")
         result[name] = as_integer(scope.resolve(instance.get(name, data.get("default")), where), where)
     return result
 
 
 def _access(space: Any, position: int, dims: Sequence[str], coefficients: Mapping[str, int]) -> Access:
     key = f"problem.shape.data-spaces[{position}]"
-    data = normalise(space, key, ("name", "projection", "read_write"))
+    data = normalise(space, key, ("name", "projection", "read_write", "ranks"))  # ranks name axes, for layouts
     where = f"{key}.projection of {data.get('name')!r}"
     axes: list[Axis] = []
     for axis in as_list(data.get("projection"), where):
@@ -182,4 +195,11 @@ def _access(space: Any, position: int, dims: Sequence[str], coefficients: Mappin
                 raise InputError(f"{where}: coefficient {factor!r} of {parts[0]}, allowed integers >= 1")
             terms.append((str(parts[0]), factor))
         axes.append(tuple(terms))
-    return Access(str(data.get("name")), tuple(axes), bool(data.get("read_write", False)))
+    return Access(str(data.get("name")), tuple(axes), _truth(data.get("read_write"), f"{key}.read_write"))
+
+
+def _truth(value: Any, where: str) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "none": False}
+    if str(value).lower() not in words:
+        raise InputError(f"{where} is {shown(value)}, allowed: true or false")
+    return words[str(value).lower()]

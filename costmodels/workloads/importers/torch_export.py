@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from accelgym.costmodels.errors import InputError, MissingExtraError, warn_input
 from accelgym.costmodels.workloads.importers.torch_layers import LayerFactory, module_of, operator_name, shape_of
-from accelgym.costmodels.workloads.importers.torch_operators import FACTORIES, INLINED, VIEWS, WITHOUT_FALLBACK
+from accelgym.costmodels.workloads.importers.torch_operators import (
+    FACTORIES,
+    INLINED,
+    PRODUCT_NAMES,
+    VIEWS,
+    WITHOUT_FALLBACK,
+)
 from accelgym.costmodels.workloads.importers.traced import TracedGraph, Value, merge
 from accelgym.costmodels.workloads.workload import Workload
 
@@ -145,7 +151,8 @@ class _Tracer:
         if handler is not None:
             return handler(op, node)
         shapes = [source.shape for source in sources]
-        if hasattr(node.meta.get("val"), "shape") and shape_of(node) in shapes and not op.startswith(WITHOUT_FALLBACK):
+        plain = not op.startswith(WITHOUT_FALLBACK) and not PRODUCT_NAMES.search(op)
+        if plain and hasattr(node.meta.get("val"), "shape") and shape_of(node) in shapes:
             return self.layers.fallback(op, node)
         raise self._unsupported(op, node)
 

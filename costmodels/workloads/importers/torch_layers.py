@@ -155,12 +155,13 @@ class LayerFactory:
             return self.graph.matmul(
                 _name(node, op), x, Value(weight.shape[::-1], weight.producers, weight.constant), out
             )
-        if op in ("addmm", "baddbmm", "addmv"):
-            first, second = node.args[1], node.args[2]
+        adds = op in ("addmm", "baddbmm", "addbmm", "addmv")
+        first, second = (self._value(argument) for argument in node.args[adds : adds + 2])
+        if op == "addbmm":  # the products of a batch are summed
+            result = add_einsum(self.graph, _name(node, op), "bij,bjk->ik", [first, second])
         else:
-            first, second = node.args[0], node.args[1]
-        result = self.graph.matmul(_name(node, op), self._value(first), self._value(second), out)
-        added = self._value(node.args[0]) if op in ("addmm", "baddbmm", "addmv") else None
+            result = self.graph.matmul(_name(node, op), first, second, out)
+        added = self._value(node.args[0]) if adds else None
         if added is None or added.constant:
             return result
         return self.graph.vector(_name(node, "add"), LayerKind.ELEMENTWISE, "add", out, result, added)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from accelgym.costmodels.workloads.importers.traced import words
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "PERMUTES",
     "POOLS",
     "PRODUCTS",
+    "PRODUCT_NAMES",
     "RECURRENT",
     "REDUCTIONS",
     "TRANSPOSED_CONVS",
@@ -66,7 +69,7 @@ ADAPTIVE_POOLS = words(
 NORMS = words("layer_norm native_layer_norm rms_norm _fused_rms_norm group_norm native_group_norm instance_norm")
 CONVS = words("conv1d conv2d conv3d convolution _convolution")
 TRANSPOSED_CONVS = words("conv_transpose1d conv_transpose2d conv_transpose3d")
-PRODUCTS = words("mm bmm matmul dot mv addmm baddbmm addmv linear")
+PRODUCTS = words("mm bmm matmul dot mv addmm baddbmm addbmm addmv linear _int_mm _scaled_mm")
 RECURRENT = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 """Products of the width of the state for each step."""
 FACTORIES = words(
@@ -78,3 +81,5 @@ INLINED = words("wrap_with_set_grad_enabled wrap_with_autocast")
 """Regions whose operators run as if they stood in the graph itself."""
 WITHOUT_FALLBACK = ("fft", "_fft", "linalg", "_linalg", "cholesky", "inverse", "det", "matrix_exp", "svd", "qr")
 """Prefixes of operators that may keep a shape and whose work is not that of their elements."""
+PRODUCT_NAMES = re.compile(r"mm$|mm_|(^|_|d)mv$|matmul|conv|attention|lstm|gru|rnn|linear|solve|ormqr")
+"""Names that tell of products, which no operator of unknown kind may leave out."""

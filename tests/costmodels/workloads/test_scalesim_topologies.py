@@ -37,11 +37,17 @@ def topologies(draw):
 
 
 @settings(max_examples=80, deadline=None)
-@given(topologies(), st.randoms(use_true_random=False), st.booleans(), st.sampled_from([",", "\t"]))
-def test_columns_are_found_by_their_header(tmp_path_factory, rows, shuffle, upper, delimiter):
+@given(
+    topologies(),
+    st.randoms(use_true_random=False),
+    st.booleans(),
+    st.sampled_from([" ", "_", "-", "  "]),
+    st.sampled_from([",", "\t"]),
+)
+def test_columns_are_found_by_their_header(tmp_path_factory, rows, shuffle, upper, blank, delimiter):
     columns = list(rows[0])
     shuffle.shuffle(columns)
-    lines = [delimiter.join(c.upper() if upper else c for c in columns)]
+    lines = [delimiter.join(c.upper() if upper else c for c in columns).replace(" ", blank)]
     lines += [delimiter.join(str(row[c]) for c in columns) for row in rows]
     layers = read(tmp_path_factory.mktemp("ss"), "\n".join(lines))
     for layer, row in zip(layers, rows, strict=True):
@@ -87,6 +93,7 @@ def test_batches_of_products(tmp_path):
         (CONV + "b,9,9,3,3,4,8,1,1:1,\na,9,9,3,3,4,8,1,2:4,\n", ":3: sparsity ratios are not modelled, 1 layers"),
         (CONV.strip() + "Eh,,\na,9,9,3,3,4,8,1,7,,\nb,9,9,3,3,4,8,1,7,,\n", ":2: column 'Eh' is not read"),
         (CONV.replace("IFMAP Height", "IFMAP Width") + "a,9,9,3,3,4,8,1,\n", ":1: the first of two columns"),
+        ("Layer,M,N,K,Strides,\nfc,49,8,36,2,\n", ":2: column 'Strides' is not read"),
     ],
 )
 def test_what_is_left_out_is_said_once(tmp_path, text, message):
@@ -114,6 +121,7 @@ def test_a_plain_file_gives_no_warning(tmp_path):
         (CONV.strip() + "Batch Size,\na,9,9,3,3,4,8,1,0,\n", ":2:9: column 'Batch Size' is '0'"),
         (CONV.strip() + "Sparsity,\na,9,9,3,3,4,8,1,4:2,\n", ":2:9: column 'Sparsity' is '4:2'"),
         (CONV.strip() + "Sparsity,\na,9,9,3,3,4,8,1,half,\n", ":2:9: column 'Sparsity' is 'half'"),
+        (CONV.strip() + "M,N,K,\na,9,9,3,3,4,8,1,4,6,8,\n", ":1:1: the header has columns of both forms"),
         ("Layer,M,N,K,\nfc,2147483647,2147483647,2147483647,\n", ":2:1: .*exceed the exact range"),
     ],
 )

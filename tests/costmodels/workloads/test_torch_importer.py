@@ -359,6 +359,33 @@ def test_an_operator_without_decomposition_that_keeps_a_shape_is_vector_work_and
     assert edges(workload) == {("special_bessel_j0", "matmul")}
 
 
+class Calls(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "macs"),
+    [
+        (torch.addbmm, [(3, 5), (2, 3, 4), (2, 4, 5)], 2 * 3 * 4 * 5),
+        (torch.addmv, [(3,), (3, 4), (4,)], 3 * 4),
+        (lambda a, b: torch._int_mm(a.to(torch.int8), b.to(torch.int8)), [(32, 8), (8, 16)], 32 * 8 * 16),
+    ],
+)
+def test_products_that_add_or_are_whole_numbers(function, shapes, macs):
+    assert import_torch(Calls(function), tuple(torch.randn(shape) for shape in shapes)).macs == macs
+
+
+def test_products_of_unknown_kind_are_no_vector_work():
+    inputs = (torch.randn(4, 4), torch.randn(4), torch.randn(4, 4))
+    with pytest.raises(InputError, match=r"operator 'ormqr' .*is not supported"):
+        import_torch(Calls(torch.ormqr), inputs)
+
+
 class Choosing(nn.Module):
     def forward(self, x):
         return torch.cond(x.sum() > 0, lambda a: a @ a, lambda a: a + a, (x,))
