@@ -16,6 +16,7 @@ from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.envs.any_task import make_env
 from accelgym.envs.member_observation import MemberObserver
 from accelgym.envs.registration import make_task
+from accelgym.envs.sequential import checked_seed
 from accelgym.envs.task import Task
 
 __all__ = ["SPLITS", "Family", "FamilyEnv"]
@@ -193,9 +194,9 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
             options: ``split`` or ``member``.
 
         Raises:
-            InputError: An unknown option, split or member.
+            InputError: A bad seed, or an unknown option, split or member.
         """
-        super().reset(seed=seed)
+        super().reset(seed=checked_seed(seed))
         given = dict(options or {})
         for name in given:
             if name not in ("split", "member"):

@@ -61,6 +61,10 @@ class HwGenTask(ProvedTask):
 
     lanes: ClassVar[str] = "accelgym.envs.hwgen.env:HwGenVectorEnv"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tables over the whole space are tens of megabytes, and follow from the arguments.
+        return {key: value for key, value in vars(self).items() if not isinstance(value, (np.ndarray, Prefixes))}
+
     @property
     def env_id(self) -> str:
         return "accelgym/HwGen-v0"
