@@ -29,7 +29,7 @@ def require(agent: str, least: float = 0, most: float = _MOST, /, **options: Any
         InputError: Names the first option out of range.
     """
     for name, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+        if isinstance(value, bool) or not isinstance(value, Real) or value < least or not value <= most:
             raise InputError(
                 f"option {name!r} of agent {agent!r} is {shown(value)}, allowed >= {least:g} and <= {most:g}"
             )
