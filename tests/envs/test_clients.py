@@ -286,6 +286,9 @@ def test_masked_observations_of_all_lanes(task):
             np.testing.assert_array_equal(mine[0][key], theirs[0][key])
             for lane in np.flatnonzero(mine[-1].get("_final_obs", [])):
                 np.testing.assert_array_equal(mine[-1]["final_obs"][lane][key], theirs[-1]["final_obs"][lane][key])
+    for key in (None, 3, "", ["obs"]):
+        with pytest.raises(InputError, match=r"observation_key is .*, allowed: a name"):
+            MaskedObservation(gym.make(ASSIGNMENT, task=task), observation_key=key)
     with pytest.raises(InputError, match="both 'x'"):
         MaskedObservation(gym.make(ASSIGNMENT, task=task), observation_key="x", mask_key="x")
 
