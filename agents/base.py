@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from accelgym.agents.hyperparameters import Hyperparameters
+from accelgym.agents.options import require_kinds
 from accelgym.costmodels.errors import unexpected_argument
 from accelgym.costmodels.files.plain import count, native
 from accelgym.costmodels.registry import Registry
@@ -90,7 +91,8 @@ def make_agent(name: str, task: Task, *, seed: int, **options: Any) -> Agent:
         **options: Hyperparameters; the agent's constructor lists them.
 
     Raises:
-        InputError: Unknown agent or option, with the nearest valid names.
+        InputError: Unknown agent or option, with the nearest valid names, or an option of another type than the
+            constructor's annotation says.
     """
     seed, options = count(seed, "seed", 0), native(options)
     parameters = inspect.signature(agents.get(name)).parameters
@@ -99,4 +101,5 @@ def make_agent(name: str, task: Task, *, seed: int, **options: Any) -> Agent:
         for key in options:
             if key not in allowed:
                 raise unexpected_argument(f"option of agent {name!r}", key, allowed)
+    require_kinds(name, parameters, options)
     return agents.build(name, task, seed=seed, **options)

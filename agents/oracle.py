@@ -8,6 +8,7 @@ import numpy as np
 
 from accelgym.agents.base import Agent
 from accelgym.agents.moves import Mover
+from accelgym.agents.options import require
 from accelgym.costmodels.errors import InputError
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
@@ -31,6 +32,7 @@ class Oracle(Agent):
 
     def __init__(self, task: Task, *, seed: int, batch: int = 16) -> None:
         super().__init__(task, seed=seed)
+        require(self.name, 1, batch=batch)
         self.batch = batch
         self._mover = Mover(task, {"step": 1.0, "reset": 1.0})
         self._proven: Designs | None = None

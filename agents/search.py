@@ -15,9 +15,9 @@ from accelgym.agents.base import Agent, make_agent
 from accelgym.agents.journal import Batch, Journal
 from accelgym.agents.trajectory import Trajectory
 from accelgym.costmodels.certificate import Certificate
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.files.arrays import compact
-from accelgym.costmodels.files.plain import count, native
+from accelgym.costmodels.files.plain import as_path, count, native
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -63,13 +63,16 @@ def search(
         BoundError: A feasible design is better than the certificate says is possible.
     """
     budget, seed = count(budget, "budget", 1, MOST_EVALUATIONS), count(seed, "seed", 0)
+    if options is not None and not (isinstance(options, Mapping) and all(isinstance(key, str) for key in options)):
+        raise InputError(f"options is {shown(options)}, allowed a table of options by name")
     settings: dict[str, Any] = native(dict(options or {}))
+    journal = None if journal is None else as_path(journal, "journal")
     watch = _Stopwatch()
     searcher = make_agent(agent, task, seed=seed, **settings)
     record = None
     if journal is not None:
         identity = {"task": task.id, "agent": agent, "seed": seed, "budget": budget, "options": settings}
-        record = Journal(Path(journal), identity)
+        record = Journal(journal, identity)
     log = _Log()
     past = record.replay() if record is not None else iter(())
     if not searcher.reproducible:

@@ -15,7 +15,7 @@ from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import DamagedFileError
 from accelgym.costmodels.files.arrays import read_arrays, write_arrays
 from accelgym.costmodels.files.packing import pack, unpack
-from accelgym.costmodels.files.plain import plain
+from accelgym.costmodels.files.plain import as_path, plain
 
 __all__ = ["Trajectory"]
 
@@ -112,7 +112,7 @@ class Trajectory:
         arrays = {name: getattr(self, name) for name in (*_PER_EVALUATION, *_PER_BATCH)}
         arrays |= {f"cost.{name}": values for name, values in self.costs.items()}
         packed, sizes = pack(self.designs)
-        write_arrays(Path(path), header, arrays | {"packed_designs": packed, "design_sizes": sizes})
+        write_arrays(as_path(path), header, arrays | {"packed_designs": packed, "design_sizes": sizes})
 
     @classmethod
     def load(cls, path: Path | str) -> Trajectory:
@@ -122,7 +122,7 @@ class Trajectory:
             InputError: Cannot be read; a :class:`~accelgym.costmodels.errors.DamagedFileError` if it is no whole
                 trajectory file.
         """
-        path = Path(path)
+        path = as_path(path)
         header, arrays = read_arrays(path)
         costs = {name[5:]: arrays.pop(name) for name in list(arrays) if name.startswith("cost.")}
         try:

@@ -59,6 +59,8 @@ class Registry(Generic[T]):
         Raises:
             InputError: No such name; the message lists the nearest valid ones.
         """
+        if not isinstance(name, str):
+            raise unknown_name(self.what, name, self.names())
         if name not in self._factories:
             points = self._discover()
             if name not in points:
@@ -92,7 +94,7 @@ class Registry(Generic[T]):
         return factory(*args, **kwargs)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._factories or name in self._discover()
+        return isinstance(name, str) and (name in self._factories or name in self._discover())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

@@ -16,6 +16,7 @@ from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.envs.any_task import make_env
 from accelgym.envs.member_observation import MemberObserver
 from accelgym.envs.registration import make_task
+from accelgym.envs.sequential import checked_seed
 from accelgym.envs.task import Task
 
 __all__ = ["SPLITS", "Family", "FamilyEnv"]
@@ -42,11 +43,13 @@ class Family:
     def __init__(
         self, task: str, train: Sequence[Spec], *, test: Sequence[Spec] = (), common: Spec | None = None
     ) -> None:
+        if common is not None and not _is_table(common):
+            raise InputError(f"common is {shown(common)}, allowed: a table of arguments")
         self.name = task
         self.specs: list[dict[str, Any]] = []
         self.splits: dict[str, list[int]] = {}
         for split, members in zip(SPLITS, (train, test), strict=True):
-            if not all(isinstance(member, Mapping) for member in members):
+            if not isinstance(members, (list, tuple)) or not all(map(_is_table, members)):
                 raise InputError(f"{split} is {shown(members)}, allowed: a list of specifications, one table a member")
             self.splits[split] = list(range(len(self.specs), len(self.specs) + len(members)))
             self.specs += [dict(common or {}) | dict(member) for member in members]
@@ -131,7 +134,8 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
     ```
 
     ## Info
-    The member's, with ``member``, its number. ``reference`` is the certificate of the current member.
+    The member's, with ``member``, its number; ``design`` is as long as the longest of any member, -1 beyond its own
+    decisions. ``reference`` is the certificate of the current member.
 
     ## Vectorised environment
     ``gymnasium.make_vec(id, num_envs=8, ...)`` gives lanes of Gymnasium's own, each of which draws its members.
@@ -171,6 +175,7 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
                 first = self._envs[0].observation_space
                 raise InputError(f"member {i} of the family observes {env.observation_space}, member 0 {first}")
         self.observation_space = spaces.Box(-1.0, 1.0, (self._observers[0].size,), np.float32)
+        self._decisions = max(len(member.action_sizes) for member in self.family.tasks)
         self._member: int | None = None
 
     @property
@@ -193,9 +198,11 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
             options: ``split`` or ``member``.
 
         Raises:
-            InputError: An unknown option, split or member.
+            InputError: A bad seed, or an unknown option, split or member.
         """
-        super().reset(seed=seed)
+        super().reset(seed=checked_seed(seed))
+        if options is not None and not isinstance(options, Mapping):
+            raise InputError(f"options is {shown(options)}, allowed: a table")
         given = dict(options or {})
         for name in given:
             if name not in ("split", "member"):
@@ -211,13 +218,19 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
             members = self.family.members(given.get("split", self.split))
             self._member = members[int(self.np_random.integers(len(members)))]
         obs, info = self._envs[self._member].reset()
-        return self._observers[self._member].extend(obs[None])[0], info | {"member": self._member}
+        return self._observers[self._member].extend(obs[None])[0], self._family_info(info, self._member)
 
     def step(self, action: Any) -> tuple[npt.NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Makes the next decision."""
         member = self._current()
         obs, reward, terminated, truncated, info = self._envs[member].step(action)
-        return self._observers[member].extend(obs[None])[0], reward, terminated, truncated, info | {"member": member}
+        return (
+            self._observers[member].extend(obs[None])[0],
+            reward,
+            terminated,
+            truncated,
+            self._family_info(info, member),
+        )
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """The member's masks, shape ``(actions,)``."""
@@ -232,10 +245,20 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
         for env in self._envs:
             env.close()
 
+    def _family_info(self, info: dict[str, Any], member: int) -> dict[str, Any]:
+        # Lanes of Gymnasium stack what their members say, whose designs are of different lengths.
+        design = np.full(self._decisions, -1, dtype=np.int64)
+        design[: len(info["design"])] = info["design"]
+        return info | {"design": design, "member": member}
+
     def _current(self) -> int:
         if self._member is None:
             raise ResetNeeded("the environment has no task before reset()")
         return self._member
+
+
+def _is_table(spec: object) -> bool:
+    return isinstance(spec, Mapping) and all(isinstance(key, str) for key in spec)
 
 
 def _difference(mine: frozenset[Any], other: frozenset[Any]) -> str:

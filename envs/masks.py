@@ -12,7 +12,7 @@ from gymnasium.utils import RecordConstructorArgs
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 
-from accelgym.costmodels.errors import InputError
+from accelgym.costmodels.errors import InputError, shown
 
 __all__ = ["OBSERVATION_KEY", "MaskedObservation", "VectorMaskedObservation"]
 
@@ -23,6 +23,9 @@ Masked = dict[str, npt.NDArray[Any]]
 
 
 def _space(observations: spaces.Space[Any], actions: int, observation_key: str, mask_key: str) -> Any:
+    for name, key in (("observation_key", observation_key), ("mask_key", mask_key)):
+        if not isinstance(key, str) or not key:
+            raise InputError(f"{name} is {shown(key)}, allowed: a name")
     if observation_key == mask_key:
         raise InputError(f"observation_key and mask_key are both {mask_key!r}, allowed: different names")
     return spaces.Dict({observation_key: observations, mask_key: spaces.Box(0.0, 1.0, (actions,), np.float32)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -190,6 +190,7 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
         self.render_mode = None
         self.possible_agents = list(self.team.agents)
         self.agents: list[str] = []
+        self._made: Any = None
         seen = spaces.Box(-1.0, 1.0, (len(self.team.choices) + 2,), np.float32)
         self.action_spaces = {name: spaces.Discrete(size) for name, size in self.team.actions.items()}
         self.observation_spaces = {
@@ -230,12 +231,9 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
         """
         if not self.agents:
             raise ResetNeeded("call reset() before step(): no design has begun, or it is complete")
-        for place in self.team.steps[self._step]:
-            agent = self.team.choices[place].agent
-            action = actions.get(agent)
-            if action is None or not self.action_spaces[agent].contains(action):
-                allowed = f"0..{self.team.actions[agent] - 1}"
-                raise InputError(f"the action of agent {agent!r} is {shown(action)}, allowed {allowed}")
+        places = self.team.steps[self._step]
+        # All are checked before the first is made: a refused step changes nothing.
+        for place, action in [(place, self._action_of(self.team.choices[place].agent, actions)) for place in places]:
             self._made[:, place], replaced = self.team.choose(np.array([action]), place)
             self._replaced += replaced
         self._step += 1
@@ -252,8 +250,23 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
         self.agents = [] if over else agents
         return result
 
+    def _action_of(self, agent: str, actions: Any) -> int:
+        if not isinstance(actions, Mapping):
+            raise InputError(f"actions is {shown(actions)}, allowed a table of actions by agent")
+        action = actions.get(agent)
+        if action is None or isinstance(action, bool) or not self.action_spaces[agent].contains(action):
+            allowed = f"0..{self.team.actions[agent] - 1}"
+            raise InputError(f"the action of agent {agent!r} is {shown(action)}, allowed {allowed}")
+        return int(action)
+
     def state(self) -> Floats:
-        """Returns every choice so far, its action scaled to [0, 1], -1 while it is open; shape ``(choices,)``."""
+        """Returns every choice so far, its action scaled to [0, 1], -1 while it is open; shape ``(choices,)``.
+
+        Raises:
+            ResetNeeded: No design has begun.
+        """
+        if self._made is None:
+            raise ResetNeeded("call reset() before state(): no design has begun")
         return np.asarray(self.team.state(self._made)[0])
 
     @property
@@ -269,7 +282,7 @@ class DesignTeamEnv(ParallelEnv[str, Seen, int]):  # type: ignore[misc]
         Raises:
             ResetNeeded: It is not complete.
         """
-        if (self._made < 0).any():
+        if self._made is None or (self._made < 0).any():
             raise ResetNeeded("the design is not complete")
         return np.asarray(self.team.designs(self._made)[0])
 
@@ -313,6 +326,8 @@ def parallel_env(task: str | Task, *, by: str = "group", order: str = "turns", *
     """
     if isinstance(task, str):
         task = make_task(task, **arguments)
+    elif not isinstance(task, Task):
+        raise InputError(f"task is {shown(task)}, allowed a task, or the name of one")
     elif arguments:
         raise InputError(f"give either a task or a name with its arguments, not both: {', '.join(arguments)}")
     return DesignTeamEnv(task, by=by, order=order)

@@ -39,11 +39,15 @@ class EnvironmentEntry:
     """Module and class, imported when the first task is built."""
     summary: str
 
+    def task_class(self) -> type[Task]:
+        """Returns the class of the tasks."""
+        module, name = self.task.split(":")
+        found: type[Task] = getattr(import_module(module), name)
+        return found
+
     def build_task(self, **arguments: Any) -> Task:
         """Builds a task of this kind."""
-        module, name = self.task.split(":")
-        built: Task = getattr(import_module(module), name)(**arguments)
-        return built
+        return self.task_class()(**arguments)
 
 
 ENVIRONMENTS = (

@@ -39,14 +39,14 @@ class Sb3VecEnv(VecEnv):
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self.metadata = self.metadata | {"render_fps": env.metadata.get("render_fps", 30)}
 
-    def reset(self) -> np.ndarray[Any, Any]:
+    def reset(self) -> Any:
         """Resets all lanes."""
         options = next((dict(given) for given in self._options if given), None)
         observations, infos = self.env.reset(seed=self._seed_next, options=options)
         self._seed_next = None
         self._reset_options()
         self.reset_infos = [_row(infos, lane) for lane in range(self.num_envs)]
-        return np.asarray(observations)
+        return observations if isinstance(observations, dict) else np.asarray(observations)
 
     def step_async(self, actions: np.ndarray[Any, Any]) -> None:
         """Keeps the actions for :meth:`step_wait`."""

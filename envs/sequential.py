@@ -16,11 +16,15 @@ from gymnasium.vector.utils import batch_space
 from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.costmodels.files.plain import count
 from accelgym.envs.env_spec import PlainSpec
+from accelgym.envs.registration import ENVIRONMENTS, EXTERNAL
+from accelgym.envs.task import Task
 
-__all__ = ["LANE_OPTIONS", "SequentialEnv", "SequentialVectorEnv"]
+__all__ = ["LANE_OPTIONS", "SequentialEnv", "SequentialVectorEnv", "checked_seed"]
 
 LANE_OPTIONS = ("autoreset_mode", "max_episode_steps", "mask_in_info")
 """Keyword arguments of every vector environment that are none of its task, see :class:`SequentialVectorEnv`."""
+_MOST_LANES = 2**24
+"""Far above what is stepped at once; arrays are as long."""
 
 Obs = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -28,9 +32,6 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Infos = dict[str, Any]
 Step = tuple[Obs, Floats, Bools, Bools, Infos]
-
-LANE_OPTIONS = ("autoreset_mode", "max_episode_steps", "mask_in_info")
-"""Keyword arguments of all vector environments, beside those of their tasks."""
 
 
 class SequentialVectorEnv(PlainSpec, VectorEnv[Obs, Ints, npt.NDArray[Any]]):
@@ -73,15 +74,19 @@ class SequentialVectorEnv(PlainSpec, VectorEnv[Obs, Ints, npt.NDArray[Any]]):
             arguments: Keyword arguments of the environment; options of lanes are taken out of them.
 
         Raises:
-            InputError: A bad option, no lane, an unknown render mode, or a task together with its arguments.
+            InputError: A bad option, no lane, an unknown render mode, a task of another kind, or one together with its
+                arguments.
         """
         self._mode = _autoreset_mode(arguments.pop("autoreset_mode", AutoresetMode.SAME_STEP))
         steps = arguments.pop("max_episode_steps", None)
         self._most_steps = None if steps is None else count(steps, "max_episode_steps", 1)
         self._mask_in_info = _flag(arguments.pop("mask_in_info", False), "mask_in_info")
-        num_envs = count(num_envs, "num_envs", 1)
+        num_envs = count(num_envs, "num_envs", 1, _MOST_LANES)
         if task is not None and arguments:
             raise InputError(f"give either task or its arguments, not both: {', '.join(arguments)}")
+        kind = _kind_of_task(type(self))
+        if task is not None and not isinstance(task, kind):
+            raise InputError(f"task is {shown(task)}, allowed: a {kind.__name__}, or its arguments")
         if render_mode not in (None, *self.metadata["render_modes"]):
             allowed = ", ".join(self.metadata["render_modes"])
             raise InputError(f"render_mode is {render_mode!r}, allowed {allowed} or None")
@@ -130,12 +135,12 @@ class SequentialVectorEnv(PlainSpec, VectorEnv[Obs, Ints, npt.NDArray[Any]]):
     ) -> tuple[Obs, Infos]:
         """Starts new episodes in all lanes, or in those of ``options["reset_mask"]``.
 
-        The environment is deterministic; ``seed`` only seeds ``np_random``.
+        The environment is deterministic; ``seed`` only seeds ``np_random``, unless it is a list with one for each lane.
 
         Raises:
-            InputError: The mask is not one bool per lane.
+            InputError: A bad seed, or the mask is not one bool per lane.
         """
-        super().reset(seed=seed if isinstance(seed, int) else None)
+        super().reset(seed=self._check_seed(seed))
         mask = np.asarray((options or {}).get("reset_mask", np.ones(self.num_envs, dtype=bool)))
         if mask.shape != (self.num_envs,) or mask.dtype != bool:
             raise InputError(f"options['reset_mask'] is {shown(mask)}, allowed {self.num_envs} bools")
@@ -157,6 +162,16 @@ class SequentialVectorEnv(PlainSpec, VectorEnv[Obs, Ints, npt.NDArray[Any]]):
         if self.render_mode is None:
             return None
         return tuple(self.paint(row) for row in self._designs())
+
+    def _check_seed(self, seed: Any) -> int | None:
+        """Returns the seed of all lanes; ``None`` where each has its own, which nothing of theirs depends on."""
+        if not isinstance(seed, (list, tuple, np.ndarray)):
+            return checked_seed(seed)
+        if len(seed) != self.num_envs:
+            raise InputError(f"seed is {shown(seed)}, allowed an integer, or a list of {self.num_envs}")
+        for one in seed:
+            checked_seed(one)
+        return None
 
     def _check_actions(self, actions: Any) -> Ints:
         """Returns the actions as int64; numbers with a fraction and texts are none."""
@@ -280,7 +295,12 @@ class SequentialEnv(PlainSpec, gym.Env[Obs, np.int64]):
         self.action_space = lane.single_action_space
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Obs, dict[str, Any]]:
-        """Starts an episode."""
+        """Starts an episode.
+
+        Raises:
+            InputError: A bad seed.
+        """
+        seed = checked_seed(seed)
         super().reset(seed=seed)
         obs, infos = self.lane.reset(seed=seed)
         self._last = None
@@ -333,6 +353,24 @@ class SequentialEnv(PlainSpec, gym.Env[Obs, np.int64]):
         return info
 
 
+def checked_seed(seed: Any) -> int | None:
+    """Returns the seed of a reset as Python's integer, the only one that Gymnasium takes.
+
+    Raises:
+        InputError: No integer, or a negative one.
+    """
+    return None if seed is None else count(seed, "seed", 0)
+
+
+def _kind_of_task(lanes: type[SequentialVectorEnv]) -> type[Task]:
+    """Returns the class of the tasks that some lanes search, which those registered under an id of their own read."""
+    entries = {entry.vector_entry_point: entry for entry in (*ENVIRONMENTS, EXTERNAL)}
+    # A class of a user's own is of the kind of the nearest one that it derives from.
+    names = (f"{kind.__module__}:{kind.__qualname__}" for kind in lanes.__mro__)
+    entry = next((entries[name] for name in names if name in entries), None)
+    return Task if entry is None else entry.task_class()
+
+
 def _plain(value: Any) -> Any:
     """A row of the info as ``bool``, ``int``, ``float``, ``str``, or a copy of an array."""
     if isinstance(value, np.ndarray):
@@ -343,7 +381,7 @@ def _plain(value: Any) -> Any:
 def _autoreset_mode(value: Any) -> AutoresetMode:
     """Returns a mode by itself, its name or its value; texts survive ``EnvSpec.to_json``."""
     for mode in AutoresetMode:
-        if value in (mode, mode.name, mode.value):
+        if isinstance(value, (AutoresetMode, str)) and value in (mode, mode.name, mode.value):
             return mode
     raise unknown_name("autoreset_mode", value, [mode.name for mode in AutoresetMode])
 

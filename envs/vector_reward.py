@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from accelgym.costmodels.errors import InputError, unknown_name
+from accelgym.costmodels.errors import InputError, shown, unknown_name
 from accelgym.envs.task import Outcome, Task
 
 __all__ = ["VectorReward"]
@@ -42,12 +42,13 @@ class VectorReward(gym.Wrapper[Any, Any, Any, Any]):
         task = getattr(env.unwrapped, "task", None)
         if not isinstance(task, Task):
             raise InputError(f"VectorReward: {env} has no task, allowed are environments of tasks")
-        if not objectives or len(set(objectives)) < len(objectives):
-            raise InputError(f"objectives are {list(objectives)}, allowed one or more different names")
-        self.objectives = tuple(objectives)
+        names = tuple(objectives) if isinstance(objectives, Iterable) and not isinstance(objectives, str) else ()
+        if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+            raise InputError(f"objectives are {shown(objectives)}, allowed one or more different names")
+        self.objectives = names
         self._task = task
         self._reference = self._costs_of_reference()
-        low, high = np.full(len(objectives), -np.inf, np.float32), np.full(len(objectives), np.inf, np.float32)
+        low, high = np.full(len(names), -np.inf, np.float32), np.full(len(names), np.inf, np.float32)
         self.reward_space = spaces.Box(low, high, dtype=np.float32)
         env.unwrapped.reward_space = self.reward_space  # type: ignore[attr-defined]
 

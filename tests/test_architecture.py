@@ -43,6 +43,7 @@ def test_no_module_imports_itself_on_a_detour():
 LATE = {
     "accelgym": "the mapper comes with its first use, so that the package is quick to import",
     "accelgym.agents.uov.answers": "torch comes with weights of the faithful mode; NumPy answers by all others",
+    "accelgym.cli": "an interrupt while the commands are imported is answered as any other",
     "accelgym.costmodels.workloads.load": "PyYAML, and ONNX's reader, come with the first file, not with the package",
     "accelgym.costmodels.workloads.zoo": "PyYAML and pydantic come with the first network, not with the package",
     "accelgym.experiments.mapper.run": "the picture needs matplotlib, which is optional",

@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Annotated, NoReturn, TextIO
 
 import typer
@@ -32,7 +33,7 @@ from accelgym.cli import (
     train,
 )
 from accelgym.cli.console import errors, out
-from accelgym.costmodels.errors import AccelGymError, InputWarning, system_reason
+from accelgym.costmodels.errors import AccelGymError, InputError, InputWarning, system_reason
 
 __all__ = ["app", "main"]
 
@@ -81,6 +82,7 @@ def main() -> None:
     try:
         with warnings.catch_warnings(), _interrupted_by_signals():
             _show_input_warnings()
+            _refuse_no_place(sys.argv[1:])
             app()
     except AccelGymError as error:
         _fail(str(error))
@@ -117,6 +119,13 @@ def _interrupted_by_signals() -> Iterator[None]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+def _refuse_no_place(words: list[str]) -> None:
+    # What a variable of the shell that is not set leaves behind would be the current folder.
+    for word, value in pairwise([*words, "end"]):
+        if word == "--out=" or (word == "--out" and not value):
+            raise InputError("--out is '', allowed: a path")
 
 
 def _fail(message: str) -> NoReturn:

@@ -11,7 +11,8 @@ from accelgym.agents.base import Agent
 from accelgym.agents.confuciux.local_search import POPULATION, LocalSearch
 from accelgym.agents.confuciux.reinforce import Episode, Reinforce
 from accelgym.agents.hyperparameters import Choice, Hyperparameters, Real
-from accelgym.costmodels.errors import InputError
+from accelgym.agents.options import require
+from accelgym.costmodels.errors import InputError, shown
 from accelgym.envs.resource_assignment import ResourceAssignmentTask
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
@@ -70,12 +71,11 @@ class ConfuciuX(Agent):
         super().__init__(task, seed=seed)
         if not isinstance(task, ResourceAssignmentTask):
             raise InputError(f"agent {self.name!r} needs a resource-assignment task, got {type(task).__name__}")
-        if not 0 <= epochs <= 1:
-            raise InputError(f"option 'epochs' of agent {self.name!r} is {epochs}, allowed 0 to 1")
-        if sees not in ("previous", "current"):
-            raise InputError(f"option 'sees' of agent {self.name!r} is {sees!r}, allowed 'previous', 'current'")
-        if spread is not None and spread <= 0:
-            raise InputError(f"option 'spread' of agent {self.name!r} is {spread}, allowed > 0")
+        require(self.name, 0, 1, epochs=epochs)
+        if not isinstance(sees, str) or sees not in ("previous", "current"):
+            raise InputError(f"option 'sees' of agent {self.name!r} is {shown(sees)}, allowed 'previous', 'current'")
+        if spread is not None:
+            require(self.name, 1e-6, spread=spread)
         self._problem = task
         self._share = epochs / (epochs + POPULATION * (1 - epochs))
         self._spread = task.spec.budget if spread is None else spread

@@ -9,10 +9,10 @@ from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from accelgym.agents.hyperparameters import Choice, Hyperparameters, Real, Whole
+from accelgym.agents.options import require
 from accelgym.agents.policy_gradient.base import PolicyGradientAgent
 from accelgym.agents.policy_gradient.networks import MaskableSlotPolicy, SlotPolicy
 from accelgym.agents.policy_gradient.rollouts import MaskableSlotBuffer, SlotBuffer
-from accelgym.costmodels.errors import InputError
 from accelgym.envs.sb3 import Sb3VecEnv
 from accelgym.envs.task import Task
 
@@ -82,10 +82,8 @@ class PPOAgent(PolicyGradientAgent):
             gae_lambda=gae_lambda,
             width=width,
         )
-        if epochs < 1:
-            raise InputError(f"option 'epochs' of agent {self.name!r} is {epochs}, allowed >= 1")
-        if not clip > 0:
-            raise InputError(f"option 'clip' of agent {self.name!r} is {clip}, allowed > 0")
+        require(self.name, 1, epochs=epochs)
+        require(self.name, 1e-6, clip=clip)
         self._epochs, self._clip = epochs, clip
 
     def _build(self, env: Sb3VecEnv, **shared: Any) -> OnPolicyAlgorithm:

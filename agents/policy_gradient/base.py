@@ -11,6 +11,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from accelgym.agents.base import Agent
+from accelgym.agents.options import require
 from accelgym.agents.policy_gradient.networks import SlotFeatures
 from accelgym.agents.private_stream import PrivateStream
 from accelgym.costmodels.errors import InputError
@@ -20,6 +21,8 @@ from accelgym.envs.task import Outcome, Task
 
 __all__ = ["PolicyGradientAgent"]
 
+_WIDEST = 2**14
+"""Units of a layer; its weights are as many squared."""
 _LEAST_LANES = 12
 """Fewer say too little about what is better than the average."""
 
@@ -61,12 +64,10 @@ class PolicyGradientAgent(Agent):
     ) -> None:
         super().__init__(task, seed=seed)
         self._steps = len(task.action_sizes)
-        counts = {"lanes": lanes, "updates": updates, "minibatches": minibatches, "width": width}
-        for key, value in counts.items():
-            if value < 1:
-                raise InputError(f"option {key!r} of agent {self.name!r} is {value}, allowed >= 1")
-        if not 0 <= gae_lambda <= 1:
-            raise InputError(f"option 'gae_lambda' of agent {self.name!r} is {gae_lambda}, allowed 0 to 1")
+        require(self.name, 1, lanes=lanes, updates=updates, minibatches=minibatches)
+        require(self.name, 1, _WIDEST, width=width)
+        require(self.name, 0, learning_rate=learning_rate, entropy=entropy)
+        require(self.name, 0, 1, gae_lambda=gae_lambda)
         self._lanes, self._updates, self._minibatches = lanes, updates, minibatches
         self._learning_rate = learning_rate
         self._entropy = entropy / self._steps

@@ -14,6 +14,7 @@ from accelgym.agents.moves import Mover
 from accelgym.agents.options import require
 from accelgym.agents.uov.checkpoint import load_policy, load_shipped
 from accelgym.agents.uov.network_plan import NetworkPlan
+from accelgym.costmodels.errors import InputError, shown
 from accelgym.envs.resource_assignment.task import ResourceAssignmentTask
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
@@ -140,6 +141,9 @@ def predict_network(
     Raises:
         InputError: A bad argument, or one that the weights do not fit.
     """
+    for name, value in (("workload", workload), ("budget", budget)):
+        if name in given:
+            raise InputError(f"{name} is given twice: {shown(value)}, and {shown(given[name])} among further arguments")
     policy = load_shipped("capped") if weights is None else load_policy(weights)
     task = ResourceAssignmentTask(**{**_CAPPED_TASK, **given, "workload": workload, "budget": budget})
     spec, plan = task.spec, NetworkPlan.of(policy, task)

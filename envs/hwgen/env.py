@@ -53,7 +53,6 @@ class HwGenVectorEnv(SequentialVectorEnv):
         self._built = BuiltDesigns(verify, VERIFY, num_envs)
         self.task = task or HwGenTask(**arguments)
         self._nvec = self.task.space.nvec
-        self._prefixes = self.task.prefixes
         self._observer = Observer(self.task)
         self.progress_column = self._observer.parameters
         self.set_spaces(self._observer.size, spaces.Discrete(int(self._nvec.max())))
@@ -74,7 +73,7 @@ class HwGenVectorEnv(SequentialVectorEnv):
         for at in np.unique(position):
             here = position == at
             rows = lanes[here]
-            mask = self._prefixes.mask(self._design[rows], int(at))
+            mask = self.task.prefixes.mask(self._design[rows], int(at))
             completes = mask[np.arange(len(rows)), chosen[here]]
             self._feasible[rows] &= completes & (actions[here] <= last[here])
         self._design[lanes, position] = chosen
@@ -90,7 +89,7 @@ class HwGenVectorEnv(SequentialVectorEnv):
         for position, rows in self._groups():
             if position < len(self._nvec):
                 good = rows[self._feasible[rows]]
-                mask[good, : self._nvec[position]] = self._prefixes.mask(self._design[good], position)
+                mask[good, : self._nvec[position]] = self.task.prefixes.mask(self._design[good], position)
         return mask
 
     def paint(self, design: Ints) -> Any:

@@ -20,7 +20,7 @@ class Observer:
     """
 
     def __init__(self, task: HwGenTask) -> None:
-        self._prefixes = task.prefixes
+        self._task = task
         self._top = np.maximum(task.space.nvec - 1, 1)
         self._budget = task.spec.area_budget
         self.parameters = len(task.space)
@@ -37,6 +37,7 @@ class Observer:
         obs[:, : self.parameters] = np.where(designs < 0, -1.0, designs / self._top)
         obs[:, self.parameters] = position / self.parameters
         beginning = tuple(designs[:, :position].T)
-        obs[:, self.parameters + 1] = self._prefixes.share[position][beginning]
-        obs[:, self.parameters + 2] = np.minimum(self._prefixes.least_area[position][beginning] / self._budget, 1.0)
+        prefixes = self._task.prefixes
+        obs[:, self.parameters + 1] = prefixes.share[position][beginning]
+        obs[:, self.parameters + 2] = np.minimum(prefixes.least_area[position][beginning] / self._budget, 1.0)
         return obs

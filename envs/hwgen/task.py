@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
@@ -34,6 +35,8 @@ Ints = npt.NDArray[np.int64]
 
 _BLOCK = 2**17
 _UNKNOWN = -1
+_COUNTING = threading.Lock()
+"""Held while cycles are filled in."""
 
 
 class HwGenTask(ProvedTask):
@@ -60,6 +63,10 @@ class HwGenTask(ProvedTask):
         self._refuse_impossible()
 
     lanes: ClassVar[str] = "accelgym.envs.hwgen.env:HwGenVectorEnv"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tables over the whole space are tens of megabytes, and follow from the arguments.
+        return {key: value for key, value in vars(self).items() if not isinstance(value, (np.ndarray, Prefixes))}
 
     @property
     def env_id(self) -> str:
@@ -122,10 +129,13 @@ class HwGenTask(ProvedTask):
         :data:`NO_TILING` where a layer exceeds the buffers, counters or addresses of a design.
         """
         where = tuple(designs.T)
-        missing = np.flatnonzero(self._cycles[where] == _UNKNOWN)
-        for array in np.unique(designs[missing][:, ARRAY], axis=0):
-            mine = missing[(designs[missing][:, ARRAY] == array).all(axis=1)]
-            self._count(array, designs[mine])
+        if (self._cycles[where] == _UNKNOWN).any():
+            # Tasks share the table, and a thread must not take what another is filling in for done.
+            with _COUNTING:
+                missing = np.flatnonzero(self._cycles[where] == _UNKNOWN)
+                for array in np.unique(designs[missing][:, ARRAY], axis=0):
+                    mine = missing[(designs[missing][:, ARRAY] == array).all(axis=1)]
+                    self._count(array, designs[mine])
         return np.asarray(self._cycles[where])
 
     @cached_property

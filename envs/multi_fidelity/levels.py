@@ -55,6 +55,10 @@ class Figures:
     """NAND2 equivalents of ``systolic`` and ``synthesis``, um2 of others: only ranks compare."""
 
 
+def _nothing_to_refuse(_config: SystolicConfig, _layer: Layer) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Level:
     """One rung of the ladder."""
@@ -65,7 +69,7 @@ class Level:
     cannot: str
     """What is lost on the way."""
     figures: Callable[[SystolicConfig, Layer], Figures]
-    refusal: Callable[[SystolicConfig, Layer], str] = lambda _config, _layer: ""
+    refusal: Callable[[SystolicConfig, Layer], str] = _nothing_to_refuse
     """Why the level does not exist for a design; empty where it does."""
 
     def evaluate(self, config: SystolicConfig, layer: Layer) -> Figures:

@@ -108,6 +108,30 @@ def test_every_command_ends_in_one_line(error, message, monkeypatch, capsys):
     assert len(text) < 1100
 
 
+@pytest.mark.parametrize("place", [("--out", ""), ("--out=",)], ids=str)
+def test_an_empty_place_is_not_the_current_folder(place, work):
+    before = sorted(work.rglob("*"))
+    done = answer(*SEARCH[:-1], *place, cwd=work)
+    assert (done.returncode, done.stderr) == (2, "error: --out is '', allowed: a path\n")
+    assert sorted(work.rglob("*")) == before
+
+
+def test_an_interrupt_while_the_commands_are_imported_is_one_like_others(tmp_path):
+    code = (
+        "import builtins, sys\n"
+        "plain = builtins.__import__\n"
+        "def interrupted(name, *rest):\n"
+        "    if name == 'typer':\n"
+        "        raise KeyboardInterrupt\n"
+        "    return plain(name, *rest)\n"
+        "builtins.__import__ = interrupted\n"
+        "from accelgym.cli import main\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "interrupted; the same command goes on from here\n")
+
+
 def test_brackets_in_names_are_printed_as_they_are(work):
     result = run("rtl", "timeline", "array[/x].yaml", "--layers", "layers.csv", "--out", "o[/x].png", cwd=work)
     assert result.returncode == 0, result.stderr

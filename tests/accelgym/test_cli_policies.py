@@ -179,6 +179,8 @@ def test_a_network_is_answered_without_torch(tmp_path):
         (["--workload", "resnet50", "--budget", "tiny"], "budget"),
         (["--workload", "resnet50", "--set", "granularity=levels"], "do not fit the task"),
         (["--workload", "resnet99"], "resnet99"),
+        (["--workload", "resnet50", "--set", "workload=vgg16"], "workload is given twice: 'resnet50', and 'vgg16'"),
+        (["--workload", "resnet50", "--budget", "0.1", "--set", "budget=0.2"], "budget is given twice: '0.1', and 0.2"),
     ],
 )
 def test_what_cannot_be_asked_is_said(arguments, message):

@@ -162,7 +162,7 @@ def test_several_objectives_are_costs_of_the_task(mapping):
     assert all(len(trial.values) == 2 for trial in study.best_trials)
 
 
-@pytest.mark.parametrize("objectives", ["energy_pj", (), ("energy_pj", "energy_pj"), ("enrgy_pj",)])
+@pytest.mark.parametrize("objectives", ["energy_pj", (), ("energy_pj", "energy_pj"), ("enrgy_pj",), 3, [["energy_pj"]]])
 def test_objectives_that_are_none_are_named(mapping, objectives):
     designs = mapping.sample_feasible(np.random.default_rng(0), 1)
     with pytest.raises(InputError, match="objective"):

@@ -1,5 +1,6 @@
 """What every agent owes to the search loop, whatever it does inside."""
 
+import inspect
 import itertools
 import random
 from dataclasses import dataclass
@@ -185,6 +186,46 @@ def test_leaves_the_global_random_state_alone(finished):
 def test_an_unknown_option_is_refused_by_name(name, assignment):
     with pytest.raises(InputError, match=f"option of agent '{name}' 'no_such_option'"):
         make_agent(name, assignment, seed=0, no_such_option=1)
+
+
+# Values that no option of the kind takes.
+WRONG = {
+    "int": (2.5, "3", None, True, -1, 10**400, float("nan"), [1], {}, np.array([1, 2])),
+    "float": ("0.5", None, True, -1.0, 10**400, float("inf"), float("nan"), [1], {}, np.array([1, 2])),
+    "bool": (1, "yes", None, [1]),
+    "str": (3, 2.5, None, True, [1], {}, np.array([1, 2])),
+    "Mapping[str, float] | None": (3, "step", True, [1], {"no_such_move": 1.0}),
+    "float | None": ("0.5", True, -1.0, [1], {}),
+    "Literal['previous', 'current']": (3, None, [1], "next", np.array([1, 2])),
+}
+TYPED = [
+    (name, option, parameter.annotation)
+    for name in agents.names()
+    for option, parameter in inspect.signature(agents.get(name)).parameters.items()
+    if option not in ("task", "seed")
+]
+
+
+@pytest.mark.parametrize(("name", "option", "kind"), TYPED, ids=lambda part: str(part))
+def test_an_option_of_another_kind_is_refused_by_name(name, option, kind, request):
+    task = request.getfixturevalue(tasks_for(name)[0])
+    given = OPTIONS[name] if name in LEARNT else {}
+    for value in WRONG[kind]:
+        # A name of a file is told from another by opening it, a move by the agent's own table.
+        with pytest.raises(InputError, match=f"option '{option}' of agent '{name}'|unknown move"):
+            make_agent(name, task, seed=0, **given | {option: value})
+
+
+@pytest.mark.parametrize("options", [3, "batch", [("batch", 1)], {3: 1}, {None: 1}], ids=str)
+def test_options_are_a_table(options, assignment):
+    with pytest.raises(InputError, match=r"^options is .*, allowed a table of options by name"):
+        search(assignment, "random", budget=3, seed=0, options=options)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["random"], b"random"], ids=str)
+def test_a_name_is_a_text(name, assignment):
+    with pytest.raises(InputError, match="unknown agent"):
+        make_agent(name, assignment, seed=0)
 
 
 @pytest.mark.parametrize("name", agents.names())

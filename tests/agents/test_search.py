@@ -54,6 +54,17 @@ def test_budget_and_seed_are_counts(assignment, arguments, message):
         search(assignment, "random", **{"budget": 5, "seed": 0} | arguments)
 
 
+@pytest.mark.parametrize("path", [3, "", "a\0b", "x" * 300], ids=lambda path: str(path)[:4])
+def test_what_names_no_file_is_refused_before_the_search(assignment, path):
+    with pytest.raises(InputError, match=r"^journal "):
+        search(assignment, "random", budget=5, seed=0, journal=path)
+    found = search(assignment, "random", budget=5, seed=0)
+    with pytest.raises(InputError, match=r"^path "):
+        found.save(path)
+    with pytest.raises(InputError, match=r"^path "):
+        Trajectory.load(path)
+
+
 def journalled(task, path, **other):
     return search(task, "random", **{"budget": 64, "seed": 2, "options": {"batch": 8}, "journal": path} | other)
 

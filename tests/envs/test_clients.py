@@ -211,6 +211,18 @@ def test_methods_and_attributes_of_a_vec_env(task):
     assert venv.env.unwrapped.progress_column == 5
 
 
+def test_masked_observations_through_the_adapter(task):
+    """SB3's multi-input policies read dictionaries, of resets, steps and last observations alike."""
+    venv = VecMonitor(Sb3VecEnv(VectorMaskedObservation(lanes(task))))
+    seen = venv.reset()
+    for _ in range(STEPS):
+        assert {key: value.shape[0] for key, value in seen.items()} == {"observations": LANES, "action_mask": LANES}
+        seen, _, dones, infos = venv.step(seen["action_mask"].argmax(axis=1))
+    assert dones.all()
+    assert all(info["terminal_observation"] in venv.observation_space for info in infos)
+    PPO("MultiInputPolicy", venv, n_steps=6, batch_size=LANES * 6, seed=0, device="cpu").learn(LANES * 6)
+
+
 def test_what_a_callback_writes_into_an_info_stays_there(task):
     venv = Sb3VecEnv(lanes(task))
     venv.reset()
@@ -274,6 +286,9 @@ def test_masked_observations_of_all_lanes(task):
             np.testing.assert_array_equal(mine[0][key], theirs[0][key])
             for lane in np.flatnonzero(mine[-1].get("_final_obs", [])):
                 np.testing.assert_array_equal(mine[-1]["final_obs"][lane][key], theirs[-1]["final_obs"][lane][key])
+    for key in (None, 3, "", ["obs"]):
+        with pytest.raises(InputError, match=r"observation_key is .*, allowed: a name"):
+            MaskedObservation(gym.make(ASSIGNMENT, task=task), observation_key=key)
     with pytest.raises(InputError, match="both 'x'"):
         MaskedObservation(gym.make(ASSIGNMENT, task=task), observation_key="x", mask_key="x")
 

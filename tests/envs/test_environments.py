@@ -157,6 +157,25 @@ def test_every_env_survives_its_spec_and_pickle(env_id, arguments):
     np.testing.assert_array_equal(copy.reset(seed=0)[0], again.reset(seed=0)[0])
 
 
+@each_case
+def test_a_pickle_in_mid_episode_goes_on_and_is_small(env_id, arguments):
+    env = gym.make(env_id, **arguments)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    for _ in range(3):
+        if any(env.step(env.action_space.sample())[2:4]):
+            env.reset()
+    written = pickle.dumps(env)
+    assert len(written) < 2**20
+    copy = pickle.loads(written)
+    for _ in range(3):
+        action = env.action_space.sample()
+        mine, theirs = env.step(action), copy.step(action)
+        np.testing.assert_equal(mine, theirs)
+        if mine[2] or mine[3]:
+            np.testing.assert_equal(env.reset(), copy.reset())
+
+
 @pytest.mark.parametrize("arguments", VARIANTS["accelgym/ResourceAssignment-v0"], ids=str)
 def test_the_reward_of_a_feasible_episode_is_the_distance_to_the_ideal(arguments):
     env_id = "accelgym/ResourceAssignment-v0"

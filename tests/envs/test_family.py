@@ -105,6 +105,10 @@ def test_lanes_draw_by_themselves():
         ),
         ({"train": [{"budgets": 0.1}]}, "budgets"),
         ({"train": "budget"}, "train is 'budget', allowed: a list"),
+        ({"train": 3}, "train is 3, allowed: a list"),
+        ({"test": 3}, "test is 3, allowed: a list"),
+        ({"train": [{3: 1}]}, "allowed: a list of specifications"),
+        ({"common": "x"}, "common is 'x', allowed: a table of arguments"),
         ({"split": "validation"}, "unknown split 'validation'"),
         ({"test": [], "split": "test"}, "split 'test' of the family has no members"),
         ({"task": "accelgym/Mappings-v0"}, "did you mean"),
@@ -116,6 +120,19 @@ def test_bad_families_are_refused(changes, message):
         FamilyEnv(**(ASSIGNMENT | changes))
 
 
+def test_lanes_whose_members_decide_more_or_less_share_their_infos():
+    """Gymnasium stacks the infos of lanes: five layers beside thirteen."""
+    networks = [{"workload": "confuciux/alexnet"}, {"workload": "confuciux/vgg16"}]
+    envs = gym.make_vec("accelgym/Family-v0", num_envs=6, task="accelgym/ResourceAssignment-v0", train=networks)
+    _, infos = envs.reset(seed=0)
+    assert set(infos["member"]) == {0, 1}
+    for _ in range(5):
+        *_, infos = envs.step(np.ones(6, dtype=np.int64))
+    assert infos["design"].shape == (6, 13)
+    assert (infos["design"][:, :5] == 1).all()
+    assert (infos["design"][:, 5:] == -1).all()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -123,6 +140,7 @@ def test_bad_families_are_refused(changes, message):
         ({"member": 1.0}, "option member is 1.0"),
         ({"split": "all"}, "unknown split 'all'"),
         ({"layer": 1}, "unknown option of reset 'layer'"),
+        (["member"], "options is .*, allowed: a table"),
     ],
 )
 def test_bad_options_are_refused(options, message):

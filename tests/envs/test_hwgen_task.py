@@ -1,6 +1,9 @@
 """Hardware generation: cycles against the scheduler, optimum against enumeration, masks, limits and proof."""
 
+import itertools
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from types import SimpleNamespace
 
@@ -17,6 +20,7 @@ from accelgym.costmodels.systolic.scheduler import schedule
 from accelgym.costmodels.workloads import Layer, Workload
 from accelgym.envs import HwGenEnv, HwGenTask, HwGenVectorEnv, audit
 from accelgym.envs.hwgen import proof
+from accelgym.envs.hwgen import task as task_module
 from accelgym.envs.hwgen.cycles import distinct_layers
 from accelgym.envs.hwgen.decoding import Decoder
 from accelgym.envs.hwgen.precision import product_sqnr_db
@@ -40,6 +44,25 @@ def test_cycles_are_those_of_the_scheduler(task):
     for design, cycles in zip(designs, found, strict=True):
         config = task.config(design)
         assert cycles == schedule(config, CONV).cycles + 2 * schedule(config, GEMM).cycles
+
+
+def test_threads_count_what_one_would(monkeypatch):
+    arguments = {"workload": "gpt2/decode_block"}
+    designs = HwGenTask(**arguments).sample_feasible(np.random.default_rng(0), 1).repeat(3, axis=0)
+    expected = HwGenTask(**arguments).evaluate(designs).objective
+    plain, waits = HwGenTask._count, itertools.chain([0.0], itertools.repeat(1.0))
+
+    def late(task, *given):
+        time.sleep(next(waits))  # Until the first thread is done.
+        plain(task, *given)
+
+    monkeypatch.setattr(HwGenTask, "_count", late)
+    task_module._counted.cache_clear()
+    tasks = [HwGenTask(**arguments) for _ in range(4)]
+    assert len({id(task._cycles) for task in tasks}) == 1
+    with ThreadPoolExecutor(4) as threads:
+        for found in threads.map(lambda task: task.evaluate(designs).objective, tasks):
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_area_and_path_are_those_of_the_estimator(task):

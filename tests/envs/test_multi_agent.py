@@ -178,15 +178,35 @@ def test_bad_input():
         parallel_env(Valley(), order=None)
     with pytest.raises(InputError, match="not both: budget"):
         parallel_env(Valley(), budget=0.1)
+    for task in (3, None, ["HwGen-v0"]):
+        with pytest.raises(InputError, match=r"^task is .*, allowed a task, or the name of one"):
+            parallel_env(task)
     env = parallel_env(Valley())
-    with pytest.raises(ResetNeeded):
-        env.step({})
+    for call in (lambda: env.step({}), env.state, env.design):
+        with pytest.raises(ResetNeeded):
+            call()
     env.reset()
-    for actions in ({}, {"x": 16}, {"x": -1}, {"x": 0.5}, {"y": 0}):
+    for actions in (None, [0], "x"):
+        with pytest.raises(InputError, match=r"^actions is .*, allowed a table of actions by agent"):
+            env.step(actions)
+    for actions in ({}, {"x": 16}, {"x": -1}, {"x": 0.5}, {"x": True}, {"y": 0}):
         with pytest.raises(InputError, match=r"the action of agent 'x' is .*, allowed 0\.\.15"):
             env.step(actions)
     with pytest.raises(ResetNeeded):
         env.design()
+
+
+def test_a_refused_step_changes_nothing():
+    env, other = (parallel_env(Valley(), order="rounds") for _ in range(2))
+    env.reset()
+    other.reset()
+    # The action of the first agent is replaced, that of the last is none.
+    actions = dict.fromkeys(env.agents, 0) | {"colour": 3}
+    with pytest.raises(InputError, match="the action of agent 'colour' is 3"):
+        env.step(actions)
+    np.testing.assert_array_equal(env.state(), other.state())
+    right = dict.fromkeys(env.agents, 0)
+    np.testing.assert_equal(env.step(right), other.step(right))
 
 
 def test_without_pettingzoo_the_extra_is_named():

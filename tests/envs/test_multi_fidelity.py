@@ -1,5 +1,7 @@
 """Levels of the fidelity ladder, and tasks that can be asked at several of them."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -94,6 +96,13 @@ def test_a_task_says_which_design_has_no_such_fidelity():
     with pytest.raises(NoFidelityError, match="design 0: fidelity 'rtl' does not exist"):
         task.evaluate(task.space.encode(row)[None])
     assert task.evaluate(task.space.encode(row)[None], "roofline").valid[0]
+
+
+def test_a_pickled_task_is_the_task(task):
+    copy = pickle.loads(pickle.dumps(task))
+    assert copy.id == task.id
+    designs = ports_of_one_array(task, 3)
+    np.testing.assert_array_equal(copy.evaluate(designs).objective, task.evaluate(designs).objective)
 
 
 def test_the_last_fidelity_is_the_task(task):

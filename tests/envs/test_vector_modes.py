@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode
 
 from accelgym.costmodels.errors import InputError
 from accelgym.costmodels.workloads import Layer, Workload
-from accelgym.envs import NetworkMappingTask
+from accelgym.envs import MappingTask, NetworkMappingTask
 from accelgym.envs.registration import ENVIRONMENTS, make_task
 
 LANES = 3
@@ -153,6 +153,32 @@ def test_modes_have_names_that_survive_a_specification(mode):
 def test_bad_options_are_named(options, message):
     with pytest.raises(InputError, match=message):
         native("accelgym/Mapping-v0", **options)
+
+
+@pytest.mark.parametrize("task", ["accelgym/HwGen-v0", 3, MappingTask(workload="alexnet", layer=7)], ids=str)
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+@pytest.mark.parametrize("entry", ENVIRONMENTS, ids=lambda entry: entry.id)
+def test_a_task_of_another_kind_is_named(entry, make, task):
+    if entry.id == "accelgym/Mapping-v0" and isinstance(task, MappingTask):
+        pytest.skip("its own kind")
+    with pytest.raises(InputError, match=r"^task is .*, allowed: a .*Task, or its arguments"):
+        make(entry.id, task=task)
+
+
+@pytest.mark.parametrize("seed", [1.5, "1", True, -1, [1], [1, 2, -3], [0, "1", 2]], ids=str)
+def test_a_bad_seed_is_named(seed):
+    env = gym.make_vec("accelgym/Mapping-v0", num_envs=LANES, **arguments_of("accelgym/Mapping-v0"))
+    with pytest.raises(InputError, match="seed is "):
+        env.reset(seed=seed)
+
+
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_seeds_may_be_numpys(make):
+    one, two = (make("accelgym/Mapping-v0", **arguments_of("accelgym/Mapping-v0")) for _ in range(2))
+    one.reset(seed=7)
+    two.reset(seed=np.int64(7))
+    assert one.unwrapped.np_random.integers(10**9) == two.unwrapped.np_random.integers(10**9)
+    two.reset(seed=None)
 
 
 def test_a_scalar_environment_has_no_autoreset():

@@ -66,12 +66,15 @@ def test_an_infeasible_design_gets_the_scalar_reward_everywhere():
         ((), "one or more different names"),
         (("energy_pj", "energy_pj"), "one or more different names"),
         (("speed",), "latency_cycles"),
+        ("energy_pj", "one or more different names"),
+        (3, "one or more different names"),
+        ([["energy_pj"]], "one or more different names"),
         (("slot_cost",), "one number a design"),
     ],
 )
 def test_objectives_that_are_none_are_named(objectives, words):
     with pytest.raises(InputError, match=words):
-        make("Joint-v0" if "slot_cost" not in objectives else "ResourceAssignment-v0", objectives)
+        make("Joint-v0" if objectives != ("slot_cost",) else "ResourceAssignment-v0", objectives)
 
 
 def test_an_environment_without_a_task_is_refused():
