@@ -80,7 +80,10 @@ def bench(
     if done:
         results = BenchResults.load(out_dir)
         for part in _regrets(results, out.width):
-            print_table(part)
+            if isinstance(part, Table):
+                print_table(part)
+            else:
+                out.print(part)
         for row in anytime(results):
             if row.hardness == "all":
                 out.print(
