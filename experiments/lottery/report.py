@@ -68,6 +68,7 @@ def lottery_markdown(
     parts += ["## Default against tuned", _TUNED_WORDS, _tuned_table(agents)]
     parts += ["## Expected best of k settings", _BEST_WORDS, _best_table(agents)]
     parts += ["## By task", _task_table(agents)]
+    parts += ["## Chosen settings", _CHOSEN_WORDS, _chosen_table(agents)]
     if table := _learning_table(agents):
         parts += ["## Learning against the fastest other agent", _LEARNING_WORDS, table]
     parts += ["## Which hyperparameters matter", _IMPORTANCE_WORDS, _importance_table(importances)]
@@ -81,6 +82,7 @@ _TUNED_WORDS = (
 _BEST_WORDS = (
     "Chosen by the tuning seeds among k random settings, valued by the other ones: free of the luck of a minimum."
 )
+_CHOSEN_WORDS = "By the tuning seeds, options as `--option` of `accelgym search` takes them; 0 is the default setting."
 _LEARNING_WORDS = (
     "Regret of a tuned agent that learns by reinforcement, and the median evaluations after which another kind of "
     "agent, tuned, is as good; - where none was."
@@ -298,6 +300,19 @@ def _best_table(agents: Sequence[AgentLottery]) -> str:
         cells = [f"{10 ** curve[k - 1]:.1%}" if k <= len(curve) else "-" for k in ks]
         rows.append([a.agent, f"{10 ** a.measured[0]:.1%}", *cells])
     return markdown_table(["agent", "default", *(f"k = {k}" for k in ks)], rows)
+
+
+def _chosen_table(agents: Sequence[AgentLottery]) -> str:
+    rows = []
+    for a in agents:
+        options = " ".join(f"{name}={_short(value)}" for name, value in a.settings[a.chosen].items())
+        if len(a.settings) > 1:
+            rows.append([a.agent, str(a.places[a.chosen] - a.places[0]), f"`{options}`" if options else "the default"])
+    return markdown_table(["agent", "setting", "options"], rows, left=(0, 2))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _task_table(agents: Sequence[AgentLottery]) -> str:

@@ -129,6 +129,8 @@ def test_the_report_answers_with_the_numbers_of_the_analysis(finished):
     ga = found["ga"]
     assert f"| ga | 60 | 10 | {10 ** ga.measured[0]:.1%} | {10 ** ga.measured[ga.chosen]:.1%} |" in words
     assert f"{variance_between_agents([ga, found['aco']]):.0%} of the variance" in words
+    (chosen,) = [line for line in words.splitlines() if line.startswith(f"| ga | {ga.chosen} |")]
+    assert all(f"{name}=" in chosen for name in ga.settings[ga.chosen])
     assert data["ga"]["tuning_evaluations"] == 11 * 60
     assert data["aco"]["tuning_evaluations"] == 4 * 60
     assert sum(data["ga"]["importance"].values()) == pytest.approx(1)
