@@ -41,7 +41,7 @@ class MaskedObservation(gym.Wrapper[Masked, Any, Any, Any], RecordConstructorArg
         mask_key: Key of the mask, float32 of shape ``(actions,)``, 1 where an action may be taken.
 
     Raises:
-        InputError: Both keys are the same.
+        InputError: An environment without masks, a key that is no name, or both keys are the same.
     """
 
     def __init__(
@@ -50,6 +50,8 @@ class MaskedObservation(gym.Wrapper[Masked, Any, Any, Any], RecordConstructorArg
         RecordConstructorArgs.__init__(self, observation_key=observation_key, mask_key=mask_key)
         gym.Wrapper.__init__(self, env)
         self._keys = observation_key, mask_key
+        if not env.has_wrapper_attr("action_masks"):
+            raise InputError(f"{env} has no action_masks(), allowed: an environment of this package")
         self._masks = env.get_wrapper_attr("action_masks")
         space = env.action_space
         actions = int(space.n if isinstance(space, spaces.Discrete) else space.nvec.sum())  # type: ignore[attr-defined]

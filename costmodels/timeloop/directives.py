@@ -248,11 +248,13 @@ def read_mapping(section: Any, problem: LoopNest, architecture: Architecture, ta
 
 
 def refuse_unsupported(data: Mapping[str, Any], where: str) -> None:
-    """Refuses keys that ask for what is not modelled.
+    """Refuses keys that ask for what is not modelled, and says which one has no effect.
 
     Raises:
         InputError: One has a value.
     """
+    if data.get("no_link_transfer"):
+        warn_input(f"{where}.no_link_transfer without effect: neighbours forward the words of all tensors or of none")
     for key in UNSUPPORTED:
         if data.get(key) not in (None, False, 0, [], {}):
             raise InputError(f"{where}.{key}={shown(data[key])} is not supported")
@@ -284,10 +286,6 @@ def _directives(section: Any) -> dict[tuple[str, str], tuple[str, dict[str, Any]
         refuse_unsupported(data, where)
         if data.get("default_max_factor") is not None:
             raise InputError(f"{where}.default_max_factor is a constraint, allowed in a mapping: factors")
-        if data.get("no_link_transfer"):
-            warn_input(
-                f"{where}.no_link_transfer without effect: neighbours forward the words of all tensors or of none"
-            )
         target = data.get("target")
         if not isinstance(target, str | int):
             raise InputError(f"{where}: {kind} target {shown(target)}, allowed: a name")

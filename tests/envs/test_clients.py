@@ -270,6 +270,11 @@ def test_observations_and_masks_as_rllib_reads_them():
     assert again.observation_space == env.observation_space
 
 
+def test_an_environment_without_masks_is_refused():
+    with pytest.raises(InputError, match=r"CartPole.*no action_masks\(\)"):
+        MaskedObservation(gym.make("CartPole-v1"))
+
+
 def test_masked_observations_of_all_lanes(task):
     env = VectorMaskedObservation(lanes(task), observation_key="observation")
     scalar = gym.make_vec(

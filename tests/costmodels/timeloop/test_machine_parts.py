@@ -330,6 +330,9 @@ def test_keys_that_ask_for_nothing(plain):
         read_timeloop(PROBLEM, NODES, MAPPING + more.replace("[]", "[A]"))
     with pytest.warns(InputWarning, match=r"mapping\[1\].no_link_transfer without effect"):
         costs(PROBLEM, NODES, MAPPING.replace("permutation: MNK", "permutation: MNK, no_link_transfer: [A]"))
+    links = NODES.replace("{meshX: 3}", "{meshX: 3}, constraints: {spatial: {no_link_transfer: [A]}}")
+    with pytest.warns(InputWarning, match="no_link_transfer without effect"):
+        costs(PROBLEM, links, MAPPING)
     with pytest.raises(InputError, match=r"mapping\[0\].factors is {'K': 5.*allowed: text as in M=2 N=4"):
         read_timeloop(PROBLEM, NODES, MAPPING.replace("factors: M=2 N=4 K=5", "factors: {M: 2, N: 4, K: 5}"))
     wished = NODES.replace(
