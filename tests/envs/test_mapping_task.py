@@ -221,7 +221,9 @@ def test_an_architecture_file_binds_with_its_constraints(tmp_path):
 @pytest.mark.slow
 def test_the_audit_finds_the_default_worth_searching():
     found = audit(MappingTask())
-    assert (found.hardness, found.flags) == ("hard", ())
+    # Without the limits of its memories the optimum would be 0.02 % better.
+    assert (found.hardness, found.flags) == ("hard", ("not binding",))
+    assert found.relaxed_optimum_ratio == pytest.approx(0.99984, abs=1e-5)
     assert min(found.greedy_regret, found.random_regret) > 0.1
     assert found.budget_used <= 1
 
