@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,9 @@ __all__ = ["app", "main"]
 _LONGEST_LINE = 1000
 """Characters of an error: the output of a tool may have many."""
 _INTERRUPTED = 130
+_RECURSION = 50
+"""Innermost calls that tell who recurses."""
+_READERS = sys.stdlib_module_names | {"accelgym", "google", "numpy", "onnx", "pydantic", "yaml"}
 
 app = typer.Typer(
     name="accelgym",
@@ -89,7 +93,9 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
         _fail(f"{where}{system_reason(error)}")
-    except RecursionError:
+    except RecursionError as error:
+        if not _recurses_on_input(error):
+            raise
         _fail("the input is nested too deeply")
     except MemoryError as error:
         _fail(f"not enough memory{f': {error}' if str(error) else ''}")
@@ -98,6 +104,12 @@ def main() -> None:
             raise
         errors.print("interrupted; the same command goes on from here")
         sys.exit(_INTERRUPTED)
+
+
+def _recurses_on_input(error: RecursionError) -> bool:
+    """Whether only this package and what it reads files with recursed; a plug-in that did shows where."""
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return {module.partition(".")[0] for module in modules[-_RECURSION:]} <= _READERS
 
 
 @contextmanager

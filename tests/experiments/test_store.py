@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from accelgym.agents import Trajectory, search
-from accelgym.costmodels.errors import BoundError, InputError, InputWarning
+from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.errors import AccelGymError, BoundError, InputError, InputWarning
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
-from accelgym.envs import make_task
+from accelgym.envs import ResourceAssignmentTask, make_task
 from accelgym.experiments import BenchConfig, build_report, run_bench, run_search
 
 TASK = {"workload": "confuciux/mobilenet_v2", "dataflow": "dla", "budget": 0.1}
@@ -311,3 +312,30 @@ def test_a_folder_in_use_is_said(stored):
         with pytest.raises(InputError, match=f"in use by another process .number {holder.pid}"):
             bench(out)
         holder.stdin.close()
+
+
+@pytest.mark.parametrize(
+    ("member", "told", "message"),
+    [
+        ("report", {"objective": 0.5}, "report has 'objective'"),
+        ("artifacts", {"../up.yaml": ""}, "artifacts has '../up.yaml'"),
+        ("artifacts", {"best.json": ""}, "artifacts has 'best.json'"),
+        ("artifacts", {"/tmp/at-the-root.yaml": ""}, "artifacts has '/tmp/at-the-root.yaml'"),
+    ],
+)
+def test_what_a_task_tells_of_its_best_design_replaces_nothing(tmp_path, monkeypatch, member, told, message):
+    monkeypatch.setattr(ResourceAssignmentTask, member, lambda self, design: told)
+    with pytest.raises(AccelGymError, match=f"ResourceAssignmentTask.{message}"):
+        one_search(tmp_path / "one")
+    assert not list(tmp_path.rglob("*.yaml"))
+    monkeypatch.undo()
+    assert one_search(tmp_path / "one").best["evaluations"] == 30
+
+
+def test_a_reference_that_is_no_design_is_the_fault_of_the_task(tmp_path, monkeypatch):
+    certificate = Certificate(1.0, (0, 1), 1.0, 0.0, "enumeration")
+    monkeypatch.setattr(ResourceAssignmentTask, "reference", lambda self: certificate)
+    with pytest.raises(
+        RuntimeError, match=r"ResourceAssignmentTask.reference: its design: designs have shape \(1, 2\)"
+    ):
+        one_search(tmp_path / "one")
