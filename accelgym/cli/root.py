@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -108,8 +109,11 @@ def main() -> None:
 
 def _recurses_on_input(error: RecursionError) -> bool:
     """Whether only this package and what it reads files with recursed; a plug-in that did shows where."""
-    modules = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return {module.partition(".")[0] for module in modules[-_RECURSION:]} <= _READERS
+    calls = Counter(
+        str(frame.f_globals.get("__name__")).partition(".")[0]
+        for frame, _ in list(traceback.walk_tb(error.__traceback__))[-_RECURSION:]
+    )
+    return {package for package, times in calls.items() if times > 1} <= _READERS
 
 
 @contextmanager
