@@ -155,8 +155,13 @@ def _evaluated(task: Task, evaluate: Callable[[Designs], Outcome], agent: Agent,
 
 
 def _copied(outcome: Outcome) -> Outcome:
-    arrays = (x.copy() for x in (outcome.objective, outcome.feasible, outcome.violation, outcome.valid))
-    return Outcome(*arrays, {name: figure.copy() for name, figure in outcome.costs.items()})
+    return Outcome(
+        outcome.objective.copy(),
+        outcome.feasible.copy(),
+        outcome.violation.copy(),
+        outcome.valid.copy(),
+        {name: figure.copy() for name, figure in outcome.costs.items()},
+    )
 
 
 class _Log:
