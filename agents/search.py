@@ -19,7 +19,7 @@ from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.files.arrays import compact
 from accelgym.costmodels.files.plain import as_path, count, native
 from accelgym.envs.space import Designs
-from accelgym.envs.task import Outcome, Task
+from accelgym.envs.task import Outcome, Task, of_rows
 
 __all__ = ["MOST_EVALUATIONS", "Progress", "search"]
 
@@ -80,7 +80,7 @@ def search(
         for made in past:
             log.add(made)
     while log.evaluations < budget:
-        batch = _step(evaluate or task.evaluate, searcher, budget - log.evaluations, past, watch)
+        batch = _step(task, evaluate or task.evaluate, searcher, budget - log.evaluations, past, watch)
         if batch is None:
             break
         if certificate is not None:
@@ -111,24 +111,57 @@ class _Stopwatch:
 
 
 def _step(
-    evaluate: Callable[[Designs], Outcome], agent: Agent, left: int, past: Iterator[Batch], watch: _Stopwatch
+    task: Task,
+    evaluate: Callable[[Designs], Outcome],
+    agent: Agent,
+    left: int,
+    past: Iterator[Batch],
+    watch: _Stopwatch,
 ) -> Batch | None:
     """Asks for one batch, evaluates or replays it, and tells its outcome."""
     designs = agent.ask(left)
+    if not isinstance(designs, np.ndarray):
+        raise RuntimeError(f"{type(agent).__name__}.ask({left}) returned {shown(designs)}, allowed an array of indices")
     if len(designs) == 0:
         return None
     if len(designs) > left:
         raise RuntimeError(f"{type(agent).__name__}.ask({left}) returned {len(designs)} designs")
     asked = time.process_time()
+    # What is kept is nobody's to change: agents go on working with their arrays.
+    kept = designs.copy()
     known = next(past, None)
     watch.replayed = known is not None
     if known is not None and not np.array_equal(known.designs, designs):
         raise InputError("the journal was written by another version of the agent: remove it to search again")
-    outcome = known.outcome if known is not None else evaluate(designs)
+    outcome = known.outcome if known is not None else _evaluated(task, evaluate, agent, designs)
+    own = _copied(outcome)
     evaluated = time.process_time()
-    agent.tell(designs, outcome)
+    agent.tell(designs, own)
     spent = (asked - watch.cpu) + (time.process_time() - evaluated)
-    return known or Batch(designs, outcome, spent, evaluated - asked, time.perf_counter() - watch.wall)
+    return known or Batch(kept, outcome, spent, evaluated - asked, time.perf_counter() - watch.wall)
+
+
+def _evaluated(task: Task, evaluate: Callable[[Designs], Outcome], agent: Agent, designs: Designs) -> Outcome:
+    """Returns the outcome; designs that the space does not have are the agent's fault, no bad input of the user."""
+    try:
+        outcome = evaluate(designs)
+    except InputError:
+        try:
+            task.space.check(designs)
+        except InputError as error:
+            raise RuntimeError(f"{type(agent).__name__}.ask: {error}") from error
+        raise
+    return of_rows(outcome, task, len(designs))
+
+
+def _copied(outcome: Outcome) -> Outcome:
+    return Outcome(
+        outcome.objective.copy(),
+        outcome.feasible.copy(),
+        outcome.violation.copy(),
+        outcome.valid.copy(),
+        {name: figure.copy() for name, figure in outcome.costs.items()},
+    )
 
 
 class _Log:

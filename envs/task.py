@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.errors import shown
 from accelgym.costmodels.registry import Registry
 from accelgym.envs.feasible import draw_feasible, relink, single_changes
 from accelgym.envs.layout import Layout
@@ -23,7 +24,11 @@ from accelgym.envs.space import Designs, Space
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
 
-__all__ = ["Outcome", "Task", "tasks"]
+__all__ = ["Outcome", "Task", "of_rows", "tasks"]
+
+
+_KINDS = {"objective": "fiu", "feasible": "b", "violation": "fiu", "valid": "b"}
+_ALLOWED = {"fiu": "an array of a number for every design", "b": "an array of a bool for every design"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,24 @@ class Outcome:
     costs: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     """Further figures per design, units in the names; arrays may have trailing axes."""
 
+    def __post_init__(self) -> None:
+        # A task's own code makes this: its fault is told where it is made, and is no bad input.
+        shape = np.shape(self.objective)
+        for name, kinds in _KINDS.items():
+            array = getattr(self, name)
+            if (
+                not isinstance(array, np.ndarray)
+                or array.shape != shape
+                or array.ndim != 1
+                or array.dtype.kind not in kinds
+            ):
+                raise TypeError(f"Outcome: {name} is {_described(array)}, allowed {_ALLOWED[kinds]}")
+        if not isinstance(self.costs, Mapping):
+            raise TypeError(f"Outcome: costs is {shown(self.costs)}, allowed arrays by name")
+        for name, array in self.costs.items():
+            if not isinstance(array, np.ndarray) or array.shape[:1] != shape or array.dtype.kind == "O":
+                raise TypeError(f"Outcome: costs[{name!r}] is {_described(array)}, allowed an array of {shape[0]} rows")
+
     def __len__(self) -> int:
         return len(self.objective)
 
@@ -46,6 +69,12 @@ class Outcome:
     def score(self) -> npt.NDArray[np.float64]:
         """The objective where feasible, ``inf`` elsewhere."""
         return np.where(self.feasible, self.objective, np.inf)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and type {value.dtype}"
+    return shown(value)
 
 
 class Task(ABC):
@@ -263,6 +292,18 @@ class Task(ABC):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Stateless: copies of environments and of their specifications share it, with all that it has tabulated.
         return self
+
+
+def of_rows(outcome: Any, task: Task, designs: int) -> Outcome:
+    """Returns what a task's ``evaluate`` has returned, if it is that.
+
+    Raises:
+        RuntimeError: It is no :class:`Outcome`, or one of another number of designs: a fault of the task.
+    """
+    if not isinstance(outcome, Outcome) or len(outcome) != designs:
+        found = f"an Outcome of {len(outcome)}" if isinstance(outcome, Outcome) else _described(outcome)
+        raise RuntimeError(f"{type(task).__name__}.evaluate returned {found} for {designs} designs, allowed an Outcome")
+    return outcome
 
 
 tasks: Registry[Task] = Registry("task", "accelgym.tasks")

@@ -15,7 +15,7 @@ from accelgym.experiments.config import BenchConfig
 from accelgym.experiments.plan import PlannedTask, plan_jobs
 from accelgym.experiments.sessions import Sessions, software_changes
 
-__all__ = ["SCHEMA", "Manifest", "load_manifest", "refuse_old_results"]
+__all__ = ["SCHEMA", "Manifest", "load_manifest", "refuse_old_results", "stored_config"]
 
 _NAME = "manifest.json"
 _TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -44,16 +44,16 @@ class Manifest:
         expected: dict[str, Any] = {"schema": SCHEMA} | plain(identity)
         refuse_old_results(out)
         self.data = load_manifest(out) if self.path.exists() else expected | {"sessions": []}
-        self._grown = self.data["config"] != expected["config"] and _grows(self.data, config, planned)
-        if self._grown:
-            self.data = expected | {"sessions": self.data["sessions"]}
+        self._grown = any(self.data[key] != expected[key] for key in identity)
         try:
-            self._require_same(out, expected)
+            _require_all(out, self.data, config, planned)
         except InputError:
             # A command that was mended before it left an evaluation may have its folder.
             if _holds_results(out):
                 raise
             self.data = expected | {"sessions": []}
+        if self._grown:
+            self.data = expected | {"sessions": self.data["sessions"]}
         self.sessions = Sessions(self.path, self.data)
 
     def open_session(self, workers: int) -> None:
@@ -66,14 +66,6 @@ class Manifest:
         """Writes the file without a session where nothing is left to do and it is missing or says another config."""
         if self._grown or not self.path.exists():
             self.sessions.save()
-
-    def _require_same(self, out: Path, expected: dict[str, Any]) -> None:
-        require_same_run(out, "benchmark", self.data["config"], expected["config"])
-        if set(self.data["tasks"]) != set(expected["tasks"]):
-            raise InputError(
-                f"{out}: its tasks were {', '.join(self.data['tasks'])} and are now {', '.join(expected['tasks'])}: a "
-                "workload or cost model has changed since; choose another folder, or remove this one"
-            )
 
 
 def load_manifest(out: Path) -> dict[str, Any]:
@@ -101,6 +93,18 @@ def load_manifest(out: Path) -> dict[str, Any]:
     return data
 
 
+def stored_config(data: dict[str, Any], out: Path) -> BenchConfig:
+    """Returns the config in a manifest.
+
+    Raises:
+        InputError: It is none of this version; names the manifest.
+    """
+    try:
+        return BenchConfig.parse(data["config"])
+    except InputError as error:
+        raise InputError(f"{out / _NAME}: {error}") from error
+
+
 def refuse_old_results(out: Path) -> None:
     """Refuses a folder in which an older version left a single search.
 
@@ -112,17 +116,29 @@ def refuse_old_results(out: Path) -> None:
             raise InputError(_of_schema(out, "an older version of accelgym", "none"))
 
 
-def _grows(stored: dict[str, Any], config: BenchConfig, planned: Sequence[PlannedTask]) -> bool:
-    """Returns whether every search of the benchmark that a manifest describes is one of this benchmark."""
+def _require_all(out: Path, stored: dict[str, Any], config: BenchConfig, planned: Sequence[PlannedTask]) -> None:
+    """Checks that every search of the benchmark that a manifest describes is one of this benchmark.
+
+    Raises:
+        InputError: One is not; names what differs, and not what may differ.
+    """
     tasks = {p.task.id: p for p in planned}
     if not stored["tasks"].keys() <= tasks.keys():
-        return False
-    try:
-        before = plan_jobs(BenchConfig.parse(stored["config"]), [tasks[task_id] for task_id in stored["tasks"]])
-    except InputError:
-        return False
-    wanted = {str(job): job.identity() for job in plan_jobs(config, planned)}
-    return all(wanted.get(str(job)) == job.identity() for job in before)
+        require_same_run(out, "benchmark", stored["config"], {"tasks": plain(config.identity()["tasks"])})
+        raise InputError(
+            f"{out}: its tasks were {', '.join(stored['tasks'])} and are now {', '.join(tasks)}: a "
+            "workload or cost model has changed since; choose another folder, or remove this one"
+        )
+    wanted = {str(job): job for job in plan_jobs(config, planned)}
+    for job in plan_jobs(stored_config(stored, out), [tasks[task_id] for task_id in stored["tasks"]]):
+        found = wanted.get(str(job))
+        search = f"its search by {job.agent.label!r} with seed {job.seed} of {stored['tasks'][job.task_id]}"
+        if found is None:
+            raise InputError(
+                f"{out}: holds another benchmark: {search} is not among those asked for; choose another folder, or "
+                "remove this one"
+            )
+        require_same_run(out, f"benchmark: {search}", job.identity(), found.identity())
 
 
 def _check(data: dict[str, Any], path: Path) -> None:

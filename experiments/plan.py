@@ -17,7 +17,7 @@ from accelgym.costmodels.errors import AccelGymError, InputError
 from accelgym.costmodels.files.yaml_source import YamlSource
 from accelgym.envs.audits import audit_and_keep, known_audit
 from accelgym.envs.registration import make_task, named_task
-from accelgym.envs.task import Task
+from accelgym.envs.task import Task, of_rows
 from accelgym.experiments.config import AgentEntry, BenchConfig
 
 __all__ = [
@@ -185,6 +185,10 @@ def task_record(planned: PlannedTask, *, audit: bool = True) -> dict[str, Any]:
     """
     task = planned.task
     reference = task.reference()
+    try:
+        best = design_details(task, reference.design)
+    except InputError as error:  # No input has a part in it.
+        raise RuntimeError(f"{type(task).__name__}.reference: its design: {error}") from error
     start = time.process_time()
     audited = known_audit(task)
     if audited is None and audit:
@@ -201,7 +205,7 @@ def task_record(planned: PlannedTask, *, audit: bool = True) -> dict[str, Any]:
             for p in task.space.parameters
         ],
         "reference": reference.to_json(),
-        "reference_design": design_details(task, reference.design),
+        "reference_design": best,
         "audit": None if audited is None else audited.to_json(),
         "prepare_cpu_s": planned.cpu_s,
         "audit_cpu_s": time.process_time() - start,
@@ -212,7 +216,7 @@ def design_details(task: Task, design: Sequence[int] | None) -> dict[str, Any] |
     """Returns one design by its real values, with its objective and all its costs, as plain data."""
     if design is None:
         return None
-    outcome = task.evaluate(np.array([design]))
+    outcome = of_rows(task.evaluate(np.array([design])), task, 1)
     return {
         "design": task.space.decode(design),
         "objective": float(outcome.objective[0]),

@@ -16,7 +16,7 @@ from accelgym.costmodels.errors import DamagedFileError, InputError, warn_input
 from accelgym.costmodels.files.json_file import read_sealed
 from accelgym.envs.hardness import Audit
 from accelgym.experiments.config import AgentEntry, BenchConfig
-from accelgym.experiments.manifest import load_manifest
+from accelgym.experiments.manifest import load_manifest, stored_config
 from accelgym.experiments.plan import Job
 from accelgym.experiments.sessions import software_changes
 from accelgym.experiments.store import ERROR, load_run
@@ -136,7 +136,7 @@ class BenchResults:
             BoundError: An objective lies below the certified bound of its task.
         """
         manifest = load_manifest(out)
-        config = BenchConfig.parse(manifest["config"])
+        config = stored_config(manifest, out)
         for words in software_changes(manifest["sessions"]):
             warn_input(f"{out}: its searches were made with different software: {words}")
         return cls(config, manifest, tuple(_task(out, config, task_id) for task_id in manifest["tasks"]))

@@ -20,6 +20,7 @@ from accelgym.experiments.plan import Job, design_details
 __all__ = ["BEST", "ERROR", "JOURNAL", "TRAJECTORY", "StoredRun", "load_run", "load_trajectory", "save_run"]
 
 TRAJECTORY, BEST, ERROR, JOURNAL = "trajectory.npz", "best.json", "error.json", "journal"
+_OWN = (TRAJECTORY, BEST, ERROR, JOURNAL, "lock")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def save_run(
         notes: Further entries of ``best.json``.
 
     Raises:
-        AccelGymError: The best design is worth something else when it is evaluated alone.
+        AccelGymError: The best design is worth something else when it is evaluated alone, or the task tells of it under
+            a name that is taken.
     """
     design = trajectory.best_design
     details = design_details(task, design) or {"design": None, "objective": None, "costs": {}}
@@ -67,8 +69,15 @@ def save_run(
         best["convention"] = convention
     if design is not None:
         row = np.array(design)
-        best |= task.report(row)
+        told = task.report(row)
+        if taken := best.keys() & told.keys():
+            raise AccelGymError(f"{type(task).__name__}.report has {min(taken)!r}, which every {BEST} has")
+        best |= told
         for name, text in task.artifacts(row).items():
+            if name in _OWN or Path(name).is_absolute() or ".." in Path(name).parts:
+                raise AccelGymError(
+                    f"{type(task).__name__}.artifacts has {name!r}, allowed names of new files in {folder}"
+                )
             write_whole(folder / name, text)
     write_sealed(folder / BEST, best)
     trajectory.save(folder / TRAJECTORY)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import traceback
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -40,6 +42,9 @@ __all__ = ["app", "main"]
 _LONGEST_LINE = 1000
 """Characters of an error: the output of a tool may have many."""
 _INTERRUPTED = 130
+_RECURSION = 50
+"""Innermost calls that tell who recurses."""
+_READERS = sys.stdlib_module_names | {"accelgym", "google", "numpy", "onnx", "pydantic", "yaml"}
 
 app = typer.Typer(
     name="accelgym",
@@ -89,7 +94,9 @@ def main() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
         _fail(f"{where}{system_reason(error)}")
-    except RecursionError:
+    except RecursionError as error:
+        if not _recurses_on_input(error):
+            raise
         _fail("the input is nested too deeply")
     except MemoryError as error:
         _fail(f"not enough memory{f': {error}' if str(error) else ''}")
@@ -98,6 +105,15 @@ def main() -> None:
             raise
         errors.print("interrupted; the same command goes on from here")
         sys.exit(_INTERRUPTED)
+
+
+def _recurses_on_input(error: RecursionError) -> bool:
+    """Whether only this package and what it reads files with recursed; a plug-in that did shows where."""
+    calls = Counter(
+        str(frame.f_globals.get("__name__")).partition(".")[0]
+        for frame, _ in list(traceback.walk_tb(error.__traceback__))[-_RECURSION:]
+    )
+    return {package for package, times in calls.items() if times > 1} <= _READERS
 
 
 @contextmanager

@@ -204,3 +204,14 @@ def test_a_command_that_is_asked_to_end_leaves_no_temporary_files(number, tmp_pa
     assert process.returncode == 130
     assert said == "interrupted; the same command goes on from here\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", ["accelgym.costmodels.files.yaml_source", "somebodys_plugin"])
+def test_input_that_is_nested_too_deeply_is_told_from_code_that_calls_itself(monkeypatch, capsys, module):
+    space = {"__name__": module}
+    exec("def again(): again()", space)
+    monkeypatch.setattr(root, "app", space["again"])
+    monkeypatch.setattr(sys, "argv", ["accelgym"])
+    with pytest.raises(RecursionError if module == "somebodys_plugin" else SystemExit):
+        root.main()
+    assert ("nested too deeply" in capsys.readouterr().err) == (module != "somebodys_plugin")

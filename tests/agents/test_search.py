@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from accelgym.agents import Trajectory, make_agent, search
+from accelgym.agents import Agent, Trajectory, agents, make_agent, search
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import BoundError, DamagedFileError, InputError, InputWarning
 
@@ -152,3 +152,72 @@ def test_a_file_that_is_no_trajectory_is_named(assignment, tmp_path):
     np.savez(path, x=np.zeros(3))
     with pytest.raises(DamagedFileError, match=r"t\.npz"):
         Trajectory.load(path)
+
+
+class Careless(Agent):
+    """Proposes 4 random designs and goes wrong in the way that an option says."""
+
+    def __init__(self, task, *, seed, fault="none"):
+        super().__init__(task, seed=seed)
+        self.fault = fault
+
+    def ask(self, count):
+        designs = self.task.space.sample(self.rng, min(4, count))
+        faults = {"fraction": designs + 0.5, "range": designs + 99, "row": designs[0], "list": designs.tolist()}
+        return faults.get(self.fault, designs)
+
+    def tell(self, designs, outcome):
+        if self.fault == "writes":
+            designs[:] = 0
+            outcome.objective[:] = outcome.objective.min()
+            outcome.feasible[:] = True
+            for figure in outcome.costs.values():
+                figure[:] = 0
+
+
+@pytest.fixture
+def careless(monkeypatch):
+    monkeypatch.setitem(agents._factories, "careless", Careless)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("fraction", "dtype float64"),
+        ("range", "out of range"),
+        ("row", r"have shape \(5,\)"),
+        ("list", "returned .*allowed an array"),
+    ],
+)
+def test_designs_that_do_not_exist_are_the_fault_of_the_agent(valley, careless, fault, message):
+    with pytest.raises(RuntimeError, match=rf"Careless\.ask.*{message}"):
+        search(valley, "careless", budget=8, seed=0, options={"fault": fault})
+
+
+def test_an_agent_cannot_change_what_is_kept(assignment, careless, tmp_path):
+    honest, writes = (
+        search(assignment, "careless", budget=8, seed=0, options={"fault": fault}, journal=tmp_path / fault)
+        for fault in ("none", "writes")
+    )
+    again = search(assignment, "careless", budget=8, seed=0, options={"fault": "writes"}, journal=tmp_path / "writes")
+    for name in ("designs", "objective", "feasible"):
+        for found in (writes, again):
+            np.testing.assert_array_equal(getattr(found, name), getattr(honest, name))
+    for name, figure in honest.costs.items():
+        np.testing.assert_array_equal(writes.costs[name], figure)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [(None, "returned None for 4"), (np.ones(4), "returned an array of"), (1, "returned an Outcome of 1 for 4")],
+)
+def test_a_task_that_returns_no_outcome_of_its_designs_is_named(valley, monkeypatch, returned, message):
+    evaluate = valley.evaluate
+    monkeypatch.setattr(
+        valley,
+        "evaluate",
+        lambda designs: evaluate(designs[:1]) if isinstance(returned, int) else returned,
+        raising=False,
+    )
+    with pytest.raises(RuntimeError, match=rf"Valley\.evaluate {message}"):
+        search(valley, "random", budget=8, seed=0, options={"batch": 4})

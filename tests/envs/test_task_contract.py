@@ -32,7 +32,7 @@ from accelgym.envs.datatype.options import OPTIONS
 from accelgym.envs.registration import ENVIRONMENTS
 from accelgym.envs.sequential import SequentialVectorEnv
 from accelgym.envs.space import Parameter, Space
-from accelgym.envs.task import tasks
+from accelgym.envs.task import Outcome, tasks
 
 LAYERS = [Layer.conv("a", K=8, C=4, H=5, R=3), Layer.conv("b", K=16, C=8, H=3, R=1)]
 MACHINE = Architecture(
@@ -384,3 +384,38 @@ def test_an_error_of_a_plug_in_is_its_own(registered, monkeypatch):
 def test_a_task_of_which_hardly_anything_fits_says_so():
     with pytest.raises(InputError, match="has to define masks or sample_feasible"):
         Bare(budget=1).sample_feasible(np.random.default_rng(0), 1)
+
+
+ROWS = {
+    "objective": np.ones(3),
+    "feasible": np.ones(3, dtype=bool),
+    "violation": np.zeros(3),
+    "valid": np.ones(3, dtype=bool),
+    "costs": {"energy_pj": np.ones((3, 2))},
+}
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"objective": np.ones((3, 1))}, r"objective is an array of shape \(3, 1\)"),
+        ({"objective": np.ones(1)}, r"feasible is an array of shape \(3,\)"),
+        ({"objective": np.float64(1)}, "objective is np.float64"),
+        ({"objective": [1.0, 1.0, 1.0]}, "objective is .*allowed an array of a number"),
+        ({"objective": np.array(["1"] * 3)}, "objective is an array .* type <U1"),
+        ({"feasible": np.ones(3, dtype=int)}, "feasible is an array .* type int64, allowed .* bool"),
+        ({"feasible": True}, "feasible is True"),
+        ({"violation": None}, "violation is None"),
+        ({"violation": np.zeros(2)}, r"violation is an array of shape \(2,\)"),
+        ({"valid": np.ones(3, dtype=np.int8)}, "valid is an array .* type int8"),
+        ({"costs": None}, "costs is None"),
+        ({"costs": {"energy_pj": 3.0}}, r"costs\['energy_pj'\] is 3.0"),
+        ({"costs": {"energy_pj": np.ones(2)}}, r"costs\['energy_pj'\] is an array of shape \(2,\)"),
+        ({"costs": {"energy_pj": np.array([1.0, 2.0, None])}}, r"costs\['energy_pj'\] is an array .* type object"),
+    ],
+    ids=str,
+)
+def test_an_outcome_of_other_shapes_or_types_is_told_where_it_is_made(fault, message):
+    assert len(Outcome(**ROWS)) == len(Outcome(**ROWS | {"objective": np.ones(3, dtype=int)})) == 3
+    with pytest.raises(TypeError, match=f"Outcome: {message}"):
+        Outcome(**ROWS | fault)

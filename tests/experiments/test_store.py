@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from accelgym.agents import Trajectory, search
-from accelgym.costmodels.errors import BoundError, InputError, InputWarning
+from accelgym.costmodels.certificate import Certificate
+from accelgym.costmodels.errors import AccelGymError, BoundError, InputError, InputWarning
 from accelgym.costmodels.files.json_file import read_sealed, write_sealed
-from accelgym.envs import make_task
+from accelgym.envs import ResourceAssignmentTask, make_task
 from accelgym.experiments import BenchConfig, build_report, run_bench, run_search
 
 TASK = {"workload": "confuciux/mobilenet_v2", "dataflow": "dla", "budget": 0.1}
@@ -216,23 +217,39 @@ def test_a_benchmark_that_grows_keeps_what_it_has(stored, changes, searches):
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "reason"),
     [
-        {"seeds": [1, 2]},
-        {"budget": 40},
-        {"agents": ["uniform"]},
-        {"agents": [{"name": "random", "options": {"batch": 7}}, "uniform"]},
-        {"agents": [{"name": "uniform", "label": "random"}]},
-        {"agents": [{"name": "random", "envs": ["Mapping-v0"]}, "uniform"], "tasks": [ALONE, {"env": "Mapping-v0"}]},
-        {"tasks": [OTHER_TASK]},
+        ({"seeds": [1, 2]}, "search by 'random' with seed 0 of .* is not among"),
+        ({"name": "another title", "budget": 40}, "budget was 30 and is now 40"),
+        ({"description": "new", "agents": ["uniform"]}, "search by 'random' .* is not among"),
+        (
+            {"agents": ["uniform", {"name": "random", "options": {"batch": 7}}]},
+            r"options was \{\} and is now \{'batch': 7\}",
+        ),
+        ({"agents": [{"name": "uniform", "label": "random"}]}, "agent was 'random' and is now 'uniform'"),
+        (
+            {"agents": [{"name": "random", "envs": ["Mapping-v0"]}], "tasks": [ALONE, {"env": "Mapping-v0"}]},
+            "search by 'random' .* is not among",
+        ),
+        ({"tasks": [OTHER_TASK]}, "tasks was .*'budget': 0.1.* and is now .*'budget': 0.5"),
     ],
 )
-def test_a_benchmark_that_lacks_a_search_of_the_folder_is_refused(stored, changes):
+def test_a_benchmark_that_lacks_a_search_of_the_folder_is_refused_and_told_why(stored, changes, reason):
     out, _ = stored
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != "lock"}
-    with pytest.raises(InputError, match=r"holds another benchmark|its tasks were"):
+    with pytest.raises(InputError, match=f"holds another benchmark: .*{reason}"):
         bench(out, **changes)
     assert before == {path: path.read_bytes() for path in before}
+
+
+def test_a_manifest_with_a_config_of_another_version_is_named(stored):
+    out, _ = stored
+    manifest = read_sealed(out / "manifest.json")
+    manifest["config"]["agents"][0]["colour"] = "red"
+    write_sealed(out / "manifest.json", manifest)
+    for action in (bench, build_report):
+        with pytest.raises(InputError, match=r"manifest.json: config: agents\[0\].colour: unknown key"):
+            action(out)
 
 
 def one_search(out, **changes):
@@ -295,3 +312,30 @@ def test_a_folder_in_use_is_said(stored):
         with pytest.raises(InputError, match=f"in use by another process .number {holder.pid}"):
             bench(out)
         holder.stdin.close()
+
+
+@pytest.mark.parametrize(
+    ("member", "told", "message"),
+    [
+        ("report", {"objective": 0.5}, "report has 'objective'"),
+        ("artifacts", {"../up.yaml": ""}, "artifacts has '../up.yaml'"),
+        ("artifacts", {"best.json": ""}, "artifacts has 'best.json'"),
+        ("artifacts", {"/tmp/at-the-root.yaml": ""}, "artifacts has '/tmp/at-the-root.yaml'"),
+    ],
+)
+def test_what_a_task_tells_of_its_best_design_replaces_nothing(tmp_path, monkeypatch, member, told, message):
+    monkeypatch.setattr(ResourceAssignmentTask, member, lambda self, design: told)
+    with pytest.raises(AccelGymError, match=f"ResourceAssignmentTask.{message}"):
+        one_search(tmp_path / "one")
+    assert not list(tmp_path.rglob("*.yaml"))
+    monkeypatch.undo()
+    assert one_search(tmp_path / "one").best["evaluations"] == 30
+
+
+def test_a_reference_that_is_no_design_is_the_fault_of_the_task(tmp_path, monkeypatch):
+    certificate = Certificate(1.0, (0, 1), 1.0, 0.0, "enumeration")
+    monkeypatch.setattr(ResourceAssignmentTask, "reference", lambda self: certificate)
+    with pytest.raises(
+        RuntimeError, match=r"ResourceAssignmentTask.reference: its design: designs have shape \(1, 2\)"
+    ):
+        one_search(tmp_path / "one")
