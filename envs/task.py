@@ -267,6 +267,8 @@ class Task(ABC):
     def report(self, design: Designs) -> dict[str, Any]:
         """Returns what is worth telling about a design beyond its parameters, as plain data; nothing by default.
 
+        An entry ``costs`` stands in for the costs of the outcome; other entries of ``best.json`` cannot be replaced.
+
         Args:
             design: Value indices, shape ``(parameters,)``.
         """
