@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from accelgym.cli.console import errors, out, print_table, progress_bar
 from accelgym.costmodels.errors import AccelGymError
 
 if TYPE_CHECKING:
+    from accelgym.experiments.comparison import AnytimeRow
     from accelgym.experiments.results import BenchResults
     from accelgym.experiments.runner import BenchProgress, BenchResult
 
@@ -84,20 +85,33 @@ def bench(
                 print_table(part)
             else:
                 out.print(part)
-        for row in anytime(results):
-            if row.hardness == "all":
-                out.print(
-                    f"{row.agent}: regret {_percent(row.regret_iqm)} ({_percent(row.regret_low)} to "
-                    f"{_percent(row.regret_high)}) after "
-                    f"{row.evaluations:,} evaluations, {row.tasks} tasks, {row.runs} runs"
-                )
+        if table := _over_evaluations([row for row in anytime(results) if row.hardness == "all"]):
+            print_table(table)
         out.print(f"wrote {write_comparison(results, out_dir)}")
     out.print(f"{done} of {result.jobs} searches are in {out_dir}; accelgym report {out_dir} draws them")
     failures_told(result)
 
 
-def _percent(regret: float) -> str:
-    return f"{regret:.3%}" if math.isfinite(regret) else "infinite"
+def _over_evaluations(rows: Sequence[AnytimeRow]) -> Table | None:
+    """Returns regrets over all tasks of each agent at each of the checkpoints; ``None`` below the first one."""
+    from accelgym.experiments.report.numbers import percent
+
+    points = sorted({row.evaluations for row in rows})
+    if not points:
+        return None
+    heads = (Column(head, justify="right") for head in ("tasks", "runs", *(f"after {n:,}" for n in points)))
+    table = Table("agent", *heads, title="regret after evaluations, interquartile mean and 95 % interval")
+    for agent in dict.fromkeys(row.agent for row in rows):
+        own = {row.evaluations: row for row in rows if row.agent == agent}
+        some = next(iter(own.values()))
+        cells = [
+            f"{percent(row.regret_iqm)} ({percent(row.regret_low)} to {percent(row.regret_high)})"
+            if (row := own.get(n))
+            else "-"
+            for n in points
+        ]
+        table.add_row(agent, str(some.tasks), str(some.runs), *cells)
+    return table
 
 
 def _regrets(results: BenchResults, width: int) -> Iterator[str | Table]:
@@ -122,7 +136,8 @@ def _regrets(results: BenchResults, width: int) -> Iterator[str | Table]:
         for name, label in labels.items():
             rows = [found.get((name, str(results.tasks[number].record["id"]))) for number in part]
             if any(rows):
-                shown = (None if row is None else row.regret_iqm for row in rows)
+                # None found nothing feasible.
+                shown = (inf if row and row.regret_iqm is None else row and row.regret_iqm for row in rows)
                 table.add_row(label, *("-" if regret is None else percent(regret) for regret in shown))
         yield table
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 __all__ = ["NOTHING", "percent", "quantity"]
 
 NOTHING = "–"
@@ -11,6 +13,8 @@ def percent(value: float | None) -> str:
     """Formats a share or regret with three significant digits."""
     if value is None:
         return NOTHING
+    if math.isinf(value):
+        return "∞"
     figure = 100 * value
     digits = f"{figure:,.0f}" if abs(figure) >= 1000 else f"{figure:.3g}"
     return f"{digits} %"

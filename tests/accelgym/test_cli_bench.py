@@ -1,14 +1,17 @@
 """``accelgym bench``, ``lottery`` and ``export``: bad input is one line, exit code 2, and nothing is written."""
 
 import io
+import json
 import socket
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from command_line import answer
 from rich.console import Console
 
 from accelgym.cli.bench import _regrets
+from accelgym.experiments.report.numbers import percent
 from accelgym.experiments.results import BenchResults
 
 CONFIG = """\
@@ -79,3 +82,27 @@ def test_a_cluster_that_does_not_answer_touches_no_results(folder):
     done = answer("export", "out", "--out", "ioh", cwd=folder)
     assert done.returncode == 2
     assert "not empty" in done.stderr
+
+
+def test_regrets_are_told_after_hundreds_of_evaluations(folder):
+    text = CONFIG.replace("budget: 20", "budget: 120").replace("[random]", "[random, {name: ga, budget: 50}]")
+    (folder / "small.yaml").write_text(text.replace("budget: 0.5", "budget: 0.05"))
+    done = answer("bench", "small.yaml", "--out", "out", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((folder / "out" / "comparison.json").read_text())["anytime"][:1]
+    low, value, high = (percent(row[f"regret_{key}"]) for key in ("low", "iqm", "high"))
+    lines = [line.replace("│", " ").split() for line in done.stdout.splitlines()]
+    assert ["random", "1", "1", *f"{value} ({low} to {high})".split()] in lines
+    assert not any(line[:3] == ["ga", "1", "1"] for line in lines)
+    results = BenchResults.load(folder / "out")
+    nothing = replace(results.tasks[0], agents=tuple(unfeasible(runs) for runs in results.tasks[0].agents))
+    text = io.StringIO()
+    for part in _regrets(replace(results, tasks=(results.tasks[0], nothing)), 80):
+        Console(file=text, width=80).print(part)
+    (line,) = [line for line in text.getvalue().splitlines() if line.startswith("│ random")]
+    assert line.split("│")[3].strip() == "∞"
+
+
+def unfeasible(runs):
+    none = tuple(replace(run, feasible=np.zeros_like(run.feasible)) for run in runs.runs)
+    return replace(runs, runs=none)
