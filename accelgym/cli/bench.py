@@ -136,8 +136,8 @@ def _regrets(results: BenchResults, width: int) -> Iterator[str | Table]:
         for name, label in labels.items():
             rows = [found.get((name, str(results.tasks[number].record["id"]))) for number in part]
             if any(rows):
-                # None found nothing feasible.
-                shown = (inf if row and row.regret_iqm is None else row and row.regret_iqm for row in rows)
+                # A regret of None: nothing feasible was found.
+                shown = (None if row is None else inf if row.regret_iqm is None else row.regret_iqm for row in rows)
                 table.add_row(label, *("-" if regret is None else percent(regret) for regret in shown))
         yield table
 
