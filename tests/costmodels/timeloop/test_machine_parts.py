@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+from small_machine import MAPPING, NODES, PROBLEM, costs
 
 from accelgym.costmodels.errors import InputError, InputWarning
 from accelgym.costmodels.loopnest import LoopnestModel
@@ -10,26 +11,6 @@ from accelgym.costmodels.loopnest.rows import result_row
 from accelgym.costmodels.timeloop import read_timeloop, read_timeloop_problem
 from accelgym.costmodels.workloads.importers import import_timeloop_problem
 
-PROBLEM = """
-problem:
-  shape:
-    name: mm
-    dimensions: [M, N, K]
-    data_spaces:
-    - {name: A, projection: [[[M]], [[K]]]}
-    - {name: B, projection: [[[N]], [[K]]]}
-    - {name: Z, projection: [[[M]], [[N]]], read_write: true}
-  instance: {M: 6, N: 4, K: 10}
-"""
-NODES = """
-architecture:
-  version: 0.4
-  nodes:
-  - !Component {name: Dram, class: DRAM, attributes: {width: 64, datawidth: 8}}
-  - !Container {name: Pe, spatial: {meshX: 3}}
-  - !Component {name: Rf, class: regfile, attributes: {depth: 32, width: 8, datawidth: 8}}
-  - !Component {name: mac, class: intmac, attributes: {width: 8}}
-"""
 TREE = """
 architecture:
   version: 0.3
@@ -43,12 +24,6 @@ architecture:
       - {name: Rf, class: regfile, attributes: {depth: 32, width: 8, word-bits: 8}}
       - {name: mac, class: intmac, attributes: {datawidth: 8}}
 """
-MAPPING = """
-mapping:
-- {target: Dram, type: temporal, factors: M=2 N=4 K=5, permutation: KNM}
-- {target: Pe, type: spatial, factors: M=3 N=1 K=1, permutation: MNK}
-- {target: Rf, type: temporal, factors: M=1 N=1 K=2, permutation: KNM}
-"""
 ERT = """
 ERT:
   version: 0.4
@@ -60,13 +35,6 @@ ERT:
 # By hand, as in test_public_syntax: 240 MACs; Dram reads 240 + 80 and is updated 24 times, in rows of eight words; Rf
 # is read 480 + 216 times, filled 240 + 240 and updated 240 times.
 PRICED = 40 * 64 + 3 * 32 + 696 * 1 + 720 * 2 + 240 * 3
-
-
-def costs(*texts):
-    found = read_timeloop(*texts)
-    result = LoopnestModel(found.problem, found.architecture).evaluate(found.mappings)
-    assert result.valid[0]
-    return float(result.energy_pj[0]), int(result.latency_cycles[0])
 
 
 def message(*texts):

@@ -5,48 +5,14 @@ import warnings
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_machine import MAPPING, NODES, PROBLEM, costs
 
 from accelgym.costmodels.architecture import LoopNest
 from accelgym.costmodels.errors import InputError, InputWarning
-from accelgym.costmodels.loopnest import LoopnestModel
 from accelgym.costmodels.mapspace import Constraints
 from accelgym.costmodels.timeloop import read_architecture_files, read_timeloop, read_timeloop_problem
 from accelgym.costmodels.timeloop.directives import read_factors, read_limits, read_permutation
 from accelgym.costmodels.timeloop.presets import preset, preset_names
-
-PROBLEM = """
-problem:
-  shape:
-    name: mm
-    dimensions: [M, N, K]
-    data_spaces:
-    - {name: A, projection: [[[M]], [[K]]]}
-    - {name: B, projection: [[[N]], [[K]]]}
-    - {name: Z, projection: [[[M]], [[N]]], read_write: true}
-  instance: {M: 6, N: 4, K: 10}
-"""
-NODES = """
-architecture:
-  version: 0.4
-  nodes:
-  - !Component {name: Dram, class: DRAM, attributes: {width: 64, datawidth: 8}}
-  - !Container {name: Pe, spatial: {meshX: 3}}
-  - !Component {name: Rf, class: regfile, attributes: {depth: 32, width: 8, datawidth: 8}}
-  - !Component {name: mac, class: intmac, attributes: {width: 8}}
-"""
-MAPPING = """
-mapping:
-- {target: Dram, type: temporal, factors: M=2 N=4 K=5, permutation: KNM}
-- {target: Pe, type: spatial, factors: M=3 N=1 K=1, permutation: MNK}
-- {target: Rf, type: temporal, factors: M=1 N=1 K=2, permutation: KNM}
-"""
-
-
-def costs(*texts, **arguments):
-    found = read_timeloop(*texts, **arguments)
-    result = LoopnestModel(found.problem, found.architecture).evaluate(found.mappings)
-    assert result.valid[0]
-    return float(result.energy_pj[0]), int(result.latency_cycles[0])
 
 
 @pytest.fixture(scope="module")
