@@ -17,7 +17,7 @@ from accelgym.agents.trajectory import Trajectory
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError, shown
 from accelgym.costmodels.files.arrays import compact
-from accelgym.costmodels.files.plain import as_path, count, native
+from accelgym.costmodels.files.plain import as_path, count, is_table, native
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task, of_rows
 
@@ -63,7 +63,7 @@ def search(
         BoundError: A feasible design is better than the certificate says is possible.
     """
     budget, seed = count(budget, "budget", 1, MOST_EVALUATIONS), count(seed, "seed", 0)
-    if options is not None and not (isinstance(options, Mapping) and all(isinstance(key, str) for key in options)):
+    if options is not None and not is_table(options):
         raise InputError(f"options is {shown(options)}, allowed a table of options by name")
     settings: dict[str, Any] = native(dict(options or {}))
     journal = None if journal is None else as_path(journal, "journal")

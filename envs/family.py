@@ -13,6 +13,7 @@ from gymnasium.error import ResetNeeded
 
 from accelgym.costmodels.certificate import Certificate
 from accelgym.costmodels.errors import InputError, shown, unknown_name
+from accelgym.costmodels.files.plain import is_table
 from accelgym.envs.any_task import make_env
 from accelgym.envs.member_observation import MemberObserver
 from accelgym.envs.registration import make_task
@@ -43,13 +44,13 @@ class Family:
     def __init__(
         self, task: str, train: Sequence[Spec], *, test: Sequence[Spec] = (), common: Spec | None = None
     ) -> None:
-        if common is not None and not _is_table(common):
+        if common is not None and not is_table(common):
             raise InputError(f"common is {shown(common)}, allowed: a table of arguments")
         self.name = task
         self.specs: list[dict[str, Any]] = []
         self.splits: dict[str, list[int]] = {}
         for split, members in zip(SPLITS, (train, test), strict=True):
-            if not isinstance(members, (list, tuple)) or not all(map(_is_table, members)):
+            if not isinstance(members, (list, tuple)) or not all(map(is_table, members)):
                 raise InputError(f"{split} is {shown(members)}, allowed: a list of specifications, one table a member")
             self.splits[split] = list(range(len(self.specs), len(self.specs) + len(members)))
             self.specs += [dict(common or {}) | dict(member) for member in members]
@@ -255,10 +256,6 @@ class FamilyEnv(gym.Env[npt.NDArray[np.float32], int]):
         if self._member is None:
             raise ResetNeeded("the environment has no task before reset()")
         return self._member
-
-
-def _is_table(spec: object) -> bool:
-    return isinstance(spec, Mapping) and all(isinstance(key, str) for key in spec)
 
 
 def _difference(mine: frozenset[Any], other: frozenset[Any]) -> str:

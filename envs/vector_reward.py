@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name
+from accelgym.costmodels.files.plain import distinct_names
 from accelgym.envs.task import Outcome, Task
 
 __all__ = ["VectorReward"]
@@ -42,8 +43,8 @@ class VectorReward(gym.Wrapper[Any, Any, Any, Any]):
         task = getattr(env.unwrapped, "task", None)
         if not isinstance(task, Task):
             raise InputError(f"VectorReward: {env} has no task, allowed are environments of tasks")
-        names = tuple(objectives) if isinstance(objectives, Iterable) and not isinstance(objectives, str) else ()
-        if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        names = distinct_names(objectives)
+        if not names:
             raise InputError(f"objectives are {shown(objectives)}, allowed one or more different names")
         self.objectives = names
         self._task = task

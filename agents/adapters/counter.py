@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from accelgym.costmodels.errors import InputError, shown, unknown_name
-from accelgym.costmodels.files.plain import count
+from accelgym.costmodels.files.plain import count, distinct_names
 from accelgym.envs.space import Designs
 from accelgym.envs.task import Outcome, Task
 
@@ -90,9 +89,8 @@ def objective_names(objectives: Sequence[str] | None) -> tuple[str, ...]:
     Raises:
         InputError: A text in place of a sequence, none, or a name that stands twice.
     """
-    given: Any = ("objective",) if objectives is None else objectives
-    names = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else ()
-    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) != len(names):
+    names = ("objective",) if objectives is None else distinct_names(objectives)
+    if not names:
         raise InputError(f"objectives is {shown(objectives)}, allowed a sequence of different names of costs")
     return names
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from accelgym.costmodels.errors import InputError, shown
 
-__all__ = ["Place", "as_folder", "as_path", "count", "native", "plain"]
+__all__ = ["Place", "as_folder", "as_path", "count", "distinct_names", "is_table", "native", "plain"]
 
 Place = Path | str
 """A file or folder, as callers name it."""
@@ -32,6 +33,17 @@ def native(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(native(part) for part in value)
     return value
+
+
+def is_table(value: object) -> bool:
+    """Returns whether a value is a table whose keys are texts."""
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def distinct_names(value: object) -> tuple[str, ...]:
+    """Returns the texts of a sequence; nothing where it is no sequence, has none or others, or one twice."""
+    names = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
+    return names if all(isinstance(name, str) for name in names) and len(set(names)) == len(names) else ()
 
 
 def as_path(place: Any, name: str = "path") -> Path:
