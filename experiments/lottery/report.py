@@ -63,13 +63,14 @@ def lottery_markdown(
         agents: Of :func:`~accelgym.experiments.lottery.analysis.analyse`.
         importances: Of :meth:`AgentLottery.importance`, by agent.
     """
+    learnt = _learnt(agents)
     parts = [f"# {config.name}", config.description.strip(), _sizes(config, agents)]
-    parts += ["## Answers", *_answers(config, agents)]
+    parts += ["## Answers", *_answers(config, agents, learnt)]
     parts += ["## Default against tuned", _TUNED_WORDS, _tuned_table(agents)]
     parts += ["## Expected best of k settings", _BEST_WORDS, _best_table(agents)]
     parts += ["## By task", _task_table(agents)]
     parts += ["## Chosen settings", _CHOSEN_WORDS, _chosen_table(agents)]
-    if table := _learning_table(agents):
+    if table := _learning_table(learnt):
         parts += ["## Learning against the fastest other agent", _LEARNING_WORDS, table]
     parts += ["## Which hyperparameters matter", _IMPORTANCE_WORDS, _importance_table(importances)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -105,11 +106,11 @@ def _sizes(config: LotteryConfig, agents: Sequence[AgentLottery]) -> str:
     return words + (f" Settings that are over: {', '.join(left)}." if left else "")
 
 
-def _answers(config: LotteryConfig, agents: Sequence[AgentLottery]) -> list[str]:
+def _answers(config: LotteryConfig, agents: Sequence[AgentLottery], learnt: Sequence[_Learnt]) -> list[str]:
     everywhere = _comparable(agents)
     everywhere = [a for a in everywhere if a.budget == config.budget]
     parts = [_equal_when_tuned(everywhere), _luck(everywhere), _hardness(agents), _carries_over(agents)]
-    return [part for part in [*parts, _learning(agents)] if part]
+    return [part for part in [*parts, _learning(learnt)] if part]
 
 
 def _comparable(agents: Sequence[AgentLottery]) -> list[AgentLottery]:
@@ -224,6 +225,8 @@ def _learnt(agents: Sequence[AgentLottery]) -> list[_Learnt]:
     found = []
     others = [a for a in agents if a.agent not in _LEARNING]
     for a in agents:
+        if a.agent not in _LEARNING:
+            continue
         for t, task in enumerate(a.tasks):
             regret = float(10 ** a.task_score(t, a.chosen))
             needed = {}
@@ -231,14 +234,14 @@ def _learnt(agents: Sequence[AgentLottery]) -> list[_Learnt]:
                 places = [i for i, x in enumerate(other.tasks) if x.record["id"] == task.record["id"]]
                 if places:
                     needed[other.agent] = other.evaluations_to(places[0], other.chosen, regret)
-            if needed and a.agent in _LEARNING:
+            if needed:
                 found.append(_Learnt(a, task, regret, needed))
     return found
 
 
-def _learning(agents: Sequence[AgentLottery]) -> str:
+def _learning(learnt: Sequence[_Learnt]) -> str:
     parts = []
-    for name, group in groupby(_learnt(agents), key=lambda row: row.agent.agent):
+    for name, group in groupby(learnt, key=lambda row: row.agent.agent):
         rows = list(group)
         needed = [row.evaluations[row.fastest] for row in rows]
         wins = sum(evaluations > row.agent.budget for evaluations, row in zip(needed, rows, strict=True))
@@ -256,9 +259,9 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _learning_table(agents: Sequence[AgentLottery]) -> str:
+def _learning_table(learnt: Sequence[_Learnt]) -> str:
     rows = []
-    for row in _learnt(agents):
+    for row in learnt:
         needed = row.evaluations[row.fastest]
         evaluations = f"{needed:,.0f}" if np.isfinite(needed) else "-"
         rows.append([row.task.title, row.agent.agent, f"{row.regret:.1%}", row.fastest, evaluations])
