@@ -44,16 +44,17 @@ class Manifest:
         expected: dict[str, Any] = {"schema": SCHEMA} | plain(identity)
         refuse_old_results(out)
         self.data = load_manifest(out) if self.path.exists() else expected | {"sessions": []}
-        self._grown = any(self.data[key] != expected[key] for key in identity)
-        try:
-            _require_all(out, self.data, config, planned)
-        except InputError:
-            # A command that was mended before it left an evaluation may have its folder.
-            if _holds_results(out):
-                raise
-            self.data = expected | {"sessions": []}
-        if self._grown:
-            self.data = expected | {"sessions": self.data["sessions"]}
+        self._differs = any(self.data[key] != expected[key] for key in identity)
+        if self._differs:
+            sessions = self.data["sessions"]
+            try:
+                _require_all(out, self.data, config, planned)
+            except InputError:
+                # A command that was mended before it left an evaluation may have its folder.
+                if _holds_results(out):
+                    raise
+                sessions = []
+            self.data = expected | {"sessions": sessions}
         self.sessions = Sessions(self.path, self.data)
 
     def open_session(self, workers: int) -> None:
@@ -64,7 +65,7 @@ class Manifest:
 
     def keep(self) -> None:
         """Writes the file without a session where nothing is left to do and it is missing or says another config."""
-        if self._grown or not self.path.exists():
+        if self._differs or not self.path.exists():
             self.sessions.save()
 
 
