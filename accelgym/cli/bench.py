@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,7 +93,7 @@ def bench(
 
 def _over_evaluations(rows: Sequence[AnytimeRow]) -> Table | None:
     """Returns regrets over all tasks of each agent at each of the checkpoints; ``None`` below the first one."""
-    from accelgym.experiments.report.numbers import percent
+    from accelgym.experiments.report.numbers import regret
 
     points = sorted({row.evaluations for row in rows})
     if not points:
@@ -105,7 +104,7 @@ def _over_evaluations(rows: Sequence[AnytimeRow]) -> Table | None:
         own = {row.evaluations: row for row in rows if row.agent == agent}
         some = next(iter(own.values()))
         cells = [
-            f"{percent(row.regret_iqm)} ({percent(row.regret_low)} to {percent(row.regret_high)})"
+            f"{regret(row.regret_iqm)} ({regret(row.regret_low)} to {regret(row.regret_high)})"
             if (row := own.get(n))
             else "-"
             for n in points
@@ -117,7 +116,7 @@ def _over_evaluations(rows: Sequence[AnytimeRow]) -> Table | None:
 def _regrets(results: BenchResults, width: int) -> Iterator[str | Table]:
     """Returns final regrets, agents by numbered tasks, in as many tables as a width asks for; the tasks before them."""
     from accelgym.experiments.report import summarise
-    from accelgym.experiments.report.numbers import percent
+    from accelgym.experiments.report.numbers import regret
 
     for number, task in enumerate(results.tasks, start=1):
         yield f"{number}: {task.title}, {task.audit.words if task.audit else 'not audited'}"
@@ -136,9 +135,7 @@ def _regrets(results: BenchResults, width: int) -> Iterator[str | Table]:
         for name, label in labels.items():
             rows = [found.get((name, str(results.tasks[number].record["id"]))) for number in part]
             if any(rows):
-                # A regret of None: nothing feasible was found.
-                shown = (None if row is None else inf if row.regret_iqm is None else row.regret_iqm for row in rows)
-                table.add_row(label, *("-" if regret is None else percent(regret) for regret in shown))
+                table.add_row(label, *("-" if row is None or not row.runs else regret(row.regret_iqm) for row in rows))
         yield table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["NOTHING", "percent", "quantity"]
+__all__ = ["NOTHING", "percent", "quantity", "regret"]
 
 NOTHING = "–"
 
@@ -13,11 +13,14 @@ def percent(value: float | None) -> str:
     """Formats a share or regret with three significant digits."""
     if value is None:
         return NOTHING
-    if math.isinf(value):
-        return "∞"
     figure = 100 * value
     digits = f"{figure:,.0f}" if abs(figure) >= 1000 else f"{figure:.3g}"
     return f"{digits} %"
+
+
+def regret(value: float | None) -> str:
+    """Formats the regret of searches, ∞ where too many of them found nothing feasible, which summaries tell as None."""
+    return "∞" if value is None or math.isinf(value) else percent(value)
 
 
 def quantity(value: float | None) -> str:

@@ -12,7 +12,7 @@ from accelgym.costmodels.files.pictures import empty_figure, save_figure
 from accelgym.costmodels.files.whole_file import write_whole
 from accelgym.experiments.comparison import compare_ranks
 from accelgym.experiments.markdown import markdown_table
-from accelgym.experiments.report.numbers import NOTHING, percent, quantity
+from accelgym.experiments.report.numbers import NOTHING, percent, quantity, regret
 from accelgym.experiments.report.style import Exhibit
 from accelgym.experiments.report.summary import ALL_TASKS, SummaryRow
 from accelgym.experiments.report.tables import PAIR_NOTE, pair_cells
@@ -108,7 +108,7 @@ def _table(rows: Sequence[SummaryRow]) -> str:
 
 
 def _cells(row: SummaryRow) -> list[str]:
-    low, value, high = ("∞" if x is None else percent(x) for x in (row.regret_low, row.regret_iqm, row.regret_high))
+    low, value, high = map(regret, (row.regret_low, row.regret_iqm, row.regret_high))
     spent = None if row.agent_cpu_s is None else row.agent_cpu_s + (row.evaluation_cpu_s or 0.0)
     return [
         f"{row.agent} (capped at {row.budget:,})" if row.capped else row.agent,

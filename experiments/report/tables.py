@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from accelgym.experiments.comparison import RankComparison
-from accelgym.experiments.report.numbers import NOTHING, percent, quantity
+from accelgym.experiments.report.numbers import NOTHING, percent, quantity, regret
 from accelgym.experiments.report.style import style_of
 from accelgym.experiments.report.summary import SummaryRow
 
@@ -22,7 +22,6 @@ __all__ = [
     "summary_table",
 ]
 
-_INFINITE = "∞"
 PAIR_NOTE = (
     "Two-sided p-value of Wilcoxon's signed ranks over the tasks, corrected after Holm for the number of pairs, and on "
     "how many tasks the row's agent is better and worse than the column's. Bold is below 5 %. With few tasks no "
@@ -45,9 +44,7 @@ def _regret(row: SummaryRow) -> str:
         return NOTHING
     if row.regret_best is None:
         return "nothing feasible"
-    low, high = (_INFINITE if end is None else percent(end) for end in (row.regret_low, row.regret_high))
-    value = _INFINITE if row.regret_iqm is None else percent(row.regret_iqm)
-    return f"{value} <span class='ci'>[{low}, {high}]</span>"
+    return f"{regret(row.regret_iqm)} <span class='ci'>[{regret(row.regret_low)}, {regret(row.regret_high)}]</span>"
 
 
 def _distinct(row: SummaryRow) -> str:

@@ -95,12 +95,18 @@ def test_regrets_are_told_after_hundreds_of_evaluations(folder):
     assert ["random", "1", "1", *f"{value} ({low} to {high})".split()] in lines
     assert not any(line[:3] == ["ga", "1", "1"] for line in lines)
     results = BenchResults.load(folder / "out")
-    nothing = replace(results.tasks[0], agents=tuple(unfeasible(runs) for runs in results.tasks[0].agents))
+    task = results.tasks[0]
+    nothing = replace(
+        task, record=task.record | {"id": "nothing"}, agents=tuple(unfeasible(runs) for runs in task.agents)
+    )
+    unfinished = replace(
+        task, record=task.record | {"id": "unfinished"}, agents=tuple(replace(runs, runs=()) for runs in task.agents)
+    )
     text = io.StringIO()
-    for part in _regrets(replace(results, tasks=(results.tasks[0], nothing)), 80):
+    for part in _regrets(replace(results, tasks=(task, nothing, unfinished)), 80):
         Console(file=text, width=80).print(part)
     (line,) = [line for line in text.getvalue().splitlines() if line.startswith("│ random")]
-    assert line.split("│")[3].strip() == "∞"
+    assert [cell.strip() for cell in line.split("│")[3:5]] == ["∞", "-"]
 
 
 def unfeasible(runs):
